@@ -1,0 +1,115 @@
+# Helpers of the rules: where scripts and the package are, what makes a job stale, which files a
+# source names. No rule stands here.
+import functools
+import sys
+from pathlib import Path
+
+SCRIPTS = Path(workflow.basedir) / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+from snakemake.settings.types import ExecMode
+
+from skymill import digests, lineage, paths
+from skymill.magnetic.schema import PARTITIONS, SPLITS, TEST_PARTITION, TRAIN_PARTITIONS
+from skymill.products import read_json
+from skymill.settings import check_settings, source_of_branch
+
+for problem in check_settings(config):
+    raise WorkflowError(f"config: {problem}")
+
+
+wildcard_constraints:
+    partition="|".join(PARTITIONS),
+    collection="train|test",
+    split="|".join(SPLITS),
+
+
+MAGNETIC_SOURCE = source_of_branch(config, "magnetic")
+COLLECTIONS = {"train": TRAIN_PARTITIONS, "test": (TEST_PARTITION,)}
+
+# Threads of a job that spreads its work over processes; Snakemake lowers it to the cores given.
+PARALLEL = 8
+
+
+def code_digest(script):
+    """Return the digest of a script in workflow/scripts and of the modules that it imports."""
+    return digests.code_digest(SCRIPTS / script)
+
+
+def settings(*keys):
+    """Return just these keys of the configuration: what a rule reads is what makes it stale.
+
+    A dot leads into a section: `limits.max_region_fraction`.
+    """
+    return {key: functools.reduce(lambda part, name: part[name], key.split("."), config) for key in keys}
+
+
+def with_manifest(product):
+    """Return a pattern and that of its manifest."""
+    return [product, paths.manifest(product)]
+
+
+def magnetic_products():
+    """Return every product of the magnetic branch, stage by stage.
+
+    All of them are targets, not only the last: Snakemake does not make a missing intermediate
+    file again while what was made from it exists.
+    """
+    products = []
+    for pattern in (paths.RAW_RECEIPT, paths.CATALOGUE, paths.STEP_HASHES, paths.QUARANTINE, paths.ACCEPTED):
+        products += expand(pattern, partition=PARTITIONS)
+    products += expand(with_manifest(paths.VALUES), partition=PARTITIONS)
+    for pattern in (*with_manifest(paths.IDS), *with_manifest(paths.CLEAN), paths.CONSERVATION):
+        products += expand(pattern, collection=COLLECTIONS)
+    for pattern in (paths.REGIONS, paths.PLAN, paths.AUGMENTED):
+        products += with_manifest(pattern)
+    products += [paths.LEAKS, paths.DIAGNOSTICS]
+    products += expand(with_manifest(paths.FEATURES), split=SPLITS)
+    return products
+
+
+BRANCHES = {"magnetic": magnetic_products}
+
+
+def all_products():
+    """Return the products of the branches that the configuration switches on."""
+    return [product for branch in config["branches"] for product in BRANCHES[branch]()]
+
+
+def number_repairs():
+    """Return the repair numbers of products, after giving new ones where something is missing.
+
+    Only the run that a user started looks; its jobs take the numbers as they find them.
+    """
+    state = Path(".snakemake/skymill_repairs.json")
+    if workflow.exec_mode != ExecMode.DEFAULT:
+        return lineage.read_numbers(state)
+    products = [path.removesuffix(".manifest.json") for path in all_products()]
+    found = lineage.orphans(dict.fromkeys(products), Path.cwd())
+    for product, why in found.items():
+        logger.warning(f"{product} is out of date: {why}.")
+    return lineage.renumber(state, found)
+
+
+REPAIRS = number_repairs()
+
+
+def repair(product):
+    """Return a function that gives the repair number of a product, see skymill.lineage."""
+    return lambda wildcards: REPAIRS.get(product.format(**wildcards), 0)
+
+
+def announce_result():
+    """Say in a run's last lines where the results are, and whether they are simulated."""
+    if workflow.exec_mode != ExecMode.DEFAULT:
+        return
+    made = [path for path in all_products() if path.endswith(".manifest.json") and Path(path).exists()]
+    simulated = sorted(path for path in made if read_json(path).get("source") == "sample")
+    logger.info("`python -m skymill.summary` lists what was made and where.")
+    if simulated:
+        logger.info(
+            "SIMULATED DATA: these results come from `source: sample`, not from the sky. Set "
+            "`source: local` or `source: archive` in config/config.yaml for real data."
+        )

@@ -1,0 +1,305 @@
+# The magnetic branch: raw JSON lines to leak-free, engineered splits.
+# Catalogue (ingest), plan (ids, regions, splits), materialise (clean, augmented, features).
+
+
+rule ingest_magnetic:
+    """Parse and check every line of a raw file; keep values, catalogue and rejects."""
+    input:
+        raw=paths.RAW[MAGNETIC_SOURCE],
+        receipt=paths.RAW_RECEIPT,
+    output:
+        values=directory(paths.VALUES),
+        manifest=paths.manifest(paths.VALUES),
+        catalogue=paths.CATALOGUE,
+        steps=paths.STEP_HASHES,
+        quarantine=paths.QUARANTINE,
+    params:
+        code=code_digest("ingest_magnetic.py"),
+        repair=repair(paths.VALUES),
+        labelled=lambda wildcards: wildcards.partition in TRAIN_PARTITIONS,
+    log:
+        "logs/ingest_magnetic/{partition}.log",
+    conda:
+        "../../envs/magnetic.yaml"
+    threads: PARALLEL
+    resources:
+        mem_mb=lambda wildcards, threads: 500 + 500 * threads,
+    script:
+        "../scripts/ingest_magnetic.py"
+
+
+rule check_ingest:
+    """Fail when a raw file lost too many lines, naming the first of them."""
+    input:
+        manifest=paths.manifest(paths.VALUES),
+        quarantine=paths.QUARANTINE,
+    output:
+        receipt=paths.ACCEPTED,
+    params:
+        code=code_digest("check_ingest.py"),
+        repair=repair(paths.ACCEPTED),
+        config=settings("limits.max_rejected_fraction"),
+    log:
+        "logs/check_ingest/{partition}.log",
+    conda:
+        "../../envs/magnetic.yaml"
+    resources:
+        mem_mb=500,
+    script:
+        "../scripts/check_ingest.py"
+
+
+rule assign_ids:
+    """Give every valid record of a collection an id of its own."""
+    input:
+        receipts=lambda wildcards: expand(
+            paths.ACCEPTED, partition=COLLECTIONS[wildcards.collection]
+        ),
+        catalogues=lambda wildcards: expand(
+            paths.CATALOGUE, partition=COLLECTIONS[wildcards.collection]
+        ),
+    output:
+        ids=paths.IDS,
+        manifest=paths.manifest(paths.IDS),
+    params:
+        code=code_digest("assign_ids.py"),
+        repair=repair(paths.IDS),
+        config=settings("collisions"),
+    log:
+        "logs/assign_ids/{collection}.log",
+    conda:
+        "../../envs/magnetic.yaml"
+    resources:
+        mem_mb=1500,
+    script:
+        "../scripts/assign_ids.py"
+
+
+rule write_clean:
+    """Write every valid record of a collection under its final id, sorted."""
+    input:
+        ids=paths.IDS,
+        ids_manifest=paths.manifest(paths.IDS),
+        values=lambda wildcards: expand(
+            paths.VALUES, partition=COLLECTIONS[wildcards.collection]
+        ),
+        manifests=lambda wildcards: expand(
+            paths.manifest(paths.VALUES), partition=COLLECTIONS[wildcards.collection]
+        ),
+    output:
+        clean=directory(paths.CLEAN),
+        manifest=paths.manifest(paths.CLEAN),
+    params:
+        code=code_digest("write_clean.py"),
+        repair=repair(paths.CLEAN),
+    log:
+        "logs/write_clean/{collection}.log",
+    conda:
+        "../../envs/magnetic.yaml"
+    threads: PARALLEL
+    resources:
+        mem_mb=lambda wildcards, threads: 500 + 700 * threads,
+    script:
+        "../scripts/write_clean.py"
+
+
+rule find_regions:
+    """Recover the active regions: windows that share a time step belong together."""
+    input:
+        ids=expand(paths.IDS, collection="train"),
+        ids_manifest=expand(paths.manifest(paths.IDS), collection="train"),
+        steps=expand(paths.STEP_HASHES, partition=TRAIN_PARTITIONS),
+        manifests=expand(paths.manifest(paths.VALUES), partition=TRAIN_PARTITIONS),
+    output:
+        regions=paths.REGIONS,
+        manifest=paths.manifest(paths.REGIONS),
+    params:
+        code=code_digest("find_regions.py"),
+        repair=repair(paths.REGIONS),
+        config=settings("limits.max_region_fraction"),
+    log:
+        "logs/find_regions.log",
+    conda:
+        "../../envs/magnetic.yaml"
+    resources:
+        # 12.8 million step hashes at full size, with the indices of their order.
+        mem_mb=2500,
+    script:
+        "../scripts/find_regions.py"
+
+
+rule plan_magnetic:
+    """Decide splits and augmentation for every record of the data set to come."""
+    input:
+        ids=expand(paths.IDS, collection="train"),
+        ids_manifest=expand(paths.manifest(paths.IDS), collection="train"),
+        regions=paths.REGIONS,
+        regions_manifest=paths.manifest(paths.REGIONS),
+    output:
+        plan=paths.PLAN,
+        manifest=paths.manifest(paths.PLAN),
+    params:
+        code=code_digest("plan_magnetic.py"),
+        repair=repair(paths.PLAN),
+        config=settings("seed", "split", "augmentation"),
+    log:
+        "logs/plan_magnetic.log",
+    conda:
+        "../../envs/magnetic.yaml"
+    resources:
+        mem_mb=1500,
+    script:
+        "../scripts/plan_magnetic.py"
+
+
+rule check_leaks:
+    """Look for anything that stands in two splits, and for overlap with the test file."""
+    input:
+        plan=paths.PLAN,
+        plan_manifest=paths.manifest(paths.PLAN),
+        ids=expand(paths.IDS, collection=["train", "test"]),
+        ids_manifests=expand(paths.manifest(paths.IDS), collection=["train", "test"]),
+        steps=expand(paths.STEP_HASHES, partition=PARTITIONS),
+        manifests=expand(paths.manifest(paths.VALUES), partition=PARTITIONS),
+    output:
+        receipt=paths.LEAKS,
+    params:
+        code=code_digest("check_leaks.py"),
+        repair=repair(paths.LEAKS),
+        config=settings("split.unit"),
+    log:
+        "logs/check_leaks.log",
+    conda:
+        "../../envs/magnetic.yaml"
+    resources:
+        mem_mb=2500,
+    script:
+        "../scripts/check_leaks.py"
+
+
+rule augment_train:
+    """Write the augmented set: the planned records, originals and synthetic copies."""
+    input:
+        plan=paths.PLAN,
+        plan_manifest=paths.manifest(paths.PLAN),
+        ids=expand(paths.IDS, collection="train"),
+        ids_manifest=expand(paths.manifest(paths.IDS), collection="train"),
+        clean=expand(paths.CLEAN, collection="train"),
+        clean_manifest=expand(paths.manifest(paths.CLEAN), collection="train"),
+    output:
+        augmented=directory(paths.AUGMENTED),
+        manifest=paths.manifest(paths.AUGMENTED),
+    params:
+        code=code_digest("augment_train.py"),
+        repair=repair(paths.AUGMENTED),
+        config=settings("seed", "split.augment"),
+    log:
+        "logs/augment_train.log",
+    conda:
+        "../../envs/magnetic.yaml"
+    threads: PARALLEL
+    resources:
+        mem_mb=lambda wildcards, threads: 500 + 700 * threads,
+    script:
+        "../scripts/augment_train.py"
+
+
+rule check_conservation:
+    """Balance the books: lines met, records kept, planned and written."""
+    input:
+        values=lambda wildcards: expand(
+            paths.manifest(paths.VALUES), partition=COLLECTIONS[wildcards.collection]
+        ),
+        ids=paths.manifest(paths.IDS),
+        clean=paths.manifest(paths.CLEAN),
+        planned=branch(
+            lambda wildcards: wildcards.collection == "train",
+            then=[paths.manifest(paths.PLAN), paths.manifest(paths.AUGMENTED)],
+            otherwise=[],
+        ),
+    output:
+        receipt=paths.CONSERVATION,
+    params:
+        code=code_digest("check_conservation.py"),
+        repair=repair(paths.CONSERVATION),
+    log:
+        "logs/check_conservation/{collection}.log",
+    conda:
+        "../../envs/magnetic.yaml"
+    resources:
+        mem_mb=500,
+    script:
+        "../scripts/check_conservation.py"
+
+
+def feature_inputs(wildcards):
+    """Return the records of a split: where their values, ids and plan stand."""
+    held_out = wildcards.split == "holdout_test"
+    collection = "test" if held_out else "train"
+    if wildcards.split == "train" or (config["split"]["augment"] == "all" and not held_out):
+        store = paths.AUGMENTED
+    else:
+        store = paths.CLEAN.format(collection=collection)
+    ids = paths.IDS.format(collection=collection)
+    inputs = {
+        "store": store,
+        "store_manifest": paths.manifest(store),
+        "ids": ids,
+        "ids_manifest": paths.manifest(ids),
+        "leaks": paths.LEAKS,
+        "conservation": paths.CONSERVATION.format(collection=collection),
+    }
+    if not held_out:
+        inputs |= {"plan": paths.PLAN, "plan_manifest": paths.manifest(paths.PLAN)}
+    return inputs
+
+
+rule write_features:
+    """Write one engineered split."""
+    input:
+        unpack(feature_inputs),
+    output:
+        features=directory(paths.FEATURES),
+        manifest=paths.manifest(paths.FEATURES),
+    params:
+        code=code_digest("write_features.py"),
+        repair=repair(paths.FEATURES),
+        config=settings("features", "split.augment"),
+    log:
+        "logs/write_features/{split}.log",
+    conda:
+        "../../envs/magnetic.yaml"
+    threads: PARALLEL
+    resources:
+        mem_mb=lambda wildcards, threads: 500 + 500 * threads,
+    script:
+        "../scripts/write_features.py"
+
+
+rule diagnose_magnetic:
+    """Tell in one table which lines were rejected, why, and how that bears on the classes."""
+    input:
+        values=expand(paths.manifest(paths.VALUES), partition=PARTITIONS),
+        catalogues=expand(paths.CATALOGUE, partition=PARTITIONS),
+        quarantines=expand(paths.QUARANTINE, partition=PARTITIONS),
+        ids=expand(paths.manifest(paths.IDS), collection=["train", "test"]),
+        regions=paths.manifest(paths.REGIONS),
+        plan=paths.manifest(paths.PLAN),
+        leaks=paths.LEAKS,
+        features=expand(paths.manifest(paths.FEATURES), split=SPLITS),
+    output:
+        table=report(
+            paths.DIAGNOSTICS,
+            caption="../report/magnetic_diagnostics.rst",
+            category="Magnetic",
+        ),
+    params:
+        code=code_digest("diagnose_magnetic.py"),
+    log:
+        "logs/diagnose_magnetic.log",
+    conda:
+        "../../envs/magnetic.yaml"
+    resources:
+        mem_mb=500,
+    script:
+        "../scripts/diagnose_magnetic.py"

@@ -1,0 +1,31 @@
+"""Check how many lines of one raw file were rejected."""
+
+from pathlib import Path
+
+from skymill.job import logged_job
+
+
+def main(snakemake):
+    from skymill.magnetic.checks import require_accepted
+    from skymill.products import read_json, write_manifest
+
+    settings = snakemake.params.config
+    counts = read_json(snakemake.input.manifest)["counts"]
+    require_accepted(
+        snakemake.wildcards.partition,
+        counts,
+        Path(snakemake.input.quarantine),
+        settings["limits.max_rejected_fraction"],
+    )
+    write_manifest(
+        Path(snakemake.output.receipt),
+        {"counts": counts},
+        code=snakemake.params.code,
+        settings=settings,
+        inputs=[snakemake.input.manifest],
+    )
+
+
+if __name__ == "__main__":
+    with logged_job(__file__, snakemake.log[0]):
+        main(snakemake)

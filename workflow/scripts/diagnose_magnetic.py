@@ -1,0 +1,28 @@
+"""Write the human-readable table of one run."""
+
+from pathlib import Path
+
+from skymill.job import logged_job
+
+
+def main(snakemake):
+    from skymill.magnetic.diagnostics import diagnose
+    from skymill.products import new_file
+
+    source = snakemake.input
+    text = diagnose(
+        catalogues=[Path(path) for path in source.catalogues],
+        quarantines=[Path(path) for path in source.quarantines],
+        ids=[Path(path) for path in source.ids],
+        regions=Path(source.regions),
+        plan=Path(source.plan),
+        leaks=Path(source.leaks),
+        features=[Path(path) for path in source.features],
+    )
+    with new_file(Path(snakemake.output.table)) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    with logged_job(__file__, snakemake.log[0]):
+        main(snakemake)

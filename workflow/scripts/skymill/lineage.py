@@ -1,0 +1,57 @@
+"""Products that have lost something they were made from, and how Snakemake gets to know.
+
+Snakemake does not make a missing intermediate file again while what was made from it exists. So
+when a job fails after a change its output is gone, and the old results downstream look current.
+The manifests tell what each product was made from; a product whose inputs are gone or have other
+content gets a new repair number. The number is a parameter of its rule, so Snakemake makes the
+product again, and what it needs, in whatever run asks for it next.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from skymill.digests import file_sha256
+from skymill.products import manifest_path, write_json
+
+
+def orphans(products: Iterable[str], root: Path) -> dict[str, str]:
+    """Return the products that are not what their inputs would give now: {product: why}.
+
+    Parameters
+    ----------
+    products
+        Paths of products and receipts relative to `root`; those that do not exist are passed over.
+    """
+    found = {}
+    for product in products:
+        for name, digest in _recorded_inputs(root / product).items():
+            if not (root / name).exists():
+                found[product] = f"{name}, which it was made from, is gone"
+            elif file_sha256(root / name) != digest:
+                found[product] = f"{name} has changed since it was made"
+    return found
+
+
+def renumber(state: Path, products: Iterable[str]) -> dict[str, int]:
+    """Give each of the products the next repair number in the file `state`; return all numbers."""
+    numbers = read_numbers(state)
+    products = list(products)
+    for product in products:
+        numbers[product] = numbers.get(product, 0) + 1
+    if products:
+        write_json(state, numbers)
+    return numbers
+
+
+def read_numbers(state: Path) -> dict[str, int]:
+    """Return the repair numbers in the file `state`: none when it does not exist."""
+    return json.loads(state.read_text()) if state.exists() else {}
+
+
+def _recorded_inputs(product: Path) -> dict[str, str]:
+    """Return {path: sha256} of the manifests and receipts that a product was made from."""
+    path = product if product.suffix == ".json" else manifest_path(product)
+    if not path.exists():
+        return {}
+    return json.loads(path.read_text()).get("inputs", {})

@@ -1,0 +1,1 @@
+"""Magnetic time series of solar active regions (IEEE Big Data Cup 2020)."""

@@ -1,0 +1,212 @@
+"""Synthetic records: warped, scaled and duplicated copies that stay physical.
+
+Each record's copy has its own random stream, so a copy is the same whatever else is made.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from scipy.interpolate import CubicSpline
+
+from skymill.magnetic.checks import require_records
+from skymill.magnetic.plan import read_plan
+from skymill.magnetic.schema import INDEX, PARAMETERS, STEPS, XR_MAX_MISSING
+from skymill.magnetic.store import (
+    RECORDS_PER_ROW_GROUP,
+    RecordStore,
+    pieces,
+    step_table,
+)
+from skymill.parallel import map_pieces
+from skymill.products import new_directory
+from skymill.tables import write_parquet
+from skymill.randomness import generator, key
+
+WARP_KNOTS = 4
+WARP_DEVIATION = 0.2
+LOWEST_WARP = 0.05
+"""A curve through knots drawn from N(1, 0.2) may undershoot; below this it is held."""
+
+SCALE_RANGE = (0.9, 1.1)
+
+_FORCES = (("EPSX", "TOTFX"), ("EPSY", "TOTFY"), ("EPSZ", "TOTFZ"))
+
+AUGMENTED_SCHEMA = pa.schema(
+    [
+        pa.field("record_id", pa.int64(), nullable=False),
+        pa.field("seq_id", pa.int8(), nullable=False),
+        pa.field("label", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        pa.field("parent", pa.int64()),
+        pa.field("method", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        *(pa.field(name, pa.float64(), nullable=False) for name in PARAMETERS),
+    ]
+)
+"""One row a step, sorted by (record_id, seq_id); `parent` is null for originals."""
+
+
+@dataclass(frozen=True)
+class AugmentPiece:
+    """One file of the augmented set: rows [first, last) of the plan's augmented part."""
+
+    plan: Path
+    ids: Path
+    clean: tuple[Path, Path]
+    seed: int
+    everything: bool
+    first: int
+    last: int
+    path: Path
+
+
+def write_augmented(
+    plan: Path,
+    ids: Path,
+    clean: tuple[Path, Path],
+    output: Path,
+    *,
+    seed: int,
+    everything: bool,
+    workers: int = 1,
+) -> tuple[list[dict], dict]:
+    """Write the augmented set that a plan lists.
+
+    Parameters
+    ----------
+    plan, ids
+        Parquet tables of plan.PLAN_SCHEMA and ids.IDS_SCHEMA.
+    clean
+        Directory and manifest of the clean training records.
+    everything
+        Whether the whole plan is the augmented set (augment first, then split), or its train
+        split alone.
+
+    Returns
+    -------
+    The `files` and `counts` parts of the manifest.
+    """
+    planned = planned_records(plan, everything=everything)
+    with new_directory(output) as directory:
+        work = [
+            AugmentPiece(
+                plan,
+                ids,
+                clean,
+                seed,
+                everything,
+                first,
+                last,
+                directory / f"part-{number:05d}.parquet",
+            )
+            for number, (first, last) in enumerate(pieces(len(planned)))
+        ]
+        files = map_pieces(_write_piece, work, workers=workers, what=f"write {output}")
+    counts = {
+        "records": len(planned),
+        "records_by_label": {
+            label: int(count) for label, count in sorted(planned["label"].value_counts().items())
+        },
+        "records_by_method": {
+            method: int(count) for method, count in sorted(planned["method"].value_counts().items())
+        },
+    }
+    return files, counts
+
+
+def planned_records(plan: Path, *, everything: bool) -> pd.DataFrame:
+    """Return the rows of the plan that form the augmented set, sorted by record_id."""
+    table = read_plan(plan)
+    return table if everything else table[table["split"] == "train"]
+
+
+def _write_piece(piece: AugmentPiece) -> dict:
+    rows = planned_records(piece.plan, everything=piece.everything)[piece.first : piece.last]
+    record_id = rows["record_id"].to_numpy()
+    origin = rows["parent"].fillna(rows["record_id"]).to_numpy(np.int64)
+    clean_ids = pq.read_table(piece.ids, columns=["record_id"])["record_id"].to_numpy()
+    position = np.searchsorted(clean_ids, origin)
+    order = np.argsort(position, kind="stable")
+    values = np.empty((len(PARAMETERS), len(rows), STEPS))
+    values[:, order] = RecordStore(*piece.clean).read(position[order], PARAMETERS)
+    synthesise(
+        values, origin, rows["method"].to_numpy(object), rows["copy"].to_numpy(), piece.seed
+    )
+    columns = {
+        "record_id": record_id,
+        "seq_id": np.tile(np.arange(STEPS, dtype=np.int8), (len(rows), 1)),
+        "label": pa.array(rows["label"]),
+        "parent": pa.array(rows["parent"]),
+        "method": pa.array(rows["method"]),
+        **dict(zip(PARAMETERS, values, strict=True)),
+    }
+    table = step_table(columns, AUGMENTED_SCHEMA)
+    require_records(table, record_id)
+    return write_parquet(piece.path, table, rows_per_group=RECORDS_PER_ROW_GROUP * STEPS)
+
+
+def synthesise(
+    values: np.ndarray, parent: np.ndarray, method: np.ndarray, copy: np.ndarray, seed: int
+) -> None:
+    """Turn parents' values into those of their synthetic copies, in place.
+
+    Parameters
+    ----------
+    values
+        float64, shape (33, records, 60): the values of each row's parent.
+    parent, method, copy
+        Shape (records,): parent's id, `warp` or `scale` (all else stays as it is), and which copy.
+
+    Notes
+    -----
+    `warp` multiplies all parameters by one smooth positive curve, `scale` each parameter by a
+    factor. NaN, the sentinel of XR_MAX and exact zeros stay, signs are kept, SHRGT45 stays within
+    100 %. EPS* follow from TOTF* and TOTBSQ, so that what held between them still holds.
+    """
+    for name in ("warp", "scale"):
+        rows = np.flatnonzero(method == name)
+        if not len(rows):
+            continue
+        streams = [
+            generator(key(seed, name, int(copy[row])), int(parent[row])) for row in rows
+        ]
+        factor = _curves(streams)[None] if name == "warp" else _factors(streams)
+        before = values[:, rows]
+        after = before * factor
+        missing = before[INDEX["XR_MAX"]] == XR_MAX_MISSING
+        after[INDEX["XR_MAX"]][missing] = XR_MAX_MISSING
+        shear = after[INDEX["SHRGT45"]]
+        np.minimum(shear, np.maximum(before[INDEX["SHRGT45"]], 100.0), out=shear)
+        _follow_forces(before, after)
+        values[:, rows] = after
+
+
+def _curves(streams: list[np.random.Generator]) -> np.ndarray:
+    """Return warping curves, shape (records, 60): cubic splines through knots from N(1, 0.2)."""
+    knots = np.array([stream.normal(1.0, WARP_DEVIATION, WARP_KNOTS) for stream in streams])
+    at = np.linspace(0, STEPS - 1, WARP_KNOTS)
+    curves = CubicSpline(at, knots, axis=1)(np.arange(STEPS))
+    return np.maximum(curves, LOWEST_WARP)
+
+
+def _factors(streams: list[np.random.Generator]) -> np.ndarray:
+    """Return factors from U(0.9, 1.1), shape (33, records, 1)."""
+    factors = np.array([stream.uniform(*SCALE_RANGE, len(PARAMETERS)) for stream in streams])
+    return factors.T[:, :, None]
+
+
+def _follow_forces(before: np.ndarray, after: np.ndarray) -> None:
+    """Recompute EPS* of the copies: EPS* is proportional to TOTF* / TOTBSQ.
+
+    The parent's own constant is kept, rather than the published one with its six digits.
+    """
+    energy = INDEX["TOTBSQ"]
+    for ratio, force in _FORCES:
+        force = INDEX[force]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            change = (after[force] / before[force]) / (after[energy] / before[energy])
+        known = np.isfinite(change)
+        eps = before[INDEX[ratio]]
+        after[INDEX[ratio]] = np.where(known, eps * np.where(known, change, 1.0), eps)

@@ -1,0 +1,202 @@
+"""One readable page a run: what was met, kept and rejected, and where it went.
+
+It answers two old questions about this archive: which records have the wrong number of steps,
+and how the damaged ones are distributed over the classes.
+"""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from skymill.magnetic.schema import LABELS, TRAIN_SPLITS
+from skymill.products import read_json
+
+SHOWN = 20
+UNREADABLE = "not readable"
+
+
+def diagnose(
+    *,
+    catalogues: list[Path],
+    quarantines: list[Path],
+    ids: list[Path],
+    regions: Path,
+    plan: Path,
+    leaks: Path,
+    features: list[Path],
+) -> str:
+    """Return the page as Markdown.
+
+    Parameters
+    ----------
+    catalogues, quarantines
+        Parquet catalogue and JSON-lines quarantine of each raw file.
+    ids, regions, plan, leaks, features
+        Manifests and receipts.
+    """
+    tables = {path.stem: pq.read_table(path) for path in catalogues}
+    planned = read_json(plan)["counts"]
+    parts = [
+        "# Magnetic records: diagnostics",
+        f"Source: {read_json(plan)['source']}",
+        "## Lines met",
+        _lines_met(tables),
+        "## Rejected records by class",
+        _rejected_by_class(tables),
+        "## Records with the wrong number of steps",
+        _wrong_steps(quarantines),
+        "## Ids and regions",
+        _ids_and_regions(ids, regions),
+        "## Splits",
+        _splits(planned),
+        "## Leaks and overlap",
+        _leaks(read_json(leaks)),
+        "## Parameters never measured",
+        _never_measured(features),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(header: list[str], rows: list[list]) -> str:
+    """Return a Markdown table; numbers are aligned right and grouped by thousands."""
+    shown = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(header, *shown, strict=True)]
+    right = [all(isinstance(row[i], int | float) for row in rows) for i in range(len(header))]
+
+    def line(cells: list[str]) -> str:
+        aligned = [
+            cell.rjust(width) if number else cell.ljust(width)
+            for cell, width, number in zip(cells, widths, right, strict=True)
+        ]
+        return f"| {' | '.join(aligned)} |"
+
+    rule = [
+        "-" * (width - 1) + ":" if number else "-" * width
+        for width, number in zip(widths, right, strict=True)
+    ]
+    return "\n".join([line(header), f"|-{'-|-'.join(rule)}-|", *map(line, shown)])
+
+
+def _strings(table: pa.Table, name: str) -> list:
+    return table[name].cast(pa.string()).to_pylist()
+
+
+def _lines_met(tables: dict[str, pa.Table]) -> str:
+    rows = []
+    for partition, table in tables.items():
+        counts = Counter(_strings(table, "status"))
+        rows.append([partition, table.num_rows, *(counts[s] for s in ("valid", "rejected", "blank"))])
+    return _table(["file", "lines", "valid", "rejected", "blank"], rows)
+
+
+def _rejected_by_class(tables: dict[str, pa.Table]) -> str:
+    """Cross reasons with classes, over all files, beside the valid records for comparison."""
+    rejected, valid = Counter(), Counter()
+    for table in tables.values():
+        columns = (_strings(table, name) for name in ("status", "label", "reason"))
+        for status, label, reason in zip(*columns, strict=True):
+            if status == "rejected":
+                rejected[reason, label or UNREADABLE] += 1
+            elif status == "valid":
+                valid[label or UNREADABLE] += 1
+    classes = [*LABELS, UNREADABLE]
+    reasons = sorted({reason for reason, _ in rejected})
+    rows = [[reason, *(rejected[reason, label] for label in classes)] for reason in reasons]
+    totals = [sum(rejected[reason, label] for reason in reasons) for label in classes]
+    rows.append(["all rejected", *totals])
+    rows.append(["valid", *(valid[label] for label in classes)])
+    shares = [
+        f"{total / (total + valid[label]):.2%}" if total + valid[label] else "-"
+        for total, label in zip(totals, classes, strict=True)
+    ]
+    rows.append(["share rejected", *shares])
+    header = ["reason", *LABELS, "no label"]
+    return _table(header, [[str(cell) if i else cell for i, cell in enumerate(r)] for r in rows])
+
+
+def _wrong_steps(quarantines: list[Path]) -> str:
+    rows, count = [], 0
+    for path in quarantines:
+        with open(path, encoding="utf-8") as stream:
+            for text in stream:
+                entry = json.loads(text)
+                if entry["reason"] == "wrong_steps":
+                    count += 1
+                    if len(rows) < SHOWN:
+                        rows.append([entry["file"], entry["line"], entry["detail"]])
+    if not count:
+        return "None."
+    note = f"\n\n{count - len(rows):,} more stand in the quarantine files." if count > len(rows) else ""
+    return _table(["file", "line", "what"], rows) + note
+
+
+def _ids_and_regions(ids: list[Path], regions: Path) -> str:
+    names = {
+        "kept": "records kept",
+        "collisions": "id already taken",
+        "collisions_with_identical_content": "of these, identical content",
+        "renumbered": "renumbered",
+        "dropped_identical": "dropped as identical",
+    }
+    counts = [read_json(path)["counts"] for path in ids]
+    rows = [[text, *(count[name] for count in counts)] for name, text in names.items()]
+    found = read_json(regions)["counts"]
+    sizes = ", ".join(f"{size}: {count:,}" for size, count in found["regions_by_size"].items() if count)
+    return (
+        _table(["", "training files", "test file"], rows)
+        + f"\n\n{found['regions']:,} regions in {found['records']:,} training records; the largest "
+        f"has {found['largest']:,} records, the median {found['median_size']:g}. "
+        f"Regions by size: {sizes}."
+    )
+
+
+def _splits(planned: dict) -> str:
+    rows = []
+    for name in TRAIN_SPLITS:
+        split = planned["by_split"][name]
+        rows.append(
+            [
+                name,
+                split["records"],
+                *split["by_label"].values(),
+                split["regions"],
+                f"{planned['fractions_reached'][name]:.4f}",
+            ]
+        )
+    rows.append(["removed", *_with_total(planned["removed_by_label"]), "", ""])
+    rows.append(["clean, before", *_with_total(planned["clean_by_label"]), "", ""])
+    return _table(["split", "records", *LABELS, "regions", "fraction reached"], rows)
+
+
+def _with_total(by_label: dict) -> list[int]:
+    return [sum(by_label.values()), *by_label.values()]
+
+
+def _leaks(receipt: dict) -> str:
+    rows = [
+        [name, leak["in_several_splits"], leak["records"]]
+        for name, leak in receipt["leaks"].items()
+    ]
+    overlap = receipt["overlap_with_test_file"]
+    by_split = ", ".join(f"{name} {count:,}" for name, count in overlap["by_split"].items())
+    return (
+        _table(["what", "in several splits", "records concerned"], rows)
+        + f"\n\n{overlap['training_records']:,} training records share a step with "
+        f"{overlap['test_records']:,} records of the test file ({by_split})."
+    )
+
+
+def _never_measured(features: list[Path]) -> str:
+    counts = {
+        Path(path.name.removesuffix(".manifest.json")).name: read_json(path)["counts"]
+        for path in features
+    }
+    parameters = next(iter(counts.values()))["records_never_measured"]
+    rows = [
+        [split, count["records"], *(count["records_never_measured"][name] for name in parameters)]
+        for split, count in counts.items()
+    ]
+    return _table(["split", "records", *parameters], rows)

@@ -1,0 +1,272 @@
+"""Features: missing steps filled, logarithms, rolling statistics, a curated set of columns.
+
+Everything happens strictly inside a record, on arrays of shape (records, 60).
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from skymill.magnetic.augment import planned_records
+from skymill.magnetic.checks import require_counts, require_finite, require_records
+from skymill.magnetic.columns import Columns
+from skymill.magnetic.plan import read_plan
+from skymill.magnetic.schema import EXTENSIVE_PARAMETERS, STEPS, XR_MAX_MISSING
+from skymill.magnetic.store import (
+    RECORDS_PER_ROW_GROUP,
+    RecordStore,
+    pieces,
+    step_table,
+)
+from skymill.parallel import map_pieces
+from skymill.products import new_directory
+from skymill.tables import write_parquet
+
+UNKNOWN = "unknown"
+"""Label of records whose class the archive withholds."""
+
+
+def rolling_mean(values: np.ndarray, window: int) -> np.ndarray:
+    """Return the mean over the last `window` steps, or as many as there are."""
+    total, count = _window_sum(values, window), _window_count(window)
+    return total / count
+
+
+def rolling_std(values: np.ndarray, window: int) -> np.ndarray:
+    """Return the standard deviation (ddof 1) over the last `window` steps; NaN at the first.
+
+    Deviations from each window's own mean are summed, which is exact where a running sum of
+    squares is not.
+    """
+    mean, count = rolling_mean(values, window), _window_count(window)
+    squares = np.zeros_like(values)
+    for back in range(window):
+        squares[:, back:] += (values[:, : STEPS - back] - mean[:, back:]) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.sqrt(squares / (count - 1))
+
+
+def difference(values: np.ndarray, window: int) -> np.ndarray:
+    """Return each step minus the one `window` steps before; NaN at the first `window` steps."""
+    return values - lag(values, window)
+
+
+def lag(values: np.ndarray, window: int) -> np.ndarray:
+    """Return the value `window` steps before; NaN at the first `window` steps."""
+    out = np.full_like(values, np.nan)
+    out[:, window:] = values[:, : STEPS - window]
+    return out
+
+
+def _window_sum(values: np.ndarray, window: int) -> np.ndarray:
+    total = np.zeros_like(values)
+    for back in range(window):
+        total[:, back:] += values[:, : STEPS - back]
+    return total
+
+
+def _window_count(window: int) -> np.ndarray:
+    return np.minimum(np.arange(STEPS) + 1, window).astype(np.float64)
+
+
+FUNCTIONS = {
+    "rolling_mean": rolling_mean,
+    "rolling_std": rolling_std,
+    "diff": difference,
+    "lag": lag,
+}
+
+
+class FeatureSet(Columns):
+    """The columns that a configuration asks for, and how to compute them."""
+
+    def schema(self) -> pa.Schema:
+        """Return the schema of a split: keys, then float64 columns in the configured order."""
+        return pa.schema(
+            [
+                pa.field("record_id", pa.int64(), nullable=False),
+                pa.field("seq_id", pa.int8(), nullable=False),
+                pa.field("label", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+                *(pa.field(name, pa.float64(), nullable=False) for name in self.names),
+            ]
+        )
+
+    def compute(self, values: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+        """Compute the columns of some records.
+
+        Parameters
+        ----------
+        values
+            float64, shape (len(self.parameters), records, 60), raw; overwritten.
+
+        Returns
+        -------
+        columns
+            For each column a float64 array of shape (records, 60), finite where the input is.
+        never_measured
+            For each raw parameter, how many records have no value of it at all.
+        """
+        bases, never_measured = {}, {}
+        for name, series in zip(self.parameters, values, strict=True):
+            never_measured[name] = fill_missing(series, name, self.fill)
+            bases[name] = series
+        for log, name in self.logs.items():
+            if name in bases:
+                bases[log] = np.log1p(np.maximum(bases[name], 0.0))
+        columns = {}
+        for name in self.names:
+            if name in self.derived:
+                column = self.derived[name]
+                function = FUNCTIONS[column.operation]
+                columns[name] = np.nan_to_num(
+                    function(bases[column.parameter], column.window), posinf=np.inf, neginf=-np.inf
+                )
+            else:
+                columns[name] = bases[name]
+        return columns, never_measured
+
+
+def fill_missing(series: np.ndarray, name: str, fill: str) -> int:
+    """Fill the missing steps of one parameter in place; return how many records had no value.
+
+    Parameters
+    ----------
+    series
+        float64, shape (records, 60), raw values.
+    fill
+        `zero`: NaN becomes 0. `interpolate`: NaN, an exact zero of an extensive parameter and
+        the sentinel of XR_MAX are interpolated linearly inside the record, the edges held; a
+        record without any value becomes 0.
+    """
+    missing = np.isnan(series)
+    if fill == "zero":
+        series[missing] = 0.0
+        return int(missing.all(axis=1).sum())
+    if name in EXTENSIVE_PARAMETERS:
+        missing |= series == 0
+    if name == "XR_MAX":
+        missing |= series == XR_MAX_MISSING
+    never = missing.all(axis=1)
+    series[never] = 0.0
+    rows = np.flatnonzero(missing.any(axis=1) & ~never)
+    if len(rows):
+        series[rows] = _interpolate(series[rows], missing[rows])
+    return int(never.sum())
+
+
+def _interpolate(series: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """Return rows with their missing steps interpolated; each row has a value somewhere."""
+    at = np.arange(STEPS)
+    before = np.maximum.accumulate(np.where(missing, -1, at), axis=1)
+    after = np.minimum.accumulate(np.where(missing, STEPS, at)[:, ::-1], axis=1)[:, ::-1]
+    before, after = np.where(before < 0, after, before), np.where(after == STEPS, before, after)
+    left = np.take_along_axis(series, before, axis=1)
+    right = np.take_along_axis(series, after, axis=1)
+    share = (at - before) / np.maximum(after - before, 1)
+    return np.where(missing, left + (right - left) * share, series)
+
+
+@dataclass(frozen=True)
+class FeaturePiece:
+    """One file of a split: some records by their position in a store."""
+
+    store: tuple[Path, Path]
+    position: np.ndarray
+    record_id: np.ndarray
+    label: np.ndarray
+    settings: dict
+    path: Path
+
+
+def write_features(
+    store: tuple[Path, Path],
+    position: np.ndarray,
+    record_id: np.ndarray,
+    label: np.ndarray,
+    settings: dict,
+    output: Path,
+    *,
+    expected: dict[str, int],
+    workers: int = 1,
+) -> tuple[list[dict], dict[str, int]]:
+    """Write one engineered split.
+
+    Parameters
+    ----------
+    store
+        Directory and manifest of the records' values.
+    position, record_id
+        int64, ascending: where each record stands in the store, and its id.
+    label
+        The records' labels.
+    settings
+        As for columns.Columns.
+    output
+        Directory of Parquet files.
+    expected
+        Records per class that the plan promises; what was written is counted against it before
+        it moves into place.
+
+    Returns
+    -------
+    The `files` part of the manifest, and how many records never had a value of each parameter.
+    """
+    features = FeatureSet(settings)
+    with new_directory(output) as directory:
+        work = [
+            FeaturePiece(
+                store,
+                position[first:last],
+                record_id[first:last],
+                label[first:last],
+                settings,
+                directory / f"part-{number:05d}.parquet",
+            )
+            for number, (first, last) in enumerate(pieces(len(record_id)))
+        ]
+        done = map_pieces(_write_piece, work, workers=workers, what=f"write {output}")
+        require_counts(output, sum((labels for _, _, labels in done), Counter()), expected)
+    never = {name: sum(counts[name] for _, counts, _ in done) for name in features.parameters}
+    return [file for file, _, _ in done], never
+
+
+def _write_piece(piece: FeaturePiece) -> tuple[dict, dict[str, int], Counter]:
+    features = FeatureSet(piece.settings)
+    values = RecordStore(*piece.store).read(piece.position, features.parameters)
+    columns, never_measured = features.compute(values)
+    columns["record_id"] = piece.record_id
+    columns["seq_id"] = np.tile(np.arange(STEPS, dtype=np.int8), (len(piece.record_id), 1))
+    columns["label"] = pa.array(piece.label.tolist(), type=pa.string())
+    table = step_table(columns, features.schema())
+    require_records(table, piece.record_id)
+    require_finite(table)
+    file = write_parquet(piece.path, table, rows_per_group=RECORDS_PER_ROW_GROUP * STEPS)
+    return file, never_measured, Counter(table["label"].cast(pa.string()).to_pylist()[::STEPS])
+
+
+def records_of_split(split: str, plan: Path, ids: Path, *, everything: bool) -> tuple:
+    """Return (position, record_id, label) of a split's records in the store that holds them.
+
+    The store is the augmented set for train, and for every split when everything was augmented;
+    else the clean records.
+    """
+    if split == "train" or everything:
+        held = planned_records(plan, everything=everything)
+        position = np.flatnonzero((held["split"] == split).to_numpy())
+        chosen = held.iloc[position]
+    else:
+        planned = read_plan(plan)
+        chosen = planned[planned["split"] == split]
+        clean = pq.read_table(ids, columns=["record_id"])["record_id"].to_numpy()
+        position = np.searchsorted(clean, chosen["record_id"].to_numpy())
+    return position, chosen["record_id"].to_numpy(), chosen["label"].to_numpy(object)
+
+
+def records_of_holdout(ids: Path) -> tuple:
+    """Return (position, record_id, label) of the test file's records; labels are unknown."""
+    record_id = pq.read_table(ids, columns=["record_id"])["record_id"].to_numpy()
+    return np.arange(len(record_id)), record_id, np.full(len(record_id), UNKNOWN, dtype=object)

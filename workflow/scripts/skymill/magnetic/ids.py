@@ -1,0 +1,124 @@
+"""Record ids: unique within the training files and within the test file, decided in file order."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from skymill.magnetic.fingerprints import steps_from_table
+from skymill.magnetic.schema import FIRST_NEW_ID, STEPS
+
+IDS_SCHEMA = pa.schema(
+    [
+        pa.field("record_id", pa.int64(), nullable=False),
+        pa.field("source_id", pa.int64(), nullable=False),
+        pa.field("partition", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        pa.field("line", pa.int64(), nullable=False),
+        pa.field("position", pa.int64(), nullable=False),
+        pa.field("label", pa.dictionary(pa.int8(), pa.string())),
+        pa.field("content", pa.binary(16), nullable=False),
+        pa.field("renumbered", pa.bool_(), nullable=False),
+        pa.field("collides_with_identical", pa.bool_(), nullable=False),
+    ]
+)
+"""A row for each record kept, sorted by record_id; `position` counts the partition's valid records."""
+
+
+def assign_ids(catalogues: list[pa.Table], *, collisions: str) -> tuple[pa.Table, dict]:
+    """Give every valid record an id that no other has.
+
+    In file order the first valid record with an id keeps it; each later one gets the next number
+    from max(171038, 1 + the largest id of a valid record) on.
+
+    Parameters
+    ----------
+    catalogues
+        The catalogues of the files in file order, as `ingest` writes them.
+    collisions
+        `renumber`, or `drop_identical`: a later record whose id is taken by one with identical
+        content is dropped instead.
+
+    Returns
+    -------
+    ids
+        A table of IDS_SCHEMA.
+    counts
+        valid = kept + dropped_identical; collisions, renumbered, collisions with identical content.
+    """
+    frames = []
+    for catalogue in catalogues:
+        table = catalogue.filter(pa.array(_is_valid(catalogue)))
+        frame = pd.DataFrame(
+            {name: table[name].to_pandas() for name in ("source_id", "line", "content")}
+        )
+        frame["partition"] = table["partition"].cast(pa.string()).to_pandas()
+        frame["label"] = table["label"].cast(pa.string()).to_pandas()
+        frame = frame.sort_values("line", ignore_index=True)
+        frame["position"] = np.arange(len(frame))
+        frames.append(frame)
+    valid = pd.concat(frames, ignore_index=True)
+    taken = valid.duplicated("source_id").to_numpy()
+    identical = valid.duplicated(["source_id", "content"]).to_numpy()
+    dropped = identical if collisions == "drop_identical" else np.zeros(len(valid), bool)
+    source_id = valid["source_id"].to_numpy(np.int64)
+    renumbered = taken & ~dropped
+    first = max(FIRST_NEW_ID, 1 + int(source_id.max(initial=-1)))
+    record_id = source_id.copy()
+    record_id[renumbered] = first + np.arange(renumbered.sum())
+    valid["record_id"] = record_id
+    valid["renumbered"] = renumbered
+    valid["collides_with_identical"] = identical
+    kept = valid[~dropped].sort_values("record_id", ignore_index=True)
+    ids = pa.Table.from_arrays(
+        [pa.array(kept[field.name], type=field.type, from_pandas=True) for field in IDS_SCHEMA],
+        schema=IDS_SCHEMA,
+    )
+    counts = {
+        "valid": len(valid),
+        "kept": len(kept),
+        "collisions": int(taken.sum()),
+        "collisions_by_label": _by_label(valid["label"][taken]),
+        "collisions_with_identical_content": int(identical.sum()),
+        "renumbered": int(renumbered.sum()),
+        "dropped_identical": int(dropped.sum()),
+        "first_new_id": first,
+        "kept_by_label": _by_label(kept["label"]),
+    }
+    return ids, counts
+
+
+def _is_valid(catalogue: pa.Table) -> np.ndarray:
+    return catalogue["status"].cast(pa.string()).to_numpy(zero_copy_only=False) == "valid"
+
+
+def _by_label(labels: pd.Series) -> dict[str, int]:
+    counts = labels.fillna("unknown").value_counts()
+    return {str(label): int(count) for label, count in sorted(counts.items())}
+
+
+def read_ids(path: Path) -> pd.DataFrame:
+    """Return a written ids table, sorted by record_id; missing labels are None."""
+    table = pq.read_table(path, use_threads=False)
+    columns = {}
+    for field in table.schema:
+        column = table[field.name]
+        if pa.types.is_dictionary(field.type):
+            column = column.cast(pa.string())
+        columns[field.name] = column.to_numpy(zero_copy_only=False)
+    return pd.DataFrame(columns)
+
+
+def steps_of_records(ids: pd.DataFrame, paths: list[Path]) -> np.ndarray:
+    """Return the step fingerprints of the records of an ids table, row by row.
+
+    `paths` are the step files of the partitions, named after them. The result is uint64 of shape
+    (records, 60).
+    """
+    steps = np.empty((len(ids), STEPS), dtype=np.uint64)
+    for path in paths:
+        rows = (ids["partition"] == path.stem).to_numpy()
+        all_steps = steps_from_table(pq.read_table(path))
+        steps[rows] = all_steps[ids["position"].to_numpy()[rows]]
+    return steps

@@ -1,0 +1,273 @@
+"""Ingest: one raw file becomes values, a catalogue, step fingerprints and a quarantine.
+
+The file is cut into blocks of bytes; a block owns the lines that begin in it, and becomes one
+Parquet file. Blocks are independent, so any number of workers gives the same bytes.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from skymill.magnetic.fingerprints import fingerprint, steps_to_table
+from skymill.magnetic.parse import RejectedLine, parse_line, reject_unusable
+from skymill.magnetic.schema import LABELS, PARAMETERS, STEPS
+from skymill.magnetic.store import step_table
+from skymill.parallel import map_pieces
+from skymill.products import new_directory, new_file
+from skymill.tables import write_parquet, write_table
+
+BLOCK_BYTES = 16 * 2**20
+"""Raw bytes that become one Parquet file: about 320 records."""
+
+MAX_LINE_BYTES = 16 * 2**20
+"""A longer line is rejected unread: real ones have about 50 kB."""
+
+MIN_RECORD_BYTES = len(PARAMETERS) * STEPS * len('"0":1,')
+"""No valid record is shorter."""
+
+BEGINNING_BYTES = 160
+"""How much of a rejected line the quarantine shows."""
+
+VALUES_SCHEMA = pa.schema(
+    [
+        pa.field("seq_id", pa.int8(), nullable=False),
+        *(pa.field(name, pa.float64(), nullable=False) for name in PARAMETERS),
+    ]
+)
+
+CATALOGUE_SCHEMA = pa.schema(
+    [
+        pa.field("partition", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        pa.field("line", pa.int64(), nullable=False),
+        pa.field("source_id", pa.int64()),
+        pa.field("label", pa.dictionary(pa.int8(), pa.string())),
+        pa.field("status", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        pa.field("reason", pa.dictionary(pa.int8(), pa.string())),
+        pa.field("content", pa.binary(16)),
+    ]
+)
+"""A row for every line met, in file order; status is `valid`, `rejected` or `blank`."""
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of work: the lines of `raw` that begin in bytes [number, number + 1) x BLOCK_BYTES."""
+
+    raw: Path
+    number: int
+    labelled: bool
+    values: Path
+
+
+@dataclass
+class BlockResult:
+    """What a block held; line numbers count from 0 within the block."""
+
+    lines: int
+    entries: list[tuple[int, int | None, str | None, str, str | None, bytes | None]]
+    steps: np.ndarray
+    rejected: list[dict]
+    file: dict | None
+
+
+def ingest(
+    raw: Path,
+    partition: str,
+    *,
+    labelled: bool,
+    values: Path,
+    catalogue: Path,
+    steps: Path,
+    quarantine: Path,
+    workers: int = 1,
+    blocks_per_piece: int = 1,
+) -> dict:
+    """Parse a raw file and write its four products.
+
+    Parameters
+    ----------
+    raw, partition
+        The JSON-lines file and the name that stands for it in every table.
+    labelled
+        Whether its records must have labels (training files).
+    values
+        Directory of Parquet files, one row a step of each valid record in file order.
+    catalogue, steps
+        Parquet files, see CATALOGUE_SCHEMA and fingerprints.STEPS_SCHEMA.
+    quarantine
+        JSON lines, one for each rejected line: file, line, reason, detail, beginning.
+    workers, blocks_per_piece
+        How the work is spread; neither changes a byte of the products.
+
+    Returns
+    -------
+    The manifest's part on content: `files` and `counts` (met = valid + rejected + blank).
+    """
+    blocks = range(-(-os.path.getsize(raw) // BLOCK_BYTES))
+    with new_directory(values) as directory:
+        work = [
+            [Block(raw, number, labelled, directory) for number in blocks[at : at + blocks_per_piece]]
+            for at in range(0, len(blocks), blocks_per_piece)
+        ]
+        done = map_pieces(_ingest_blocks, work, workers=workers, what=f"ingest {partition}")
+        results = [result for piece in done for result in piece]
+        table = _catalogue(partition, results)
+        write_table(catalogue, table)
+        hashes = np.concatenate([np.empty((0, STEPS), np.uint64), *(r.steps for r in results)])
+        write_table(steps, steps_to_table(hashes), rows_per_group=2**14)
+        _write_quarantine(quarantine, raw, results)
+    return {
+        "files": [result.file for result in results if result.file],
+        "counts": _counts(table),
+    }
+
+
+def _ingest_blocks(blocks: list[Block]) -> list[BlockResult]:
+    return [_ingest_block(block) for block in blocks]
+
+
+def _ingest_block(block: Block) -> BlockResult:
+    """Parse the lines of one block and write the valid records' values."""
+    entries, rejected = [], []
+    lines = list(read_lines(block.raw, block.number))
+    # Only long lines can fill a row for good, so a file of blank lines costs no memory.
+    rows = 1 + sum(len(line) >= MIN_RECORD_BYTES for line in lines)
+    values = np.empty((rows, len(PARAMETERS), STEPS))
+    valid = []  # (line, source_id, label), in the order of the rows of `values`
+
+    def reject(number: int, why: RejectedLine) -> None:
+        entries.append((number, why.source_id, why.label, "rejected", why.reason, None))
+        beginning = lines[number][:BEGINNING_BYTES].decode("utf-8", "replace")
+        rejected.append(
+            {"line": number, "reason": why.reason, "detail": why.detail, "beginning": beginning}
+        )
+
+    for number, line in enumerate(lines):
+        if len(line) > MAX_LINE_BYTES:
+            detail = f"the line has more than {MAX_LINE_BYTES:,} bytes"
+            reject(number, RejectedLine("line_too_long", detail))
+        elif not line.strip():
+            entries.append((number, None, None, "blank", None, None))
+        else:
+            try:
+                source_id, label = parse_line(line, values[len(valid)], labelled=block.labelled)
+            except RejectedLine as why:
+                reject(number, why)
+            else:
+                valid.append((number, source_id, label))
+    values = values[: len(valid)]
+    unusable = dict(reject_unusable(values))
+    for position, why in unusable.items():
+        number, why.source_id, why.label = valid[position]
+        reject(number, why)
+    keep = np.array([position not in unusable for position in range(len(valid))], dtype=bool)
+    if unusable:
+        values = values[keep]
+        valid = [record for record, kept in zip(valid, keep, strict=True) if kept]
+    steps, contents = fingerprint(values)
+    for (number, source_id, label), content in zip(valid, contents, strict=True):
+        entries.append((number, source_id, label, "valid", None, content))
+    file = None
+    if valid:
+        path = block.values / f"part-{block.number:05d}.parquet"
+        columns = {name: values[:, index] for index, name in enumerate(PARAMETERS)}
+        columns["seq_id"] = np.tile(np.arange(STEPS, dtype=np.int8), (len(valid), 1))
+        table = step_table(columns, VALUES_SCHEMA)
+        file = write_parquet(path, table, rows_per_group=table.num_rows)
+    return BlockResult(
+        lines=len(lines),
+        entries=sorted(entries, key=lambda entry: entry[0]),
+        steps=steps,
+        rejected=sorted(rejected, key=lambda entry: entry["line"]),
+        file=file,
+    )
+
+
+def read_lines(path: Path, number: int) -> Iterator[bytes]:
+    """Yield the lines that begin in block `number`, without their line ends.
+
+    A line of more than MAX_LINE_BYTES is cut off one byte behind that length: it is never held in
+    memory whole.
+    """
+    begin, end = number * BLOCK_BYTES, (number + 1) * BLOCK_BYTES
+    with open(path, "rb") as stream:
+        # A line begins at 0 and behind every newline: one byte earlier tells for `begin`.
+        stream.seek(max(0, begin - 1))
+        data = stream.read(end - max(0, begin - 1) - 1)
+        if begin:
+            first = data.find(b"\n") + 1
+            if not first:
+                # No line ends in front of this block's last byte, so none begins in it.
+                return
+            data = data[first:]
+        # The last line that begins here runs on to its newline, perhaps far behind the block.
+        tail = [data]
+        length = len(data) - (data.rfind(b"\n") + 1)
+        while length <= MAX_LINE_BYTES:
+            more = stream.readline(MAX_LINE_BYTES + 1 - length)
+            tail.append(more)
+            length += len(more)
+            if not more or more.endswith(b"\n"):
+                break
+    data = b"".join(tail)
+    if data.endswith(b"\n"):
+        data = data[:-1]
+    elif not data:
+        return
+    yield from data.split(b"\n")
+
+
+def _catalogue(partition: str, results: list[BlockResult]) -> pa.Table:
+    """Return the catalogue of a file from those of its blocks."""
+    rows, before = [], 0
+    for result in results:
+        rows.extend((before + entry[0] + 1, *entry[1:]) for entry in result.entries)
+        before += result.lines
+    columns = list(zip(*rows, strict=True)) or [()] * 6
+    line, source_id, label, status, reason, content = columns
+    values = [[partition] * len(rows), line, source_id, label, status, reason, content]
+    return pa.Table.from_arrays(
+        [
+            pa.array(column, type=field.type)
+            for column, field in zip(values, CATALOGUE_SCHEMA, strict=True)
+        ],
+        schema=CATALOGUE_SCHEMA,
+    )
+
+
+def _write_quarantine(path: Path, raw: Path, results: list[BlockResult]) -> None:
+    before = 0
+    with new_file(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        for result in results:
+            for entry in result.rejected:
+                document = {"file": Path(raw).name, **entry, "line": before + entry["line"] + 1}
+                stream.write(json.dumps(document, ensure_ascii=False) + "\n")
+            before += result.lines
+
+
+def _counts(catalogue: pa.Table) -> dict:
+    """Count lines by status, valid records by label, rejected lines by reason and by label."""
+
+    def count(column: str, status: str) -> dict:
+        chosen = catalogue.filter(pc.equal(catalogue["status"].cast("string"), status))
+        values = chosen.column(column).cast("string").to_pylist()
+        order = {label: place for place, label in enumerate(LABELS)}
+        counts = Counter("unknown" if value is None else value for value in values)
+        return dict(sorted(counts.items(), key=lambda item: (order.get(item[0], 9), item[0])))
+
+    statuses = Counter(catalogue.column("status").cast("string").to_pylist())
+    return {
+        "lines": catalogue.num_rows,
+        "valid": statuses["valid"],
+        "rejected": statuses["rejected"],
+        "blank": statuses["blank"],
+        "valid_by_label": count("label", "valid"),
+        "rejected_by_reason": count("reason", "rejected"),
+        "rejected_by_label": count("label", "rejected"),
+    }

@@ -1,0 +1,87 @@
+"""The leak check: does anything in one split tell a model about another?"""
+
+import numpy as np
+import pandas as pd
+
+from skymill.errors import SkymillError
+from skymill.magnetic.fingerprints import TRIVIAL
+from skymill.magnetic.schema import TRAIN_SPLITS
+
+SHOWN = 5
+
+
+def find_leaks(plan: pd.DataFrame, content: pd.Series) -> dict:
+    """Count what stands in more than one split of a plan.
+
+    Parameters
+    ----------
+    plan
+        A row per record: record_id, parent (null for originals), region, split.
+    content
+        Content digest of each clean record, indexed by record_id; a synthetic record counts with
+        its parent.
+
+    Returns
+    -------
+    For regions, parents and contents: how many stand in two splits or more, and the first few.
+    """
+    origin = plan["parent"].fillna(plan["record_id"]).astype(np.int64)
+    kinds = {
+        "regions": plan["region"],
+        "parents": origin,
+        "contents": pd.Series(pd.factorize(content.loc[origin])[0], index=plan.index),
+    }
+    found = {}
+    for name, value in kinds.items():
+        torn = plan.groupby(value.to_numpy())["split"].nunique()
+        torn = torn[torn > 1].index
+        inside = plan[np.isin(value.to_numpy(), torn.to_numpy())]
+        found[name] = {
+            "in_several_splits": len(torn),
+            "records": len(inside),
+            "first_records": [int(number) for number in inside["record_id"].head(SHOWN)],
+        }
+    return found
+
+
+def find_overlap(
+    split: pd.Series, train_ids: np.ndarray, train_steps: np.ndarray, test_steps: np.ndarray
+) -> dict:
+    """Count training records that share a non-trivial step with the test file, per split.
+
+    Parameters
+    ----------
+    split
+        Split of each planned original, indexed by record_id.
+    train_ids
+        int64, shape (records,): the training records that `train_steps` describes.
+    train_steps, test_steps
+        uint64 fingerprints, shape (records, 60).
+    """
+    known = np.unique(test_steps)
+    shared = (np.isin(train_steps, known) & (train_steps != TRIVIAL)).any(axis=1)
+    in_split = split.reindex(train_ids[shared]).value_counts()
+    seen = np.unique(train_steps[shared])
+    reverse = (np.isin(test_steps, seen) & (test_steps != TRIVIAL)).any(axis=1)
+    return {
+        "test_records": int(reverse.sum()),
+        "training_records": int(shared.sum()),
+        "by_split": {name: int(in_split.get(name, 0)) for name in TRAIN_SPLITS},
+    }
+
+
+def require_no_leak(leaks: dict, unit: str) -> None:
+    """Raise SkymillError on a leak when splits are made of whole regions, which must have none."""
+    if unit != "region":
+        return
+    torn = {name: leak for name, leak in leaks.items() if leak["in_several_splits"]}
+    if torn:
+        said = "; ".join(
+            f"{leak['in_several_splits']:,} {name} in several splits (records "
+            f"{', '.join(map(str, leak['first_records']))} ...)"
+            for name, leak in torn.items()
+        )
+        raise SkymillError(
+            f"the plan leaks between splits: {said}. With split.unit: region this must never "
+            "happen; please report it with plan.parquet."
+        )

@@ -1,0 +1,214 @@
+"""One line of a raw file: parsed, checked, and turned into an array, or rejected with a reason."""
+
+import json
+import struct
+from dataclasses import dataclass
+from operator import itemgetter
+
+import numpy as np
+import orjson
+
+from skymill.magnetic.schema import LABELS, PARAMETERS, STEPS
+
+MAX_RECORD_ID = 2**63 // STEPS - 1
+"""Above this, safe_index = record_id * 60 + seq_id would not fit into an int64."""
+
+STEP_KEYS = tuple(str(step) for step in range(STEPS))
+
+_parameters_of = itemgetter(*PARAMETERS)
+_steps_of = itemgetter(*STEP_KEYS)
+_series = struct.Struct(f"={STEPS}d")
+# orjson hands out the same string object for a key that it has met before; comparing with its
+# own objects makes the usual comparison one of pointers.
+_STEP_KEY_LIST = list(orjson.loads(orjson.dumps(dict.fromkeys(STEP_KEYS, 0))))
+_NUMBER_OR_NULL = {float, int, type(None)}
+
+
+@dataclass
+class RejectedLine(Exception):
+    """A line that is no valid record.
+
+    `reason` is a short word to count by, `detail` a sentence about this line; `source_id` and
+    `label` are what could be read of them, else None.
+    """
+
+    reason: str
+    detail: str
+    source_id: int | None = None
+    label: str | None = None
+
+
+def parse_line(line: bytes, out: np.ndarray, *, labelled: bool) -> tuple[int, str | None]:
+    """Parse one line into `out` and return its id and label.
+
+    Parameters
+    ----------
+    line
+        One JSON document, `{id: {"label": ..., "values": {parameter: {step: number}}}}`. NaN
+        tokens are accepted, null counts as NaN.
+    out
+        float64, shape (33, 60), C-contiguous; overwritten, also when the line is rejected.
+    labelled
+        Whether a label is required (training files); else it may be absent or null.
+
+    Raises
+    ------
+    RejectedLine
+        When the line is not one record with one id, a valid label, and all 33 parameters with a
+        number at exactly the steps 0..59. Infinite values pass here: `reject_unusable` looks for
+        them in whole blocks.
+    """
+    document = _load(line)
+    if not isinstance(document, dict) or len(document) != 1:
+        raise RejectedLine("not_one_record", "the line is not an object with one id")
+    ((key, record),) = document.items()
+    source_id = _record_id(key)
+    if not isinstance(record, dict):
+        raise RejectedLine("not_one_record", "the id does not hold an object", source_id)
+    label = record.get("label")
+    if label not in LABELS:
+        if labelled or label is not None:
+            shown = json.dumps(label)[:40] if "label" in record else "absent"
+            raise RejectedLine("invalid_label", f"the label is {shown}", source_id)
+        label = None
+    try:
+        _fill(record.get("values"), line, out)
+        _refuse_repeated_keys(line, document)
+    except RejectedLine as rejected:
+        rejected.source_id, rejected.label = source_id, label
+        raise
+    return source_id, label
+
+
+def reject_unusable(values: np.ndarray) -> list[tuple[int, RejectedLine]]:
+    """Return the records of a block that hold an infinity or no usable USFLUX.
+
+    Parameters
+    ----------
+    values
+        float64, shape (records, 33, 60).
+
+    Returns
+    -------
+    Pairs of (position, why), sorted by position.
+    """
+    infinite = np.isinf(values).any(axis=(1, 2))
+    flux = values[:, PARAMETERS.index("USFLUX")]
+    dark = ~(np.isfinite(flux) & (flux != 0)).any(axis=1)
+    rejected = []
+    for position in np.flatnonzero(infinite | dark):
+        if infinite[position]:
+            parameter, step = np.argwhere(np.isinf(values[position]))[0]
+            why = RejectedLine("not_a_number", f"{PARAMETERS[parameter]} is infinite at step {step}")
+        else:
+            why = RejectedLine("no_usflux", "USFLUX is zero or missing at every step")
+        rejected.append((int(position), why))
+    return rejected
+
+
+def _load(line: bytes):
+    """Parse JSON as Python's json does, NaN included, at the speed of orjson where it can."""
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        # In a valid record a NaN stands behind a colon and a space; within a string the
+        # replacement can only turn one invalid key or label into another.
+        return orjson.loads(line.replace(b": NaN", b": null"))
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise RejectedLine("invalid_json", f"{error}"[:200]) from None
+
+
+def _record_id(key: str) -> int:
+    """Return the id that a key spells, a decimal number without sign or leading zeros."""
+    if key.isascii() and key.isdigit() and (key == "0" or key[0] != "0") and len(key) <= 19:
+        number = int(key)
+        if number <= MAX_RECORD_ID:
+            return number
+    raise RejectedLine("invalid_id", f"the id {key[:40]!r} is not a whole number that fits")
+
+
+def _fill(values, line: bytes, out: np.ndarray) -> None:
+    """Write all 33 x 60 numbers into `out`."""
+    try:
+        series_of_parameters = _parameters_of(values)
+    except (KeyError, TypeError):
+        present = values if isinstance(values, dict) else {}
+        missing = ", ".join(name for name in PARAMETERS if name not in present)
+        raise RejectedLine("missing_parameter", f"no values of {missing}") from None
+    # struct takes true and false for numbers; a regular line holds neither letter.
+    suspicious = b"t" in line or b"f" in line
+    offset = 0
+    for position, series in enumerate(series_of_parameters):
+        if not isinstance(series, dict) or len(series) != STEPS:
+            raise _wrong_steps(position, series)
+        if list(series) == _STEP_KEY_LIST:
+            numbers = series.values()
+        else:
+            try:
+                numbers = _steps_of(series)
+            except KeyError:
+                raise _wrong_steps(position, series) from None
+        if suspicious:
+            _refuse_other_types(position, numbers)
+        try:
+            _series.pack_into(out, offset, *numbers)
+        except (struct.error, OverflowError):
+            _refuse_other_types(position, numbers)
+            try:
+                out[position] = np.array(list(numbers), dtype=np.float64)
+            except OverflowError:
+                detail = f"{PARAMETERS[position]} holds a number beyond the range of float64"
+                raise RejectedLine("not_a_number", detail) from None
+        offset += _series.size
+
+
+def _wrong_steps(position: int, series) -> RejectedLine:
+    name = PARAMETERS[position]
+    if not isinstance(series, dict):
+        return RejectedLine("wrong_steps", f"{name} is not an object of steps")
+    missing = [key for key in STEP_KEYS if key not in series]
+    detail = f"{name} has {len(series)} steps"
+    if missing:
+        detail += f", without {', '.join(missing[:5])}{' ...' if len(missing) > 5 else ''}"
+    return RejectedLine("wrong_steps", detail)
+
+
+def _refuse_other_types(position: int, numbers) -> None:
+    if not set(map(type, numbers)) <= _NUMBER_OR_NULL:
+        step, value = next(
+            (step, value)
+            for step, value in zip(STEP_KEYS, numbers, strict=True)
+            if type(value) not in _NUMBER_OR_NULL
+        )
+        shown = json.dumps(value)[:40]
+        detail = f"{PARAMETERS[position]} is {shown} at step {step}"
+        raise RejectedLine("not_a_number", detail)
+
+
+def _refuse_repeated_keys(line: bytes, document: dict) -> None:
+    """Refuse a document in which a key occurs twice: parsers keep one value and drop the other.
+
+    A line has a colon for each key, so only a line whose count differs is looked at closely.
+    """
+    colons = int(np.count_nonzero(np.frombuffer(line, np.uint8) == ord(":")))
+    (record,) = document.values()
+    keys = 1 + len(record) + len(record["values"])
+    keys += sum(len(series) for series in record["values"].values() if isinstance(series, dict))
+    if colons == keys:
+        return
+
+    def unique(pairs):
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise RejectedLine("repeated_key", f"the key {twice[:40]!r} occurs twice in an object")
+        return found
+
+    json.loads(line, object_pairs_hook=unique)

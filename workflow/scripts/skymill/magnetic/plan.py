@@ -1,0 +1,237 @@
+"""The plan: a row for each training record of the data set to come.
+
+Every decision about splits and augmentation is taken here, from ids, labels, regions and digests
+alone; what follows only carries it out.
+"""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from skymill.errors import SkymillError
+from skymill.magnetic.regions import name_components
+from skymill.magnetic.schema import LABELS, TRAIN_SPLITS
+from skymill.magnetic.splits import require_no_empty_split, split_records, split_units
+from skymill.randomness import key, smallest
+
+METHODS = ("original", "warp", "scale", "duplicate")
+
+PLAN_SCHEMA = pa.schema(
+    [
+        pa.field("record_id", pa.int64(), nullable=False),
+        pa.field("parent", pa.int64()),
+        pa.field("partition", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        pa.field("region", pa.int64(), nullable=False),
+        pa.field("label", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        pa.field("method", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        pa.field("copy", pa.int16(), nullable=False),
+        pa.field("split", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+    ]
+)
+"""Sorted by record_id. `parent` is null for originals, `copy` counts a parent's copies from 1."""
+
+
+def make_plan(originals: pd.DataFrame, split: dict, augmentation: dict, seed: int) -> tuple[pa.Table, dict]:
+    """Decide the split of every record and which synthetic copies are made.
+
+    Parameters
+    ----------
+    originals
+        A row per clean training record, in any order: record_id (int64, unique), partition (str),
+        label (str), region (int64), content (bytes).
+    split
+        `unit` (region, record, partition), `fractions`, `partitions` (file to split, for
+        unit partition) and `augment` (`train`: split first, then augment train records only;
+        `all`: augment everything, then split), as in the configuration.
+    augmentation
+        Per class: `warp` and `scale` (copies of each record), `duplicate` (fraction, times),
+        `undersample` (fraction of the records removed).
+    seed
+        Seed of every random choice.
+
+    Returns
+    -------
+    plan
+        A table of PLAN_SCHEMA.
+    report
+        Counts per split and class, fractions reached, what was removed and added.
+    """
+    originals = originals.sort_values("record_id", ignore_index=True)
+    if split["augment"] == "train":
+        placed = originals.assign(split=_split(originals, split, seed))
+        # Each split keeps its own frame, so that nothing can be made from a held-out record.
+        train = placed[placed["split"] == "train"]
+        held_out = _as_planned(placed[placed["split"] != "train"])
+        augmented, removed = _augment(train, augmentation, seed, int(originals["record_id"].max()))
+        plan = pd.concat([held_out, augmented], ignore_index=True)
+    else:
+        plan, removed = _augment(originals, augmentation, seed, int(originals["record_id"].max()))
+        plan["split"] = _split(plan, split, seed)
+    plan = plan.sort_values("record_id", ignore_index=True)
+    table = pa.Table.from_arrays(
+        [pa.array(plan[field.name], type=field.type, from_pandas=True) for field in PLAN_SCHEMA],
+        schema=PLAN_SCHEMA,
+    )
+    return table, _report(originals, plan, removed, split)
+
+
+def read_plan(path: Path) -> pd.DataFrame:
+    """Return a written plan, sorted by record_id; `parent` is a nullable Int64."""
+    table = pq.read_table(path, use_threads=False)
+    columns = {}
+    for field in table.schema:
+        column = table[field.name]
+        if pa.types.is_dictionary(field.type):
+            column = column.cast(pa.string())
+        columns[field.name] = (
+            pd.array(column, dtype="Int64")
+            if field.name == "parent"
+            else column.to_numpy(zero_copy_only=False)
+        )
+    return pd.DataFrame(columns)
+
+
+def augmented_counts(records: int, label_settings: dict) -> dict[str, int]:
+    """Return how many records of one class an augmentation gives, by method.
+
+    The counts are floor(fraction x records) with the fraction as it is written in the
+    configuration: 0.29 of 100 is 29, though 0.29 * 100 is less in binary.
+    """
+    duplicate = label_settings.get("duplicate", {"fraction": 0, "times": 0})
+    removed = _share(label_settings.get("undersample", 0), records)
+    return {
+        "original": records - removed,
+        "warp": records * label_settings.get("warp", 0),
+        "scale": records * label_settings.get("scale", 0),
+        "duplicate": _share(duplicate["fraction"], records) * duplicate["times"],
+    }
+
+
+def _share(fraction: float, records: int) -> int:
+    return int(Fraction(str(fraction)) * records)
+
+
+def _split(records: pd.DataFrame, split: dict, seed: int) -> np.ndarray:
+    """Return the split of each record, as names."""
+    label = pd.Categorical(records["label"], categories=LABELS).codes.astype(np.int8)
+    fractions = split["fractions"]
+    if split["unit"] == "record":
+        numbers = split_records(records["record_id"].to_numpy(np.int64), label, fractions, seed)
+    elif split["unit"] == "region":
+        numbers, unmet = split_units(_units(records), label, fractions, seed)
+        if unmet:
+            names = ", ".join(LABELS[code] for code in unmet)
+            raise SkymillError(
+                f"class {names} has three regions or more, but no choice of whole regions puts "
+                "every class into train, dev and test: the same few regions carry several "
+                "classes. Use more data, or split.unit: record and accept the leak."
+            )
+    else:
+        chosen = records["partition"].map(split["partitions"])
+        if chosen.isna().any():
+            missing = sorted(records["partition"][chosen.isna()].unique())
+            raise SkymillError(
+                f"split.partitions does not say which split {', '.join(missing)} goes to. "
+                "Name every training file there."
+            )
+        numbers = chosen.map({name: n for n, name in enumerate(TRAIN_SPLITS)}).to_numpy(np.int8)
+    require_no_empty_split(numbers)
+    return np.array(TRAIN_SPLITS, dtype=object)[numbers]
+
+
+def _units(records: pd.DataFrame) -> np.ndarray:
+    """Return what must stay together: regions, joined where they hold identical content.
+
+    Windows of nothing but placeholder values share no step that counts, yet an identical record
+    in two splits would be a leak.
+    """
+    region = records["region"].to_numpy(np.int64)
+    names, number = np.unique(region, return_inverse=True)
+    content = records["content"].to_numpy()
+    order = np.argsort(content, kind="stable")
+    same = content[order[1:]] == content[order[:-1]]
+    unit = name_components(names, number[order[:-1]][same], number[order[1:]][same])
+    return unit[number]
+
+
+def _as_planned(records: pd.DataFrame) -> pd.DataFrame:
+    parent = pd.array([pd.NA] * len(records), dtype="Int64")
+    return records.assign(parent=parent, method="original", copy=0)
+
+
+def _augment(records: pd.DataFrame, augmentation: dict, seed: int, largest_id: int) -> tuple[pd.DataFrame, dict]:
+    """Return the kept originals and the synthetic records, and how many were removed by class."""
+    kept, made, removed = [], [], {}
+    for label in LABELS:
+        settings = augmentation.get(label, {})
+        members = records[records["label"] == label]
+        identifiers = members["record_id"].to_numpy(np.int64)
+        counts = augmented_counts(len(members), settings)
+        removed[label] = len(members) - counts["original"]
+        gone = smallest(identifiers, removed[label], key(seed, "undersample", label))
+        kept.append(_as_planned(members[~members["record_id"].isin(gone)]))
+        for method in ("warp", "scale"):
+            for copy in range(1, settings.get(method, 0) + 1):
+                made.append(members.assign(method=method, copy=copy))
+        duplicate = settings.get("duplicate", {"fraction": 0, "times": 0})
+        chosen = smallest(
+            identifiers,
+            _share(duplicate["fraction"], len(members)),
+            key(seed, "duplicate", label),
+        )
+        twins = members[members["record_id"].isin(chosen)]
+        for copy in range(1, duplicate["times"] + 1):
+            made.append(twins.assign(method="duplicate", copy=copy))
+    synthetic = pd.concat(made, ignore_index=True) if made else records.iloc[:0].assign(method="", copy=0)
+    synthetic["parent"] = synthetic["record_id"].astype("Int64")
+    rank = synthetic["method"].map(METHODS.index)
+    order = np.lexsort([synthetic["copy"], rank, synthetic["record_id"]])
+    synthetic = synthetic.iloc[order].reset_index(drop=True)
+    synthetic["record_id"] = largest_id + 1 + np.arange(len(synthetic), dtype=np.int64)
+    return pd.concat([*kept, synthetic], ignore_index=True), removed
+
+
+def _report(originals: pd.DataFrame, plan: pd.DataFrame, removed: dict, split: dict) -> dict:
+    """Count the plan by split, class and method."""
+
+    def by_label(frame: pd.DataFrame) -> dict:
+        counts = frame["label"].value_counts()
+        return {label: int(counts.get(label, 0)) for label in LABELS}
+
+    originals_in = plan[plan["method"] == "original"]
+    reached = {}
+    for name in TRAIN_SPLITS:
+        # Undersampling takes records out of train after the split: count them as placed there.
+        inside = plan if split["augment"] == "all" else originals_in
+        size = int((inside["split"] == name).sum())
+        if name == "train" and split["augment"] == "train":
+            size += sum(removed.values())
+        total = len(plan) if split["augment"] == "all" else len(originals)
+        reached[name] = round(size / total, 6)
+    return {
+        "clean_records": len(originals),
+        "clean_by_label": by_label(originals),
+        "removed_by_label": removed,
+        "records": len(plan),
+        "augmented_records": int((plan["split"] == "train").sum())
+        if split["augment"] == "train"
+        else len(plan),
+        "by_split": {
+            name: {
+                "records": int((plan["split"] == name).sum()),
+                "by_label": by_label(plan[plan["split"] == name]),
+                "by_method": {
+                    method: int(((plan["split"] == name) & (plan["method"] == method)).sum())
+                    for method in METHODS
+                },
+                "regions": int(plan.loc[plan["split"] == name, "region"].nunique()),
+            }
+            for name in TRAIN_SPLITS
+        },
+        "fractions_wanted": split["fractions"] if split["unit"] != "partition" else None,
+        "fractions_reached": reached,
+    }

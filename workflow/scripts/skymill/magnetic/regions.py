@@ -1,0 +1,110 @@
+"""Active regions, recovered from the values: windows that share a time step belong together.
+
+The archive withholds region numbers and times, but its windows slide over one time series, so
+two windows of one region often hold the same steps, value for value.
+"""
+
+import numpy as np
+import pyarrow as pa
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from skymill.errors import SkymillError
+from skymill.magnetic.fingerprints import TRIVIAL
+
+REGIONS_SCHEMA = pa.schema(
+    [
+        pa.field("record_id", pa.int64(), nullable=False),
+        pa.field("region", pa.int64(), nullable=False),
+    ]
+)
+"""A row for each training record, sorted by record_id; a region is named by its smallest id."""
+
+
+def find_regions(record_id: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Return the region of each record: the smallest record_id that it is linked to.
+
+    Parameters
+    ----------
+    record_id
+        int64, shape (records,), unique.
+    steps
+        uint64, shape (records, 60): fingerprints as in `fingerprints.fingerprint`. Records that
+        share a non-trivial one are linked, transitively.
+
+    Returns
+    -------
+    int64, shape (records,).
+    """
+    first, second = shared_steps(steps)
+    return name_components(record_id, first, second)
+
+
+def shared_steps(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return links (i, j) between records that share a non-trivial step.
+
+    Records that share one step form a chain, so there are fewer links than steps. `steps` is
+    uint64 of shape (records, width).
+    """
+    width = steps.shape[1]
+    flat = steps.reshape(-1)
+    order = np.argsort(flat, kind="stable")
+    ordered = flat[order]
+    same = (ordered[1:] == ordered[:-1]) & (ordered[1:] != TRIVIAL)
+    owner = order // width
+    first, second = owner[:-1][same], owner[1:][same]
+    different = first != second
+    return first[different], second[different]
+
+
+def name_components(record_id: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return for each record the smallest record_id of its connected component."""
+    count = len(record_id)
+    ones = np.ones(len(first), dtype=bool)
+    _, component = connected_components(
+        coo_array((ones, (first, second)), shape=(count, count)), directed=False
+    )
+    smallest = np.full(component.max(initial=-1) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(smallest, component, record_id)
+    return smallest[component]
+
+
+def regions_table(record_id: np.ndarray, region: np.ndarray) -> pa.Table:
+    """Return the table of REGIONS_SCHEMA."""
+    return pa.Table.from_arrays([pa.array(record_id), pa.array(region)], schema=REGIONS_SCHEMA)
+
+
+def describe_regions(region: np.ndarray, max_fraction: float) -> dict:
+    """Return the number and sizes of the regions, after checking the largest.
+
+    Raises
+    ------
+    SkymillError
+        When a region holds more than `max_fraction` of the records.
+    """
+    names, sizes = np.unique(region, return_counts=True)
+    largest = int(sizes.max(initial=0))
+    if largest > max_fraction * len(region):
+        raise SkymillError(
+            f"region {names[sizes.argmax()]} holds {largest:,} of {len(region):,} records "
+            f"({largest / len(region):.1%}, allowed {max_fraction:.1%}): a whole region goes into "
+            "one split, so the splits could not come near their fractions. Either steps that say "
+            "nothing chain strangers together (look at regions.parquet), or there are few "
+            "regions: then raise limits.max_region_fraction."
+        )
+    edges = [1, 2, 3, 5, 10, 20, 50, 100, 1000]
+    bins = np.searchsorted(edges, sizes, side="right") - 1
+    upper = [str(edge - 1) for edge in edges[1:]] + ["more"]
+    named = [
+        f"{low}" if high == str(low) else f"{low}-{high}"
+        for low, high in zip(edges, upper, strict=True)
+    ]
+    return {
+        "regions": len(names),
+        "records": len(region),
+        "largest": largest,
+        "median_size": float(np.median(sizes)) if len(sizes) else 0.0,
+        "regions_by_size": {
+            name: int((bins == number).sum()) for number, name in enumerate(named)
+        },
+    }

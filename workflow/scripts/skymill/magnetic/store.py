@@ -1,0 +1,95 @@
+"""Records in Parquet: one row a step, whole records in a row group, read back by position.
+
+A store is a directory of Parquet files whose rows, file after file, are records of 60 steps.
+A record's position is its place in that order; which record stands there, the ids table tells.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from skymill.magnetic.schema import STEPS
+from skymill.products import read_json, require_files
+
+RECORDS_PER_FILE = 2048
+"""32 MB of float64: a worker holds a few such pieces, whatever the size of the data set."""
+
+RECORDS_PER_ROW_GROUP = 256
+"""Records that are read together when one of them is wanted."""
+
+
+def step_table(columns: dict[str, np.ndarray | pa.Array], schema: pa.Schema) -> pa.Table:
+    """Return a table with one row a step.
+
+    `columns` holds arrays of shape (records,), repeated for each step, or (records, 60).
+    """
+    arrays = []
+    for field in schema:
+        values = columns[field.name]
+        if isinstance(values, np.ndarray) and values.ndim == 2:
+            arrays.append(pa.array(np.ascontiguousarray(values).reshape(-1), type=field.type))
+        elif isinstance(values, np.ndarray) and values.dtype != object:
+            arrays.append(pa.array(np.repeat(values, STEPS), type=field.type))
+        else:
+            once = pa.array(values, type=field.type)
+            arrays.append(once.take(pa.array(np.repeat(np.arange(len(once)), STEPS))))
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+class RecordStore:
+    """Reads records of one store by position.
+
+    Parameters
+    ----------
+    directory, manifest
+        The store and its manifest, whose `files` give the order and the rows.
+    """
+
+    def __init__(self, directory: Path, manifest: Path):
+        self._files = require_files(Path(directory), document := read_json(manifest))
+        counts = [entry["rows"] // STEPS for entry in document["files"]]
+        self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return int(self._starts[-1])
+
+    def read(self, positions: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        """Return float64 values, shape (len(names), len(positions), 60).
+
+        `positions` are int64, ascending; a position may occur more than once.
+        """
+        out = np.empty((len(names), len(positions), STEPS))
+        bounds = np.searchsorted(positions, self._starts)
+        for number, path in enumerate(self._files):
+            first, last = int(bounds[number]), int(bounds[number + 1])
+            if first < last:
+                local = positions[first:last] - self._starts[number]
+                self._read_file(path, local, names, out[:, first:last])
+        return out
+
+    @staticmethod
+    def _read_file(path: Path, positions: np.ndarray, names, out: np.ndarray) -> None:
+        """Fill `out` from one file, row group by row group, skipping those without a record."""
+        file = pq.ParquetFile(path, memory_map=True)
+        metadata = file.metadata
+        rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+        starts = np.concatenate([[0], np.cumsum(rows)]) // STEPS
+        bounds = np.searchsorted(positions, starts)
+        for group in range(metadata.num_row_groups):
+            first, last = int(bounds[group]), int(bounds[group + 1])
+            if first == last:
+                continue
+            table = file.read_row_group(group, columns=list(names), use_threads=False)
+            local = positions[first:last] - starts[group]
+            for index, name in enumerate(names):
+                values = table.column(name).to_numpy().reshape(-1, STEPS)
+                np.take(values, local, axis=0, out=out[index, first:last])
+
+
+def pieces(total: int, size: int = RECORDS_PER_FILE) -> list[tuple[int, int]]:
+    """Return the half-open ranges that cut `total` records into files of `size`."""
+    return [(start, min(start + size, total)) for start in range(0, total, size)]

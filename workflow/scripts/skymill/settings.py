@@ -1,0 +1,38 @@
+"""What a schema cannot say about the configuration."""
+
+from collections.abc import Iterator
+
+from skymill.errors import SkymillError
+from skymill.magnetic.columns import Columns
+
+
+def source_of_branch(config: dict, branch: str) -> str:
+    """Return `sample`, `archive` or `local` for a branch: its own entry, else the common one."""
+    source = config["source"]
+    if isinstance(source, str):
+        return source
+    return source.get(branch, source.get("default", "sample"))
+
+
+def check_settings(config: dict) -> Iterator[str]:
+    """Yield what is wrong with settings that each fit the schema, as sentences."""
+    fractions = config["split"]["fractions"]
+    total = sum(fractions.values())
+    if abs(total - 1) > 1e-9:
+        yield f"split.fractions add up to {total:g}, not to 1."
+    if config["split"]["unit"] == "partition":
+        empty = {"train", "dev", "test"} - set(config["split"]["partitions"].values())
+        if empty:
+            yield f"split.partitions gives no file to {', '.join(sorted(empty))}."
+    for branch in config["branches"]:
+        if source_of_branch(config, branch) == "archive":
+            yield (
+                f"source: archive (downloading) is not available for the {branch} branch yet. Put "
+                "the raw files into data/raw/ yourself and set source: local, or use source: "
+                "sample. See the section on real data in README.md."
+            )
+    if "magnetic" in config["branches"]:
+        try:
+            Columns(config["features"])
+        except SkymillError as error:
+            yield str(error)

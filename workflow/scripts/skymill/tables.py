@@ -1,0 +1,49 @@
+"""Parquet files with the house's fixed settings, so that equal tables give equal bytes."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from skymill.errors import SkymillError
+from skymill.products import new_file
+
+
+def write_parquet(path: Path, table: pa.Table, *, rows_per_group: int) -> dict:
+    """Write a table with the house's fixed settings and return its entry for a manifest.
+
+    Float columns are stored byte-stream-split, strings and small integers as dictionaries,
+    everything as zstd level 1. The file is read back (footer, rows) before it counts as written.
+    """
+    floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    others = [name for name in table.column_names if name not in floats]
+    buffer = io.BytesIO()
+    pq.write_table(
+        table,
+        buffer,
+        row_group_size=rows_per_group,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=others,
+        column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
+        write_statistics=others,
+    )
+    content = buffer.getbuffer()
+    path.write_bytes(content)
+    rows = pq.read_metadata(path).num_rows
+    if rows != table.num_rows:
+        raise SkymillError(
+            f"{path} holds {rows:,} rows instead of {table.num_rows:,}. The disk may be full or "
+            "faulty: check it and run again."
+        )
+    digest = hashlib.sha256(content).hexdigest()
+    return {"name": path.name, "bytes": len(content), "sha256": digest, "rows": rows}
+
+
+def write_table(path: Path, table: pa.Table, *, rows_per_group: int = 2**17) -> dict:
+    """Write a table that is a product of its own, atomically; return its entry for a manifest."""
+    with new_file(path) as temporary:
+        entry = write_parquet(temporary, table, rows_per_group=rows_per_group)
+    return {**entry, "name": path.name}
