@@ -43,7 +43,9 @@ def settings(*keys):
 
     A dot leads into a section: `limits.max_region_fraction`.
     """
-    return {key: functools.reduce(lambda part, name: part[name], key.split("."), config) for key in keys}
+    return {
+        key: functools.reduce(lambda part, name: part[name], key.split("."), config) for key in keys
+    }
 
 
 def with_manifest(product):
@@ -58,7 +60,13 @@ def magnetic_products():
     file again while what was made from it exists.
     """
     products = []
-    for pattern in (paths.RAW_RECEIPT, paths.CATALOGUE, paths.STEP_HASHES, paths.QUARANTINE, paths.ACCEPTED):
+    for pattern in (
+        paths.RAW_RECEIPT,
+        paths.CATALOGUE,
+        paths.STEP_HASHES,
+        paths.QUARANTINE,
+        paths.ACCEPTED,
+    ):
         products += expand(pattern, partition=PARTITIONS)
     products += expand(with_manifest(paths.VALUES), partition=PARTITIONS)
     for pattern in (*with_manifest(paths.IDS), *with_manifest(paths.CLEAN), paths.CONSERVATION):
@@ -68,6 +76,28 @@ def magnetic_products():
     products += [paths.LEAKS, paths.DIAGNOSTICS]
     products += expand(with_manifest(paths.FEATURES), split=SPLITS)
     return products
+
+
+def feature_inputs(wildcards):
+    """Return the records of a split: where their values, ids and plan stand."""
+    held_out = wildcards.split == "holdout_test"
+    collection = "test" if held_out else "train"
+    if wildcards.split == "train" or (config["split"]["augment"] == "all" and not held_out):
+        store = paths.AUGMENTED
+    else:
+        store = paths.CLEAN.format(collection=collection)
+    ids = paths.IDS.format(collection=collection)
+    inputs = {
+        "store": store,
+        "store_manifest": paths.manifest(store),
+        "ids": ids,
+        "ids_manifest": paths.manifest(ids),
+        "leaks": paths.LEAKS,
+        "conservation": paths.CONSERVATION.format(collection=collection),
+    }
+    if not held_out:
+        inputs |= {"plan": paths.PLAN, "plan_manifest": paths.manifest(paths.PLAN)}
+    return inputs
 
 
 BRANCHES = {"magnetic": magnetic_products}
@@ -105,7 +135,9 @@ def announce_result():
     """Say in a run's last lines where the results are, and whether they are simulated."""
     if workflow.exec_mode != ExecMode.DEFAULT:
         return
-    made = [path for path in all_products() if path.endswith(".manifest.json") and Path(path).exists()]
+    made = [
+        path for path in all_products() if path.endswith(".manifest.json") and Path(path).exists()
+    ]
     simulated = sorted(path for path in made if read_json(path).get("source") == "sample")
     logger.info("`python -m skymill.summary` lists what was made and where.")
     if simulated:

@@ -13,10 +13,6 @@ rule ingest_magnetic:
         catalogue=paths.CATALOGUE,
         steps=paths.STEP_HASHES,
         quarantine=paths.QUARANTINE,
-    params:
-        code=code_digest("ingest_magnetic.py"),
-        repair=repair(paths.VALUES),
-        labelled=lambda wildcards: wildcards.partition in TRAIN_PARTITIONS,
     log:
         "logs/ingest_magnetic/{partition}.log",
     conda:
@@ -24,6 +20,10 @@ rule ingest_magnetic:
     threads: PARALLEL
     resources:
         mem_mb=lambda wildcards, threads: 500 + 500 * threads,
+    params:
+        code=code_digest("ingest_magnetic.py"),
+        repair=repair(paths.VALUES),
+        labelled=lambda wildcards: wildcards.partition in TRAIN_PARTITIONS,
     script:
         "../scripts/ingest_magnetic.py"
 
@@ -35,16 +35,16 @@ rule check_ingest:
         quarantine=paths.QUARANTINE,
     output:
         receipt=paths.ACCEPTED,
-    params:
-        code=code_digest("check_ingest.py"),
-        repair=repair(paths.ACCEPTED),
-        config=settings("limits.max_rejected_fraction"),
     log:
         "logs/check_ingest/{partition}.log",
     conda:
         "../../envs/magnetic.yaml"
     resources:
         mem_mb=500,
+    params:
+        code=code_digest("check_ingest.py"),
+        repair=repair(paths.ACCEPTED),
+        config=settings("limits.max_rejected_fraction"),
     script:
         "../scripts/check_ingest.py"
 
@@ -61,16 +61,16 @@ rule assign_ids:
     output:
         ids=paths.IDS,
         manifest=paths.manifest(paths.IDS),
-    params:
-        code=code_digest("assign_ids.py"),
-        repair=repair(paths.IDS),
-        config=settings("collisions"),
     log:
         "logs/assign_ids/{collection}.log",
     conda:
         "../../envs/magnetic.yaml"
     resources:
         mem_mb=1500,
+    params:
+        code=code_digest("assign_ids.py"),
+        repair=repair(paths.IDS),
+        config=settings("collisions"),
     script:
         "../scripts/assign_ids.py"
 
@@ -80,18 +80,13 @@ rule write_clean:
     input:
         ids=paths.IDS,
         ids_manifest=paths.manifest(paths.IDS),
-        values=lambda wildcards: expand(
-            paths.VALUES, partition=COLLECTIONS[wildcards.collection]
-        ),
+        values=lambda wildcards: expand(paths.VALUES, partition=COLLECTIONS[wildcards.collection]),
         manifests=lambda wildcards: expand(
             paths.manifest(paths.VALUES), partition=COLLECTIONS[wildcards.collection]
         ),
     output:
         clean=directory(paths.CLEAN),
         manifest=paths.manifest(paths.CLEAN),
-    params:
-        code=code_digest("write_clean.py"),
-        repair=repair(paths.CLEAN),
     log:
         "logs/write_clean/{collection}.log",
     conda:
@@ -99,6 +94,9 @@ rule write_clean:
     threads: PARALLEL
     resources:
         mem_mb=lambda wildcards, threads: 500 + 700 * threads,
+    params:
+        code=code_digest("write_clean.py"),
+        repair=repair(paths.CLEAN),
     script:
         "../scripts/write_clean.py"
 
@@ -113,10 +111,6 @@ rule find_regions:
     output:
         regions=paths.REGIONS,
         manifest=paths.manifest(paths.REGIONS),
-    params:
-        code=code_digest("find_regions.py"),
-        repair=repair(paths.REGIONS),
-        config=settings("limits.max_region_fraction"),
     log:
         "logs/find_regions.log",
     conda:
@@ -124,6 +118,10 @@ rule find_regions:
     resources:
         # 12.8 million step hashes at full size, with the indices of their order.
         mem_mb=2500,
+    params:
+        code=code_digest("find_regions.py"),
+        repair=repair(paths.REGIONS),
+        config=settings("limits.max_region_fraction"),
     script:
         "../scripts/find_regions.py"
 
@@ -138,16 +136,16 @@ rule plan_magnetic:
     output:
         plan=paths.PLAN,
         manifest=paths.manifest(paths.PLAN),
-    params:
-        code=code_digest("plan_magnetic.py"),
-        repair=repair(paths.PLAN),
-        config=settings("seed", "split", "augmentation"),
     log:
         "logs/plan_magnetic.log",
     conda:
         "../../envs/magnetic.yaml"
     resources:
         mem_mb=1500,
+    params:
+        code=code_digest("plan_magnetic.py"),
+        repair=repair(paths.PLAN),
+        config=settings("seed", "split", "augmentation"),
     script:
         "../scripts/plan_magnetic.py"
 
@@ -163,16 +161,16 @@ rule check_leaks:
         manifests=expand(paths.manifest(paths.VALUES), partition=PARTITIONS),
     output:
         receipt=paths.LEAKS,
-    params:
-        code=code_digest("check_leaks.py"),
-        repair=repair(paths.LEAKS),
-        config=settings("split.unit"),
     log:
         "logs/check_leaks.log",
     conda:
         "../../envs/magnetic.yaml"
     resources:
         mem_mb=2500,
+    params:
+        code=code_digest("check_leaks.py"),
+        repair=repair(paths.LEAKS),
+        config=settings("split.unit"),
     script:
         "../scripts/check_leaks.py"
 
@@ -189,10 +187,6 @@ rule augment_train:
     output:
         augmented=directory(paths.AUGMENTED),
         manifest=paths.manifest(paths.AUGMENTED),
-    params:
-        code=code_digest("augment_train.py"),
-        repair=repair(paths.AUGMENTED),
-        config=settings("seed", "split.augment"),
     log:
         "logs/augment_train.log",
     conda:
@@ -200,6 +194,10 @@ rule augment_train:
     threads: PARALLEL
     resources:
         mem_mb=lambda wildcards, threads: 500 + 700 * threads,
+    params:
+        code=code_digest("augment_train.py"),
+        repair=repair(paths.AUGMENTED),
+        config=settings("seed", "split.augment"),
     script:
         "../scripts/augment_train.py"
 
@@ -219,39 +217,17 @@ rule check_conservation:
         ),
     output:
         receipt=paths.CONSERVATION,
-    params:
-        code=code_digest("check_conservation.py"),
-        repair=repair(paths.CONSERVATION),
     log:
         "logs/check_conservation/{collection}.log",
     conda:
         "../../envs/magnetic.yaml"
     resources:
         mem_mb=500,
+    params:
+        code=code_digest("check_conservation.py"),
+        repair=repair(paths.CONSERVATION),
     script:
         "../scripts/check_conservation.py"
-
-
-def feature_inputs(wildcards):
-    """Return the records of a split: where their values, ids and plan stand."""
-    held_out = wildcards.split == "holdout_test"
-    collection = "test" if held_out else "train"
-    if wildcards.split == "train" or (config["split"]["augment"] == "all" and not held_out):
-        store = paths.AUGMENTED
-    else:
-        store = paths.CLEAN.format(collection=collection)
-    ids = paths.IDS.format(collection=collection)
-    inputs = {
-        "store": store,
-        "store_manifest": paths.manifest(store),
-        "ids": ids,
-        "ids_manifest": paths.manifest(ids),
-        "leaks": paths.LEAKS,
-        "conservation": paths.CONSERVATION.format(collection=collection),
-    }
-    if not held_out:
-        inputs |= {"plan": paths.PLAN, "plan_manifest": paths.manifest(paths.PLAN)}
-    return inputs
 
 
 rule write_features:
@@ -261,10 +237,6 @@ rule write_features:
     output:
         features=directory(paths.FEATURES),
         manifest=paths.manifest(paths.FEATURES),
-    params:
-        code=code_digest("write_features.py"),
-        repair=repair(paths.FEATURES),
-        config=settings("features", "split.augment"),
     log:
         "logs/write_features/{split}.log",
     conda:
@@ -272,6 +244,10 @@ rule write_features:
     threads: PARALLEL
     resources:
         mem_mb=lambda wildcards, threads: 500 + 500 * threads,
+    params:
+        code=code_digest("write_features.py"),
+        repair=repair(paths.FEATURES),
+        config=settings("features", "split.augment"),
     script:
         "../scripts/write_features.py"
 
@@ -293,13 +269,13 @@ rule diagnose_magnetic:
             caption="../report/magnetic_diagnostics.rst",
             category="Magnetic",
         ),
-    params:
-        code=code_digest("diagnose_magnetic.py"),
     log:
         "logs/diagnose_magnetic.log",
     conda:
         "../../envs/magnetic.yaml"
     resources:
         mem_mb=500,
+    params:
+        code=code_digest("diagnose_magnetic.py"),
     script:
         "../scripts/diagnose_magnetic.py"

@@ -7,13 +7,13 @@ rule verify_raw_magnetic:
         raw=paths.RAW[MAGNETIC_SOURCE],
     output:
         receipt=paths.RAW_RECEIPT,
-    params:
-        code=code_digest("verify_raw_magnetic.py"),
     log:
         "logs/verify_raw_magnetic/{partition}.log",
     conda:
         "../../envs/magnetic.yaml"
     resources:
         mem_mb=500,
+    params:
+        code=code_digest("verify_raw_magnetic.py"),
     script:
         "../scripts/verify_raw_magnetic.py"

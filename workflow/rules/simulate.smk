@@ -7,9 +7,6 @@ rule simulate_magnetic:
     output:
         raw=paths.RAW["sample"],
         sidecar=paths.RAW["sample"] + ".source.json",
-    params:
-        code=code_digest("simulate_magnetic.py"),
-        config=settings("simulate"),
     log:
         "logs/simulate_magnetic/{partition}.log",
     conda:
@@ -17,5 +14,8 @@ rule simulate_magnetic:
     threads: PARALLEL
     resources:
         mem_mb=2000,
+    params:
+        code=code_digest("simulate_magnetic.py"),
+        config=settings("simulate"),
     script:
         "../scripts/simulate_magnetic.py"

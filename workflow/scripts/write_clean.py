@@ -15,7 +15,9 @@ def main(snakemake):
     files = write_clean(
         Path(snakemake.input.ids), stores, Path(snakemake.output.clean), workers=snakemake.threads
     )
-    counts = {"records_by_label": read_json(snakemake.input.ids_manifest)["counts"]["kept_by_label"]}
+    counts = {
+        "records_by_label": read_json(snakemake.input.ids_manifest)["counts"]["kept_by_label"]
+    }
     write_manifest(
         Path(snakemake.output.manifest),
         {"files": files, "counts": counts},

@@ -55,7 +55,7 @@ def logged_job(script: str, log: str) -> Iterator[None]:
     except OSError as error:
         advice = f"{error}. Check the disk and the permissions, then run again."
         _fail(handler, log, traceback.format_exc(), advice)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (every failure ends in a message and a log)
         advice = (
             f"{type(error).__name__}: {error}. This is a fault of Skymill, not of your data: "
             f"please report it with {log}."

@@ -57,13 +57,15 @@ def verify_magnetic(raw: Path) -> dict:
         head = stream.read(HEAD_BYTES)
     start = head.lstrip()
     advice = (
-        f"Replace it with the file of that name from the IEEE Big Data Cup 2020 "
-        f"(expected: one JSON object a line, {{id: {{label, values}}}})."
+        "Replace it with the file of that name from the IEEE Big Data Cup 2020 "
+        "(expected: one JSON object a line, {id: {label, values}})."
     )
     if not start:
         raise SkymillError(f"{raw} is empty. {advice}")
     if start[:1] == b"<":
-        raise SkymillError(f"{raw} is an HTML page, not JSON: an error page saved as data? {advice}")
+        raise SkymillError(
+            f"{raw} is an HTML page, not JSON: an error page saved as data? {advice}"
+        )
     if start[:2] in (b"\x1f\x8b", b"PK"):
         raise SkymillError(f"{raw} is a compressed archive. Unpack it first. {advice}")
     if start[:1] == b"[":

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from skymill.magnetic.schema import LABELS
 from skymill.products import read_json
 
 ROOT = Path("data")
@@ -52,7 +53,9 @@ def _size(size: int) -> str:
 
 def _classes(counts: dict) -> str:
     by_label = counts.get("records_by_label") or counts.get("kept_by_label") or {}
-    return " ".join(f"{label} {count:,}" for label, count in by_label.items())
+    order = {label: place for place, label in enumerate(LABELS)}
+    labels = sorted(by_label, key=lambda label: order.get(label, len(order)))
+    return " ".join(f"{label} {by_label[label]:,}" for label in labels)
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from skymill.magnetic.store import (
 )
 from skymill.parallel import map_pieces
 from skymill.products import new_directory
-from skymill.tables import write_parquet
 from skymill.randomness import generator, key
+from skymill.tables import write_parquet
 
 WARP_KNOTS = 4
 WARP_DEVIATION = 0.2
@@ -131,9 +131,7 @@ def _write_piece(piece: AugmentPiece) -> dict:
     order = np.argsort(position, kind="stable")
     values = np.empty((len(PARAMETERS), len(rows), STEPS))
     values[:, order] = RecordStore(*piece.clean).read(position[order], PARAMETERS)
-    synthesise(
-        values, origin, rows["method"].to_numpy(object), rows["copy"].to_numpy(), piece.seed
-    )
+    synthesise(values, origin, rows["method"].to_numpy(object), rows["copy"].to_numpy(), piece.seed)
     columns = {
         "record_id": record_id,
         "seq_id": np.tile(np.arange(STEPS, dtype=np.int8), (len(rows), 1)),
@@ -169,9 +167,7 @@ def synthesise(
         rows = np.flatnonzero(method == name)
         if not len(rows):
             continue
-        streams = [
-            generator(key(seed, name, int(copy[row])), int(parent[row])) for row in rows
-        ]
+        streams = [generator(key(seed, name, int(copy[row])), int(parent[row])) for row in rows]
         factor = _curves(streams)[None] if name == "warp" else _factors(streams)
         before = values[:, rows]
         after = before * factor

@@ -64,7 +64,7 @@ def _table(header: list[str], rows: list[list]) -> str:
     """Return a Markdown table; numbers are aligned right and grouped by thousands."""
     shown = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *shown, strict=True)]
-    right = [all(isinstance(row[i], int | float) for row in rows) for i in range(len(header))]
+    right = [any(isinstance(row[i], int) for row in rows) for i in range(len(header))]
 
     def line(cells: list[str]) -> str:
         aligned = [
@@ -74,10 +74,10 @@ def _table(header: list[str], rows: list[list]) -> str:
         return f"| {' | '.join(aligned)} |"
 
     rule = [
-        "-" * (width - 1) + ":" if number else "-" * width
+        "-" * (width + 1) + (":" if number else "-")
         for width, number in zip(widths, right, strict=True)
     ]
-    return "\n".join([line(header), f"|-{'-|-'.join(rule)}-|", *map(line, shown)])
+    return "\n".join([line(header), f"|{'|'.join(rule)}|", *map(line, shown)])
 
 
 def _strings(table: pa.Table, name: str) -> list:
@@ -88,7 +88,9 @@ def _lines_met(tables: dict[str, pa.Table]) -> str:
     rows = []
     for partition, table in tables.items():
         counts = Counter(_strings(table, "status"))
-        rows.append([partition, table.num_rows, *(counts[s] for s in ("valid", "rejected", "blank"))])
+        rows.append(
+            [partition, table.num_rows, *(counts[s] for s in ("valid", "rejected", "blank"))]
+        )
     return _table(["file", "lines", "valid", "rejected", "blank"], rows)
 
 
@@ -113,8 +115,7 @@ def _rejected_by_class(tables: dict[str, pa.Table]) -> str:
         for total, label in zip(totals, classes, strict=True)
     ]
     rows.append(["share rejected", *shares])
-    header = ["reason", *LABELS, "no label"]
-    return _table(header, [[str(cell) if i else cell for i, cell in enumerate(r)] for r in rows])
+    return _table(["reason", *LABELS, "no label"], rows)
 
 
 def _wrong_steps(quarantines: list[Path]) -> str:
@@ -129,7 +130,11 @@ def _wrong_steps(quarantines: list[Path]) -> str:
                         rows.append([entry["file"], entry["line"], entry["detail"]])
     if not count:
         return "None."
-    note = f"\n\n{count - len(rows):,} more stand in the quarantine files." if count > len(rows) else ""
+    note = (
+        f"\n\n{count - len(rows):,} more stand in the quarantine files."
+        if count > len(rows)
+        else ""
+    )
     return _table(["file", "line", "what"], rows) + note
 
 
@@ -144,7 +149,9 @@ def _ids_and_regions(ids: list[Path], regions: Path) -> str:
     counts = [read_json(path)["counts"] for path in ids]
     rows = [[text, *(count[name] for count in counts)] for name, text in names.items()]
     found = read_json(regions)["counts"]
-    sizes = ", ".join(f"{size}: {count:,}" for size, count in found["regions_by_size"].items() if count)
+    sizes = ", ".join(
+        f"{size}: {count:,}" for size, count in found["regions_by_size"].items() if count
+    )
     return (
         _table(["", "training files", "test file"], rows)
         + f"\n\n{found['regions']:,} regions in {found['records']:,} training records; the largest "
@@ -161,18 +168,22 @@ def _splits(planned: dict) -> str:
             [
                 name,
                 split["records"],
-                *split["by_label"].values(),
+                *_in_class_order(split["by_label"]),
                 split["regions"],
                 f"{planned['fractions_reached'][name]:.4f}",
             ]
         )
     rows.append(["removed", *_with_total(planned["removed_by_label"]), "", ""])
-    rows.append(["clean, before", *_with_total(planned["clean_by_label"]), "", ""])
+    rows.append(["clean, before all this", *_with_total(planned["clean_by_label"]), "", ""])
     return _table(["split", "records", *LABELS, "regions", "fraction reached"], rows)
 
 
 def _with_total(by_label: dict) -> list[int]:
-    return [sum(by_label.values()), *by_label.values()]
+    return [sum(by_label.values()), *_in_class_order(by_label)]
+
+
+def _in_class_order(by_label: dict) -> list[int]:
+    return [by_label[label] for label in LABELS]
 
 
 def _leaks(receipt: dict) -> str:

@@ -23,7 +23,7 @@ IDS_SCHEMA = pa.schema(
         pa.field("collides_with_identical", pa.bool_(), nullable=False),
     ]
 )
-"""A row for each record kept, sorted by record_id; `position` counts the partition's valid records."""
+"""Sorted by record_id; `position` is the record's place among its partition's valid records."""
 
 
 def assign_ids(catalogues: list[pa.Table], *, collisions: str) -> tuple[pa.Table, dict]:

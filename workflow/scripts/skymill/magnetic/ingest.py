@@ -5,7 +5,6 @@ Parquet file. Blocks are independent, so any number of workers gives the same by
 """
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,9 +54,10 @@ CATALOGUE_SCHEMA = pa.schema(
 )
 """A row for every line met, in file order; status is `valid`, `rejected` or `blank`."""
 
+
 @dataclass(frozen=True)
 class Block:
-    """A piece of work: the lines of `raw` that begin in bytes [number, number + 1) x BLOCK_BYTES."""
+    """A piece of work: the lines of `raw` that begin in block `number` of BLOCK_BYTES."""
 
     raw: Path
     number: int
@@ -109,10 +109,13 @@ def ingest(
     -------
     The manifest's part on content: `files` and `counts` (met = valid + rejected + blank).
     """
-    blocks = range(-(-os.path.getsize(raw) // BLOCK_BYTES))
+    blocks = range(-(-raw.stat().st_size // BLOCK_BYTES))
     with new_directory(values) as directory:
         work = [
-            [Block(raw, number, labelled, directory) for number in blocks[at : at + blocks_per_piece]]
+            [
+                Block(raw, number, labelled, directory)
+                for number in blocks[at : at + blocks_per_piece]
+            ]
             for at in range(0, len(blocks), blocks_per_piece)
         ]
         done = map_pieces(_ingest_blocks, work, workers=workers, what=f"ingest {partition}")

@@ -99,7 +99,9 @@ def reject_unusable(values: np.ndarray) -> list[tuple[int, RejectedLine]]:
     for position in np.flatnonzero(infinite | dark):
         if infinite[position]:
             parameter, step = np.argwhere(np.isinf(values[position]))[0]
-            why = RejectedLine("not_a_number", f"{PARAMETERS[parameter]} is infinite at step {step}")
+            why = RejectedLine(
+                "not_a_number", f"{PARAMETERS[parameter]} is infinite at step {step}"
+            )
         else:
             why = RejectedLine("no_usflux", "USFLUX is zero or missing at every step")
         rejected.append((int(position), why))

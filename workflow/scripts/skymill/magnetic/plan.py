@@ -35,7 +35,9 @@ PLAN_SCHEMA = pa.schema(
 """Sorted by record_id. `parent` is null for originals, `copy` counts a parent's copies from 1."""
 
 
-def make_plan(originals: pd.DataFrame, split: dict, augmentation: dict, seed: int) -> tuple[pa.Table, dict]:
+def make_plan(
+    originals: pd.DataFrame, split: dict, augmentation: dict, seed: int
+) -> tuple[pa.Table, dict]:
     """Decide the split of every record and which synthetic copies are made.
 
     Parameters
@@ -163,7 +165,9 @@ def _as_planned(records: pd.DataFrame) -> pd.DataFrame:
     return records.assign(parent=parent, method="original", copy=0)
 
 
-def _augment(records: pd.DataFrame, augmentation: dict, seed: int, largest_id: int) -> tuple[pd.DataFrame, dict]:
+def _augment(
+    records: pd.DataFrame, augmentation: dict, seed: int, largest_id: int
+) -> tuple[pd.DataFrame, dict]:
     """Return the kept originals and the synthetic records, and how many were removed by class."""
     kept, made, removed = [], [], {}
     for label in LABELS:
@@ -186,7 +190,9 @@ def _augment(records: pd.DataFrame, augmentation: dict, seed: int, largest_id: i
         twins = members[members["record_id"].isin(chosen)]
         for copy in range(1, duplicate["times"] + 1):
             made.append(twins.assign(method="duplicate", copy=copy))
-    synthetic = pd.concat(made, ignore_index=True) if made else records.iloc[:0].assign(method="", copy=0)
+    synthetic = (
+        pd.concat(made, ignore_index=True) if made else records.iloc[:0].assign(method="", copy=0)
+    )
     synthetic["parent"] = synthetic["record_id"].astype("Int64")
     rank = synthetic["method"].map(METHODS.index)
     order = np.lexsort([synthetic["copy"], rank, synthetic["record_id"]])

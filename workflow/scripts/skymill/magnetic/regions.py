@@ -104,7 +104,5 @@ def describe_regions(region: np.ndarray, max_fraction: float) -> dict:
         "records": len(region),
         "largest": largest,
         "median_size": float(np.median(sizes)) if len(sizes) else 0.0,
-        "regions_by_size": {
-            name: int((bins == number).sum()) for number, name in enumerate(named)
-        },
+        "regions_by_size": {name: int((bins == number).sum()) for number, name in enumerate(named)},
     }

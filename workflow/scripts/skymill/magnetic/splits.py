@@ -15,7 +15,9 @@ from skymill.randomness import key, keyed_hash
 HELD_OUT = TRAIN_SPLITS[1:]
 
 
-def split_records(record_id: np.ndarray, label: np.ndarray, fractions: dict, seed: int) -> np.ndarray:
+def split_records(
+    record_id: np.ndarray, label: np.ndarray, fractions: dict, seed: int
+) -> np.ndarray:
     """Split single records at random, stratified by class.
 
     Parameters
@@ -44,7 +46,9 @@ def split_records(record_id: np.ndarray, label: np.ndarray, fractions: dict, see
     return split
 
 
-def split_units(unit: np.ndarray, label: np.ndarray, fractions: dict, seed: int) -> tuple[np.ndarray, list]:
+def split_units(
+    unit: np.ndarray, label: np.ndarray, fractions: dict, seed: int
+) -> tuple[np.ndarray, list]:
     """Split whole units so that the classes come near their fractions.
 
     A class that occurs in three units or more gets one in each split; that outranks the
@@ -78,7 +82,9 @@ def split_units(unit: np.ndarray, label: np.ndarray, fractions: dict, seed: int)
     return assigned[member_of], [int(codes[column]) for column in unmet]
 
 
-def _seed_classes(counts: np.ndarray, target: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, list]:
+def _seed_classes(
+    counts: np.ndarray, target: np.ndarray, order: np.ndarray
+) -> tuple[np.ndarray, list]:
     """Give every class a unit in every split; return the units' splits (-1: free) and failures."""
     present = counts > 0
     columns = [c for c in range(counts.shape[1]) if present[:, c].sum() >= len(TRAIN_SPLITS)]

@@ -7,6 +7,7 @@ of lines needs and writes these lines. Each region has a random generator of its
 can be written at any time, in any process, with the same bytes.
 """
 
+import itertools
 import json
 import math
 from dataclasses import dataclass
@@ -219,7 +220,7 @@ def _chunk_bounds(lines: tuple[int, ...]) -> list[tuple[int, int]]:
     for count in lines:
         parts = _chunk_count(count)
         edges = [offset + count * part // parts for part in range(parts + 1)]
-        bounds += zip(edges[:-1], edges[1:], strict=True)
+        bounds += itertools.pairwise(edges)
         offset += count
     return bounds
 

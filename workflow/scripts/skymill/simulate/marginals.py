@@ -166,8 +166,8 @@ UNMEASURED_SHARE, NAN_SHARE, NO_X_RAY_SHARE = 0.01, 0.005, 0.01
 LONGEST_GAP = 3
 """Steps; the gaps above last 1 to this many steps."""
 
-MEMORY = 0.98
-"""Correlation of the slow noise from step to step; it forgets half within 34 steps, 7 hours."""
+MEMORY = 0.99
+"""Correlation of the slow noise from step to step; it forgets half within 69 steps, 14 hours."""
 
 LACKING_REGION_SHARE = 0.005
 """Share of the regions in which one parameter is NaN throughout."""
@@ -204,10 +204,10 @@ def simulate_series(labels: np.ndarray, stride: int, rng: np.random.Generator) -
     strongest = LABELS[labels.min()]
     size_level = SIZE_SHIFT[strongest] + SIZE_SPREAD * rng.standard_normal()
     levels = np.array([size_level, rng.standard_normal()])
-    size, shear = _red_noise(rng, levels, steps, slow=0.06, fast=0.005)
+    size, shear = _red_noise(rng, levels, steps, slow=0.01, fast=0.00001)
     shear = shear + _shear_before_flares(labels, stride, steps)
     levels = rng.standard_normal(len(MARGINALS))
-    own = _red_noise(rng, levels, steps, slow=0.3, fast=0.08)
+    own = _red_noise(rng, levels, steps, slow=0.01, fast=0.0001)
 
     values = np.empty((len(PARAMETERS), steps))
     for (name, marginal), remainder in zip(MARGINALS.items(), own, strict=True):
@@ -237,7 +237,7 @@ def _red_noise(
     shape = (len(levels), steps)
     kicks = rng.standard_normal(shape) * math.sqrt(1 - MEMORY**2)
     kicks[:, 0] /= math.sqrt(1 - MEMORY**2)
-    # The recursion in closed form; at 840 steps the powers stay within a few millions.
+    # The recursion in closed form; at 840 steps the powers stay within a few thousands.
     decay = MEMORY ** np.arange(steps)
     red = np.cumsum(kicks / decay, axis=1) * decay
     white = rng.standard_normal(shape)
