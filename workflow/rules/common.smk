@@ -73,7 +73,7 @@ def magnetic_products():
         products += expand(pattern, collection=COLLECTIONS)
     for pattern in (paths.REGIONS, paths.PLAN, paths.AUGMENTED):
         products += with_manifest(pattern)
-    products += [paths.LEAKS, paths.DIAGNOSTICS]
+    products += [paths.REGIONS_ACCEPTED, paths.LEAKS, paths.DIAGNOSTICS]
     products += expand(with_manifest(paths.FEATURES), split=SPLITS)
     return products
 
@@ -92,12 +92,18 @@ def feature_inputs(wildcards):
         "store_manifest": paths.manifest(store),
         "ids": ids,
         "ids_manifest": paths.manifest(ids),
-        "leaks": paths.LEAKS,
-        "conservation": paths.CONSERVATION.format(collection=collection),
+        "leaks": ancient(paths.LEAKS),
+        "conservation": ancient(paths.CONSERVATION.format(collection=collection)),
     }
     if not held_out:
         inputs |= {"plan": paths.PLAN, "plan_manifest": paths.manifest(paths.PLAN)}
     return inputs
+
+
+def feature_settings(wildcards):
+    """Return the settings that a split's features read; holdout_test knows no augmentation."""
+    keys = ["features"] if wildcards.split == "holdout_test" else ["features", "split.augment"]
+    return settings(*keys)
 
 
 BRANCHES = {"magnetic": magnetic_products}

@@ -52,11 +52,15 @@ rule check_ingest:
 rule assign_ids:
     """Give every valid record of a collection an id of its own."""
     input:
-        receipts=lambda wildcards: expand(
-            paths.ACCEPTED, partition=COLLECTIONS[wildcards.collection]
-        ),
         catalogues=lambda wildcards: expand(
             paths.CATALOGUE, partition=COLLECTIONS[wildcards.collection]
+        ),
+        manifests=lambda wildcards: expand(
+            paths.manifest(paths.VALUES), partition=COLLECTIONS[wildcards.collection]
+        ),
+        # A gate has to be passed first; what its receipt says makes nothing stale.
+        gates=lambda wildcards: ancient(
+            expand(paths.ACCEPTED, partition=COLLECTIONS[wildcards.collection])
         ),
     output:
         ids=paths.IDS,
@@ -121,9 +125,28 @@ rule find_regions:
     params:
         code=code_digest("find_regions.py"),
         repair=repair(paths.REGIONS),
-        config=settings("limits.max_region_fraction"),
     script:
         "../scripts/find_regions.py"
+
+
+rule check_regions:
+    """Fail when a region is too large to be split off."""
+    input:
+        manifest=paths.manifest(paths.REGIONS),
+    output:
+        receipt=paths.REGIONS_ACCEPTED,
+    log:
+        "logs/check_regions.log",
+    conda:
+        "../../envs/magnetic.yaml"
+    resources:
+        mem_mb=500,
+    params:
+        code=code_digest("check_regions.py"),
+        repair=repair(paths.REGIONS_ACCEPTED),
+        config=settings("limits.max_region_fraction"),
+    script:
+        "../scripts/check_regions.py"
 
 
 rule plan_magnetic:
@@ -133,6 +156,7 @@ rule plan_magnetic:
         ids_manifest=expand(paths.manifest(paths.IDS), collection="train"),
         regions=paths.REGIONS,
         regions_manifest=paths.manifest(paths.REGIONS),
+        gate=ancient(paths.REGIONS_ACCEPTED),
     output:
         plan=paths.PLAN,
         manifest=paths.manifest(paths.PLAN),
@@ -247,7 +271,7 @@ rule write_features:
     params:
         code=code_digest("write_features.py"),
         repair=repair(paths.FEATURES),
-        config=settings("features", "split.augment"),
+        config=lambda wildcards: feature_settings(wildcards),
     script:
         "../scripts/write_features.py"
 

@@ -20,7 +20,8 @@ def main(snakemake):
         {"files": [write_table(Path(snakemake.output.ids), ids)], "counts": counts},
         code=snakemake.params.code,
         settings=settings,
-        inputs=snakemake.input.receipts,
+        inputs=snakemake.input.manifests,
+        gates=snakemake.input.gates,
     )
 
 

@@ -6,7 +6,7 @@ from skymill.job import logged_job
 
 
 def main(snakemake):
-    from skymill.magnetic.checks import conserve
+    from skymill.magnetic.books import conserve
     from skymill.products import write_manifest
 
     planned = [Path(path) for path in snakemake.input.get("planned", [])]

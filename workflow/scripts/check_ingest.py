@@ -6,7 +6,7 @@ from skymill.job import logged_job
 
 
 def main(snakemake):
-    from skymill.magnetic.checks import require_accepted
+    from skymill.magnetic.books import require_accepted
     from skymill.products import read_json, write_manifest
 
     settings = snakemake.params.config

@@ -8,7 +8,7 @@ from skymill.job import logged_job
 def main(snakemake):
     from skymill.magnetic.ids import read_ids, steps_of_records
     from skymill.magnetic.leaks import find_leaks, find_overlap, require_no_leak
-    from skymill.magnetic.plan import read_plan
+    from skymill.magnetic.plan_table import read_plan
     from skymill.products import write_manifest
 
     settings = snakemake.params.config

@@ -11,18 +11,17 @@ def main(snakemake):
     from skymill.products import write_manifest
     from skymill.tables import write_table
 
-    settings = snakemake.params.config
     ids = read_ids(Path(snakemake.input.ids[0]))
     steps = steps_of_records(ids, [Path(path) for path in snakemake.input.steps])
     record_id = ids["record_id"].to_numpy()
     region = find_regions(record_id, steps)
-    counts = describe_regions(region, settings["limits.max_region_fraction"])
+    counts = describe_regions(region)
     file = write_table(Path(snakemake.output.regions), regions_table(record_id, region))
     write_manifest(
         Path(snakemake.output.manifest),
         {"files": [file], "counts": counts},
         code=snakemake.params.code,
-        settings=settings,
+        settings={},
         inputs=[*snakemake.input.ids_manifest, *snakemake.input.manifests],
     )
 

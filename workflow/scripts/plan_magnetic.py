@@ -25,6 +25,7 @@ def main(snakemake):
         code=snakemake.params.code,
         settings=settings,
         inputs=[*snakemake.input.ids_manifest, snakemake.input.regions_manifest],
+        gates=[snakemake.input.gate],
     )
 
 

@@ -11,7 +11,7 @@ def main(snakemake):
 
     settings = snakemake.params.config
     source, split = snakemake.input, snakemake.wildcards.split
-    inputs = [source.store_manifest, source.ids_manifest, source.leaks, source.conservation]
+    inputs = [source.store_manifest, source.ids_manifest]
     if split == "holdout_test":
         records = records_of_holdout(Path(source.ids))
         expected = {"unknown": read_json(source.ids_manifest)["counts"]["kept"]}
@@ -42,6 +42,7 @@ def main(snakemake):
         code=snakemake.params.code,
         settings=settings,
         inputs=inputs,
+        gates=[source.leaks, source.conservation],
     )
 
 

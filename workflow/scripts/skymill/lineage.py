@@ -25,7 +25,11 @@ def orphans(products: Iterable[str], root: Path) -> dict[str, str]:
     """
     found = {}
     for product in products:
-        for name, digest in _recorded_inputs(root / product).items():
+        manifest = _manifest(root / product)
+        for name in manifest.get("gates", ()):
+            if not (root / name).exists():
+                found[product] = f"the check that wrote {name} has to pass again"
+        for name, digest in manifest.get("inputs", {}).items():
             if not (root / name).exists():
                 found[product] = f"{name}, which it was made from, is gone"
             elif file_sha256(root / name) != digest:
@@ -49,9 +53,7 @@ def read_numbers(state: Path) -> dict[str, int]:
     return json.loads(state.read_text()) if state.exists() else {}
 
 
-def _recorded_inputs(product: Path) -> dict[str, str]:
-    """Return {path: sha256} of the manifests and receipts that a product was made from."""
+def _manifest(product: Path) -> dict:
+    """Return the manifest of a product, or a receipt itself; nothing when there is none."""
     path = product if product.suffix == ".json" else manifest_path(product)
-    if not path.exists():
-        return {}
-    return json.loads(path.read_text()).get("inputs", {})
+    return json.loads(path.read_text()) if path.exists() else {}

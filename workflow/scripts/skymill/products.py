@@ -77,7 +77,13 @@ def source_of(manifests: list[dict]) -> str:
 
 
 def write_manifest(
-    path: Path, content: dict, *, code: str, settings: dict, inputs: list[Path]
+    path: Path,
+    content: dict,
+    *,
+    code: str,
+    settings: dict,
+    inputs: list[Path],
+    gates: list[Path] = (),
 ) -> None:
     """Write a manifest or receipt.
 
@@ -89,6 +95,9 @@ def write_manifest(
         Digest of the code, and the part of the configuration that made it.
     inputs
         Manifests and receipts of what it was made from, as the rule names them.
+    gates
+        Receipts of checks that had to pass first. What they say does not bear on the product, so
+        only their names are written.
     """
     write_json(
         path,
@@ -97,6 +106,7 @@ def write_manifest(
             "code": code,
             "config": {"keys": sorted(settings), "sha256": settings_digest(settings)},
             "inputs": {str(name): file_sha256(Path(name)) for name in inputs},
+            "gates": sorted(map(str, gates)),
             "source": source_of([read_json(name) for name in inputs]),
         },
     )

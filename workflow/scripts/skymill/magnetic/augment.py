@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy.interpolate import CubicSpline
 
 from skymill.magnetic.checks import require_records
-from skymill.magnetic.plan import read_plan
+from skymill.magnetic.plan_table import planned_records
 from skymill.magnetic.schema import INDEX, PARAMETERS, STEPS, XR_MAX_MISSING
 from skymill.magnetic.store import (
     RECORDS_PER_ROW_GROUP,
@@ -114,12 +113,6 @@ def write_augmented(
         },
     }
     return files, counts
-
-
-def planned_records(plan: Path, *, everything: bool) -> pd.DataFrame:
-    """Return the rows of the plan that form the augmented set, sorted by record_id."""
-    table = read_plan(plan)
-    return table if everything else table[table["split"] == "train"]
 
 
 def _write_piece(piece: AugmentPiece) -> dict:

@@ -11,10 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from skymill.magnetic.augment import planned_records
 from skymill.magnetic.checks import require_counts, require_finite, require_records
 from skymill.magnetic.columns import Columns
-from skymill.magnetic.plan import read_plan
+from skymill.magnetic.plan_table import planned_records, read_plan
 from skymill.magnetic.schema import EXTENSIVE_PARAMETERS, STEPS, XR_MAX_MISSING
 from skymill.magnetic.store import (
     RECORDS_PER_ROW_GROUP,

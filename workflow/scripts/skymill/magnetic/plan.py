@@ -5,34 +5,17 @@ alone; what follows only carries it out.
 """
 
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from skymill.errors import SkymillError
+from skymill.magnetic.plan_table import METHODS, PLAN_SCHEMA
 from skymill.magnetic.regions import name_components
 from skymill.magnetic.schema import LABELS, TRAIN_SPLITS
 from skymill.magnetic.splits import require_no_empty_split, split_records, split_units
 from skymill.randomness import key, smallest
-
-METHODS = ("original", "warp", "scale", "duplicate")
-
-PLAN_SCHEMA = pa.schema(
-    [
-        pa.field("record_id", pa.int64(), nullable=False),
-        pa.field("parent", pa.int64()),
-        pa.field("partition", pa.dictionary(pa.int8(), pa.string()), nullable=False),
-        pa.field("region", pa.int64(), nullable=False),
-        pa.field("label", pa.dictionary(pa.int8(), pa.string()), nullable=False),
-        pa.field("method", pa.dictionary(pa.int8(), pa.string()), nullable=False),
-        pa.field("copy", pa.int16(), nullable=False),
-        pa.field("split", pa.dictionary(pa.int8(), pa.string()), nullable=False),
-    ]
-)
-"""Sorted by record_id. `parent` is null for originals, `copy` counts a parent's copies from 1."""
 
 
 def make_plan(
@@ -79,22 +62,6 @@ def make_plan(
         schema=PLAN_SCHEMA,
     )
     return table, _report(originals, plan, removed, split)
-
-
-def read_plan(path: Path) -> pd.DataFrame:
-    """Return a written plan, sorted by record_id; `parent` is a nullable Int64."""
-    table = pq.read_table(path, use_threads=False)
-    columns = {}
-    for field in table.schema:
-        column = table[field.name]
-        if pa.types.is_dictionary(field.type):
-            column = column.cast(pa.string())
-        columns[field.name] = (
-            pd.array(column, dtype="Int64")
-            if field.name == "parent"
-            else column.to_numpy(zero_copy_only=False)
-        )
-    return pd.DataFrame(columns)
 
 
 def augmented_counts(records: int, label_settings: dict) -> dict[str, int]:

@@ -9,7 +9,6 @@ import pyarrow as pa
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from skymill.errors import SkymillError
 from skymill.magnetic.fingerprints import TRIVIAL
 
 REGIONS_SCHEMA = pa.schema(
@@ -74,24 +73,9 @@ def regions_table(record_id: np.ndarray, region: np.ndarray) -> pa.Table:
     return pa.Table.from_arrays([pa.array(record_id), pa.array(region)], schema=REGIONS_SCHEMA)
 
 
-def describe_regions(region: np.ndarray, max_fraction: float) -> dict:
-    """Return the number and sizes of the regions, after checking the largest.
-
-    Raises
-    ------
-    SkymillError
-        When a region holds more than `max_fraction` of the records.
-    """
+def describe_regions(region: np.ndarray) -> dict:
+    """Return the number and sizes of the regions; `region` is int64, shape (records,)."""
     names, sizes = np.unique(region, return_counts=True)
-    largest = int(sizes.max(initial=0))
-    if largest > max_fraction * len(region):
-        raise SkymillError(
-            f"region {names[sizes.argmax()]} holds {largest:,} of {len(region):,} records "
-            f"({largest / len(region):.1%}, allowed {max_fraction:.1%}): a whole region goes into "
-            "one split, so the splits could not come near their fractions. Either steps that say "
-            "nothing chain strangers together (look at regions.parquet), or there are few "
-            "regions: then raise limits.max_region_fraction."
-        )
     edges = [1, 2, 3, 5, 10, 20, 50, 100, 1000]
     bins = np.searchsorted(edges, sizes, side="right") - 1
     upper = [str(edge - 1) for edge in edges[1:]] + ["more"]
@@ -102,7 +86,8 @@ def describe_regions(region: np.ndarray, max_fraction: float) -> dict:
     return {
         "regions": len(names),
         "records": len(region),
-        "largest": largest,
+        "largest": int(sizes.max(initial=0)),
+        "largest_region": int(names[sizes.argmax()]) if len(names) else None,
         "median_size": float(np.median(sizes)) if len(sizes) else 0.0,
         "regions_by_size": {name: int((bins == number).sum()) for number, name in enumerate(named)},
     }

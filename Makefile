@@ -1,0 +1,58 @@
+# `make demo` and `make test` are all that a newcomer needs; each sets up what it needs first.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup demo test lint format bench pins clean
+
+help: ## Show what can be made
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 10
+
+setup: .venv/.ready ## Make .venv with everything that the workflow needs
+
+demo: .venv/.ready ## Run the whole workflow on simulated data and show what was made
+	$(BIN)/snakemake --config source=sample
+	$(BIN)/python -m skymill.summary
+
+test: .venv/.ready-dev ## Run all tests
+	$(BIN)/python -m pytest
+
+lint: .venv/.ready-dev ## Check style: Python, Snakemake, workflow
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check workflow
+	$(BIN)/snakemake --lint
+
+format: .venv/.ready-dev ## Format Python and Snakemake files
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt workflow
+
+bench: .venv/.ready-dev ## Measure the speed claims (about 30 minutes)
+	$(BIN)/python benchmarks/bench_magnetic.py
+
+pins: ## Resolve the pinned requirements anew (needs uv)
+	cd envs && for name in requirements requirements-dev; do \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    --no-emit-index-url --no-annotate $$name.in --output-file $$name.txt || exit 1; \
+	done
+
+clean: ## Delete .venv; data/ stays
+	rm -rf .venv
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'Skymill needs Python 3.11 or newer: make PYTHON=python3.12 ...' >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+# The hashes make pip refuse anything but the very files that were resolved.
+.venv/.ready: envs/requirements.txt pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  --requirement envs/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --no-build-isolation --editable .
+	touch $@
+
+.venv/.ready-dev: envs/requirements-dev.txt .venv/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  --requirement envs/requirements-dev.txt
+	touch $@

@@ -1,0 +1,45 @@
+"""The plan as a table: its columns, and how later stages read it."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+METHODS = ("original", "warp", "scale", "duplicate")
+
+PLAN_SCHEMA = pa.schema(
+    [
+        pa.field("record_id", pa.int64(), nullable=False),
+        pa.field("parent", pa.int64()),
+        pa.field("partition", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        pa.field("region", pa.int64(), nullable=False),
+        pa.field("label", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        pa.field("method", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        pa.field("copy", pa.int16(), nullable=False),
+        pa.field("split", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+    ]
+)
+"""Sorted by record_id. `parent` is null for originals, `copy` counts a parent's copies from 1."""
+
+
+def read_plan(path: Path) -> pd.DataFrame:
+    """Return a written plan, sorted by record_id; `parent` is a nullable Int64."""
+    table = pq.read_table(path, use_threads=False)
+    columns = {}
+    for field in table.schema:
+        column = table[field.name]
+        if pa.types.is_dictionary(field.type):
+            column = column.cast(pa.string())
+        columns[field.name] = (
+            pd.array(column, dtype="Int64")
+            if field.name == "parent"
+            else column.to_numpy(zero_copy_only=False)
+        )
+    return pd.DataFrame(columns)
+
+
+def planned_records(plan: Path, *, everything: bool) -> pd.DataFrame:
+    """Return the rows of the plan that form the augmented set, sorted by record_id."""
+    table = read_plan(plan)
+    return table if everything else table[table["split"] == "train"]
