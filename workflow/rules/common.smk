@@ -1,6 +1,7 @@
 # Helpers of the rules: where scripts and the package are, what makes a job stale, which files a
 # source names. No rule stands here.
 import functools
+import json
 import sys
 from pathlib import Path
 
@@ -41,11 +42,14 @@ def code_digest(script):
 def settings(*keys):
     """Return just these keys of the configuration: what a rule reads is what makes it stale.
 
-    A dot leads into a section: `limits.max_region_fraction`.
+    A dot leads into a section: `limits.max_region_fraction`. Keys are sorted, because Snakemake
+    compares parameters as text.
     """
-    return {
-        key: functools.reduce(lambda part, name: part[name], key.split("."), config) for key in keys
-    }
+    found = {}
+    for key in sorted(keys):
+        part = functools.reduce(lambda section, name: section[name], key.split("."), config)
+        found[key] = json.loads(json.dumps(part, sort_keys=True))
+    return found
 
 
 def with_manifest(product):
@@ -73,7 +77,7 @@ def magnetic_products():
         products += expand(pattern, collection=COLLECTIONS)
     for pattern in (paths.REGIONS, paths.PLAN, paths.AUGMENTED):
         products += with_manifest(pattern)
-    products += [paths.REGIONS_ACCEPTED, paths.LEAKS, paths.DIAGNOSTICS]
+    products += [paths.REGIONS_ACCEPTED, paths.LEAKS, *with_manifest(paths.DIAGNOSTICS)]
     products += expand(with_manifest(paths.FEATURES), split=SPLITS)
     return products
 

@@ -271,7 +271,7 @@ rule write_features:
     params:
         code=code_digest("write_features.py"),
         repair=repair(paths.FEATURES),
-        config=lambda wildcards: feature_settings(wildcards),
+        config=feature_settings,
     script:
         "../scripts/write_features.py"
 
@@ -293,6 +293,7 @@ rule diagnose_magnetic:
             caption="../report/magnetic_diagnostics.rst",
             category="Magnetic",
         ),
+        manifest=paths.manifest(paths.DIAGNOSTICS),
     log:
         "logs/diagnose_magnetic.log",
     conda:
@@ -301,5 +302,6 @@ rule diagnose_magnetic:
         mem_mb=500,
     params:
         code=code_digest("diagnose_magnetic.py"),
+        repair=repair(paths.DIAGNOSTICS),
     script:
         "../scripts/diagnose_magnetic.py"

@@ -7,7 +7,7 @@ from skymill.job import logged_job
 
 def main(snakemake):
     from skymill.magnetic.diagnostics import diagnose
-    from skymill.products import new_file
+    from skymill.products import new_file, write_manifest
 
     source = snakemake.input
     text = diagnose(
@@ -21,6 +21,20 @@ def main(snakemake):
     )
     with new_file(Path(snakemake.output.table)) as temporary:
         temporary.write_text(text, encoding="utf-8")
+    write_manifest(
+        Path(snakemake.output.manifest),
+        {},
+        code=snakemake.params.code,
+        settings={},
+        inputs=[
+            *source["values"],
+            *source.ids,
+            source.regions,
+            source.plan,
+            source.leaks,
+            *source.features,
+        ],
+    )
 
 
 if __name__ == "__main__":

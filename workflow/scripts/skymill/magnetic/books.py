@@ -1,5 +1,6 @@
 """The gates between stages: too much lost, regions too large, books that do not balance."""
 
+from itertools import islice
 from pathlib import Path
 
 from skymill.errors import SkymillError
@@ -17,7 +18,9 @@ def require_accepted(
     met = counts["valid"] + counts["rejected"]
     if counts["valid"] and counts["rejected"] <= max_rejected_fraction * met:
         return
-    lines = quarantine.read_text(encoding="utf-8").splitlines()[:5]
+    # Read line by line: str.splitlines would also cut at separators inside a shown beginning.
+    with open(quarantine, encoding="utf-8") as stream:
+        lines = [line.rstrip("\n") for line in islice(stream, 5)]
     if counts["valid"]:
         what = (
             f"{counts['rejected']:,} of {met:,} lines of {partition}.json were rejected "

@@ -99,7 +99,7 @@ def _by_label(labels: pd.Series) -> dict[str, int]:
 
 
 def read_ids(path: Path) -> pd.DataFrame:
-    """Return a written ids table, sorted by record_id; missing labels are None."""
+    """Return a written ids table, sorted by record_id; missing labels are NaN."""
     table = pq.read_table(path, use_threads=False)
     columns = {}
     for field in table.schema:

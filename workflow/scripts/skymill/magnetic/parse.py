@@ -68,7 +68,7 @@ def parse_line(line: bytes, out: np.ndarray, *, labelled: bool) -> tuple[int, st
     label = record.get("label")
     if label not in LABELS:
         if labelled or label is not None:
-            shown = json.dumps(label)[:40] if "label" in record else "absent"
+            shown = _shown(label) if "label" in record else "absent"
             raise RejectedLine("invalid_label", f"the label is {shown}", source_id)
         label = None
     try:
@@ -121,7 +121,8 @@ def _load(line: bytes):
     except orjson.JSONDecodeError:
         pass
     try:
-        return json.loads(line)
+        # Decoded here, because json.loads guesses the encoding of bytes and takes UTF-16 as well.
+        return json.loads(line.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise RejectedLine("invalid_json", f"{error}"[:200]) from None
 
@@ -188,8 +189,7 @@ def _refuse_other_types(position: int, numbers) -> None:
             for step, value in zip(STEP_KEYS, numbers, strict=True)
             if type(value) not in _NUMBER_OR_NULL
         )
-        shown = json.dumps(value)[:40]
-        detail = f"{PARAMETERS[position]} is {shown} at step {step}"
+        detail = f"{PARAMETERS[position]} is {_shown(value)} at step {step}"
         raise RejectedLine("not_a_number", detail)
 
 
@@ -213,4 +213,15 @@ def _refuse_repeated_keys(line: bytes, document: dict) -> None:
             raise RejectedLine("repeated_key", f"the key {twice[:40]!r} occurs twice in an object")
         return found
 
-    json.loads(line, object_pairs_hook=unique)
+    try:
+        json.loads(line, object_pairs_hook=unique)
+    except RecursionError as error:
+        raise RejectedLine("invalid_json", f"{error}"[:200]) from None
+
+
+def _shown(value) -> str:
+    """Return the beginning of a JSON value; orjson reads deeper nesting than json writes."""
+    try:
+        return json.dumps(value)[:40]
+    except RecursionError:
+        return "nested too deeply"

@@ -1,0 +1,184 @@
+"""Failures, kills and switches: nothing is lost, and no run ends well on stale results."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import said
+
+TRAIN = "data/processed/magnetic_data/train"
+PLAN_MODULE = "workflow/scripts/skymill/magnetic/plan.py"
+RAW = "data/sample/raw/solar_flare_2020/train_partition1_data.json"
+FAULT = '\nraise RuntimeError("a fault in the middle")\n'
+
+
+def test_every_product_has_been_made_and_says_that_it_is_simulated(finished):
+    manifests = [
+        json.loads(content)
+        for name, content in finished.products().items()
+        if name.endswith((".manifest.json", ".receipt.json"))
+    ]
+    assert len(manifests) > 20
+    assert {manifest["source"] for manifest in manifests} == {"sample"}
+
+
+def test_manifests_hold_no_absolute_path(finished):
+    for name, content in finished.products().items():
+        if name.endswith(".json") and "raw" not in name:
+            assert str(finished.folder).encode() not in content, name
+            assert b'"/' not in content, name
+
+
+def test_a_run_on_simulated_data_says_so_in_its_last_lines(finished):
+    finished.path("data/processed/magnetic_diagnostics.md").unlink()
+    lines = said(finished.run("--cores", "1")).splitlines()
+    assert any("SIMULATED DATA" in line for line in lines[-6:])
+
+
+def test_the_same_bytes_for_any_number_of_cores(finished, project):
+    project.run("--cores", "1")
+    assert project.products() == finished.products()
+
+
+def test_a_failing_job_is_explained_in_its_log_and_on_stderr(finished):
+    finished.set("limits: {max_rejected_fraction: 0.0001}")
+    done = finished.run("--cores", "2", succeeds=False)
+    log = finished.path("logs/check_ingest/train_partition1_data.log").read_text()
+    for text in (said(done), log):
+        assert "were rejected" in text
+        assert "limits.max_rejected_fraction" in text
+    assert "limits.max_rejected_fraction" in log.rstrip().splitlines()[-1]
+    quarantine = finished.path(
+        "data/interim/solar_flare_2020/quarantine/train_partition1_data.jsonl"
+    )
+    assert quarantine.read_text(), "the quarantine must survive the failing run"
+
+
+@pytest.mark.parametrize("target", [(), (TRAIN,), (TRAIN + "/",)], ids=["all", "single", "slash"])
+def test_after_a_failed_job_no_run_succeeds_on_stale_results(finished, target):
+    before = finished.products()
+    module = finished.path(PLAN_MODULE)
+    code = module.read_text()
+    module.write_text(code + FAULT)
+    finished.run("--cores", "2", succeeds=False)
+
+    done = finished.run("--cores", "2", *target, succeeds=False)
+    assert "Nothing to be done" not in said(done)
+
+    module.write_text(code)
+    finished.run("--cores", "2", *target)
+    if not target:
+        assert finished.products() == before
+    else:
+        assert finished.products()[f"{TRAIN}.manifest.json"] == before[f"{TRAIN}.manifest.json"]
+        finished.run("--cores", "2")
+        assert finished.products() == before
+    assert finished.stale() == set()
+
+
+def test_after_a_refused_raw_file_no_single_target_succeeds(finished):
+    raw = finished.path(RAW)
+    good = raw.read_bytes()
+    raw.write_bytes(b"<html><body>503 Service Unavailable</body></html>\n")
+    first = finished.run("--cores", "2", TRAIN, succeeds=False)
+    assert "HTML page" in said(first)
+    second = finished.run("--cores", "2", TRAIN, succeeds=False)
+    assert "HTML page" in said(second)
+    raw.write_bytes(good)
+    finished.run("--cores", "2", TRAIN)
+    finished.run("--cores", "2")
+    assert finished.stale() == set()
+
+
+def test_after_a_gate_fails_no_single_target_succeeds(finished):
+    finished.set("limits: {max_region_fraction: 0.0001}")
+    finished.run("--cores", "2", succeeds=False)
+    again = finished.run("--cores", "2", TRAIN, succeeds=False)
+    assert "limits.max_region_fraction" in said(again)
+
+
+def test_a_deleted_intermediate_file_is_noticed_by_a_single_target(finished):
+    finished.path("data/preprocessed/solar_flare_2020/plan.parquet.manifest.json").unlink()
+    assert "plan_magnetic" in finished.stale(TRAIN)
+    finished.run("--cores", "2", TRAIN)
+    finished.run("--cores", "2")
+    assert finished.stale() == set()
+
+
+def test_switching_the_source_there_and_back_loses_nothing(finished):
+    sample = finished.products()
+    local = finished.path("data/raw/solar_flare_2020")
+    local.mkdir(parents=True)
+    for path in finished.path("data/sample/raw/solar_flare_2020").glob("*.json"):
+        if not path.name.endswith(".source.json"):
+            (local / path.name).write_bytes(path.read_bytes())
+    put_there = {path: path.stat() for path in local.iterdir()}
+
+    finished.set("source: {magnetic: local}")
+    assert "simulate_magnetic" not in finished.stale()
+    done = finished.run("--cores", "2")
+    assert "SIMULATED" not in said(done)
+    manifest = json.loads(finished.path(f"{TRAIN}.manifest.json").read_text())
+    assert manifest["source"] == "local"
+
+    finished.set("source: sample")
+    assert "simulate_magnetic" not in finished.stale(), "simulated raw files are still there"
+    finished.run("--cores", "2")
+    now = {name: content for name, content in finished.products().items() if "data/raw" not in name}
+    assert now == sample
+    for path, before in put_there.items():
+        after = path.stat()
+        assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_run_that_is_killed_goes_on_to_the_same_bytes(finished, project):
+    run = subprocess.Popen(
+        project.command("--cores", "2"),
+        cwd=project.folder,
+        env=project.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    ingesting = project.path("logs/ingest_magnetic")
+    deadline = time.monotonic() + 120
+    while not ingesting.exists() and time.monotonic() < deadline and run.poll() is None:
+        time.sleep(0.02)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    assert ingesting.exists(), "the run ended before it came to ingest"
+
+    locked = project.run("--cores", "2", succeeds=None)
+    if locked.returncode:
+        assert "--unlock" in said(locked)
+        project.run("--unlock")
+        project.run("--cores", "2")
+    assert project.products() == finished.products()
+
+
+def test_another_copy_of_the_package_is_refused(finished, tmp_path):
+    other = finished.copy(tmp_path / "other")
+    finished.path("data/processed/magnetic_diagnostics.md").unlink()
+    done = subprocess.run(
+        finished.command("--cores", "1"),
+        cwd=finished.folder,
+        env={**finished.environment(), "PYTHONPATH": str(other.path("workflow/scripts"))},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert "but Python imports" in said(done)
+
+
+def test_the_published_recipe_runs_and_counts_its_leaks(finished):
+    published = (finished.path("config/published.yaml")).read_text()
+    finished.set(published)
+    finished.run("--cores", "2")
+    leaks = json.loads(
+        finished.path("data/preprocessed/solar_flare_2020/leaks.receipt.json").read_text()
+    )["leaks"]
+    assert leaks["regions"]["in_several_splits"] > 0
+    assert leaks["parents"]["in_several_splits"] > 0

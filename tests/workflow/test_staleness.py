@@ -1,0 +1,104 @@
+"""A change makes stale exactly the stages that it bears on, and nothing is made twice."""
+
+import os
+
+import pytest
+
+FEATURES = {"write_features", "diagnose_magnetic"}
+AUGMENT = {"augment_train", "check_conservation"} | FEATURES
+PLAN = {"plan_magnetic", "check_leaks"} | AUGMENT
+REGIONS = {"find_regions", "check_regions"} | PLAN
+IDS = {"assign_ids", "write_clean"} | REGIONS
+INGEST = {"ingest_magnetic", "check_ingest"} | IDS
+VERIFY = {"verify_raw_magnetic"} | INGEST
+SIMULATE = {"simulate_magnetic"} | VERIFY
+
+
+def test_a_second_run_does_nothing(finished):
+    assert finished.stale() == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "stages"),
+    [
+        ("seed: 7", PLAN),
+        ("collisions: drop_identical", IDS),
+        ("split: {unit: record}", PLAN),
+        ("split: {fractions: {train: 0.9, dev: 0.05, test: 0.05}}", PLAN),
+        ("split: {partitions: {train_partition2_data: train}}", PLAN),
+        ("split: {augment: all}", PLAN),
+        ("augmentation: {M: {warp: 2, scale: 1}}", PLAN),
+        ("features: {fill: zero}", FEATURES),
+        ("features: {columns: [EPSZ]}", FEATURES),
+        ("limits: {max_rejected_fraction: 0.06}", {"check_ingest"}),
+        ("limits: {max_region_fraction: 0.6}", {"check_regions"}),
+        ("simulate: {magnetic: {seed: 21}}", SIMULATE),
+    ],
+)
+def test_a_changed_setting_reruns_the_stages_that_read_it(finished, change, stages):
+    finished.set(change)
+    assert finished.stale() == stages
+
+
+def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
+    for change in ("seed: 7", "split: {augment: all}", "augmentation: {M: {warp: 2}}"):
+        finished.set(change)
+        output = finished.run("-n").stdout
+        assert "magnetic_data/train" in output
+        assert "output: data/processed/magnetic_data/holdout_test" not in output
+        assert "output: data/preprocessed/solar_flare_2020/test," not in output
+
+
+@pytest.mark.parametrize(
+    ("module", "stages"),
+    [
+        ("simulate/marginals.py", SIMULATE),
+        ("raw.py", SIMULATE),
+        ("magnetic/parse.py", INGEST),
+        ("magnetic/regions.py", REGIONS),
+        ("magnetic/splits.py", PLAN),
+        ("magnetic/leaks.py", {"check_leaks", "diagnose_magnetic"}),
+        ("magnetic/augment.py", AUGMENT),
+        ("magnetic/features.py", FEATURES),
+        ("magnetic/diagnostics.py", {"diagnose_magnetic"}),
+        ("summary.py", set()),
+    ],
+)
+def test_an_edited_module_reruns_the_stages_that_import_it(finished, module, stages):
+    path = finished.path(f"workflow/scripts/skymill/{module}")
+    path.write_text(path.read_text() + "\n# edited\n")
+    assert finished.stale() == stages
+
+
+def test_an_edited_script_reruns_its_rule(finished):
+    path = finished.path("workflow/scripts/check_leaks.py")
+    path.write_text(path.read_text() + "\n# edited\n")
+    assert finished.stale() == {"check_leaks", "diagnose_magnetic"}
+
+
+def test_files_with_new_times_but_the_same_code_rerun_nothing(finished):
+    for path in finished.path("workflow").rglob("*.py"):
+        os.utime(path)
+    assert finished.stale() == set()
+
+
+def test_a_touched_raw_file_is_read_again(finished):
+    os.utime(finished.path("data/sample/raw/solar_flare_2020/train_partition3_data.json"))
+    assert finished.stale() == VERIFY
+    output = finished.run("-n").stdout
+    assert "input: data/sample/raw/solar_flare_2020/train_partition3_data.json" in output
+    assert "input: data/sample/raw/solar_flare_2020/train_partition1_data.json" not in output
+
+
+def test_a_missing_product_is_made_again_and_nothing_above_it(finished):
+    finished.path("data/processed/magnetic_diagnostics.md").unlink()
+    assert finished.stale() == {"diagnose_magnetic"}
+
+
+def test_a_change_that_is_taken_back_leaves_nothing_stale(finished):
+    path = finished.path("workflow/scripts/skymill/magnetic/plan.py")
+    text = path.read_text()
+    path.write_text(text + "\n# edited\n")
+    assert finished.stale() == PLAN
+    path.write_text(text)
+    assert finished.stale() == set()
