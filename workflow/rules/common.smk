@@ -12,7 +12,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.settings.types import ExecMode
 
-from skymill import digests, lineage, paths
+from skymill import digests, leftovers, lineage, paths
+from skymill.errors import SkymillError
 from skymill.magnetic.schema import PARTITIONS, SPLITS, TEST_PARTITION, TRAIN_PARTITIONS
 from skymill.products import read_json
 from skymill.settings import check_settings, source_of_branch
@@ -116,6 +117,20 @@ BRANCHES = {"magnetic": magnetic_products}
 def all_products():
     """Return the products of the branches that the configuration switches on."""
     return [product for branch in config["branches"] for product in BRANCHES[branch]()]
+
+
+def release_dead_lock():
+    """Take away the lock of a run that was killed, so that the next one just works."""
+    if workflow.exec_mode != ExecMode.DEFAULT:
+        return
+    try:
+        if leftovers.release_dead_lock(Path.cwd()):
+            logger.warning("An earlier run was killed; its lock is taken away, and it goes on.")
+    except SkymillError as error:
+        raise WorkflowError(str(error)) from None
+
+
+release_dead_lock()
 
 
 def number_repairs():

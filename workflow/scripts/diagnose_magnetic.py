@@ -7,7 +7,7 @@ from skymill.job import logged_job
 
 def main(snakemake):
     from skymill.magnetic.diagnostics import diagnose
-    from skymill.products import new_file, write_manifest
+    from skymill.products import describe_file, new_file, write_manifest
 
     source = snakemake.input
     text = diagnose(
@@ -23,7 +23,7 @@ def main(snakemake):
         temporary.write_text(text, encoding="utf-8")
     write_manifest(
         Path(snakemake.output.manifest),
-        {},
+        {"files": [describe_file(Path(snakemake.output.table), text.count("\n"))]},
         code=snakemake.params.code,
         settings={},
         inputs=[

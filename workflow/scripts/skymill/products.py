@@ -112,6 +112,12 @@ def write_manifest(
     )
 
 
+def describe_file(path: Path, rows: int) -> dict:
+    """Return the entry of a file in its manifest: name, bytes, sha256 and rows (lines of text)."""
+    size, digest = path.stat().st_size, file_sha256(path)
+    return {"name": path.name, "bytes": size, "sha256": digest, "rows": rows}
+
+
 def require_files(product: Path, manifest: dict) -> list[Path]:
     """Return the product's files in manifest order, after checking that their sizes hold.
 

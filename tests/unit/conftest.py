@@ -1,0 +1,41 @@
+"""Fixtures of the unit tests. Examples are the same in every run: no test depends on luck."""
+
+import pytest
+from hypothesis import HealthCheck, settings
+from records import load_config
+from runs import Run
+
+settings.register_profile(
+    "skymill",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("skymill")
+
+
+@pytest.fixture
+def default_config():
+    """config/config.yaml."""
+    return load_config("config.yaml")
+
+
+@pytest.fixture
+def published_config():
+    """config/config.yaml with the published recipe's keys over it."""
+    return load_config("config.yaml", "published.yaml")
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory):
+    """The magnetic branch run on small raw files with the default configuration."""
+    return Run(tmp_path_factory.mktemp("small_run"), load_config("config.yaml"))
+
+
+@pytest.fixture(scope="session")
+def published_run(tmp_path_factory):
+    """The same under the published recipe."""
+    config = load_config("config.yaml", "published.yaml")
+    return Run(tmp_path_factory.mktemp("published_run"), config)

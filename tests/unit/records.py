@@ -1,0 +1,144 @@
+"""Hand-made records, raw files and runs that the unit tests start from."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import yaml
+
+from skymill.magnetic import ingest as ingest_module
+from skymill.magnetic.fingerprints import steps_from_table
+from skymill.magnetic.schema import INDEX, LORENTZ, PARAMETERS, STEPS
+from skymill.magnetic.store import RecordStore
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SCRIPTS = REPOSITORY / "workflow" / "scripts"
+ABSENT = object()
+"""As a label: the record has no label at all."""
+
+FORCES = (("EPSX", "TOTFX", -1), ("EPSY", "TOTFY", -1), ("EPSZ", "TOTFZ", 1))
+
+_TYPICAL = {
+    "TOTUSJH": 154.0,
+    "TOTBSQ": 1.4e9,
+    "TOTPOT": 1.0e22,
+    "TOTUSJZ": 3.3e12,
+    "ABSNJZH": 10.5,
+    "SAVNCPP": 8.1e11,
+    "USFLUX": 2.4e21,
+    "MEANPOT": 1951.0,
+    "MEANSHR": 23.9,
+    "XR_MAX": 7e-7,
+}
+
+
+def physical_values(seed: int, steps: int = STEPS) -> np.ndarray:
+    """Return values that look like a record's and obey the identity of EPS, TOTF and TOTBSQ."""
+    rng = np.random.default_rng(seed)
+    values = rng.lognormal(0.0, 0.5, (len(PARAMETERS), steps))
+    for name, median in _TYPICAL.items():
+        values[INDEX[name]] *= median
+    values[INDEX["SHRGT45"]] = rng.uniform(0, 100, steps)
+    values[INDEX["R_VALUE"]] = np.where(rng.random(steps) < 0.5, 0.0, rng.uniform(2, 5, steps))
+    for eps, force, sign in FORCES:
+        values[INDEX[force]] = rng.normal(0, 3e23, steps)
+        values[INDEX[eps]] = sign * LORENTZ * values[INDEX[force]] / values[INDEX["TOTBSQ"]]
+    return values
+
+
+def windows(seed: int, count: int, stride: int = 15) -> list[np.ndarray]:
+    """Return the values of `count` windows that slide over one region's time series."""
+    series = physical_values(seed, STEPS + stride * (count - 1))
+    return [series[:, at : at + STEPS] for at in range(0, stride * count, stride)]
+
+
+def document(record_id, label="Q", values: np.ndarray | None = None) -> dict:
+    """Return one record as the archive's JSON has it."""
+    values = physical_values(0) if values is None else values
+    series = {
+        name: {str(step): number for step, number in enumerate(row)}
+        for name, row in zip(PARAMETERS, values.tolist(), strict=True)
+    }
+    start = {} if label is ABSENT else {"label": label}
+    return {str(record_id): {**start, "values": series}}
+
+
+def record(record_id, label="Q", values: np.ndarray | None = None) -> bytes:
+    """Return one line of a raw file, without its line end."""
+    return json.dumps(document(record_id, label, values)).encode()
+
+
+def write_raw(path: Path, lines: list[bytes]) -> Path:
+    """Write lines, each with its line end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    return path
+
+
+class Ingested:
+    """One raw file ingested into a folder, and its products read back."""
+
+    def __init__(self, raw: Path, folder: Path, *, labelled: bool = True, **how):
+        self.values_directory = folder / "values" / raw.stem
+        self.paths = {
+            "values": self.values_directory,
+            "catalogue": folder / "catalogue" / f"{raw.stem}.parquet",
+            "steps": folder / "steps" / f"{raw.stem}.parquet",
+            "quarantine": folder / "quarantine" / f"{raw.stem}.jsonl",
+        }
+        self.content = ingest_module.ingest(raw, raw.stem, labelled=labelled, **self.paths, **how)
+        self.counts = self.content["counts"]
+        self.manifest = folder / "values" / f"{raw.stem}.manifest.json"
+        self.manifest.write_text(json.dumps(self.content))
+        self.catalogue = pq.read_table(self.paths["catalogue"])
+        self.steps = steps_from_table(pq.read_table(self.paths["steps"]))
+        lines = self.paths["quarantine"].read_bytes().split(b"\n")[:-1]
+        self.quarantine = [json.loads(line) for line in lines]
+
+    def values(self) -> np.ndarray:
+        """Return the values of the valid records in file order, shape (33, records, 60)."""
+        store = RecordStore(self.values_directory, self.manifest)
+        return store.read(np.arange(len(store)), PARAMETERS)
+
+
+def contents_of(*roots: Path) -> dict[str, bytes]:
+    """Return the bytes of every file in some directories (or of the files themselves)."""
+    found = {}
+    for root in roots:
+        for path in [root] if root.is_file() else sorted(root.rglob("*")):
+            if path.is_file():
+                found[f"{root.name}/{path.relative_to(root)}"] = path.read_bytes()
+    return found
+
+
+SMALL_BLOCK = 200_000
+_ingest_blocks = ingest_module._ingest_blocks
+
+
+def ingest_small_blocks(blocks):
+    """Stand in for ingest's work function; takes the small block size into other processes."""
+    ingest_module.BLOCK_BYTES = SMALL_BLOCK
+    return _ingest_blocks(blocks)
+
+
+def same_bits(left: np.ndarray, right: np.ndarray) -> bool:
+    """Return whether two float arrays agree bit for bit."""
+    left, right = np.ascontiguousarray(left), np.ascontiguousarray(right)
+    return left.shape == right.shape and bool((left.view(np.uint64) == right.view(np.uint64)).all())
+
+
+def load_config(*names: str) -> dict:
+    """Return configuration files merged as Snakemake merges them: sections key by key."""
+
+    def merge(into: dict, other: dict) -> None:
+        for key, value in other.items():
+            if isinstance(value, dict) and isinstance(into.get(key), dict):
+                merge(into[key], value)
+            else:
+                into[key] = value
+
+    config = {}
+    for name in names:
+        merge(config, yaml.safe_load((REPOSITORY / "config" / name).read_text()))
+    return config

@@ -1,0 +1,134 @@
+"""The gates between stages: too much lost, regions too large, books that do not balance."""
+
+import json
+
+import numpy as np
+import pytest
+from records import Ingested, record, write_raw
+
+from skymill.errors import SkymillError
+from skymill.magnetic.books import conserve, require_accepted, require_small_regions
+from skymill.magnetic.regions import describe_regions
+from skymill.magnetic.schema import TEST_PARTITION, TRAIN_PARTITIONS
+from skymill.products import read_json
+
+
+def counts(valid, rejected, blank=0):
+    return {
+        "valid": valid,
+        "rejected": rejected,
+        "blank": blank,
+        "rejected_by_reason": {"invalid_json": rejected} if rejected else {},
+    }
+
+
+@pytest.fixture
+def quarantine(tmp_path):
+    path = tmp_path / "part.jsonl"
+    path.write_text("".join(f'{{"line": {number}}}\n' for number in range(1, 8)))
+    return path
+
+
+@pytest.mark.parametrize(("valid", "rejected"), [(98, 2), (1, 0), (99, 1)])
+def test_a_file_that_lost_no_more_than_allowed_is_accepted(quarantine, valid, rejected):
+    require_accepted("part", counts(valid, rejected, blank=1000), quarantine, 0.02)
+
+
+def test_a_file_that_lost_more_is_refused_with_the_first_offenders(quarantine):
+    with pytest.raises(SkymillError) as caught:
+        require_accepted("part", counts(97, 3, blank=1000), quarantine, 0.02)
+    message = str(caught.value)
+    assert "3 of 100 lines of part.json were rejected (3.00%, allowed 2.00%)" in message
+    assert "invalid_json 3" in message
+    assert [f'  {{"line": {n}}}\n' in message for n in range(1, 8)] == [True] * 5 + [False] * 2
+    assert str(quarantine) in message
+
+
+@pytest.mark.parametrize("blank", [0, 5])
+def test_a_file_without_a_valid_record_is_refused_whatever_is_allowed(tmp_path, blank):
+    quarantine = tmp_path / "part.jsonl"
+    quarantine.write_text("")
+    with pytest.raises(SkymillError, match=r"part.json holds no valid record \(0 lines rejected"):
+        require_accepted("part", counts(0, 0, blank), quarantine, 1.0)
+    with pytest.raises(SkymillError, match="no valid record"):
+        require_accepted("part", counts(0, 4, blank), quarantine, 1.0)
+
+
+def test_offenders_are_shown_one_a_line_whatever_they_hold(tmp_path):
+    raw = write_raw(tmp_path / "raw.json", [record(1), "{\u2028\x85\x1e".encode(), b"["])
+    done = Ingested(raw, tmp_path)
+    with pytest.raises(SkymillError) as caught:
+        require_accepted("raw", done.counts, done.paths["quarantine"], 0.5)
+    shown = str(caught.value).split("\n")[1:-1]
+    assert [json.loads(line)["line"] for line in shown] == [2, 3]
+
+
+def test_a_region_of_just_the_allowed_share_passes_and_a_larger_one_does_not():
+    found = describe_regions(np.repeat([1, 2, 3], [2, 4, 4]))
+    require_small_regions(found, 0.4)
+    with pytest.raises(SkymillError, match=r"region 2 holds 4 of 10 records \(40.0%, allowed 39"):
+        require_small_regions(found, 0.39)
+
+
+def books_of(run, collection="train"):
+    partitions = TRAIN_PARTITIONS if collection == "train" else (TEST_PARTITION,)
+    planned = [run.plan, run.augmented] if collection == "train" else []
+    return [
+        [run.ingested[name].manifest for name in partitions],
+        *(run.manifest(path) for path in (run.ids[collection], run.clean[collection], *planned)),
+    ]
+
+
+@pytest.mark.parametrize("which", ["small_run", "published_run"])
+def test_the_books_of_a_run_balance(request, which):
+    run = request.getfixturevalue(which)
+    books = conserve(*books_of(run))
+    lines = [line for name in TRAIN_PARTITIONS for line in run.raw[name]]
+    assert books["lines"] == len(lines)
+    assert (books["valid"], books["rejected"], books["blank"]) == (60, 3, 1)
+    assert books["originals"] + books["removed"] == books["kept"] == 60
+
+
+def test_the_books_of_the_test_file_balance(small_run):
+    books = conserve(*books_of(small_run, "test"))
+    assert books == {
+        "lines": 5,
+        "valid": 4,
+        "rejected": 1,
+        "blank": 0,
+        "dropped_identical": 0,
+        "kept": 4,
+        "clean_files": 4,
+    }
+
+
+def change(document, keys, by):
+    for key in keys[:-1]:
+        document = document[key]
+    document[keys[-1]] += by
+
+
+@pytest.mark.parametrize(
+    ("manifest", "keys", "by", "said"),
+    [
+        (0, ("counts", "rejected"), 1, "lines met 64, valid + rejected + blank 65"),
+        (0, ("counts", "lines"), -1, "lines met 63, valid + rejected + blank 64"),
+        (1, ("counts", "kept"), -1, "valid records 60, kept [+] dropped_identical 59"),
+        (2, ("files", 0, "rows"), -60, "records kept 60, records in the clean files 59"),
+        (3, ("counts", "removed_by_label", "Q"), 1, "records kept 60, originals [+] removed 61"),
+        (3, ("counts", "records"), 1, "records planned"),
+        (3, ("counts", "by_split", "train", "by_method", "warp"), 1, "records planned"),
+        (4, ("files", 0, "rows"), 60, "augmented records planned"),
+    ],
+)
+def test_books_that_do_not_balance_are_refused_with_both_numbers(
+    small_run, tmp_path, manifest, keys, by, said
+):
+    ingested, *others = books_of(small_run)
+    paths = [ingested[0], *others]
+    document = read_json(paths[manifest])
+    change(document, keys, by)
+    paths[manifest] = tmp_path / "changed.json"
+    paths[manifest].write_text(json.dumps(document))
+    with pytest.raises(SkymillError, match=said.replace(" + ", " [+] ")):
+        conserve([paths[0], *ingested[1:]], *paths[1:])

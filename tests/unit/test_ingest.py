@@ -1,0 +1,306 @@
+"""Ingest: every line of a raw file is accounted for, and how the work is cut changes nothing."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from records import (
+    ABSENT,
+    SMALL_BLOCK,
+    Ingested,
+    contents_of,
+    document,
+    ingest_small_blocks,
+    physical_values,
+    record,
+    same_bits,
+    write_raw,
+)
+
+from skymill.magnetic import ingest as module
+from skymill.magnetic.fingerprints import fingerprint
+from skymill.magnetic.ingest import read_lines
+from skymill.magnetic.schema import INDEX, PARAMETERS, STEPS
+from skymill.products import require_files
+
+
+def short_record(record_id, label):
+    content = document(record_id, label)
+    del content[str(record_id)]["values"]["EPSX"]["59"]
+    return json.dumps(content).encode()
+
+
+def dark_record(record_id, label):
+    values = physical_values(0)
+    values[INDEX["USFLUX"]] = np.nan
+    return record(record_id, label, values)
+
+
+KINDS = {
+    "valid": (record(1, "C"), "valid", None),
+    "valid with NaN": (
+        record(2, "X", np.where(physical_values(3) < 0.7, np.nan, physical_values(3))),
+        "valid",
+        None,
+    ),
+    "windows": (record(8, "B") + b"\r", "valid", None),
+    "blank": (b"", "blank", None),
+    "spaces": (b" \t\r", "blank", None),
+    "truncated": (record(3)[:5000], "rejected", "invalid_json"),
+    "prose": (b"no json at all", "rejected", "invalid_json"),
+    "not utf-8": (b'{"\xff\xfe": 1}', "rejected", "invalid_json"),
+    "short": (short_record(4, "M"), "rejected", "wrong_steps"),
+    "dark": (dark_record(5, "B"), "rejected", "no_usflux"),
+    "unlabelled": (record(6, ABSENT), "rejected", "invalid_label"),
+    "bad id": (record("07"), "rejected", "invalid_id"),
+}
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Cut files into blocks of four records."""
+    monkeypatch.setattr(module, "BLOCK_BYTES", SMALL_BLOCK)
+
+
+def mixed_lines(count=40):
+    """Return lines of every kind in turn, the records with values of their own."""
+    kinds = list(KINDS)
+    lines = []
+    for number in range(count):
+        kind = kinds[number % len(kinds)]
+        if kind == "valid":
+            lines.append(record(1000 + number, "XMCBQ"[number % 5], physical_values(number)))
+        else:
+            lines.append(KINDS[kind][0])
+    return lines
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.sampled_from(sorted(KINDS)), max_size=8),
+    st.sampled_from([9_000, 60_000, 150_000, 2**24]),
+    st.booleans(),
+)
+def test_every_line_is_valid_rejected_or_blank(tmp_path_factory, kinds, block, final_newline):
+    folder = tmp_path_factory.mktemp("mixture")
+    raw = write_raw(folder / "raw.json", [KINDS[kind][0] for kind in kinds])
+    lines = [KINDS[kind] for kind in kinds]
+    if not final_newline and kinds:
+        raw.write_bytes(raw.read_bytes()[:-1])
+        if kinds[-1] == "blank":
+            lines.pop()  # nothing follows the last line end, so there is no line
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "BLOCK_BYTES", block)
+        done = Ingested(raw, folder, blocks_per_piece=50)
+    counts = done.counts
+    assert counts["lines"] == counts["valid"] + counts["rejected"] + counts["blank"] == len(lines)
+    rows = done.catalogue.to_pylist()
+    assert [row["line"] for row in rows] == list(range(1, len(lines) + 1))
+    assert [(row["status"], row["reason"]) for row in rows] == [line[1:] for line in lines]
+    assert len(done.steps) == counts["valid"] == done.values().shape[1]
+    assert sum(counts["valid_by_label"].values()) == counts["valid"]
+    assert sum(counts["rejected_by_reason"].values()) == counts["rejected"]
+    assert sum(counts["rejected_by_label"].values()) == counts["rejected"]
+    assert len(done.quarantine) == counts["rejected"]
+
+
+@pytest.mark.parametrize(
+    ("workers", "blocks_per_piece"), [(1, 2), (1, 3), (1, 1000), (2, 1), (3, 2)]
+)
+def test_products_are_the_same_for_any_number_of_workers_and_blocks_per_piece(
+    tmp_path, small_blocks, monkeypatch, workers, blocks_per_piece
+):
+    monkeypatch.setattr(module, "_ingest_blocks", ingest_small_blocks)
+    raw = write_raw(tmp_path / "raw.json", mixed_lines())
+    assert raw.stat().st_size > 4 * SMALL_BLOCK
+    plain = Ingested(raw, tmp_path / "plain")
+    other = Ingested(
+        raw, tmp_path / "other", workers=workers, blocks_per_piece=blocks_per_piece
+    )
+    assert other.content == plain.content
+    assert len(plain.content["files"]) > 3
+    for name in plain.paths:
+        assert contents_of(other.paths[name]) == contents_of(plain.paths[name])
+
+
+@pytest.mark.parametrize("block", [1000, 70_000, 90_001, 2**24])
+def test_the_size_of_blocks_changes_neither_tables_nor_values(tmp_path, monkeypatch, block):
+    raw = write_raw(tmp_path / "raw.json", mixed_lines(24))
+    plain = Ingested(raw, tmp_path / "plain")
+    monkeypatch.setattr(module, "BLOCK_BYTES", block)
+    other = Ingested(raw, tmp_path / "other", blocks_per_piece=100)
+    for name in ("catalogue", "steps", "quarantine"):
+        assert contents_of(other.paths[name]) == contents_of(plain.paths[name])
+    assert same_bits(other.values(), plain.values())
+
+
+@settings(max_examples=15)
+@given(
+    st.dictionaries(
+        st.tuples(st.integers(0, 32), st.integers(0, 58)),
+        st.floats(allow_infinity=False),
+        max_size=50,
+    )
+)
+def test_values_come_back_from_parquet_bit_for_bit_as_python_reads_them(tmp_path_factory, numbers):
+    folder = tmp_path_factory.mktemp("values")
+    values = physical_values(1)
+    for place, number in numbers.items():
+        values[place] = number
+    done = Ingested(write_raw(folder / "raw.json", [record(1, "Q", values)]), folder)
+    ((_, content),) = json.loads(record(1, "Q", values)).items()
+    expected = [[content["values"][name][str(s)] for s in range(STEPS)] for name in PARAMETERS]
+    assert same_bits(done.values()[:, 0], np.array(expected))
+
+
+def test_values_have_a_row_a_step_in_order_and_no_nulls(tmp_path):
+    done = Ingested(write_raw(tmp_path / "raw.json", mixed_lines()), tmp_path)
+    for path in require_files(done.values_directory, done.content):
+        table = pq.read_table(path)
+        assert table["seq_id"].to_pylist() == list(range(STEPS)) * (len(table) // STEPS)
+        assert sum(column.null_count for column in table.columns) == 0
+        assert table.column_names == ["seq_id", *PARAMETERS]
+
+
+def test_the_catalogue_tells_what_every_line_was(tmp_path):
+    lines = [record(5, "X"), b"", short_record(6, "M"), b"{", record(9, "Q", physical_values(4))]
+    done = Ingested(write_raw(tmp_path / "train.json", lines), tmp_path)
+    rows = done.catalogue.to_pylist()
+    _, (first, second) = fingerprint(np.stack([physical_values(0), physical_values(4)]))
+    shown = [tuple(row.values()) for row in rows]
+    assert shown == [
+        ("train", 1, 5, "X", "valid", None, first),
+        ("train", 2, None, None, "blank", None, None),
+        ("train", 3, 6, "M", "rejected", "wrong_steps", None),
+        ("train", 4, None, None, "rejected", "invalid_json", None),
+        ("train", 5, 9, "Q", "valid", None, second),
+    ]
+
+
+def test_step_fingerprints_are_those_of_the_valid_records_in_file_order(tmp_path):
+    lines = [record(5, "X"), dark_record(6, "Q"), record(9, "Q", physical_values(4))]
+    done = Ingested(write_raw(tmp_path / "train.json", lines), tmp_path)
+    expected, _ = fingerprint(np.stack([physical_values(0), physical_values(4)]))
+    assert np.array_equal(done.steps, expected)
+
+
+def test_counts_are_by_label_and_by_reason(tmp_path):
+    lines = [KINDS[kind][0] for kind in ("valid", "windows", "windows", "short", "short", "prose")]
+    counts = Ingested(write_raw(tmp_path / "raw.json", lines), tmp_path).counts
+    assert counts["valid_by_label"] == {"C": 1, "B": 2}
+    assert counts["rejected_by_reason"] == {"invalid_json": 1, "wrong_steps": 2}
+    assert counts["rejected_by_label"] == {"M": 2, "unknown": 1}
+
+
+def test_the_test_file_takes_records_without_a_label(tmp_path):
+    lines = [record(1, ABSENT), record(2, None), record(3, "M")]
+    raw = write_raw(tmp_path / "test.json", lines)
+    done = Ingested(raw, tmp_path / "unlabelled", labelled=False)
+    assert done.catalogue["label"].to_pylist() == [None, None, "M"]
+    assert Ingested(raw, tmp_path / "labelled").counts["rejected"] == 2
+
+
+def test_the_quarantine_names_file_line_reason_and_beginning(tmp_path, small_blocks):
+    lines = mixed_lines()
+    raw = write_raw(tmp_path / "raw.json", lines)
+    done = Ingested(raw, tmp_path)
+    assert raw.stat().st_size > 3 * SMALL_BLOCK
+    for entry in done.quarantine:
+        line = lines[entry["line"] - 1]
+        assert entry["file"] == "raw.json"
+        assert entry["detail"]
+        assert entry["beginning"] == line[:160].decode("utf-8", "replace")
+    found = {entry["line"]: entry["reason"] for entry in done.quarantine}
+    kinds = [KINDS[list(KINDS)[number % len(KINDS)]] for number in range(len(lines))]
+    assert found == {n: kind[2] for n, kind in enumerate(kinds, start=1) if kind[1] == "rejected"}
+
+
+def test_the_quarantine_is_one_json_document_a_line_whatever_the_line_held(tmp_path):
+    lines = [b"\xff\x00\x85\xe2\x80\xa8\x1e'\"", '{"é\u2028"'.encode(), b"a\x0bb\x0cc\rd"]
+    done = Ingested(write_raw(tmp_path / "raw.json", lines), tmp_path)
+    text = done.paths["quarantine"].read_bytes()
+    entries = [json.loads(line) for line in text.split(b"\n")[:-1]]
+    assert [entry["line"] for entry in entries] == [1, 2, 3]
+
+
+def test_an_empty_file_gives_empty_products(tmp_path):
+    raw = tmp_path / "raw.json"
+    raw.write_bytes(b"")
+    done = Ingested(raw, tmp_path)
+    assert done.content["files"] == []
+    assert done.counts["lines"] == 0
+    assert done.catalogue.num_rows == 0
+    assert done.steps.shape == (0, STEPS)
+    assert done.quarantine == []
+    assert list(done.values_directory.iterdir()) == []
+
+
+@pytest.mark.parametrize("kinds", [["prose"], ["blank"] * 5, ["short", "dark", "prose", "blank"]])
+def test_a_file_without_a_valid_record_gives_no_values(tmp_path, kinds):
+    done = Ingested(write_raw(tmp_path / "raw.json", [KINDS[k][0] for k in kinds]), tmp_path)
+    assert done.content["files"] == []
+    assert done.counts["valid"] == 0
+    assert done.catalogue.num_rows == len(kinds)
+    assert done.steps.shape == (0, STEPS)
+
+
+def test_a_line_that_is_too_long_is_rejected_and_the_next_one_read(tmp_path, monkeypatch):
+    lines = [record(1), b"x" * 200_000, record(2, "Q", physical_values(2)), b"y" * 90_000]
+    monkeypatch.setattr(module, "MAX_LINE_BYTES", 80_000)
+    for block in (50_000, 2**24):
+        monkeypatch.setattr(module, "BLOCK_BYTES", block)
+        done = Ingested(write_raw(tmp_path / "raw.json", lines), tmp_path / str(block))
+        assert done.catalogue["reason"].to_pylist() == [None, "line_too_long"] * 2
+        assert [entry["beginning"] for entry in done.quarantine] == ["x" * 160, "y" * 160]
+
+
+def test_an_earlier_ingest_is_replaced_whole(tmp_path, small_blocks):
+    raw = write_raw(tmp_path / "raw.json", mixed_lines())
+    Ingested(raw, tmp_path / "products")
+    write_raw(raw, [record(1)])
+    done = Ingested(raw, tmp_path / "products")
+    names = [path.name for path in done.values_directory.iterdir()]
+    assert names == [entry["name"] for entry in done.content["files"]] == ["part-00000.parquet"]
+
+
+LINE_PIECES = st.one_of(
+    st.just(b"\n"),
+    st.just(b"\r\n"),
+    st.binary(max_size=5),
+    st.builds(lambda byte, length: byte * length, st.sampled_from([b"a", b"b"]), st.integers(0, 40)),
+)
+
+
+@settings(max_examples=500)
+@given(
+    st.lists(LINE_PIECES, max_size=25).map(b"".join),
+    st.integers(1, 50),
+    st.integers(1, 50),
+)
+@example(b"", 1, 1)
+@example(b"\n", 1, 1)
+@example(b"a", 1, 1)
+@example(b"a\n\nb", 2, 1)
+@example(b"abc\n" * 4, 4, 3)
+@example(b"abcd\n" * 4, 5, 3)
+def test_the_lines_of_all_blocks_are_the_lines_of_the_file(tmp_path_factory, content, block, most):
+    path = tmp_path_factory.getbasetemp() / "lines"
+    path.write_bytes(content)
+    expected = content.split(b"\n")
+    if not expected[-1]:
+        expected.pop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "BLOCK_BYTES", block)
+        patch.setattr(module, "MAX_LINE_BYTES", most)
+        blocks = range(-(-len(content) // block))
+        found = [line for number in blocks for line in read_lines(path, number)]
+    assert len(found) == len(expected)
+    for line, whole in zip(found, expected, strict=True):
+        if len(whole) <= most:
+            assert line == whole
+        else:
+            assert whole.startswith(line)
+            assert most < len(line) <= block + most + 1  # never held whole when it is huge

@@ -1,0 +1,103 @@
+"""Regions: windows that share a step that says something belong together, transitively."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from records import windows
+
+from skymill.magnetic.fingerprints import TRIVIAL, fingerprint
+from skymill.magnetic.regions import (
+    REGIONS_SCHEMA,
+    describe_regions,
+    find_regions,
+    name_components,
+    regions_table,
+)
+from skymill.magnetic.schema import STEPS
+
+
+def plain_regions(record_id, steps):
+    """Return the regions by comparing every pair of records until nothing changes."""
+    sets = [{int(step) for step in row if step != TRIVIAL} for row in steps]
+    region = [int(number) for number in record_id]
+    changed = True
+    while changed:
+        changed = False
+        for one in range(len(sets)):
+            for other in range(len(sets)):
+                if sets[one] & sets[other] and region[other] > region[one]:
+                    region[other] = region[one]
+                    changed = True
+    return region
+
+
+@st.composite
+def catalogues(draw):
+    """Draw (record_id, steps); few different steps, some of them trivial."""
+    count = draw(st.integers(0, 14))
+    ids = draw(st.lists(st.integers(0, 10**6), min_size=count, max_size=count, unique=True))
+    largest = draw(st.integers(0, 60))
+    steps = draw(arrays(np.uint64, (count, 4), elements=st.integers(0, largest), fill=st.nothing()))
+    return np.array(ids, np.int64), steps
+
+
+@settings(max_examples=300)
+@given(catalogues())
+def test_regions_are_those_of_brute_force(case):
+    record_id, steps = case
+    assert find_regions(record_id, steps).tolist() == plain_regions(record_id, steps)
+
+
+@given(catalogues(), st.randoms(use_true_random=False))
+def test_the_order_of_records_does_not_matter(case, random):
+    record_id, steps = case
+    order = list(range(len(record_id)))
+    random.shuffle(order)
+    shuffled = find_regions(record_id[order], steps[order])
+    assert np.array_equal(shuffled, find_regions(record_id, steps)[order])
+
+
+def test_a_chain_of_windows_is_one_region_named_by_its_smallest_id():
+    chain = np.stack(windows(1, 6, stride=40))  # only neighbours share steps
+    stranger = np.stack(windows(2, 1))
+    steps, _ = fingerprint(np.concatenate([chain, stranger]))
+    region = find_regions(np.array([50, 40, 70, 30, 60, 20, 10]), steps)
+    assert region.tolist() == [20] * 6 + [10]
+
+
+def test_records_that_share_only_trivial_steps_stay_strangers():
+    steps = np.full((3, STEPS), TRIVIAL)
+    assert find_regions(np.array([3, 1, 2]), steps).tolist() == [3, 1, 2]
+
+
+def test_a_step_that_a_record_repeats_is_no_link():
+    steps = np.array([[7, 7, 7], [8, 8, 9], [9, 1, 1]], np.uint64)
+    assert find_regions(np.array([1, 2, 3]), steps).tolist() == [1, 2, 2]
+
+
+def test_components_are_named_by_their_smallest_id():
+    names = name_components(np.array([9, 4, 6, 2]), np.array([0, 1]), np.array([1, 2]))
+    assert names.tolist() == [4, 4, 4, 2]
+
+
+def test_the_table_has_a_row_a_record():
+    table = regions_table(np.array([1, 2], np.int64), np.array([1, 1], np.int64))
+    assert table.schema == REGIONS_SCHEMA
+    assert table.to_pylist() == [{"record_id": 1, "region": 1}, {"record_id": 2, "region": 1}]
+
+
+def test_number_and_sizes_of_regions_are_described():
+    region = np.repeat([10, 20, 30, 40, 50], [1, 1, 2, 4, 12])
+    found = describe_regions(region)
+    assert (found["regions"], found["records"]) == (5, 20)
+    assert (found["largest"], found["largest_region"]) == (12, 50)
+    assert found["median_size"] == 2
+    sizes = {name: count for name, count in found["regions_by_size"].items() if count}
+    assert sizes == {"1": 2, "2": 1, "3-4": 1, "10-19": 1}
+
+
+@given(st.lists(st.integers(1, 1200), max_size=12))
+def test_every_region_is_counted_in_one_size(sizes):
+    found = describe_regions(np.repeat(np.arange(len(sizes)), sizes))
+    assert sum(found["regions_by_size"].values()) == len(sizes)
