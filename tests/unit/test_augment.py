@@ -25,7 +25,9 @@ def copies(values, method, *, parent=None, copy=None, seed=1):
     count = values.shape[1]
     parent = np.arange(count) + 1 if parent is None else np.asarray(parent)
     copy = np.ones(count, np.int16) if copy is None else np.asarray(copy)
-    methods = np.full(count, method, object) if isinstance(method, str) else np.array(method, object)
+    methods = (
+        np.full(count, method, object) if isinstance(method, str) else np.array(method, object)
+    )
     made = values.copy()
     synthesise(made, parent, methods, copy, seed)
     return made
@@ -99,7 +101,7 @@ def test_a_shear_angle_fraction_is_cut_only_at_100():
     ratio = copies(values, "scale")[SHEAR] / values[SHEAR]
     full = copies(values, "scale")[SHEAR] == 100
     assert full.any()
-    factor = np.median(np.where(full, np.nan, ratio)[:, :], axis=1)
+    factor = np.median(np.where(full, np.nan, ratio), axis=1)
     free = ~np.isnan(factor)
     np.testing.assert_allclose(ratio[free], factor[free, None].repeat(STEPS, axis=1))
 
@@ -107,10 +109,10 @@ def test_a_shear_angle_fraction_is_cut_only_at_100():
 @given(st.integers(0, 10**6))
 def test_warping_multiplies_all_parameters_by_one_curve(seed):
     values = records(3, seed)
-    ratio = (copies(values, "warp", seed=seed) / values)[[n for n in OTHERS if values[n].all()]]
+    usable = [n for n in OTHERS if values[n].all()]
+    ratio = copies(values, "warp", seed=seed)[usable] / values[usable]
     np.testing.assert_allclose(ratio, np.broadcast_to(ratio[0], ratio.shape), rtol=1e-12)
     assert (ratio >= module.LOWEST_WARP * 0.999).all()
-    assert np.abs(np.diff(ratio[0], 2, axis=1)).max() < 0.02 or ratio.min() < 0.06  # smooth
 
 
 def test_warping_curves_pass_through_four_knots_around_one():
@@ -126,11 +128,28 @@ def test_warping_curves_pass_through_four_knots_around_one():
     assert ends.std() == pytest.approx(0.2, abs=0.01)
 
 
+class Knots:
+    """A random stream that draws these numbers."""
+
+    def __init__(self, *knots):
+        self.knots = knots
+
+    def normal(self, *_):
+        return np.array(self.knots)
+
+
+def test_a_warping_curve_that_undershoots_is_held_above_zero():
+    steep, plain = module._curves([Knots(1.6, 0.1, 0.1, 1.6), Knots(1.0, 1.1, 0.9, 1.0)])
+    assert steep.min() == module.LOWEST_WARP > 0
+    assert steep[[0, -1]] == pytest.approx(1.6)
+    assert plain.min() > 0.85
+
+
 @given(st.integers(0, 10**6))
 def test_scaling_has_a_factor_a_parameter_that_all_steps_share(seed):
     values = records(3, seed)
     usable = [n for n in OTHERS if values[n].all()]
-    ratio = (copies(values, "scale", seed=seed) / values)[usable]
+    ratio = copies(values, "scale", seed=seed)[usable] / values[usable]
     np.testing.assert_allclose(ratio, ratio[..., :1].repeat(STEPS, axis=2), rtol=1e-12)
     assert (ratio >= 0.9 - 1e-12).all()
     assert (ratio <= 1.1 + 1e-12).all()
@@ -219,7 +238,7 @@ def test_the_written_set_is_the_planned_one(request, which):
     plan = run.planned if run.everything else run.planned[run.planned["split"] == "train"]
     table = run.read(run.augmented)
     for name in ("record_id", "label", "parent", "method"):
-        expected = [None if value is None or value != value else value for value in plan[name].astype(object).where(plan[name].notna(), None)]
+        expected = plan[name].astype(object).where(plan[name].notna(), None)
         assert table[name].to_pylist() == [value for value in expected for _ in range(STEPS)]
     assert table["seq_id"].to_pylist() == list(range(STEPS)) * len(plan)
 

@@ -108,6 +108,16 @@ def change(document, keys, by):
     document[keys[-1]] += by
 
 
+def test_dropped_records_are_accounted_for(small_run, tmp_path):
+    ingested, ids, *others = books_of(small_run)
+    document = read_json(ids)
+    change(document, ("counts", "kept"), -1)
+    change(document, ("counts", "dropped_identical"), 1)
+    (tmp_path / "ids.json").write_text(json.dumps(document))
+    with pytest.raises(SkymillError, match="records kept 59, records in the clean files 60"):
+        conserve(ingested, tmp_path / "ids.json", *others)
+
+
 @pytest.mark.parametrize(
     ("manifest", "keys", "by", "said"),
     [

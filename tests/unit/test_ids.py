@@ -32,7 +32,10 @@ def catalogue(name, rows):
             lines.append((name, line, source_id, label, "valid", None, digest(content)))
     columns = list(zip(*lines, strict=True)) or [()] * 7
     return pa.Table.from_arrays(
-        [pa.array(column, type=field.type) for column, field in zip(columns, CATALOGUE_SCHEMA)],
+        [
+            pa.array(column, type=field.type)
+            for column, field in zip(columns, CATALOGUE_SCHEMA, strict=True)
+        ],
         schema=CATALOGUE_SCHEMA,
     )
 
@@ -147,7 +150,8 @@ def test_identical_collisions_are_reported_and_renumbered_by_default():
 
 def test_identical_collisions_are_dropped_when_asked_and_leave_no_gap():
     ids, counts = assign(
-        [(1, 0, "Q"), (1, 0, "Q"), (1, 1, "Q")], [(1, 1, "Q"), (1, 2, "Q")],
+        [(1, 0, "Q"), (1, 0, "Q"), (1, 1, "Q")],
+        [(1, 1, "Q"), (1, 2, "Q")],
         collisions="drop_identical",
     )
     assert ids["record_id"].to_pylist() == [1, 171_038, 171_039]

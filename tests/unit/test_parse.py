@@ -30,6 +30,16 @@ def reason_of(line, *, labelled=True):
     return caught.value.reason
 
 
+def refusal(line, labelled):
+    """Return the reason why a line is rejected, None when it is accepted."""
+    try:
+        accept(line, labelled=labelled)
+    except RejectedLine as why:
+        why.detail.encode()  # the quarantine is UTF-8
+        return why.reason if why.detail else pytest.fail("a rejection without a detail")
+    return None
+
+
 def as_python_reads(line):
     """Return (id, label, values) as Python's json reads a valid line."""
     ((key, content),) = json.loads(line).items()
@@ -63,9 +73,11 @@ TOKENS = st.one_of(
     st.integers().map(str),
     st.integers(-(2**70), 2**70).map(str),
     st.sampled_from(
-        ["NaN", "null", "-0.0", "-0", "0", "5e-324", "2.5e-324", "1e-400", "1E5", "1e+05", "-1E-5"]
-        + ["1.7976931348623157e308", "9007199254740993", "18446744073709551615", "2" + "0" * 300]
-        + ["0.1000000000000000055511151231257827021181583404541015625", "123456789012345678.9"]
+        (
+            "NaN null -0.0 -0 0 5e-324 2.5e-324 1e-400 1E5 1e+05 -1E-5 1.7976931348623157e308 "
+            "9007199254740993 18446744073709551615 123456789012345678.9 2" + "0" * 300 + " "
+            "0.1000000000000000055511151231257827021181583404541015625"
+        ).split()
     ),
 )
 PLACES = st.tuples(
@@ -73,7 +85,7 @@ PLACES = st.tuples(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.dictionaries(PLACES, TOKENS, max_size=60))
 @example({(0, 0): "1" + "0" * 400 + "e-390"})
 def test_values_are_bit_for_bit_those_of_python(numbers):
@@ -123,6 +135,9 @@ def test_a_line_of_a_windows_file_is_valid():
     assert accept(record(3) + b"\r")[0] == 3
 
 
+TOO_LARGE = (MAX_RECORD_ID + 1, 2**63, 10**30)
+
+
 @pytest.mark.parametrize("number", [0, 1, 213_000, MAX_RECORD_ID])
 def test_whole_numbers_are_ids(number):
     assert accept(record(number))[0] == number
@@ -130,8 +145,13 @@ def test_whole_numbers_are_ids(number):
 
 @pytest.mark.parametrize(
     "key",
-    ["007", "-1", "+1", "1.5", "", " 1", "1 ", "x", "1e3", "٣", "²", "0x1", "1_0"]
-    + [str(MAX_RECORD_ID + 1), str(2**63), "9" * 30, "00", "NaN"],
+    [
+        *["007", "-1", "+1", "1.5", "x", "1e3", "0x1", "1_0", "00", "NaN", "٣", "²"],
+        "",
+        " 1",
+        "1 ",
+        *map(str, TOO_LARGE),
+    ],
 )
 def test_other_ids_are_rejected(key):
     assert reason_of(record(key)) == "invalid_id"
@@ -297,7 +317,7 @@ def test_an_id_without_an_object_is_rejected(line):
     assert reason_of(line) == "not_one_record"
 
 
-@pytest.mark.parametrize("depth", [900, 1000, 1020, 5000, 100_000])
+@pytest.mark.parametrize("depth", [900, 1010, 100_000])
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
 @pytest.mark.parametrize("where", ["line", "label", "step", "series"])
 def test_deep_nesting_is_rejected_and_never_an_error(depth, opening, where):
@@ -324,10 +344,7 @@ def test_deep_nesting_is_rejected_and_never_an_error(depth, opening, where):
 def test_deep_nesting_in_an_extra_parameter_is_never_an_error(depth):
     nested = '{"a":' * depth + "1" + "}" * depth
     line = record(1).replace(b'"TOTUSJH"', f'"EXTRA": {nested}, "TOTUSJH"'.encode())
-    try:
-        accept(line)
-    except RejectedLine as why:
-        assert why.reason == "invalid_json"
+    assert refusal(line, True) in (None, "invalid_json")
 
 
 @pytest.mark.parametrize(
@@ -431,20 +448,16 @@ def test_a_rejected_line_tells_the_id_and_label_that_could_be_read():
 
 def parses_like_python(line, labelled):
     """Check the law for any bytes: rejected, or accepted with Python's values."""
-    try:
-        source_id, label, values = accept(line, labelled=labelled)
-    except RejectedLine as why:
-        assert why.reason
-        assert why.detail
-        why.detail.encode()  # the quarantine is UTF-8
+    if refusal(line, labelled):
         return False
+    source_id, label, values = accept(line, labelled=labelled)
     expected = as_python_reads(line)
     assert (source_id, label) == expected[:2]
     assert same_bits(values, expected[2])
     return True
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.one_of(st.binary(max_size=200), st.text(max_size=60).map(str.encode)), st.booleans())
 def test_any_bytes_are_rejected_and_never_an_error(line, labelled):
     assert not parses_like_python(line, labelled)
@@ -454,13 +467,13 @@ SHORT = spell(plain_tokens())
 PIECES = st.one_of(
     st.binary(max_size=4),
     st.sampled_from(
-        [b'"', b":", b",", b"{", b"}", b" ", b"\\", b"NaN", b": NaN", b"null", b"true", b"e", b"-"]
-        + [b"Infinity", b"1e999", b'"0": 1', b'"label": null', b"\\ud800", b"\xed\xa0\x80", b"[["]
+        b'" : , { } \\ NaN null true e - Infinity 1e999 "0":1 "label":null \\ud800 [['.split()
     ),
+    st.sampled_from([b" ", b": NaN", b'"0": 1', b"\xed\xa0\x80"]),
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(
     st.lists(
         st.tuples(st.integers(0, len(SHORT)), st.integers(0, 6), PIECES), min_size=1, max_size=3
@@ -475,7 +488,7 @@ def test_a_damaged_line_is_rejected_or_read_as_python_reads_it(edits, labelled):
     parses_like_python(line, labelled)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.integers(0, 33 * STEPS - 1), st.integers(0, 2), PIECES)
 def test_a_number_replaced_by_anything_is_rejected_or_read_as_python_reads_it(place, side, piece):
     tokens = plain_tokens()
@@ -491,10 +504,8 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=200)
-@given(
-    JSON, st.sampled_from(["key", "record", "label", "values", "series", "step", "extra"]), JSON
-)
+@settings(max_examples=100)
+@given(JSON, st.sampled_from(["key", "record", "label", "values", "series", "step", "extra"]), JSON)
 def test_any_json_in_any_place_is_rejected_or_read_as_python_reads_it(value, place, key):
     content = document(5, "B")
     inside = content["5"]

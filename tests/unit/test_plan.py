@@ -50,10 +50,7 @@ def many(counts, per_region=1):
     """Return originals with these class counts, `per_region` records of a class a region."""
     labels = [label for label, count in counts.items() for _ in range(count)]
     return frame(
-        [
-            (number + 1, label, number // per_region, number)
-            for number, label in enumerate(labels)
-        ]
+        [(number + 1, label, number // per_region, number) for number, label in enumerate(labels)]
     )
 
 
@@ -64,9 +61,7 @@ def catalogues(draw):
     ids = draw(st.lists(st.integers(0, 10**6), min_size=count, max_size=count, unique=True))
     regions = draw(st.integers(3, 20))
     contents = draw(st.integers(3, 400))
-    row = st.tuples(
-        st.sampled_from("XMCBQ"), st.integers(0, regions), st.integers(0, contents)
-    )
+    row = st.tuples(st.sampled_from("XMCBQ"), st.integers(0, regions), st.integers(0, contents))
     return frame([(number, *draw(row)) for number in ids])
 
 
@@ -96,7 +91,7 @@ def origin(plan):
     return plan["parent"].fillna(plan["record_id"]).astype(np.int64)
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(catalogues(), st.sampled_from(["train", "all"]), st.integers(0, 3))
 def test_whole_regions_never_leak(originals, augment, seed):
     plan = planned_or_none(originals, augment=augment, seed=seed)
@@ -112,13 +107,13 @@ def test_whole_regions_never_leak(originals, augment, seed):
 def test_most_random_catalogues_can_be_split():
     rng = np.random.default_rng(0)
     made = 0
-    for _ in range(30):
+    for _ in range(12):
         rows = [(n, "XMCBQ"[rng.integers(5)], rng.integers(15), n) for n in range(40)]
         made += planned_or_none(frame(rows)) is not None
-    assert made > 20
+    assert made > 8
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(catalogues(), st.sampled_from(["train", "all"]), st.randoms(use_true_random=False))
 @pytest.mark.parametrize("unit", ["region", "record", "partition"])
 def test_the_order_of_rows_does_not_matter(unit, originals, augment, random):
@@ -132,7 +127,7 @@ def test_the_order_of_rows_does_not_matter(unit, originals, augment, random):
         pd.testing.assert_frame_equal(plan, again)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(catalogues(), st.sampled_from(["region", "record", "partition"]))
 def test_only_train_is_augmented_and_nothing_held_out_is_removed(originals, unit):
     try:
@@ -146,7 +141,9 @@ def test_only_train_is_augmented_and_nothing_held_out_is_removed(originals, unit
     kept = plan.loc[plan["method"] == "original", "record_id"]
     assert kept.is_unique
     in_train_before = len(originals) - len(held_out)
-    assert report["removed_by_label"]["Q"] == in_train_before - (train["method"] == "original").sum()
+    assert (
+        report["removed_by_label"]["Q"] == in_train_before - (train["method"] == "original").sum()
+    )
     gone = set(originals["record_id"]) - set(kept)
     assert set(originals.set_index("record_id")["label"].loc[sorted(gone)]) <= {"Q"}
     before = originals["label"].value_counts() - held_out["label"].value_counts().reindex(
@@ -159,7 +156,7 @@ def test_only_train_is_augmented_and_nothing_held_out_is_removed(originals, unit
         assert {method: int(found.get(method, 0)) for method in METHODS} == expected
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(catalogues(), st.sampled_from(["train", "all"]))
 def test_synthetic_records_come_from_records_of_their_own(originals, augment):
     plan = planned_or_none(originals, augment=augment, unit="record")
@@ -195,8 +192,18 @@ def test_a_class_that_is_left_out_is_taken_as_it_is():
 
 @pytest.mark.parametrize(
     ("fraction", "records", "share"),
-    [(0.29, 100, 29), (0.1, 11_876, 1187), (0.05, 21_024, 1051), (0.6, 175_914, 105_548)]
-    + [(0.57, 100, 57), (1.0, 7, 7), (0, 7, 0), (0.999, 1000, 999), (0.07, 100, 7), (1, 3, 3)],
+    [
+        (0.29, 100, 29),
+        (0.57, 100, 57),
+        (0.07, 100, 7),
+        (0.999, 1000, 999),
+        (0.1, 11_876, 1187),
+        (0.05, 21_024, 1051),
+        (0.6, 175_914, 105_548),
+        (1.0, 7, 7),
+        (1, 7, 7),
+        (0, 7, 0),
+    ],
 )
 def test_shares_are_rounded_down_from_the_fraction_as_it_is_written(fraction, records, share):
     duplicate = augmented_counts(records, {"duplicate": {"fraction": fraction, "times": 3}})
@@ -250,7 +257,7 @@ def test_the_default_recipe_splits_98_1_1_before_it_augments_train(default_confi
     assert train["X"] == 21 * (400 - 20)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(catalogues())
 def test_single_records_are_split_by_class(originals):
     plan = planned_or_none(originals, unit="record", augmentation={})
@@ -291,7 +298,7 @@ def test_classes_that_cannot_be_in_every_split_are_refused_by_name():
     rows = [(1, "X", 1), (2, "X", 2), (3, "X", 3), (4, "M", 1), (5, "M", 2), (6, "M", 4)]
     # ... and C has region 3 and 4 in the one split that is left for both.
     rows += [(7, "C", 1), (8, "C", 3), (9, "C", 4)]
-    with pytest.raises(SkymillError, match="class .* has three regions or more"):
+    with pytest.raises(SkymillError, match=r"class .* has three regions or more"):
         planned(frame([(*row, row[0]) for row in rows]))
 
 

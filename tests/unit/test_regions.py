@@ -42,7 +42,7 @@ def catalogues(draw):
     return np.array(ids, np.int64), steps
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(catalogues())
 def test_regions_are_those_of_brute_force(case):
     record_id, steps = case

@@ -20,7 +20,9 @@ FRACTION_CHOICES = st.sampled_from([FRACTIONS, EVEN, {"train": 0.2, "dev": 0.4, 
 def catalogues(draw, most_units=7, classes=4):
     """Draw (unit, label) of records; a unit holds few records of random classes."""
     unit, label = [], []
-    for name in draw(st.lists(st.integers(-5, 10**6), min_size=1, max_size=most_units, unique=True)):
+    for name in draw(
+        st.lists(st.integers(-5, 10**6), min_size=1, max_size=most_units, unique=True)
+    ):
         for code in draw(st.lists(st.integers(0, classes - 1), min_size=1, max_size=4)):
             unit.append(name)
             label.append(code)
@@ -116,9 +118,7 @@ def test_another_seed_gives_another_split():
     assert (one != other).any()
 
 
-@given(
-    st.lists(st.integers(0, 4), min_size=1, max_size=400), FRACTION_CHOICES, st.integers(0, 5)
-)
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=400), FRACTION_CHOICES, st.integers(0, 5))
 def test_single_records_are_stratified_by_class(labels, fractions, seed):
     label = np.array(labels, np.int8)
     split = split_records(np.arange(len(label), dtype=np.int64), label, fractions, seed)

@@ -65,13 +65,19 @@ def _lives(pid: int, created: float) -> bool:
 
 
 def _jobs_of(root: Path) -> list[int]:
-    """Return the processes, other than this one's ancestors, that run a job's script in `root`."""
+    """Return the processes, other than this one and its ancestors, that run a job in `root`.
+
+    A job is a Snakemake with `--mode subprocess` that starts a script under .snakemake/scripts.
+    """
     scripts = str(root / ".snakemake" / "scripts") + os.sep
     own = {process.pid for process in (psutil.Process(), *psutil.Process().parents())}
     found = []
     for process in psutil.process_iter():
         try:
-            if process.pid not in own and any(scripts in part for part in process.cmdline()):
+            line = process.cmdline()
+            script = any(scripts in part for part in line)
+            wrapper = "--mode" in line and "subprocess" in line and process.cwd() == str(root)
+            if process.pid not in own and (script or wrapper):
                 found.append(process.pid)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue

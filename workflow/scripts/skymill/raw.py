@@ -1,6 +1,5 @@
 """Raw files: where each came from, and whether it is what its name says."""
 
-import json
 from pathlib import Path
 
 import orjson
@@ -29,7 +28,7 @@ def origin(raw: Path) -> str:
         return "local"
     try:
         source = read_json(sidecar)["source"]
-    except (json.JSONDecodeError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):  # no JSON, not even UTF-8, or other JSON
         source = None
     if source not in SOURCES:
         raise SkymillError(

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pyarrow as pa
 
-from skymill.magnetic.schema import INDEX, MAGNETIC_PARAMETERS, PARAMETERS, STEPS
+from skymill.magnetic.schema import INDEX, MAGNETIC_PARAMETERS, STEPS
 
 TRIVIAL_BELOW = 8
 """A step with fewer finite, non-zero magnetic parameters says nothing about where it is from."""
@@ -15,6 +15,11 @@ TRIVIAL = np.uint64(0)
 
 STEPS_SCHEMA = pa.schema([pa.field("steps", pa.list_(pa.uint64(), STEPS), nullable=False)])
 """The 60 step fingerprints of each valid record, in file order."""
+
+_BATCH = 64
+"""Records at a time: what they need stays in the processor's cache."""
+
+_MAGNETIC = [INDEX[name] for name in MAGNETIC_PARAMETERS]
 
 _START = np.uint64(0x9E3779B97F4A7C15)
 _MULTIPLIER = np.uint64(0xD6E8FEB86659FD93)
@@ -43,29 +48,41 @@ def fingerprint(values: np.ndarray) -> tuple[np.ndarray, list[bytes]]:
     and of the value for a given state, so steps that differ in one parameter never collide; of
     13 million different steps two collide with probability 5e-6.
     """
-    assert values.shape[1:] == (len(PARAMETERS), STEPS), values.shape
-    plain = values + 0.0
-    plain[np.isnan(plain)] = np.nan
-    bits = plain.view(np.uint64)
-    state = np.full((len(values), STEPS), _START)
-    for name in MAGNETIC_PARAMETERS:
-        _absorb(state, bits[:, INDEX[name]])
-    steps = state.copy()
-    steps[steps == TRIVIAL] = _START
-    _absorb(state, bits[:, INDEX["XR_MAX"]])
-    contents = [hashlib.blake2b(row, digest_size=16).digest() for row in state]
-
-    magnetic = plain[:, [INDEX[name] for name in MAGNETIC_PARAMETERS]]
-    meaningful = (np.isfinite(magnetic) & (magnetic != 0)).sum(axis=1)
-    steps[meaningful < TRIVIAL_BELOW] = TRIVIAL
+    steps = np.empty((len(values), STEPS), dtype=np.uint64)
+    contents = []
+    for start in range(0, len(values), _BATCH):
+        batch = slice(start, start + _BATCH)
+        contents += _fingerprint_batch(values[batch], steps[batch])
     return steps, contents
 
 
-def _absorb(state: np.ndarray, bits: np.ndarray) -> None:
+def _fingerprint_batch(values: np.ndarray, steps: np.ndarray) -> list[bytes]:
+    """Fill `steps` with the records' step fingerprints and return their contents' digests."""
+    plain = values + 0.0
+    plain[np.isnan(plain)] = np.nan
+    bits = plain.view(np.uint64)
+    state = np.full(steps.shape, _START)
+    spare = np.empty_like(state)
+    for parameter in _MAGNETIC:
+        _absorb(state, bits[:, parameter], spare)
+    steps[:] = state
+    steps[steps == TRIVIAL] = _START
+    _absorb(state, bits[:, INDEX["XR_MAX"]], spare)
+    magnetic = plain[:, _MAGNETIC]
+    meaningful = np.isfinite(magnetic)
+    meaningful &= magnetic != 0
+    # Summed as bytes: there are fewer than 128 parameters.
+    count = np.add.reduce(meaningful.view(np.int8), axis=1, dtype=np.int8)
+    steps[count < TRIVIAL_BELOW] = TRIVIAL
+    return [hashlib.blake2b(record, digest_size=16).digest() for record in state]
+
+
+def _absorb(state: np.ndarray, bits: np.ndarray, spare: np.ndarray) -> None:
     """Mix one parameter into the state, in place (multiply and fold, as in MurmurHash)."""
     state ^= bits
     state *= _MULTIPLIER
-    state ^= state >> _SHIFT
+    np.right_shift(state, _SHIFT, out=spare)
+    state ^= spare
 
 
 def steps_to_table(steps: np.ndarray) -> pa.Table:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -25,11 +26,14 @@ from skymill.tables import write_parquet, write_table
 BLOCK_BYTES = 16 * 2**20
 """Raw bytes that become one Parquet file: about 320 records."""
 
+READ_BYTES = 2**20
+"""Raw bytes read at a time."""
+
 MAX_LINE_BYTES = 16 * 2**20
 """A longer line is rejected unread: real ones have about 50 kB."""
 
-MIN_RECORD_BYTES = len(PARAMETERS) * STEPS * len('"0":1,')
-"""No valid record is shorter."""
+MAX_RECORDS = 2 + BLOCK_BYTES // (len(PARAMETERS) * STEPS * len('"0":1,'))
+"""More valid records than can begin in a block; memory that is not filled is not used."""
 
 BEGINNING_BYTES = 160
 """How much of a rejected line the quarantine shows."""
@@ -138,37 +142,37 @@ def _ingest_blocks(blocks: list[Block]) -> list[BlockResult]:
 def _ingest_block(block: Block) -> BlockResult:
     """Parse the lines of one block and write the valid records' values."""
     entries, rejected = [], []
-    lines = list(read_lines(block.raw, block.number))
-    # Only long lines can fill a row for good, so a file of blank lines costs no memory.
-    rows = 1 + sum(len(line) >= MIN_RECORD_BYTES for line in lines)
-    values = np.empty((rows, len(PARAMETERS), STEPS))
+    values = np.empty((MAX_RECORDS, len(PARAMETERS), STEPS))
     valid = []  # (line, source_id, label), in the order of the rows of `values`
 
-    def reject(number: int, why: RejectedLine) -> None:
+    def reject(number: int, why: RejectedLine, line: bytes) -> None:
         entries.append((number, why.source_id, why.label, "rejected", why.reason, None))
-        beginning = lines[number][:BEGINNING_BYTES].decode("utf-8", "replace")
+        beginning = line[:BEGINNING_BYTES].decode("utf-8", "replace").rstrip("\r\n")
         rejected.append(
             {"line": number, "reason": why.reason, "detail": why.detail, "beginning": beginning}
         )
 
-    for number, line in enumerate(lines):
-        if len(line) > MAX_LINE_BYTES:
+    number = -1
+    beginnings = {}
+    for number, line in enumerate(read_lines(block.raw, block.number)):
+        if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
             detail = f"the line has more than {MAX_LINE_BYTES:,} bytes"
-            reject(number, RejectedLine("line_too_long", detail))
-        elif not line.strip():
+            reject(number, RejectedLine("line_too_long", detail), line)
+        elif line.isspace():
             entries.append((number, None, None, "blank", None, None))
         else:
             try:
                 source_id, label = parse_line(line, values[len(valid)], labelled=block.labelled)
             except RejectedLine as why:
-                reject(number, why)
+                reject(number, why, line)
             else:
+                beginnings[number] = line[:BEGINNING_BYTES]
                 valid.append((number, source_id, label))
     values = values[: len(valid)]
     unusable = dict(reject_unusable(values))
     for position, why in unusable.items():
         number, why.source_id, why.label = valid[position]
-        reject(number, why)
+        reject(number, why, beginnings[number])
     keep = np.array([position not in unusable for position in range(len(valid))], dtype=bool)
     if unusable:
         values = values[keep]
@@ -184,7 +188,7 @@ def _ingest_block(block: Block) -> BlockResult:
         table = step_table(columns, VALUES_SCHEMA)
         file = write_parquet(path, table, rows_per_group=table.num_rows)
     return BlockResult(
-        lines=len(lines),
+        lines=number + 1,
         entries=sorted(entries, key=lambda entry: entry[0]),
         steps=steps,
         rejected=sorted(rejected, key=lambda entry: entry["line"]),
@@ -193,37 +197,36 @@ def _ingest_block(block: Block) -> BlockResult:
 
 
 def read_lines(path: Path, number: int) -> Iterator[bytes]:
-    """Yield the lines that begin in block `number`, without their line ends.
+    """Yield the lines that begin in block `number`, with their line ends.
 
     A line of more than MAX_LINE_BYTES is cut off one byte behind that length: it is never held in
     memory whole.
     """
-    begin, end = number * BLOCK_BYTES, (number + 1) * BLOCK_BYTES
-    with open(path, "rb") as stream:
-        # A line begins at 0 and behind every newline: one byte earlier tells for `begin`.
-        stream.seek(max(0, begin - 1))
-        data = stream.read(end - max(0, begin - 1) - 1)
-        if begin:
-            first = data.find(b"\n") + 1
-            if not first:
-                # No line ends in front of this block's last byte, so none begins in it.
+    position, end = number * BLOCK_BYTES, (number + 1) * BLOCK_BYTES
+    with open(path, "rb", buffering=READ_BYTES) as stream:
+        if position:
+            # A line begins behind every newline: one byte earlier tells for the block's first.
+            position = stream.seek(position - 1)
+            position += _skip_line(stream, end - position)
+        while position < end:
+            line = stream.readline(MAX_LINE_BYTES + 1)
+            if not line:
                 return
-            data = data[first:]
-        # The last line that begins here runs on to its newline, perhaps far behind the block.
-        tail = [data]
-        length = len(data) - (data.rfind(b"\n") + 1)
-        while length <= MAX_LINE_BYTES:
-            more = stream.readline(MAX_LINE_BYTES + 1 - length)
-            tail.append(more)
-            length += len(more)
-            if not more or more.endswith(b"\n"):
-                break
-    data = b"".join(tail)
-    if data.endswith(b"\n"):
-        data = data[:-1]
-    elif not data:
-        return
-    yield from data.split(b"\n")
+            yield line
+            position += len(line)
+            if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
+                position += _skip_line(stream, end - position)
+
+
+def _skip_line(stream: BinaryIO, limit: int) -> int:
+    """Read to the end of the line, or at least `limit` bytes; return how many were read."""
+    skipped = 0
+    while skipped < limit:
+        part = stream.readline(READ_BYTES)
+        skipped += len(part)
+        if not part or part.endswith(b"\n"):
+            break
+    return skipped
 
 
 def _catalogue(partition: str, results: list[BlockResult]) -> pa.Table:

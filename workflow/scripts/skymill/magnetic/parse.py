@@ -1,10 +1,15 @@
-"""One line of a raw file: parsed, checked, and turned into an array, or rejected with a reason."""
+"""One line of a raw file: parsed, checked, and turned into an array, or rejected with a reason.
+
+A regular line is decoded straight into typed structs, which is where it is checked. Whatever they
+refuse is parsed again without them, to be accepted or to be rejected with a reason.
+"""
 
 import json
 import struct
 from dataclasses import dataclass
 from operator import itemgetter
 
+import msgspec
 import numpy as np
 import orjson
 
@@ -15,12 +20,32 @@ MAX_RECORD_ID = 2**63 // STEPS - 1
 
 STEP_KEYS = tuple(str(step) for step in range(STEPS))
 
+
+def _decoder() -> msgspec.json.Decoder:
+    """Return a decoder of lines that have exactly the 33 parameters with exactly the 60 steps."""
+    fields = [(f"step{key}", float) for key in STEP_KEYS]
+    names = {f"step{key}": key for key in STEP_KEYS}
+    # gc=False: the structs hold no cycles, and there are 34 of them in a line.
+    options = {"forbid_unknown_fields": True, "gc": False}
+    series = msgspec.defstruct("Series", fields, rename=names, **options)
+    values = msgspec.defstruct("Values", [(name, series) for name in PARAMETERS], **options)
+    label = ("label", str | None | msgspec.UnsetType, msgspec.UNSET)
+    record = msgspec.defstruct("Record", [("values", values), label], **options)
+    return msgspec.json.Decoder(dict[str, record])
+
+
+_decode = _decoder().decode
+
+_NAN, _STAND_IN = b": NaN", b": -8.765432109876543"
+"""JSON has no NaN: while a line is decoded, a number that hardly occurs stands in for it."""
+
+_COLONS = 1 + 1 + len(PARAMETERS) * (1 + STEPS)
+"""Keys of a record without a label: its id, `values`, parameters and steps."""
+
 _parameters_of = itemgetter(*PARAMETERS)
 _steps_of = itemgetter(*STEP_KEYS)
-_series = struct.Struct(f"={STEPS}d")
-# orjson hands out the same string object for a key that it has met before; comparing with its
-# own objects makes the usual comparison one of pointers.
-_STEP_KEY_LIST = list(orjson.loads(orjson.dumps(dict.fromkeys(STEP_KEYS, 0))))
+_fields = msgspec.structs.astuple
+_series = struct.Struct(f"{STEPS}d")
 _NUMBER_OR_NULL = {float, int, type(None)}
 
 
@@ -58,6 +83,9 @@ def parse_line(line: bytes, out: np.ndarray, *, labelled: bool) -> tuple[int, st
         number at exactly the steps 0..59. Infinite values pass here: `reject_unusable` looks for
         them in whole blocks.
     """
+    regular = _parse_regular(line, out, labelled)
+    if regular:
+        return regular
     document = _load(line)
     if not isinstance(document, dict) or len(document) != 1:
         raise RejectedLine("not_one_record", "the line is not an object with one id")
@@ -78,6 +106,44 @@ def parse_line(line: bytes, out: np.ndarray, *, labelled: bool) -> tuple[int, st
         rejected.source_id, rejected.label = source_id, label
         raise
     return source_id, label
+
+
+def _parse_regular(line: bytes, out: np.ndarray, labelled: bool) -> tuple | None:
+    """Parse a line as `parse_line` does if it is valid and not unusual; else return None."""
+    text = line
+    # Behind `values` a regular line has the letter a in NaN only.
+    if line.find(b"a", line.find(b"values") + len("values")) >= 0:
+        text = line.replace(_NAN, _STAND_IN)
+    try:
+        document = _decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if len(document) != 1:
+        return None
+    ((key, record),) = document.items()
+    label = record.label
+    colons = _COLONS
+    if label is msgspec.UNSET:
+        label = None
+    else:
+        colons += 1
+    # A label that is none, and a key that occurs twice (see _refuse_repeated_keys), are looked at
+    # closely elsewhere.
+    if (label is None and labelled) or (label is not None and label not in LABELS):
+        return None
+    if _count_colons(line) != colons:
+        return None
+    offset = 0
+    for series in _fields(record.values):
+        _series.pack_into(out, offset, *_fields(series))
+        offset += _series.size
+    if text is not line:
+        stands_in = out == float(_STAND_IN[2:])
+        # A real number of that very value would be one too many.
+        if len(text) - len(line) != stands_in.sum() * (len(_STAND_IN) - len(_NAN)):
+            return None
+        out[stands_in] = np.nan
+    return _record_id(key), label
 
 
 def reject_unusable(values: np.ndarray) -> list[tuple[int, RejectedLine]]:
@@ -150,13 +216,10 @@ def _fill(values, line: bytes, out: np.ndarray) -> None:
     for position, series in enumerate(series_of_parameters):
         if not isinstance(series, dict) or len(series) != STEPS:
             raise _wrong_steps(position, series)
-        if list(series) == _STEP_KEY_LIST:
-            numbers = series.values()
-        else:
-            try:
-                numbers = _steps_of(series)
-            except KeyError:
-                raise _wrong_steps(position, series) from None
+        try:
+            numbers = _steps_of(series)
+        except KeyError:
+            raise _wrong_steps(position, series) from None
         if suspicious:
             _refuse_other_types(position, numbers)
         try:
@@ -198,11 +261,10 @@ def _refuse_repeated_keys(line: bytes, document: dict) -> None:
 
     A line has a colon for each key, so only a line whose count differs is looked at closely.
     """
-    colons = int(np.count_nonzero(np.frombuffer(line, np.uint8) == ord(":")))
     (record,) = document.values()
     keys = 1 + len(record) + len(record["values"])
     keys += sum(len(series) for series in record["values"].values() if isinstance(series, dict))
-    if colons == keys:
+    if _count_colons(line) == keys:
         return
 
     def unique(pairs):
@@ -217,6 +279,10 @@ def _refuse_repeated_keys(line: bytes, document: dict) -> None:
         json.loads(line, object_pairs_hook=unique)
     except RecursionError as error:
         raise RejectedLine("invalid_json", f"{error}"[:200]) from None
+
+
+def _count_colons(line: bytes) -> int:
+    return int(np.count_nonzero(np.frombuffer(line, np.uint8) == ord(":")))
 
 
 def _shown(value) -> str:

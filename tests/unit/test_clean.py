@@ -1,0 +1,66 @@
+"""The clean set: every valid record under its final id, sorted, its values untouched."""
+
+import numpy as np
+import pytest
+from records import contents_of, same_bits
+
+from skymill.magnetic import clean as module
+from skymill.magnetic.clean import CLEAN_SCHEMA, write_clean
+from skymill.magnetic.ids import read_ids
+from skymill.magnetic.schema import PARAMETERS, STEPS, TRAIN_PARTITIONS
+from skymill.magnetic.store import pieces
+
+
+@pytest.mark.parametrize("collection", ["train", "test"])
+def test_every_record_has_sixty_rows_in_order_under_its_final_id(small_run, collection):
+    ids = read_ids(small_run.ids[collection])
+    table = small_run.read(small_run.clean[collection])
+    assert table.schema.equals(CLEAN_SCHEMA)
+    frame = table.to_pandas()
+    for name in ("record_id", "source_id", "partition"):
+        assert frame[name].tolist() == np.repeat(ids[name], STEPS).tolist()
+    assert frame["seq_id"].tolist() == list(range(STEPS)) * len(ids)
+    assert (frame["safe_index"] == frame["record_id"] * STEPS + frame["seq_id"]).all()
+    assert frame["safe_index"].is_monotonic_increasing
+
+
+def test_labels_are_those_of_the_raw_files_and_null_in_the_test_file(small_run):
+    labels = small_run.read(small_run.clean["train"])["label"].to_pylist()
+    assert labels[::STEPS] == read_ids(small_run.ids["train"])["label"].tolist()
+    assert set(small_run.read(small_run.clean["test"])["label"].to_pylist()) == {None}
+
+
+@pytest.mark.parametrize("collection", ["train", "test"])
+def test_values_are_those_ingested_bit_for_bit(small_run, collection):
+    ids = read_ids(small_run.ids[collection])
+    frame = small_run.read(small_run.clean[collection]).to_pandas()
+    got = frame[list(PARAMETERS)].to_numpy().reshape(len(ids), STEPS, -1)
+    ingested = {name: done.values() for name, done in small_run.ingested.items()}
+    for number, row in ids.iterrows():
+        expected = ingested[row["partition"]][:, row["position"]].T
+        assert same_bits(got[number], expected)
+
+
+def test_some_records_of_the_run_were_renumbered(small_run):
+    ids = read_ids(small_run.ids["train"])
+    assert ids["renumbered"].any()
+    assert (ids.loc[ids["renumbered"], "record_id"] >= 171_038).all()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_records_are_the_same_for_any_number_of_files_and_workers(
+    small_run, tmp_path, monkeypatch, workers
+):
+    monkeypatch.setattr(module, "pieces", lambda total: pieces(total, 7))
+    stores = {
+        name: (small_run.ingested[name].values_directory, small_run.ingested[name].manifest)
+        for name in TRAIN_PARTITIONS
+    }
+    files = write_clean(small_run.ids["train"], stores, tmp_path / "train", workers=workers)
+    assert [file["rows"] // STEPS for file in files] == [7] * 8 + [4]
+    small_run._write_manifest(tmp_path / "train", files, {})
+    whole = small_run.read(small_run.clean["train"])
+    assert small_run.read(tmp_path / "train").equals(whole)
+    before = contents_of(tmp_path / "train")
+    write_clean(small_run.ids["train"], stores, tmp_path / "train")
+    assert contents_of(tmp_path / "train") == before

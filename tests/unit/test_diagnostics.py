@@ -1,0 +1,93 @@
+"""The diagnostics page answers what was rejected, why, and how that bears on the classes."""
+
+import pytest
+
+from skymill.magnetic.diagnostics import diagnose
+from skymill.magnetic.schema import LABELS, PARTITIONS, SPLITS
+
+
+def page_of(run):
+    return diagnose(
+        catalogues=[run.ingested[name].paths["catalogue"] for name in PARTITIONS],
+        quarantines=[run.ingested[name].paths["quarantine"] for name in PARTITIONS],
+        ids=[run.manifest(run.ids[name]) for name in ("train", "test")],
+        regions=run.manifest(run.regions),
+        plan=run.manifest(run.plan),
+        leaks=run.leaks,
+        features=[run.manifest(run.features(split)) for split in SPLITS],
+    )
+
+
+@pytest.fixture(scope="module")
+def page(small_run):
+    return page_of(small_run)
+
+
+def table(page, title):
+    """Return the rows of the table under a title, cells as text."""
+    section = page.split(f"## {title}\n\n")[1].split("\n\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [dict(zip(rows[0], row, strict=True)) for row in rows[2:]]
+
+
+def test_lines_met_are_told_by_file(page):
+    rows = {row["file"]: row for row in table(page, "Lines met")}
+    assert list(rows) == list(PARTITIONS)
+    first = rows["train_partition1_data"]
+    assert (first["lines"], first["valid"], first["rejected"], first["blank"]) == (
+        *("23", "21", "1", "1"),
+    )
+    assert rows["test_4_5_data"]["rejected"] == "1"
+
+
+def test_rejected_records_are_crossed_with_their_classes(page):
+    rows = {row["reason"]: row for row in table(page, "Rejected records by class")}
+    assert rows["wrong_steps"]["M"] == "1"
+    assert rows["no_usflux"]["B"] == "1"
+    assert rows["no_usflux"]["no label"] == "1"
+    assert rows["invalid_json"]["no label"] == "1"
+    assert rows["all rejected"] == {
+        "reason": "all rejected",
+        **{"X": "0", "M": "1", "C": "0", "B": "1", "Q": "0", "no label": "2"},
+    }
+    assert [rows["valid"][label] for label in LABELS] == ["12"] * 5
+    assert rows["share rejected"]["M"] == "7.69%"
+
+
+def test_records_with_the_wrong_number_of_steps_are_listed(page):
+    (row,) = table(page, "Records with the wrong number of steps")
+    assert row["file"] == "train_partition1_data.json"
+    assert row["line"] == "4"
+    assert row["what"] == "MEANALP has 59 steps, without 59"
+
+
+def test_ids_regions_splits_and_leaks_are_told(page, small_run):
+    rows = {row[""]: row for row in table(page, "Ids and regions")}
+    assert rows["records kept"] == {"": "records kept", "training files": "60", "test file": "4"}
+    assert int(rows["renumbered"]["training files"]) > 0
+    assert rows["renumbered"]["test file"] == "1"
+    assert "20 regions in 60 training records" in page
+    splits = {row["split"]: row for row in table(page, "Splits")}
+    for name in ("train", "dev", "test"):
+        told = small_run.plan_counts["by_split"][name]
+        assert splits[name]["records"] == f"{told['records']:,}"
+        assert splits[name]["X"] == f"{told['by_label']['X']:,}"
+    assert [row["in several splits"] for row in table(page, "Leaks and overlap")] == ["0"] * 3
+    assert "3 training records share a step with 1 records of the test file" in page
+
+
+def test_parameters_never_measured_are_told_by_split(page):
+    rows = table(page, "Parameters never measured")
+    assert [row["split"] for row in rows] == list(SPLITS)
+    assert all(row["USFLUX"] == "0" for row in rows)
+
+
+def test_a_published_run_has_a_page_as_well(published_run):
+    rows = table(page_of(published_run), "Leaks and overlap")
+    assert int(rows[0]["in several splits"]) > 0
+
+
+def test_the_page_is_a_function_of_the_run(page, small_run):
+    assert page_of(small_run) == page
+    assert str(small_run.folder) not in page
