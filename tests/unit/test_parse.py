@@ -67,18 +67,21 @@ def plain_tokens():
     return [["1.5"] * STEPS for _ in PARAMETERS]
 
 
+SPELLINGS = (
+    "NaN null -0.0 -0 0 0E-0 -0e5 1e-400 1E5 1e+05 -1E-5 0.1e1 -8.765432109876543e3 -8765.432109876543 "
+    "5e-324 2.5e-324 2.4703282292062327e-324 2.4703282292062328e-324 4.9406564584124654e-324 "
+    "2.2250738585072011e-308 1.7976931348623157e308 1.7976931348623158e308 123456789012345678.9 "
+    "9007199254740993 -9007199254740993 18446744073709551615 18446744073709551616 "
+    "18446744073709551617 -9223372036854775809 123456789012345678901234567890 "
+    "0.1000000000000000055511151231257827021181583404541015625"
+).split() + ["2" + "0" * 300, "1" + "0" * 400 + "e-390", "0." + "0" * 400 + "1e390"]
+
 TOKENS = st.one_of(
     st.floats(allow_infinity=False).map(json.dumps),
     st.floats(min_value=-1e-307, max_value=1e-307).map(json.dumps),
     st.integers().map(str),
     st.integers(-(2**70), 2**70).map(str),
-    st.sampled_from(
-        (
-            "NaN null -0.0 -0 0 5e-324 2.5e-324 1e-400 1E5 1e+05 -1E-5 1.7976931348623157e308 "
-            "9007199254740993 18446744073709551615 123456789012345678.9 2" + "0" * 300 + " "
-            "0.1000000000000000055511151231257827021181583404541015625"
-        ).split()
-    ),
+    st.sampled_from(SPELLINGS),
 )
 PLACES = st.tuples(
     st.integers(0, len(PARAMETERS) - 1), st.integers(0, STEPS - 1).filter(lambda step: step != 30)
@@ -96,6 +99,15 @@ def test_values_are_bit_for_bit_those_of_python(numbers):
     source_id, label, values = accept(line)
     assert (source_id, label) == (7, "Q")
     assert same_bits(values, as_python_reads(line)[2])
+
+
+@pytest.mark.parametrize("beside", ["1.5", "NaN", "null"])
+@pytest.mark.parametrize("token", SPELLINGS)
+def test_every_spelling_of_a_number_has_the_value_that_python_gives_it(token, beside):
+    tokens = plain_tokens()
+    tokens[3][4], tokens[8][9] = token, beside
+    line = spell(tokens)
+    assert same_bits(accept(line)[2], as_python_reads(line)[2])
 
 
 @settings(max_examples=12)
@@ -286,10 +298,15 @@ def test_numbers_beyond_float64_are_rejected(token, beside):
     assert reason_of(spell(tokens)) == "not_a_number"
 
 
-@pytest.mark.parametrize("token", ["nan", "inf", "+1", ".5", "1.", "01", "0x10", "1_000", "--1"])
-def test_numbers_that_json_does_not_know_are_invalid_json(token):
+UNKNOWN_TOKENS = ["nan", "inf", "+1", ".5", "1.", "01", "0x10", "1_000", "--1", "NaN0", "NaN00"]
+UNKNOWN_TOKENS += ["NaN1", "NaN8", "NaNe0", "NaNE+0", "NaN.0", "NaNN", "-NaN", "1NaN", "NaN NaN"]
+
+
+@pytest.mark.parametrize("beside", ["1.5", "NaN", "null"])
+@pytest.mark.parametrize("token", UNKNOWN_TOKENS)
+def test_numbers_that_json_does_not_know_are_invalid_json(token, beside):
     tokens = plain_tokens()
-    tokens[5][17] = token
+    tokens[5][17], tokens[5][18] = token, beside
     assert reason_of(spell(tokens)) == "invalid_json"
 
 

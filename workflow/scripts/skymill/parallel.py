@@ -3,9 +3,12 @@
 Every data-parallel stage takes its parallelism from here and from nowhere else.
 """
 
+import contextlib
 import logging
+import multiprocessing
+import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +36,31 @@ def map_pieces(function: Callable, pieces: Iterable, *, workers: int, what: str)
         with Callback(posttask=advance):
             if workers == 1:
                 return list(dask.compute(*tasks, scheduler="synchronous"))
-            with dask.config.set({"multiprocessing.context": "spawn"}):
+            with _forked_workers(function):
                 return list(
                     dask.compute(*tasks, scheduler="processes", num_workers=workers, chunksize=1)
                 )
+
+
+@contextlib.contextmanager
+def _forked_workers(function: Callable) -> Iterator[None]:
+    """Have Dask's workers forked from a server that has imported what they need.
+
+    Each worker starts in hundredths of a second instead of half a second, and unlike a fork of
+    this process it inherits no threads or locks.
+    """
+    import dask
+
+    multiprocessing.set_forkserver_preload(["dask.multiprocessing", function.__module__])
+    # A worker has one core; without this NumPy would start threads in the server.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    main = sys.modules["__main__"]
+    path = getattr(main, "__file__", None)
+    # Workers would run the main script again to find functions there, with all its imports; ours
+    # are never there.
+    main.__file__ = None
+    try:
+        with dask.config.set({"multiprocessing.context": "forkserver"}):
+            yield
+    finally:
+        main.__file__ = path

@@ -168,6 +168,7 @@ def _ingest_block(block: Block) -> BlockResult:
             else:
                 beginnings[number] = line[:BEGINNING_BYTES]
                 valid.append((number, source_id, label))
+    lines = number + 1
     values = values[: len(valid)]
     unusable = dict(reject_unusable(values))
     for position, why in unusable.items():
@@ -188,7 +189,7 @@ def _ingest_block(block: Block) -> BlockResult:
         table = step_table(columns, VALUES_SCHEMA)
         file = write_parquet(path, table, rows_per_group=table.num_rows)
     return BlockResult(
-        lines=number + 1,
+        lines=lines,
         entries=sorted(entries, key=lambda entry: entry[0]),
         steps=steps,
         rejected=sorted(rejected, key=lambda entry: entry["line"]),

@@ -36,8 +36,12 @@ def _decoder() -> msgspec.json.Decoder:
 
 _decode = _decoder().decode
 
-_NAN, _STAND_IN = b": NaN", b": -8.765432109876543"
-"""JSON has no NaN: while a line is decoded, a number that hardly occurs stands in for it."""
+_NAN, _STAND_IN = b": NaN", b": -8.765432109876543e3"
+"""JSON has no NaN: while a line is decoded, a number that hardly occurs stands in for it.
+
+It ends in an exponent, so that what follows a damaged token (`NaN0`, `NaNe0`) makes another number
+of it, or none: a digit behind a fraction could be lost in rounding.
+"""
 
 _COLONS = 1 + 1 + len(PARAMETERS) * (1 + STEPS)
 """Keys of a record without a label: its id, `values`, parameters and steps."""

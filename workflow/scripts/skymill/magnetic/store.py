@@ -30,7 +30,10 @@ def step_table(columns: dict[str, np.ndarray | pa.Array], schema: pa.Schema) -> 
     for field in schema:
         values = columns[field.name]
         if isinstance(values, np.ndarray) and values.ndim == 2:
-            arrays.append(pa.array(np.ascontiguousarray(values).reshape(-1), type=field.type))
+            flat = np.ascontiguousarray(values, dtype=field.type.to_pandas_dtype()).reshape(-1)
+            # pa.array would import pandas, in every worker.
+            buffers = [None, pa.py_buffer(flat)]
+            arrays.append(pa.Array.from_buffers(field.type, len(flat), buffers))
         elif isinstance(values, np.ndarray) and values.dtype != object:
             arrays.append(pa.array(np.repeat(values, STEPS), type=field.type))
         else:

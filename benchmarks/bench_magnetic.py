@@ -1,0 +1,138 @@
+"""Measure the speed claims of the magnetic branch, side by side with straightforward references.
+
+    python benchmarks/bench_magnetic.py [--records N] [--quick] [--only ingest plan ...]
+
+A claim that falls short says so in the table and does not fail the run.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from measure import ONE_THREAD, PACKAGE, Section
+
+logger = logging.getLogger("benchmarks")
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--records",
+        type=int,
+        default=6000,
+        help="records of the file that the one-core figures are measured on (about 47 kB each)",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny inputs: shows that it runs, proves nothing"
+    )
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART")
+    parser.add_argument("--scratch", type=Path, help="where the inputs go (about 10 GB)")
+    return parser.parse_args()
+
+
+def ingest_one_core(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
+    """Ingest against pandas and orjson."""
+    import ingest_speed
+
+    raw = ingest_speed.simulate(scratch, options.records, seed=20)
+    yield ingest_speed.measure_one_core(
+        scratch, raw, reference_records=60 if options.quick else 600
+    )
+
+
+def ingest_two_cores(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
+    """Ingest with two workers."""
+    import ingest_speed
+
+    # Worker processes take a second to start: a file of the size of a real one, over 4 GB.
+    full = ingest_speed.PARTITION_SHARES[1]
+    records = options.records if options.quick else full
+    raw = ingest_speed.simulate(scratch, records, seed=21)
+    yield ingest_speed.measure_two_cores(scratch, raw)
+
+
+def materialise(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
+    """Augmentation and features against pandas."""
+    import ingest_speed
+    import materialise_speed
+
+    records = min(options.records, 4096)
+    raw = ingest_speed.simulate(scratch, records, seed=22)
+    ingest_speed.ingest_job(raw, scratch / "ingested", 1)()
+    values = materialise_speed.read_values(scratch / "ingested" / "values", records)
+    few = 40 if options.quick else 400
+    yield materialise_speed.measure_augmentation(values, reference_records=few)
+    yield materialise_speed.measure_features(values, reference_records=few)
+
+
+def plan(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
+    """The plan of a full catalogue."""
+    import plan_at_scale
+
+    from skymill.simulate.magnetic import CLASS_COUNTS
+
+    full = sum(CLASS_COUNTS.values()), plan_at_scale.PUBLISHED_TEST_RECORDS
+    records, test_records = (20_000, 10_000) if options.quick else full
+    yield plan_at_scale.measure_plan(scratch / "plan", records=records, test_records=test_records)
+
+
+def workflow(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
+    """The whole branch, small and large."""
+    import ingest_speed
+    import workflow_run
+
+    probe = ingest_speed.simulate(scratch, 400, seed=23)
+    bytes_per_record = probe.stat().st_size / 400
+    for raw_bytes in (2e6, 3e7) if options.quick else (0.2e9, 2e9):
+        with tempfile.TemporaryDirectory(dir=scratch, prefix="workflow-") as folder:
+            yield workflow_run.measure_workflow(
+                Path(folder), raw_bytes=raw_bytes, bytes_per_record=bytes_per_record
+            )
+
+
+PARTS: dict[str, Callable[[Path, argparse.Namespace], Iterator[Section]]] = {
+    "ingest": ingest_one_core,
+    "scaling": ingest_two_cores,
+    "materialise": materialise,
+    "plan": plan,
+    "workflow": workflow,
+}
+
+
+def main() -> None:
+    """Measure the parts one after the other and write the report."""
+    options = arguments()
+    if options.quick:
+        options.records = min(options.records, 700)
+    # Before NumPy and Arrow are imported, which is why the parts import inside.
+    os.environ.update(ONE_THREAD)
+    sys.path.insert(0, str(PACKAGE))
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("skymill").setLevel(logging.WARNING)
+    import pyarrow as pa
+    import report
+
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
+    sections = []
+    for name in options.only:
+        logger.info("measuring: %s", name)
+        with tempfile.TemporaryDirectory(dir=options.scratch, prefix="skymill-bench-") as folder:
+            sections += PARTS[name](Path(folder), options)
+    title = "Magnetic branch" + (" (--quick: proves nothing)" if options.quick else "")
+    name = "magnetic" + ("-quick" if options.quick else "")
+    # A partial run does not replace the whole report.
+    name += "" if set(options.only) == set(PARTS) else "-" + "-".join(options.only)
+    sys.stdout.write(report.write(RESULTS, name, title, sections))
+    logger.info("written to %s", RESULTS / f"{name}.md")
+
+
+if __name__ == "__main__":
+    main()

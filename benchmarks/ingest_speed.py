@@ -1,0 +1,152 @@
+"""Ingest against record-by-record pandas, against orjson alone, and two cores against one."""
+
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import orjson
+from measure import Row, Section, at_least, at_most, interleaved, seconds
+from references import ingest_with_pandas
+
+from skymill.magnetic.ingest import ingest
+from skymill.magnetic.schema import TRAIN_PARTITIONS
+from skymill.simulate.files import write_magnetic
+from skymill.simulate.magnetic import PARTITION_SHARES
+
+PARTITION = TRAIN_PARTITIONS[1]
+"""The largest of the three training files."""
+
+MB = 1e6
+
+
+def simulate(folder: Path, records: int, seed: int) -> Path:
+    """Write a raw file of `records` lines and return its path."""
+    total = round(records * sum(PARTITION_SHARES) / PARTITION_SHARES[1])
+    raw = folder / f"{PARTITION}.json"
+    write_magnetic(raw, PARTITION, records=total, test_records=10, seed=seed, workers=2)
+    return raw
+
+
+def ingest_job(raw: Path, folder: Path, workers: int) -> Callable[[], dict]:
+    """Return a function that ingests a file into a folder, whatever stands there."""
+
+    def run() -> dict:
+        return ingest(
+            raw,
+            PARTITION,
+            labelled=True,
+            values=folder / "values",
+            catalogue=folder / "catalogue.parquet",
+            steps=folder / "steps.parquet",
+            quarantine=folder / "quarantine.jsonl",
+            workers=workers,
+        )
+
+    return run
+
+
+def measure_one_core(folder: Path, raw: Path, *, reference_records: int) -> Section:
+    """Measure ingest on one core against pandas and against orjson."""
+    sound, strict = folder / "sound.json", folder / "strict.json"
+    lines = _write_strict_lines(raw, strict)
+    with open(raw, "rb") as stream, open(sound, "wb") as subset:
+        # The reference has no way round a damaged line: it gets lines that pandas can read.
+        whole = (line for line in stream if line.endswith(b"}}}}\n"))
+        taken = list(islice(whole, reference_records))
+        subset.writelines(taken)
+    output = folder / "reference.parquet"
+    kept = ingest_with_pandas(sound, output)
+
+    def load_lines() -> None:
+        for line in lines:
+            orjson.loads(line)
+
+    contenders = {
+        "ingest": ingest_job(raw, folder / "ingest", 1),
+        "ingest NaN-free": ingest_job(strict, folder / "strict", 1),
+        "orjson.loads": load_lines,
+        "pandas": lambda: ingest_with_pandas(sound, output),
+    }
+    records = {
+        "ingest": contenders["ingest"]()["counts"]["valid"],
+        "ingest NaN-free": contenders["ingest NaN-free"]()["counts"]["valid"],
+        "pandas": kept,
+    }
+    timings = interleaved(contenders, {name: 5 for name in contenders} | {"pandas": 3})
+    size = {
+        "ingest": raw.stat().st_size,
+        "ingest NaN-free": strict.stat().st_size,
+        "orjson.loads": sum(map(len, lines)),
+        "pandas": sound.stat().st_size,
+    }
+    per_record = {name: timings[name].best / count for name, count in records.items()}
+    per_byte = {name: timings[name].best / size[name] for name in size}
+    speed = {name: 1 / cost / MB for name, cost in per_byte.items()}
+    figures = {"records": records, "bytes": size, "MB_per_s": speed, "seconds": seconds(timings)}
+    return Section(
+        "Ingest, one core",
+        [
+            f"ingest: {records['ingest']:,} valid records, {size['ingest'] / MB:,.0f} MB; pandas: "
+            f"the first {len(taken):,} whole lines of the same file, compared per record.",
+            f"NaN-free: the {len(lines):,} lines that orjson can parse, as a file of their own "
+            "for ingest and as bytes in memory for orjson; compared per byte.",
+        ],
+        [
+            Row("ingest", f"{speed['ingest']:.0f} MB/s"),
+            Row("record-by-record pandas", f"{speed['pandas']:.1f} MB/s"),
+            Row("orjson.loads alone", f"{speed['orjson.loads']:.0f} MB/s"),
+            at_least(
+                "ingest against record-by-record pandas, per record",
+                per_record["pandas"] / per_record["ingest"],
+                15,
+                **figures,
+            ),
+            at_most(
+                "ingest against orjson.loads alone, time per byte of NaN-free lines",
+                per_byte["ingest NaN-free"] / per_byte["orjson.loads"],
+                2.5,
+                "x",
+            ),
+        ],
+    )
+
+
+def _write_strict_lines(raw: Path, path: Path) -> list[bytes]:
+    """Write the lines that orjson parses to a file of their own, and return them."""
+    lines = []
+    for line in raw.read_bytes().splitlines():
+        if line and b"NaN" not in line:
+            try:
+                orjson.loads(line)
+            except orjson.JSONDecodeError:
+                continue
+            lines.append(line)
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    return lines
+
+
+def measure_two_cores(folder: Path, raw: Path) -> Section:
+    """Measure ingest with two workers on two cores against one on one."""
+    contenders = {
+        "one core": ingest_job(raw, folder / "one", 1),
+        "two cores": ingest_job(raw, folder / "two", 2),
+    }
+    timings = interleaved(contenders, dict.fromkeys(contenders, 3), {"two cores": 2})
+    if _files(folder / "one") != _files(folder / "two"):
+        raise RuntimeError("two workers wrote other bytes than one")
+    one, two = timings["one core"].best, timings["two cores"].best
+    size = raw.stat().st_size
+    return Section(
+        "Ingest, two cores against one",
+        [
+            f"A file of {size / MB:,.0f} MB, {one:.1f} s against {two:.1f} s. The start of the "
+            "worker processes is part of the time; the archive's files have 2 to 6 GB.",
+        ],
+        [at_least("two cores against one", one / two, 1.8, bytes=size, seconds=seconds(timings))],
+    )
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    """Return the catalogue and the names and sizes of the value files."""
+    sizes = {path.name: path.stat().st_size for path in sorted((folder / "values").iterdir())}
+    return {"catalogue": (folder / "catalogue.parquet").read_bytes(), **sizes}
