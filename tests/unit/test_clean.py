@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from records import contents_of, same_bits
+from records import SMALL_BLOCK, Ingested, contents_of, same_bits
 
 from skymill.magnetic import clean as module
+from skymill.magnetic import ingest
 from skymill.magnetic.clean import CLEAN_SCHEMA, write_clean
 from skymill.magnetic.ids import read_ids
 from skymill.magnetic.schema import PARAMETERS, STEPS, TRAIN_PARTITIONS
@@ -45,6 +46,18 @@ def test_some_records_of_the_run_were_renumbered(small_run):
     ids = read_ids(small_run.ids["train"])
     assert ids["renumbered"].any()
     assert (ids.loc[ids["renumbered"], "record_id"] >= 171_038).all()
+
+
+def test_records_are_gathered_from_many_files_in_any_order(small_run, tmp_path, monkeypatch):
+    # Ids descend in partition 2, so that its files are read back to front.
+    monkeypatch.setattr(ingest, "BLOCK_BYTES", SMALL_BLOCK)
+    stores = {}
+    for name in TRAIN_PARTITIONS:
+        done = Ingested(small_run.folder / f"{name}.json", tmp_path)
+        assert len(done.content["files"]) > 3
+        stores[name] = (done.values_directory, done.manifest)
+    write_clean(small_run.ids["train"], stores, tmp_path / "train")
+    assert contents_of(tmp_path / "train") == contents_of(small_run.clean["train"])
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -255,6 +255,16 @@ def test_a_line_that_is_too_long_is_rejected_and_the_next_one_read(tmp_path, mon
         assert [entry["beginning"] for entry in done.quarantine] == ["x" * 160, "y" * 160]
 
 
+@pytest.mark.parametrize("end", [b"\n", b""])
+@pytest.mark.parametrize(("spare", "reason"), [(0, None), (1, None), (-1, "line_too_long")])
+def test_a_line_of_just_the_largest_length_is_read(tmp_path, monkeypatch, end, spare, reason):
+    raw = tmp_path / "raw.json"
+    raw.write_bytes(record(1) + end)
+    monkeypatch.setattr(module, "MAX_LINE_BYTES", len(record(1)) + spare)
+    done = Ingested(raw, tmp_path / "products")
+    assert done.catalogue["reason"].to_pylist() == [reason]
+
+
 def test_an_earlier_ingest_is_replaced_whole(tmp_path, small_blocks):
     raw = write_raw(tmp_path / "raw.json", mixed_lines())
     Ingested(raw, tmp_path / "products")

@@ -101,7 +101,7 @@ def test_many_units_come_near_the_held_out_targets(seed, data_seed):
             members = label == code
             reached = (split[members] == number).sum()
             # A class of few regions can be off by as much as one region holds.
-            assert reached == pytest.approx(0.1 * members.sum(), rel=0.05, abs=10)
+            assert reached == pytest.approx(0.1 * members.sum(), rel=0.15, abs=10)
 
 
 def test_one_percent_splits_of_large_regions_come_near_their_targets():

@@ -41,7 +41,7 @@ def new_directory(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{path.name}.*.partial"):
+    for left in path.parent.glob(f".{path.name}.[0-9]*.partial"):
         shutil.rmtree(left, ignore_errors=True)
     # Named after the process: a worker that outlived a killed run cannot write into this one.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")

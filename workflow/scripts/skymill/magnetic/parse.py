@@ -15,8 +15,8 @@ import orjson
 
 from skymill.magnetic.schema import LABELS, PARAMETERS, STEPS
 
-MAX_RECORD_ID = 2**63 // STEPS - 1
-"""Above this, safe_index = record_id * 60 + seq_id would not fit into an int64."""
+MAX_RECORD_ID = 2**53
+"""Whole numbers are exact in float64 up to here, and safe_index is far from overflowing."""
 
 STEP_KEYS = tuple(str(step) for step in range(STEPS))
 
