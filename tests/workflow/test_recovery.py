@@ -147,9 +147,10 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(finished, project):
     deadline = time.monotonic() + 120
     while not ingesting.exists() and time.monotonic() < deadline and run.poll() is None:
         time.sleep(0.02)
-    # A dry run meanwhile neither needs the lock nor takes it away.
+    # A dry run meanwhile neither takes the lock away nor takes for lost what is being made.
     project.run("-n")
     assert any(project.path(".snakemake/locks").iterdir())
+    assert not project.path(".snakemake/skymill_repairs.json").exists()
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     assert ingesting.exists(), "the run ended before it came to ingest"

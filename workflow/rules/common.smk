@@ -136,10 +136,11 @@ release_dead_lock()
 def number_repairs():
     """Return the repair numbers of products, after giving new ones where something is missing.
 
-    Only the run that a user started looks; its jobs take the numbers as they find them.
+    Only a run that a user started looks; its jobs take the numbers as they find them, and so does
+    a dry run beside it, for what is missing then is about to be made.
     """
     state = Path(".snakemake/skymill_repairs.json")
-    if workflow.exec_mode != ExecMode.DEFAULT:
+    if workflow.exec_mode != ExecMode.DEFAULT or leftovers.is_locked(Path.cwd()):
         return lineage.read_numbers(state)
     products = [path.removesuffix(".manifest.json") for path in all_products()]
     found = lineage.orphans(dict.fromkeys(products), Path.cwd())

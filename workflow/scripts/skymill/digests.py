@@ -15,6 +15,20 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def large_file_sha256(path: Path) -> str:
+    """Return what `file_sha256` does, with a progress bar when a person is watching."""
+    from tqdm import tqdm
+
+    digest = hashlib.sha256()
+    size = path.stat().st_size
+    bar = tqdm(total=size, desc=f"hash {path.name}", unit="B", unit_scale=True, disable=None)
+    with bar, open(path, "rb") as stream:
+        while part := stream.read(2**20):
+            digest.update(part)
+            bar.update(len(part))
+    return digest.hexdigest()
+
+
 def settings_digest(settings: dict) -> str:
     """Return the SHA-256 of settings in canonical JSON, so that the order of keys is no change."""
     canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"), allow_nan=False)

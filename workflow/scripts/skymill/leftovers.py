@@ -31,6 +31,11 @@ def note_run(root: Path, *, local: bool) -> None:
         (root / NOTE).unlink(missing_ok=True)
 
 
+def is_locked(root: Path) -> bool:
+    """Return whether a run holds the lock of `root`."""
+    return any((root / LOCKS).glob("*.lock"))
+
+
 def release_dead_lock(root: Path) -> bool:
     """Take away the lock of a run that was killed; return whether there was one.
 
@@ -39,8 +44,7 @@ def release_dead_lock(root: Path) -> bool:
     SkymillError
         When jobs of the killed run are still at work.
     """
-    locks = list((root / LOCKS).glob("*.lock"))
-    if not locks or not (root / NOTE).exists():
+    if not is_locked(root) or not (root / NOTE).exists():
         return False
     note = read_json(root / NOTE)
     if note["host"] != socket.gethostname() or _lives(note["pid"], note["created"]):
@@ -52,7 +56,7 @@ def release_dead_lock(root: Path) -> bool:
             f"{', '.join(map(str, jobs))}). Wait until they end, or type `kill "
             f"{' '.join(map(str, jobs))}`, then run again."
         )
-    for lock in locks:
+    for lock in (root / LOCKS).glob("*.lock"):
         lock.unlink(missing_ok=True)
     return True
 

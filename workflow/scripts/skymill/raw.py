@@ -4,7 +4,7 @@ from pathlib import Path
 
 import orjson
 
-from skymill.digests import file_sha256
+from skymill.digests import large_file_sha256
 from skymill.errors import SkymillError
 from skymill.products import SOURCES, read_json, write_json
 
@@ -85,6 +85,6 @@ def verify_magnetic(raw: Path) -> dict:
     return {
         "name": raw.name,
         "bytes": raw.stat().st_size,
-        "sha256": file_sha256(raw),
+        "sha256": large_file_sha256(raw),
         "source": origin(raw),
     }
