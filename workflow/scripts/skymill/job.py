@@ -49,6 +49,12 @@ def logged_job(script: str, log: str) -> Iterator[None]:
         yield
     except SkymillError as error:
         _fail(handler, log, traceback.format_exc(), str(error))
+    except ImportError as error:
+        advice = (
+            f"{error}. The environment is not the one that envs/ describes: type `make setup`, or "
+            "install envs/requirements.txt."
+        )
+        _fail(handler, log, traceback.format_exc(), advice)
     except MemoryError:
         advice = "out of memory: run with fewer cores (`--cores 1`), or on a larger machine."
         _fail(handler, log, traceback.format_exc(), advice)

@@ -3,12 +3,16 @@
 import hashlib
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from skymill.errors import SkymillError
 from skymill.products import new_file
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def write_parquet(path: Path, table: pa.Table, *, rows_per_group: int) -> dict:
@@ -48,3 +52,21 @@ def write_table(path: Path, table: pa.Table, *, rows_per_group: int = 2**17) -> 
     with new_file(path) as temporary:
         entry = write_parquet(temporary, table, rows_per_group=rows_per_group)
     return {**entry, "name": path.name}
+
+
+def read_frame(path: Path) -> "pd.DataFrame":
+    """Return a table as a data frame: strings as str, nullable int64 as Int64."""
+    # Imported here: most jobs and all workers do without pandas.
+    import pandas as pd
+
+    table = pq.read_table(path, use_threads=False)
+    columns = {}
+    for field in table.schema:
+        column = table[field.name]
+        if pa.types.is_dictionary(field.type):
+            column = column.cast(pa.string())
+        if pa.types.is_integer(field.type) and field.nullable:
+            columns[field.name] = pd.array(column, dtype="Int64")
+        else:
+            columns[field.name] = column.to_numpy(zero_copy_only=False)
+    return pd.DataFrame(columns)

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from skymill.magnetic.fingerprints import steps_from_table
 from skymill.magnetic.schema import FIRST_NEW_ID, STEPS
+from skymill.tables import read_frame
 
 IDS_SCHEMA = pa.schema(
     [
@@ -100,14 +101,7 @@ def _by_label(labels: pd.Series) -> dict[str, int]:
 
 def read_ids(path: Path) -> pd.DataFrame:
     """Return a written ids table, sorted by record_id; missing labels are NaN."""
-    table = pq.read_table(path, use_threads=False)
-    columns = {}
-    for field in table.schema:
-        column = table[field.name]
-        if pa.types.is_dictionary(field.type):
-            column = column.cast(pa.string())
-        columns[field.name] = column.to_numpy(zero_copy_only=False)
-    return pd.DataFrame(columns)
+    return read_frame(path)
 
 
 def steps_of_records(ids: pd.DataFrame, paths: list[Path]) -> np.ndarray:

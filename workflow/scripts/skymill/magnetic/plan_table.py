@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
+
+from skymill.tables import read_frame
 
 METHODS = ("original", "warp", "scale", "duplicate")
 
@@ -25,18 +26,7 @@ PLAN_SCHEMA = pa.schema(
 
 def read_plan(path: Path) -> pd.DataFrame:
     """Return a written plan, sorted by record_id; `parent` is a nullable Int64."""
-    table = pq.read_table(path, use_threads=False)
-    columns = {}
-    for field in table.schema:
-        column = table[field.name]
-        if pa.types.is_dictionary(field.type):
-            column = column.cast(pa.string())
-        columns[field.name] = (
-            pd.array(column, dtype="Int64")
-            if field.name == "parent"
-            else column.to_numpy(zero_copy_only=False)
-        )
-    return pd.DataFrame(columns)
+    return read_frame(path)
 
 
 def planned_records(plan: Path, *, everything: bool) -> pd.DataFrame:
