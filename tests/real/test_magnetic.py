@@ -126,7 +126,7 @@ class Stages:
         for name in TRAIN_SPLITS:
             files, _ = write_features(
                 augmented if name == "train" else clean,
-                *records_of_split(name, plan_path, ids_path, everything=False),
+                *records_of_split(name, ids_path, plan_path, everything=False),
                 self.config["features"],
                 folder / name,
                 expected=self.plan_counts["by_split"][name]["by_label"],

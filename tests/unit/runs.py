@@ -9,7 +9,7 @@ from records import ABSENT, Ingested, document, physical_values, record, windows
 
 from skymill.magnetic.augment import write_augmented
 from skymill.magnetic.clean import write_clean
-from skymill.magnetic.features import records_of_holdout, records_of_split, write_features
+from skymill.magnetic.features import records_of_split, write_features
 from skymill.magnetic.ids import assign_ids, read_ids, steps_of_records
 from skymill.magnetic.leaks import find_leaks, find_overlap
 from skymill.magnetic.plan import make_plan
@@ -168,12 +168,12 @@ class Run:
             held = split == "train" or self.everything
             store = self.augmented if held else self.clean["train"]
             records = records_of_split(
-                split, self.plan, self.ids["train"], everything=self.everything
+                split, self.ids["train"], self.plan, everything=self.everything
             )
             expected = self.plan_counts["by_split"][split]["by_label"]
         else:
             store = self.clean["test"]
-            records = records_of_holdout(self.ids["test"])
+            records = records_of_split(split, self.ids["test"], None, everything=False)
             expected = {"unknown": len(records[0])}
         files, never_measured = write_features(
             (store, self.manifest(store)),

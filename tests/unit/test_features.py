@@ -275,7 +275,7 @@ def test_only_the_parameters_that_are_needed_are_read():
 def write(run, split, folder, *, expected=None, workers=1):
     """Write a split of a run anew."""
     store = run.augmented if split == "train" else run.clean["train"]
-    records = records_of_split(split, run.plan, run.ids["train"], everything=run.everything)
+    records = records_of_split(split, run.ids["train"], run.plan, everything=run.everything)
     if expected is None:
         expected = run.plan_counts["by_split"][split]["by_label"]
     return write_features(

@@ -6,23 +6,17 @@ from skymill.job import logged_job
 
 
 def main(snakemake):
-    from skymill.magnetic.features import records_of_holdout, records_of_split, write_features
+    from skymill.magnetic.features import promised_counts, records_of_split, write_features
     from skymill.products import read_json, write_manifest
 
-    settings = snakemake.params.config
-    source, split = snakemake.input, snakemake.wildcards.split
-    inputs = [source.store_manifest, source.ids_manifest]
-    if split == "holdout_test":
-        records = records_of_holdout(Path(source.ids))
-        expected = {"unknown": read_json(source.ids_manifest)["counts"]["kept"]}
-    else:
-        everything = settings["split.augment"] == "all"
-        records = records_of_split(
-            split, Path(source.plan), Path(source.ids), everything=everything
-        )
-        planned = read_json(source.plan_manifest)["counts"]["by_split"][split]
-        expected = planned["by_label"]
-        inputs.append(source.plan_manifest)
+    settings, source = snakemake.params.config, snakemake.input
+    split = snakemake.wildcards.split
+    plan, plan_manifest = source.get("plan"), source.get("plan_manifest")
+    everything = settings.get("split.augment") == "all"
+    records = records_of_split(split, Path(source.ids), plan and Path(plan), everything=everything)
+    expected = promised_counts(
+        split, read_json(source.ids_manifest), plan_manifest and read_json(plan_manifest)
+    )
     files, never_measured = write_features(
         (Path(source.store), Path(source.store_manifest)),
         *records,
@@ -31,6 +25,7 @@ def main(snakemake):
         expected=expected,
         workers=snakemake.threads,
     )
+    manifests = [source.store_manifest, source.ids_manifest, *filter(None, [plan_manifest])]
     counts = {
         "records": len(records[0]),
         "records_by_label": expected,
@@ -41,7 +36,7 @@ def main(snakemake):
         {"files": files, "counts": counts},
         code=snakemake.params.code,
         settings=settings,
-        inputs=inputs,
+        inputs=manifests,
         gates=[source.leaks, source.conservation],
     )
 

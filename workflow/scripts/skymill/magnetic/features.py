@@ -247,12 +247,16 @@ def _write_piece(piece: FeaturePiece) -> tuple[dict, dict[str, int], Counter]:
     return file, never_measured, Counter(table["label"].cast(pa.string()).to_pylist()[::STEPS])
 
 
-def records_of_split(split: str, plan: Path, ids: Path, *, everything: bool) -> tuple:
+def records_of_split(split: str, ids: Path, plan: Path | None, *, everything: bool) -> tuple:
     """Return (position, record_id, label) of a split's records in the store that holds them.
 
     The store is the augmented set for train, and for every split when everything was augmented;
-    else the clean records.
+    else the clean records, which the ids table lists. The test file has no plan: all its records
+    are held out, and their labels are unknown.
     """
+    clean = pq.read_table(ids, columns=["record_id"])["record_id"].to_numpy()
+    if plan is None:
+        return np.arange(len(clean)), clean, np.full(len(clean), UNKNOWN, dtype=object)
     if split == "train" or everything:
         held = planned_records(plan, everything=everything)
         position = np.flatnonzero((held["split"] == split).to_numpy())
@@ -260,12 +264,12 @@ def records_of_split(split: str, plan: Path, ids: Path, *, everything: bool) -> 
     else:
         planned = read_plan(plan)
         chosen = planned[planned["split"] == split]
-        clean = pq.read_table(ids, columns=["record_id"])["record_id"].to_numpy()
         position = np.searchsorted(clean, chosen["record_id"].to_numpy())
     return position, chosen["record_id"].to_numpy(), chosen["label"].to_numpy(object)
 
 
-def records_of_holdout(ids: Path) -> tuple:
-    """Return (position, record_id, label) of the test file's records; labels are unknown."""
-    record_id = pq.read_table(ids, columns=["record_id"])["record_id"].to_numpy()
-    return np.arange(len(record_id)), record_id, np.full(len(record_id), UNKNOWN, dtype=object)
+def promised_counts(split: str, ids: dict, plan: dict | None) -> dict[str, int]:
+    """Return the records per class that a split must have, by the manifests of ids and plan."""
+    if plan is None:
+        return {UNKNOWN: ids["counts"]["kept"]}
+    return plan["counts"]["by_split"][split]["by_label"]
