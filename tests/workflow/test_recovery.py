@@ -45,7 +45,8 @@ def test_the_same_bytes_for_any_number_of_cores(finished, project):
 
 def test_a_failing_job_is_explained_in_its_log_and_on_stderr(finished):
     finished.set("limits: {max_rejected_fraction: 0.0001}")
-    done = finished.run("--cores", "2", succeeds=False)
+    # Four files fail at once; without --keep-going the first to fail stops the others.
+    done = finished.run("--cores", "2", "--keep-going", succeeds=False)
     log = finished.path("logs/check_ingest/train_partition1_data.log").read_text()
     for text in (said(done), log):
         assert "were rejected" in text
