@@ -83,3 +83,10 @@ def test_jobs_that_outlived_their_run_are_named(locked):
         job.kill()
         job.wait()
     assert release_dead_lock(locked)
+
+
+def test_a_lock_younger_than_the_note_is_left_to_its_run(locked):
+    kill_in_note(locked)
+    (locked / LOCKS / "1.output.lock").write_text("data/b\n")
+    assert not release_dead_lock(locked)
+    assert len(locks(locked)) == 2

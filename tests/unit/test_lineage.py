@@ -34,7 +34,10 @@ def test_whole_products_are_no_orphans(chain):
 def test_a_product_whose_input_is_gone_is_an_orphan(chain):
     manifest_path(chain / "values").unlink()
     found = orphans(PRODUCTS, chain)
-    assert found == {"plan": "values.manifest.json, which it was made from, is gone"}
+    assert found == {
+        "plan": "values.manifest.json, which it was made from, is gone",
+        "values": "its manifest is gone",
+    }
 
 
 def test_a_product_whose_input_has_changed_is_an_orphan(chain):

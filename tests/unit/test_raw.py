@@ -8,7 +8,16 @@ from records import ABSENT, document, record, write_raw
 
 from skymill.digests import file_sha256
 from skymill.errors import SkymillError
-from skymill.raw import HEAD_BYTES, origin, sidecar_path, verify_magnetic, write_sidecar
+from skymill.products import write_json
+from skymill.raw import (
+    HEAD_BYTES,
+    missing_local,
+    origin,
+    outdated,
+    sidecar_path,
+    verify_magnetic,
+    write_sidecar,
+)
 
 OLD = {"id": 1, "classNum": 3, "values": document(1)["1"]["values"]}
 
@@ -90,3 +99,24 @@ def test_a_sidecar_that_does_not_say_it_is_refused(tmp_path, content):
     sidecar_path(raw).write_bytes(content)
     with pytest.raises(SkymillError, match=r"does not say where raw\.json came from"):
         origin(raw)
+
+
+def test_a_receipt_is_outdated_by_another_size_or_another_origin(tmp_path):
+    raw, receipt = tmp_path / "raw.json", tmp_path / "receipt.json"
+    assert outdated(raw, receipt) is None
+    raw.write_bytes(b"{}\n")
+    write_json(receipt, {"bytes": 3, "source": "local"})
+    assert outdated(raw, receipt) is None
+    write_sidecar(raw, "archive")
+    assert "archive" in outdated(raw, receipt)
+    raw.write_bytes(b"{}")
+    assert "2 bytes" in outdated(raw, receipt)
+
+
+def test_a_local_file_may_go_only_after_it_was_read_itself(tmp_path):
+    raw, receipt = tmp_path / "raw.json", tmp_path / "receipt.json"
+    assert missing_local([(raw, receipt)]) == [raw]
+    write_json(receipt, {"bytes": 3, "source": "sample"})
+    assert missing_local([(raw, receipt)]) == [raw]
+    write_json(receipt, {"bytes": 3, "source": "local"})
+    assert missing_local([(raw, receipt)]) == []

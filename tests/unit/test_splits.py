@@ -149,3 +149,13 @@ def test_an_empty_split_is_refused_by_name(numbers):
             require_no_empty_split(split)
     else:
         require_no_empty_split(split)
+
+
+def test_a_class_of_one_or_two_units_is_in_train():
+    for seed in range(200):
+        unit = np.repeat(np.arange(6), 3)
+        label = np.full(18, 4, dtype=np.int8)
+        label[unit == 2] = 0
+        split, unmet = split_units(unit, label, {"train": 0.7, "dev": 0.15, "test": 0.15}, seed)
+        assert (split[label == 0] == 0).all()
+        assert not unmet

@@ -135,6 +135,20 @@ def test_switching_the_source_there_and_back_loses_nothing(finished):
         assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
+def test_a_missing_local_file_is_named_and_nothing_simulated_stands_in_for_it(finished):
+    local = finished.path("data/raw/solar_flare_2020")
+    local.mkdir(parents=True)
+    for number in (1, 2):
+        name = f"train_partition{number}_data.json"
+        (local / name).write_bytes(
+            finished.path(f"data/sample/raw/solar_flare_2020/{name}").read_bytes()
+        )
+    finished.set("source: local")
+    done = finished.run("--cores", "2", succeeds=False)
+    assert "data/raw/solar_flare_2020/train_partition3_data.json" in said(done)
+    assert "train_partition2_data" not in said(done)
+
+
 def test_a_run_that_is_killed_goes_on_to_the_same_bytes(finished, project):
     run = subprocess.Popen(
         project.command("--cores", "2"),

@@ -23,15 +23,15 @@ def test_a_second_run_does_nothing(finished):
     [
         ("seed: 7", PLAN),
         ("collisions: drop_identical", IDS),
-        ("split: {unit: record}", PLAN),
+        ("split: {unit: record}", {"check_regions"} | PLAN),
         ("split: {fractions: {train: 0.9, dev: 0.05, test: 0.05}}", PLAN),
         ("split: {partitions: {train_partition2_data: train}}", PLAN),
         ("split: {augment: all}", PLAN),
         ("augmentation: {M: {warp: 2, scale: 1}}", PLAN),
         ("features: {fill: zero}", FEATURES),
         ("features: {columns: [EPSZ]}", FEATURES),
-        ("limits: {max_rejected_fraction: 0.06}", {"check_ingest"}),
-        ("limits: {max_region_fraction: 0.6}", {"check_regions"}),
+        ("limits: {max_rejected_fraction: 0.06}", {"check_ingest"} | IDS),
+        ("limits: {max_region_fraction: 0.6}", {"check_regions"} | PLAN),
         ("simulate: {magnetic: {seed: 21}}", SIMULATE),
     ],
 )
@@ -40,12 +40,16 @@ def test_a_changed_setting_reruns_the_stages_that_read_it(finished, change, stag
     assert finished.stale() == stages
 
 
+def test_settings_changed_together_rerun_what_each_of_them_would(finished):
+    finished.set("{seed: 7, limits: {max_rejected_fraction: 0.06}, split: {unit: record}}")
+    assert finished.stale() == {"check_ingest"} | IDS
+
+
 def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
     for change in ("seed: 7", "split: {augment: all}", "augmentation: {M: {warp: 2}}"):
         finished.set(change)
         output = finished.run("-n").stdout
         assert "magnetic_data/train" in output
-        assert "output: data/processed/magnetic_data/holdout_test" not in output
         assert "output: data/preprocessed/solar_flare_2020/test," not in output
 
 
@@ -57,7 +61,7 @@ def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
         ("magnetic/parse.py", INGEST),
         ("magnetic/regions.py", REGIONS),
         ("magnetic/splits.py", PLAN),
-        ("magnetic/leaks.py", {"check_leaks", "diagnose_magnetic"}),
+        ("magnetic/leaks.py", {"check_leaks"} | FEATURES),
         ("magnetic/augment.py", AUGMENT),
         ("magnetic/features.py", FEATURES),
         ("magnetic/diagnostics.py", {"diagnose_magnetic"}),
@@ -73,7 +77,7 @@ def test_an_edited_module_reruns_the_stages_that_import_it(finished, module, sta
 def test_an_edited_script_reruns_its_rule(finished):
     path = finished.path("workflow/scripts/check_leaks.py")
     path.write_text(path.read_text() + "\n# edited\n")
-    assert finished.stale() == {"check_leaks", "diagnose_magnetic"}
+    assert finished.stale() == {"check_leaks"} | FEATURES
 
 
 def test_files_with_new_times_but_the_same_code_rerun_nothing(finished):
@@ -102,3 +106,29 @@ def test_a_change_that_is_taken_back_leaves_nothing_stale(finished):
     assert finished.stale() == PLAN
     path.write_text(text)
     assert finished.stale() == set()
+
+
+def test_a_raw_file_replaced_by_an_older_one_is_read_again(finished):
+    raw = finished.path("data/sample/raw/solar_flare_2020/train_partition3_data.json")
+    raw.write_bytes(b"".join(raw.read_bytes().splitlines(keepends=True)[:-1]))
+    os.utime(raw, (0, 0))
+    assert finished.stale() >= VERIFY
+
+
+def test_a_sidecar_that_comes_later_is_heeded(finished):
+    sidecar = finished.path(
+        "data/sample/raw/solar_flare_2020/train_partition3_data.json.source.json"
+    )
+    sidecar.write_text('{"source": "local"}')
+    os.utime(sidecar, (0, 0))
+    assert finished.stale() >= VERIFY
+
+
+@pytest.mark.parametrize("target", [(), ("data/processed/magnetic_data/dev",)])
+def test_a_file_lost_from_a_product_or_its_manifest_is_noticed(finished, target):
+    finished.path("data/processed/magnetic_data/dev/part-00000.parquet").unlink()
+    assert "write_features" in finished.stale(*target)
+    finished.run("--cores", "2", *target)
+    assert "write_features" not in finished.stale(*target)
+    finished.path("data/processed/magnetic_data/dev.manifest.json").unlink()
+    assert "write_features" in finished.stale(*target)

@@ -11,12 +11,22 @@ sys.path.insert(0, str(SCRIPTS))
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.settings.types import ExecMode
+from snakemake.utils import validate
 
 from skymill import digests, leftovers, lineage, paths
 from skymill.errors import SkymillError
 from skymill.magnetic.schema import PARTITIONS, SPLITS, TEST_PARTITION, TRAIN_PARTITIONS
 from skymill.products import read_json
+from skymill.raw import missing_local, outdated
 from skymill.settings import check_settings, source_of_branch
+
+try:
+    validate(config, "../schemas/config.schema.yaml")
+except WorkflowError as error:
+    # What is wrong and where; the rest is the schema and the whole configuration.
+    said = [line for line in str(error).splitlines() if line.strip()]
+    where = [line.strip() for line in said if line.startswith("On instance[")]
+    raise WorkflowError("\n".join([*said[:2], *where])) from None
 
 for problem in check_settings(config):
     raise WorkflowError(f"config: {problem}")
@@ -97,8 +107,8 @@ def feature_inputs(wildcards):
         "store_manifest": paths.manifest(store),
         "ids": ids,
         "ids_manifest": paths.manifest(ids),
-        "leaks": ancient(paths.LEAKS),
-        "conservation": ancient(paths.CONSERVATION.format(collection=collection)),
+        "leaks": paths.LEAKS,
+        "conservation": paths.CONSERVATION.format(collection=collection),
     }
     if not held_out:
         inputs |= {"plan": paths.PLAN, "plan_manifest": paths.manifest(paths.PLAN)}
@@ -117,6 +127,33 @@ BRANCHES = {"magnetic": magnetic_products}
 def all_products():
     """Return the products of the branches that the configuration switches on."""
     return [product for branch in config["branches"] for product in BRANCHES[branch]()]
+
+
+def raw_files():
+    """Return the raw files that the configuration names, each with its receipt."""
+    if "magnetic" not in config["branches"]:
+        return []
+    patterns = (paths.RAW[MAGNETIC_SOURCE], paths.RAW_RECEIPT)
+    return [
+        tuple(Path(pattern.format(partition=partition)) for pattern in patterns)
+        for partition in PARTITIONS
+    ]
+
+
+def require_local_files():
+    """Refuse to go on without the raw files that the user has to put in place.
+
+    Snakemake alone would take what was made from other files under these names for current.
+    """
+    missing = missing_local(raw_files()) if MAGNETIC_SOURCE == "local" else []
+    if missing:
+        raise WorkflowError(
+            f"source: local, but {', '.join(map(str, missing))} is not there. Put the file there "
+            "(see the section on real data in README.md), or use source: sample."
+        )
+
+
+require_local_files()
 
 
 def release_dead_lock():
@@ -142,8 +179,12 @@ def number_repairs():
     state = Path(".snakemake/skymill_repairs.json")
     if workflow.exec_mode != ExecMode.DEFAULT or leftovers.is_locked(Path.cwd()):
         return lineage.read_numbers(state)
-    products = [path.removesuffix(".manifest.json") for path in all_products()]
-    found = lineage.orphans(dict.fromkeys(products), Path.cwd())
+    described = [path for path in all_products() if path.endswith(".json")]
+    products = [path.removesuffix(".manifest.json") for path in described]
+    found = lineage.orphans(products, Path.cwd())
+    for raw, receipt in raw_files():
+        if why := outdated(raw, receipt):
+            found[str(receipt)] = why
     for product, why in found.items():
         logger.warning(f"{product} is out of date: {why}.")
     return lineage.renumber(state, found)

@@ -58,10 +58,8 @@ rule assign_ids:
         manifests=lambda wildcards: expand(
             paths.manifest(paths.VALUES), partition=COLLECTIONS[wildcards.collection]
         ),
-        # A gate has to be passed first; what its receipt says makes nothing stale.
-        gates=lambda wildcards: ancient(
-            expand(paths.ACCEPTED, partition=COLLECTIONS[wildcards.collection])
-        ),
+        # The check has to pass first.
+        gates=lambda wildcards: expand(paths.ACCEPTED, partition=COLLECTIONS[wildcards.collection]),
     output:
         ids=paths.IDS,
         manifest=paths.manifest(paths.IDS),
@@ -144,7 +142,7 @@ rule check_regions:
     params:
         code=code_digest("check_regions.py"),
         repair=repair(paths.REGIONS_ACCEPTED),
-        config=settings("limits.max_region_fraction"),
+        config=settings("limits.max_region_fraction", "split.unit"),
     script:
         "../scripts/check_regions.py"
 
@@ -156,7 +154,7 @@ rule plan_magnetic:
         ids_manifest=expand(paths.manifest(paths.IDS), collection="train"),
         regions=paths.REGIONS,
         regions_manifest=paths.manifest(paths.REGIONS),
-        gate=ancient(paths.REGIONS_ACCEPTED),
+        gate=paths.REGIONS_ACCEPTED,
     output:
         plan=paths.PLAN,
         manifest=paths.manifest(paths.PLAN),

@@ -15,5 +15,6 @@ rule verify_raw_magnetic:
         mem_mb=500,
     params:
         code=code_digest("verify_raw_magnetic.py"),
+        repair=repair(paths.RAW_RECEIPT),
     script:
         "../scripts/verify_raw_magnetic.py"

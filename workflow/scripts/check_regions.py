@@ -11,7 +11,8 @@ def main(snakemake):
 
     settings = snakemake.params.config
     counts = read_json(snakemake.input.manifest)["counts"]
-    require_small_regions(counts, settings["limits.max_region_fraction"])
+    if settings["split.unit"] == "region":
+        require_small_regions(counts, settings["limits.max_region_fraction"])
     write_manifest(
         Path(snakemake.output.receipt),
         {"counts": counts},

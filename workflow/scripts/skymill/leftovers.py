@@ -31,6 +31,11 @@ def note_run(root: Path, *, local: bool) -> None:
         (root / NOTE).unlink(missing_ok=True)
 
 
+def forget_run(root: Path) -> None:
+    """Take away the note of a run that has ended by itself."""
+    (root / NOTE).unlink(missing_ok=True)
+
+
 def is_locked(root: Path) -> bool:
     """Return whether a run holds the lock of `root`."""
     return any((root / LOCKS).glob("*.lock"))
@@ -47,6 +52,10 @@ def release_dead_lock(root: Path) -> bool:
     if not is_locked(root) or not (root / NOTE).exists():
         return False
     note = read_json(root / NOTE)
+    # A run notes itself once it has the lock: a lock younger than the note is another run's.
+    noted = (root / NOTE).stat().st_mtime_ns
+    if any(lock.stat().st_mtime_ns > noted for lock in (root / LOCKS).glob("*.lock")):
+        return False
     if note["host"] != socket.gethostname() or _lives(note["pid"], note["created"]):
         return False
     jobs = _jobs_of(root)

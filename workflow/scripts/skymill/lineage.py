@@ -26,6 +26,10 @@ def orphans(products: Iterable[str], root: Path) -> dict[str, str]:
     found = {}
     for product in products:
         manifest = _manifest(root / product)
+        if not manifest and (root / product).exists():
+            found[product] = "its manifest is gone"
+        for file in _damaged(root / product, manifest):
+            found[product] = f"{file} is not the file that its manifest describes"
         for name in manifest.get("gates", ()):
             if not (root / name).exists():
                 found[product] = f"the check that wrote {name} has to pass again"
@@ -51,6 +55,17 @@ def renumber(state: Path, products: Iterable[str]) -> dict[str, int]:
 def read_numbers(state: Path) -> dict[str, int]:
     """Return the repair numbers in the file `state`: none when it does not exist."""
     return json.loads(state.read_text()) if state.exists() else {}
+
+
+def _damaged(product: Path, manifest: dict) -> list[str]:
+    """Return the files of a product that are missing or have another size than they should."""
+    folder = product if product.is_dir() else product.parent
+    sizes = {entry["name"]: entry["bytes"] for entry in manifest.get("files", ())}
+    return [
+        name
+        for name, size in sizes.items()
+        if not (folder / name).exists() or (folder / name).stat().st_size != size
+    ]
 
 
 def _manifest(product: Path) -> dict:

@@ -38,6 +38,35 @@ def origin(raw: Path) -> str:
     return source
 
 
+def outdated(raw: Path, receipt: Path) -> str | None:
+    """Return why a receipt no longer describes its raw file, else None.
+
+    Snakemake goes by times, but unpacked and copied files often keep old ones: so the size is
+    compared, and where the file says that it came from.
+    """
+    if not raw.exists() or not receipt.exists():
+        return None
+    known = read_json(receipt)
+    size = raw.stat().st_size
+    if size != known["bytes"]:
+        return f"{raw} has {size:,} bytes now, not {known['bytes']:,}"
+    if origin(raw) != known["source"]:
+        return f"{raw} comes from `{origin(raw)}` now, not from `{known['source']}`"
+    return None
+
+
+def missing_local(pairs: list[tuple[Path, Path]]) -> list[Path]:
+    """Return the raw files, of pairs with their receipts, that the user still has to put in place.
+
+    A file that was read before may be gone, unless what was read under its name was simulated.
+    """
+    return [
+        raw
+        for raw, receipt in pairs
+        if not raw.exists() and (not receipt.exists() or read_json(receipt)["source"] == SOURCES[0])
+    ]
+
+
 def verify_magnetic(raw: Path) -> dict:
     """Check that a raw file holds JSON lines of the 2020 data set, and return its receipt.
 

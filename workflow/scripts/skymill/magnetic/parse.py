@@ -15,8 +15,8 @@ import orjson
 
 from skymill.magnetic.schema import LABELS, PARAMETERS, STEPS
 
-MAX_RECORD_ID = 2**53
-"""Whole numbers are exact in float64 up to here, and safe_index is far from overflowing."""
+MAX_RECORD_ID = 2**52
+"""Twice this is exact in float64, so that new ids behind it are as well."""
 
 STEP_KEYS = tuple(str(step) for step in range(STEPS))
 

@@ -92,16 +92,18 @@ def _seed_classes(
     columns.sort(key=lambda column: (present[:, column].sum(), column))
     # Few units decide: all of a small class, and enough of a large one that some are always free.
     enough = len(TRAIN_SPLITS) * (counts.shape[1] + 1)
+    # A class with fewer belongs in train, where it can be learnt from.
+    small = [(c, 0) for c in range(counts.shape[1]) if c not in columns]
     for left_out in range(len(columns) + 1):
-        wanted = columns[left_out:]
-        assigned = np.full(len(counts), -1, dtype=np.int8)
-        slots = [(column, split) for column in wanted for split in (1, 2, 0)]
-        candidates = {
-            (column, split): _best_units(counts, target, order, column, split, enough)
-            for column, split in slots
-        }
-        if _search(slots, 0, present, assigned, candidates):
-            return assigned, columns[:left_out]
+        slots = [(column, split) for column in columns[left_out:] for split in (1, 2, 0)]
+        for wanted in (slots + small, slots):
+            assigned = np.full(len(counts), -1, dtype=np.int8)
+            candidates = {
+                (column, split): _best_units(counts, target, order, column, split, enough)
+                for column, split in wanted
+            }
+            if _search(wanted, 0, present, assigned, candidates):
+                return assigned, columns[:left_out]
     raise AssertionError("an empty list of wanted classes is always met")
 
 
