@@ -27,7 +27,7 @@ format: .venv/.ready-dev ## Format Python and Snakemake files
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt workflow
 
-bench: .venv/.ready-dev ## Measure the speed claims (about 30 minutes)
+bench: .venv/.ready-dev ## Measure the speed claims (about 10 minutes)
 	$(BIN)/python benchmarks/bench_magnetic.py
 
 pins: ## Resolve the pinned requirements anew (needs uv)

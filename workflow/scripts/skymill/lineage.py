@@ -2,8 +2,8 @@
 
 Snakemake does not make a missing intermediate file again while what was made from it exists. So
 when a job fails after a change its output is gone, and the old results downstream look current.
-The manifests tell what each product was made from; a product whose inputs are gone or have other
-content gets a new repair number. The number is a parameter of its rule, so Snakemake makes the
+The manifests tell what each product holds and was made from; a product that lost a file, or whose
+inputs are gone or have other content, gets a new repair number. The number is a parameter of its rule, so Snakemake makes the
 product again, and what it needs, in whatever run asks for it next.
 """
 
@@ -16,7 +16,7 @@ from skymill.products import manifest_path, write_json
 
 
 def orphans(products: Iterable[str], root: Path) -> dict[str, str]:
-    """Return the products that are not what their inputs would give now: {product: why}.
+    """Return the products that are not whole, or not made from what is there now: {product: why}.
 
     Parameters
     ----------

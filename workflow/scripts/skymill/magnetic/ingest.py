@@ -174,10 +174,10 @@ def _ingest_block(block: Block) -> BlockResult:
     for position, why in unusable.items():
         number, why.source_id, why.label = valid[position]
         reject(number, why, beginnings[number])
-    keep = np.array([position not in unusable for position in range(len(valid))], dtype=bool)
     if unusable:
-        values = values[keep]
-        valid = [record for record, kept in zip(valid, keep, strict=True) if kept]
+        kept = [position for position in range(len(valid)) if position not in unusable]
+        values = values[kept]
+        valid = [valid[position] for position in kept]
     steps, contents = fingerprint(values)
     for (number, source_id, label), content in zip(valid, contents, strict=True):
         entries.append((number, source_id, label, "valid", None, content))
