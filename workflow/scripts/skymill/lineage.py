@@ -3,8 +3,8 @@
 Snakemake does not make a missing intermediate file again while what was made from it exists. So
 when a job fails after a change its output is gone, and the old results downstream look current.
 The manifests tell what each product holds and was made from; a product that lost a file, or whose
-inputs are gone or have other content, gets a new repair number. The number is a parameter of its rule, so Snakemake makes the
-product again, and what it needs, in whatever run asks for it next.
+inputs are gone or have other content, gets a new repair number. The number is a parameter of its
+rule, so Snakemake makes the product again, and what it needs, in whatever run asks for it next.
 """
 
 import json
