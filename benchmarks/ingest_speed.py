@@ -131,7 +131,7 @@ def measure_two_cores(folder: Path, raw: Path) -> Section:
         "one core": ingest_job(raw, folder / "one", 1),
         "two cores": ingest_job(raw, folder / "two", 2),
     }
-    timings = interleaved(contenders, dict.fromkeys(contenders, 3), {"two cores": 2})
+    timings = interleaved(contenders, dict.fromkeys(contenders, 5), {"two cores": 2})
     if _files(folder / "one") != _files(folder / "two"):
         raise RuntimeError("two workers wrote other bytes than one")
     one, two = timings["one core"].best, timings["two cores"].best

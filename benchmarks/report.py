@@ -9,7 +9,7 @@ from pathlib import Path
 
 from measure import Section, markdown_table
 
-LIBRARIES = ("numpy", "pandas", "pyarrow", "orjson", "msgspec", "scipy", "dask", "snakemake")
+LIBRARIES = ("numpy", "pandas", "pyarrow", "orjson", "numba", "scipy", "dask", "snakemake")
 
 VERDICTS = {True: "holds", False: "FALLS SHORT", None: ""}
 

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO
 
@@ -58,6 +59,15 @@ CATALOGUE_SCHEMA = pa.schema(
 )
 """A row for every line met, in file order; status is `valid`, `rejected` or `blank`."""
 
+LINES_SCHEMA = pa.schema(
+    [
+        pa.field(field.name, pa.string() if pa.types.is_dictionary(field.type) else field.type)
+        for field in CATALOGUE_SCHEMA
+        if field.name != "partition"
+    ]
+)
+"""A block's part of the catalogue."""
+
 
 @dataclass(frozen=True)
 class Block:
@@ -73,8 +83,7 @@ class Block:
 class BlockResult:
     """What a block held; line numbers count from 0 within the block."""
 
-    lines: int
-    entries: list[tuple[int, int | None, str | None, str, str | None, bytes | None]]
+    lines: pa.Table
     steps: np.ndarray
     rejected: list[dict]
     file: dict | None
@@ -152,7 +161,6 @@ def _ingest_block(block: Block) -> BlockResult:
             {"line": number, "reason": why.reason, "detail": why.detail, "beginning": beginning}
         )
 
-    number = -1
     beginnings = {}
     for number, line in enumerate(read_lines(block.raw, block.number)):
         if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
@@ -168,7 +176,6 @@ def _ingest_block(block: Block) -> BlockResult:
             else:
                 beginnings[number] = line[:BEGINNING_BYTES]
                 valid.append((number, source_id, label))
-    lines = number + 1
     values = values[: len(valid)]
     unusable = dict(reject_unusable(values))
     for position, why in unusable.items():
@@ -188,9 +195,11 @@ def _ingest_block(block: Block) -> BlockResult:
         columns["seq_id"] = np.tile(np.arange(STEPS, dtype=np.int8), (len(valid), 1))
         table = step_table(columns, VALUES_SCHEMA)
         file = write_parquet(path, table, rows_per_group=table.num_rows)
+    columns = list(zip(*sorted(entries, key=itemgetter(0)), strict=True)) or [()] * len(
+        LINES_SCHEMA
+    )
     return BlockResult(
-        lines=lines,
-        entries=sorted(entries, key=lambda entry: entry[0]),
+        lines=pa.table(columns, schema=LINES_SCHEMA),
         steps=steps,
         rejected=sorted(rejected, key=lambda entry: entry["line"]),
         file=file,
@@ -232,18 +241,16 @@ def _skip_line(stream: BinaryIO, limit: int) -> int:
 
 def _catalogue(partition: str, results: list[BlockResult]) -> pa.Table:
     """Return the catalogue of a file from those of its blocks."""
-    rows, before = [], 0
-    for result in results:
-        rows.extend((before + entry[0] + 1, *entry[1:]) for entry in result.entries)
-        before += result.lines
-    columns = list(zip(*rows, strict=True)) or [()] * 6
-    line, source_id, label, status, reason, content = columns
-    values = [[partition] * len(rows), line, source_id, label, status, reason, content]
-    return pa.Table.from_arrays(
-        [
-            pa.array(column, type=field.type)
-            for column, field in zip(values, CATALOGUE_SCHEMA, strict=True)
-        ],
+    lines = pa.concat_tables([LINES_SCHEMA.empty_table(), *(r.lines for r in results)])
+    lines = lines.combine_chunks()  # what is written depends on chunks, and they on the blocks
+    # Every line of every block has a row, so that rows count lines.
+    columns = {
+        **dict(zip(lines.column_names, lines.columns, strict=True)),
+        "partition": pa.repeat(partition, lines.num_rows),
+        "line": pa.array(np.arange(1, lines.num_rows + 1)),
+    }
+    return pa.table(
+        [columns[field.name].cast(field.type) for field in CATALOGUE_SCHEMA],
         schema=CATALOGUE_SCHEMA,
     )
 
@@ -255,7 +262,7 @@ def _write_quarantine(path: Path, raw: Path, results: list[BlockResult]) -> None
             for entry in result.rejected:
                 document = {"file": Path(raw).name, **entry, "line": before + entry["line"] + 1}
                 stream.write(json.dumps(document, ensure_ascii=False) + "\n")
-            before += result.lines
+            before += result.lines.num_rows
 
 
 def _counts(catalogue: pa.Table) -> dict:

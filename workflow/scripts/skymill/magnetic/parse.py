@@ -1,18 +1,19 @@
 """One line of a raw file: parsed, checked, and turned into an array, or rejected with a reason.
 
-A regular line is decoded straight into typed structs, which is where it is checked. Whatever they
-refuse is parsed again without them, to be accepted or to be rejected with a reason.
+A regular line differs from others in nothing but its id, its label and its numbers, which are read
+as they stand. Any other line is parsed as JSON, to be accepted or to be rejected with a reason.
 """
 
 import json
+import re
 import struct
 from dataclasses import dataclass
 from operator import itemgetter
 
-import msgspec
 import numpy as np
 import orjson
 
+from skymill.magnetic.decimals import PADDING, read_table
 from skymill.magnetic.schema import LABELS, PARAMETERS, STEPS
 
 MAX_RECORD_ID = 2**52
@@ -20,35 +21,37 @@ MAX_RECORD_ID = 2**52
 
 STEP_KEYS = tuple(str(step) for step in range(STEPS))
 
-
-def _decoder() -> msgspec.json.Decoder:
-    """Return a decoder of lines that have exactly the 33 parameters with exactly the 60 steps."""
-    fields = [(f"step{key}", float) for key in STEP_KEYS]
-    names = {f"step{key}": key for key in STEP_KEYS}
-    # gc=False: the structs hold no cycles, and there are 34 of them in a line.
-    options = {"forbid_unknown_fields": True, "gc": False}
-    series = msgspec.defstruct("Series", fields, rename=names, **options)
-    values = msgspec.defstruct("Values", [(name, series) for name in PARAMETERS], **options)
-    label = ("label", str | None | msgspec.UnsetType, msgspec.UNSET)
-    record = msgspec.defstruct("Record", [("values", values), label], **options)
-    return msgspec.json.Decoder(dict[str, record])
+_HEAD = re.compile(
+    rb'\{"(0|[1-9][0-9]{0,15})": \{(?:"label": (?:"([%s])"|null), )?"values": \{'
+    % "".join(LABELS).encode()
+)
+_TAIL = re.compile(rb"\}\}\}\}[ \t\r\n]*")
 
 
-_decode = _decoder().decode
+def _words(literals: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `read_table` is to find before numbers as words and masks."""
+    count = -(-max(map(len, literals)) // 8)
+    padded = [literal.encode().ljust(8 * count, b"\0") for literal in literals]
+    words = np.array([np.frombuffer(literal, "<u8") for literal in padded], dtype=np.uint64)
+    counted = [(b"\xff" * len(literal)).ljust(8 * count, b"\0") for literal in literals]
+    masks = np.array([np.frombuffer(mask, "<u8") for mask in counted], dtype=np.uint64)
+    return words, masks
 
-_NAN, _STAND_IN = b": NaN", b": -8.765432109876543e3"
-"""JSON has no NaN: while a line is decoded, a number that hardly occurs stands in for it.
 
-It ends in an exponent, so that what follows a damaged token (`NaN0`, `NaNe0`) makes another number
-of it, or none: a digit behind a fraction could be lost in rounding.
-"""
+_PUNCTUATION = (
+    *_words([f'{"}, " if row else ""}"{name}": {{"0": ' for row, name in enumerate(PARAMETERS)]),
+    *_words([f', "{step}": ' for step in STEP_KEYS]),
+)
+"""What stands before the numbers of a regular line."""
 
-_COLONS = 1 + 1 + len(PARAMETERS) * (1 + STEPS)
-"""Keys of a record without a label: its id, `values`, parameters and steps."""
+_REGULAR_BYTES = 2**18
+"""No regular line is longer: a number has hardly more than 24 characters."""
+
+_text = np.zeros(_REGULAR_BYTES + PADDING, dtype=np.uint8)
+"""The line that is being parsed, with room behind it; each process has its own."""
 
 _parameters_of = itemgetter(*PARAMETERS)
 _steps_of = itemgetter(*STEP_KEYS)
-_fields = msgspec.structs.astuple
 _series = struct.Struct(f"{STEPS}d")
 _NUMBER_OR_NULL = {float, int, type(None)}
 
@@ -114,40 +117,18 @@ def parse_line(line: bytes, out: np.ndarray, *, labelled: bool) -> tuple[int, st
 
 def _parse_regular(line: bytes, out: np.ndarray, labelled: bool) -> tuple | None:
     """Parse a line as `parse_line` does if it is valid and not unusual; else return None."""
-    text = line
-    # Behind `values` a regular line has the letter a in NaN only.
-    if line.find(b"a", line.find(b"values") + len("values")) >= 0:
-        text = line.replace(_NAN, _STAND_IN)
-    try:
-        document = _decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    head = _HEAD.match(line)
+    if not head or len(line) > _REGULAR_BYTES:
         return None
-    if len(document) != 1:
+    label = head[2]
+    if label is None and labelled:
         return None
-    ((key, record),) = document.items()
-    label = record.label
-    colons = _COLONS
-    if label is msgspec.UNSET:
-        label = None
-    else:
-        colons += 1
-    # A label that is none, and a key that occurs twice (see _refuse_repeated_keys), are looked at
-    # closely elsewhere.
-    if (label is None and labelled) or (label is not None and label not in LABELS):
+    _text[: len(line)] = np.frombuffer(line, dtype=np.uint8)
+    _text[len(line) : len(line) + PADDING] = 0
+    end, whole = read_table(_text, head.end(), len(line), *_PUNCTUATION, out.view(np.uint64))
+    if not whole or not _TAIL.fullmatch(line, end):
         return None
-    if _count_colons(line) != colons:
-        return None
-    offset = 0
-    for series in _fields(record.values):
-        _series.pack_into(out, offset, *_fields(series))
-        offset += _series.size
-    if text is not line:
-        stands_in = out == float(_STAND_IN[2:])
-        # A real number of that very value would be one too many.
-        if len(text) - len(line) != stands_in.sum() * (len(_STAND_IN) - len(_NAN)):
-            return None
-        out[stands_in] = np.nan
-    return _record_id(key), label
+    return _record_id(head[1].decode()), label and label.decode()
 
 
 def reject_unusable(values: np.ndarray) -> list[tuple[int, RejectedLine]]:
