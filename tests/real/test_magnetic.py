@@ -33,7 +33,7 @@ from skymill.magnetic.schema import (
 )
 from skymill.magnetic.store import RecordStore
 from skymill.products import write_json
-from skymill.raw import verify_magnetic
+from skymill.raw import verify_raw
 from skymill.tables import write_table
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -169,7 +169,7 @@ def identity(values):
 
 
 def test_the_file_passes_for_one_of_the_2020_data_set():
-    assert verify_magnetic(RAW)["bytes"] == RAW.stat().st_size
+    assert verify_raw(RAW, "json_lines")["bytes"] == RAW.stat().st_size
 
 
 def test_all_six_windows_are_valid(tmp_path):

@@ -15,7 +15,7 @@ from skymill.raw import (
     origin,
     outdated,
     sidecar_path,
-    verify_magnetic,
+    verify_raw,
     write_sidecar,
 )
 
@@ -25,7 +25,7 @@ OLD = {"id": 1, "classNum": 3, "values": document(1)["1"]["values"]}
 def verify(tmp_path, content):
     raw = tmp_path / "train_partition1_data.json"
     raw.write_bytes(content)
-    return verify_magnetic(raw)
+    return verify_raw(raw, "json_lines")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_the_sidecar_says_where_a_file_came_from(tmp_path, source):
     raw = write_raw(tmp_path / "raw.json", [record(1)])
     write_sidecar(raw, source, url="https://example.org")
     assert sidecar_path(raw) == tmp_path / "raw.json.source.json"
-    assert origin(raw) == verify_magnetic(raw)["source"] == source
+    assert origin(raw) == verify_raw(raw, "json_lines")["source"] == source
 
 
 @pytest.mark.parametrize(

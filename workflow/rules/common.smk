@@ -2,6 +2,7 @@
 # source names. No rule stands here.
 import functools
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -17,16 +18,23 @@ from skymill import digests, leftovers, lineage, paths
 from skymill.errors import SkymillError
 from skymill.magnetic.schema import PARTITIONS, SPLITS, TEST_PARTITION, TRAIN_PARTITIONS
 from skymill.products import read_json
-from skymill.raw import missing_local, outdated
+from skymill.raw import missing_local, outdated, put_by_hand
+from skymill.retrieve.registry import branch_of, file_patterns, find_source, load_registry
 from skymill.settings import check_settings, source_of_branch
 
-try:
-    validate(config, "../schemas/config.schema.yaml")
-except WorkflowError as error:
-    # What is wrong and where; the rest is the schema and the whole configuration.
-    said = [line for line in str(error).splitlines() if line.strip()]
-    where = [line.strip() for line in said if line.startswith("On instance[")]
-    raise WorkflowError("\n".join([*said[:2], *where])) from None
+def validate_or_explain(document, schema):
+    """Check a document, and say what is wrong and where rather than show all of it."""
+    try:
+        validate(document, f"../schemas/{schema}.schema.yaml")
+    except WorkflowError as error:
+        said = [line for line in str(error).splitlines() if line.strip()]
+        where = [line.strip() for line in said if line.startswith("On instance[")]
+        raise WorkflowError("\n".join([*said[:2], *where])) from None
+
+
+validate_or_explain(config, "config")
+REGISTRY = load_registry()
+validate_or_explain({"collections": REGISTRY}, "sources")
 
 for problem in check_settings(config):
     raise WorkflowError(f"config: {problem}")
@@ -38,7 +46,6 @@ wildcard_constraints:
     split="|".join(SPLITS),
 
 
-MAGNETIC_SOURCE = source_of_branch(config, "magnetic")
 COLLECTIONS = {"train": TRAIN_PARTITIONS, "test": (TEST_PARTITION,)}
 
 # Threads of a job that spreads its work over processes; Snakemake lowers it to the cores given.
@@ -63,9 +70,46 @@ def settings(*keys):
     return found
 
 
+def one_of(patterns):
+    """Return a regular expression that matches one of these whole; nothing if there are none."""
+    return "|".join(f"(?:{pattern})" for pattern in patterns) or "(?!)"
+
+
+def fetchable_files():
+    """Return patterns of the raw files that may be fetched: all but those put there by hand."""
+    folder = Path(paths.RAW_FOLDER["archive"])
+    by_hand = [
+        re.escape(str(path.relative_to(folder)))
+        for pattern in ("*", "solar_flare_2020/*", "stealth/*", "ztf/*", "ztf/labels/*")
+        for path in folder.glob(pattern)
+        if path.is_file() and put_by_hand(path)
+    ]
+    return [f"(?!(?:{one_of(by_hand)})$){pattern}" for pattern in file_patterns(REGISTRY).values()]
+
+
+def branch_source(file):
+    """Return the source of the branch that a raw file belongs to."""
+    return source_of_branch(config, branch_of(REGISTRY, file))
+
+
+def raw_path(file):
+    """Return where a raw file stands, given its path below the folder of raw files."""
+    return f"{paths.RAW_FOLDER[branch_source(file)]}/{file}"
+
+
+def receipt_of(file):
+    """Return the receipt of a raw file."""
+    return paths.RAW_RECEIPT.format(file=file)
+
+
 def with_manifest(product):
     """Return a pattern and that of its manifest."""
     return [product, paths.manifest(product)]
+
+
+def magnetic_files():
+    """Return the raw files of the magnetic branch."""
+    return expand(paths.MAGNETIC_FILE, partition=PARTITIONS)
 
 
 def magnetic_products():
@@ -74,9 +118,8 @@ def magnetic_products():
     All of them are targets, not only the last: Snakemake does not make a missing intermediate
     file again while what was made from it exists.
     """
-    products = []
+    products = [receipt_of(file) for file in magnetic_files()]
     for pattern in (
-        paths.RAW_RECEIPT,
         paths.CATALOGUE,
         paths.STEP_HASHES,
         paths.QUARANTINE,
@@ -121,23 +164,36 @@ def feature_settings(wildcards):
     return settings(*keys)
 
 
-BRANCHES = {"magnetic": magnetic_products}
+def stealth_files():
+    """Return the raw file of the auxiliary table."""
+    return [paths.STEALTH_FILE]
+
+
+def stealth_products():
+    """Return every product of the auxiliary table."""
+    return [
+        receipt_of(paths.STEALTH_FILE),
+        paths.STEALTH_QUARANTINE,
+        *with_manifest(paths.STEALTH_ROWS),
+        *with_manifest(paths.STEALTH_TABLE),
+    ]
+
+
+BRANCHES = {
+    "magnetic": (magnetic_files, magnetic_products),
+    "stealth": (stealth_files, stealth_products),
+}
+"""Raw files and products of each branch."""
 
 
 def all_products():
     """Return the products of the branches that the configuration switches on."""
-    return [product for branch in config["branches"] for product in BRANCHES[branch]()]
+    return [product for branch in config["branches"] for product in BRANCHES[branch][1]()]
 
 
-def raw_files():
-    """Return the raw files that the configuration names, each with its receipt."""
-    if "magnetic" not in config["branches"]:
-        return []
-    patterns = (paths.RAW[MAGNETIC_SOURCE], paths.RAW_RECEIPT)
-    return [
-        tuple(Path(pattern.format(partition=partition)) for pattern in patterns)
-        for partition in PARTITIONS
-    ]
+def raw_files(branch):
+    """Return the raw files of a branch, each with its receipt."""
+    return [(Path(raw_path(file)), Path(receipt_of(file))) for file in BRANCHES[branch][0]()]
 
 
 def require_local_files():
@@ -145,15 +201,26 @@ def require_local_files():
 
     Snakemake alone would take what was made from other files under these names for current.
     """
-    missing = missing_local(raw_files()) if MAGNETIC_SOURCE == "local" else []
-    if missing:
-        raise WorkflowError(
-            f"source: local, but {', '.join(map(str, missing))} is not there. Put the file there "
-            "(see the section on real data in README.md), or use source: sample."
-        )
+    for branch in config["branches"]:
+        local = source_of_branch(config, branch) == "local"
+        missing = missing_local(raw_files(branch)) if local else []
+        if missing:
+            raise WorkflowError(
+                f"source: local, but {', '.join(map(str, missing))} is not there. Put the file "
+                "there (see the section on real data in README.md), or use source: sample."
+            )
 
 
 require_local_files()
+
+
+def limit_downloads():
+    """Limit how many downloads run at once, unless the command line does."""
+    if "downloads" not in workflow.global_resources:
+        workflow.register_resource("downloads", config["retrieve"]["downloads"])
+
+
+limit_downloads()
 
 
 def release_dead_lock():
@@ -182,9 +249,10 @@ def number_repairs():
     described = [path for path in all_products() if path.endswith(".json")]
     products = [path.removesuffix(".manifest.json") for path in described]
     found = lineage.orphans(products, Path.cwd())
-    for raw, receipt in raw_files():
-        if why := outdated(raw, receipt):
-            found[str(receipt)] = why
+    for branch in config["branches"]:
+        for raw, receipt in raw_files(branch):
+            if why := outdated(raw, receipt):
+                found[str(receipt)] = why
     for product, why in found.items():
         logger.warning(f"{product} is out of date: {why}.")
     return lineage.renumber(state, found)

@@ -5,8 +5,8 @@
 rule ingest_magnetic:
     """Parse and check every line of a raw file; keep values, catalogue and rejects."""
     input:
-        raw=paths.RAW[MAGNETIC_SOURCE],
-        receipt=paths.RAW_RECEIPT,
+        raw=lambda wildcards: raw_path(paths.MAGNETIC_FILE.format(**wildcards)),
+        receipt=lambda wildcards: receipt_of(paths.MAGNETIC_FILE.format(**wildcards)),
     output:
         values=directory(paths.VALUES),
         manifest=paths.manifest(paths.VALUES),

@@ -1,20 +1,48 @@
-# Raw files, fetched or put there by hand, and what is known of each before it is read.
+# Raw files, fetched or put there by hand, and what is known of each before it is read. All network
+# access of the workflow is in `retrieve`.
 
 
-rule verify_raw_magnetic:
+rule retrieve:
+    """Fetch a raw file from its archive, or take it from the cache of what was fetched before.
+
+    Nothing but its name and the pinned version makes a download stale: no digest of the code, no
+    checksum, no list of checksums is a parameter or an input here.
+    """
+    output:
+        raw="data/raw/{file}",
+    wildcard_constraints:
+        # Never a file that the user put there: Snakemake deletes outputs before it makes them.
+        file=one_of(fetchable_files()),
+    log:
+        "logs/retrieve/{file}.log",
+    conda:
+        "../../envs/retrieve.yaml"
+    resources:
+        downloads=1,
+        mem_mb=500,
+    params:
+        version=lambda wildcards: find_source(REGISTRY, wildcards.file).version,
+    script:
+        "../scripts/retrieve.py"
+
+
+rule verify_raw:
     """Check what a raw file is, hash it, and write down where it came from."""
     input:
-        raw=paths.RAW[MAGNETIC_SOURCE],
+        raw=lambda wildcards: raw_path(wildcards.file),
     output:
         receipt=paths.RAW_RECEIPT,
+    wildcard_constraints:
+        file=one_of(file_patterns(REGISTRY).values()),
     log:
-        "logs/verify_raw_magnetic/{partition}.log",
+        "logs/verify_raw/{file}.log",
     conda:
-        "../../envs/magnetic.yaml"
+        "../../envs/retrieve.yaml"
     resources:
         mem_mb=500,
     params:
-        code=code_digest("verify_raw_magnetic.py"),
+        code=code_digest("verify_raw.py"),
         repair=repair(paths.RAW_RECEIPT),
+        enforced=lambda wildcards: branch_source(wildcards.file) == "archive",
     script:
-        "../scripts/verify_raw_magnetic.py"
+        "../scripts/verify_raw.py"

@@ -15,11 +15,11 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def large_file_sha256(path: Path) -> str:
-    """Return what `file_sha256` does, with a progress bar when a person is watching."""
+def large_file_digest(path: Path, algorithm: str = "sha256") -> str:
+    """Return a file's digest in hexadecimal, with a progress bar when a person is watching."""
     from tqdm import tqdm
 
-    digest = hashlib.sha256()
+    digest = hashlib.new(algorithm)
     size = path.stat().st_size
     bar = tqdm(total=size, desc=f"hash {path.name}", unit="B", unit_scale=True, disable=None)
     with bar, open(path, "rb") as stream:

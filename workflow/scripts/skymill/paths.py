@@ -1,14 +1,14 @@
 """Every path that the workflow reads or writes, relative to the working directory."""
 
-RAW = {
-    "sample": "data/sample/raw/solar_flare_2020/{partition}.json",
-    "archive": "data/raw/solar_flare_2020/{partition}.json",
-    "local": "data/raw/solar_flare_2020/{partition}.json",
-}
-"""Raw magnetic files by source: a simulated file never stands where a real one does."""
+RAW_FOLDER = {"sample": "data/sample/raw", "archive": "data/raw", "local": "data/raw"}
+"""Raw files by source: a simulated file never stands where a real one does."""
+
+MAGNETIC_FILE = "solar_flare_2020/{partition}.json"
+"""Raw magnetic files, below the folder of their source."""
+
+RAW_RECEIPT = "data/interim/raw/{file}.receipt.json"
 
 _INTERIM = "data/interim/solar_flare_2020"
-RAW_RECEIPT = _INTERIM + "/raw/{partition}.receipt.json"
 VALUES = _INTERIM + "/values/{partition}"
 CATALOGUE = _INTERIM + "/catalogue/{partition}.parquet"
 STEP_HASHES = _INTERIM + "/steps/{partition}.parquet"
@@ -27,6 +27,20 @@ CONSERVATION = _PREPROCESSED + "/conservation_{collection}.receipt.json"
 
 FEATURES = "data/processed/magnetic_data/{split}"
 DIAGNOSTICS = "data/processed/magnetic_diagnostics.md"
+
+SDO_ZIP = {
+    "sample": "data/sample/raw/sdobenchmark.zip",
+    "archive": "data/raw/sdobenchmark.zip",
+    "local": "data/raw/sdobenchmark.zip",
+}
+"""The download of SDOBenchmark by source."""
+
+STEALTH_FILE = "stealth/data.csv"
+"""The raw file of the auxiliary table, below the folder of its source."""
+
+STEALTH_ROWS = "data/interim/stealth/rows.parquet"
+STEALTH_QUARANTINE = "data/interim/stealth/quarantine.jsonl"
+STEALTH_TABLE = "data/preprocessed/stealth/solar_flares.parquet"
 
 
 def manifest(product: str) -> str:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import orjson
 
-from skymill.digests import large_file_sha256
+from skymill.digests import large_file_digest
 from skymill.errors import SkymillError
+from skymill.kinds import require_kind
 from skymill.products import SOURCES, read_json, write_json
 
 HEAD_BYTES = 2**20
@@ -22,13 +23,19 @@ def write_sidecar(raw: Path, source: str, **details) -> None:
 
 
 def origin(raw: Path) -> str:
-    """Return `sample`, `archive` or `local`; a file without a sidecar was put there by hand."""
+    """Return `sample`, `archive` or `local`.
+
+    A file without a sidecar, or of another size than its sidecar says, was put there by hand.
+    """
     sidecar = sidecar_path(raw)
     if not sidecar.exists():
         return "local"
     try:
-        source = read_json(sidecar)["source"]
-    except (ValueError, KeyError, TypeError):  # no JSON, not even UTF-8, or other JSON
+        note = read_json(sidecar)
+        source = note["source"]
+        if raw.exists() and note.get("bytes", raw.stat().st_size) != raw.stat().st_size:
+            return "local"
+    except (ValueError, KeyError, TypeError, AttributeError):  # no JSON, no UTF-8, or other JSON
         source = None
     if source not in SOURCES:
         raise SkymillError(
@@ -67,10 +74,24 @@ def missing_local(pairs: list[tuple[Path, Path]]) -> list[Path]:
     ]
 
 
-def verify_magnetic(raw: Path) -> dict:
-    """Check that a raw file holds JSON lines of the 2020 data set, and return its receipt.
+def put_by_hand(raw: Path) -> bool:
+    """Return whether a file stands there that neither a download nor a simulation wrote.
 
-    Only the first line that is not blank is looked at: single bad lines are for ingest to reject.
+    No rule may have it as an output: Snakemake deletes outputs before it makes them again.
+    """
+    return raw.exists() and origin(raw) == "local"
+
+
+def verify_raw(raw: Path, kind: str, *, checksum: str | None = None) -> dict:
+    """Check that a raw file is of its kind, hash it, and return its receipt.
+
+    Parameters
+    ----------
+    kind
+        A key of kinds.KINDS.
+    checksum
+        What the file must have, as `algorithm:hexadecimal`; None when that is not known, or when
+        the file is the user's own.
 
     Returns
     -------
@@ -79,10 +100,48 @@ def verify_magnetic(raw: Path) -> dict:
     Raises
     ------
     SkymillError
-        When the file is empty, an HTML page, of the 2019 competition, or something else.
+        When the file is empty, an error page, of another kind, or not the one expected.
     """
     with open(raw, "rb") as stream:
         head = stream.read(HEAD_BYTES)
+    if kind == "json_lines":
+        _require_magnetic(raw, head)
+    else:
+        require_kind(head, kind, str(raw))
+    sha256 = large_file_digest(raw)
+    if checksum:
+        algorithm, _, wanted = checksum.partition(":")
+        found = sha256 if algorithm == "sha256" else large_file_digest(raw, algorithm)
+        if found != wanted:
+            raise SkymillError(
+                f"{raw} is not the file that the registry describes: its {algorithm} is {found}, "
+                f"expected is {wanted}. Delete it to have it fetched, or set source: local to use "
+                "it as it is."
+            )
+    return {
+        "name": raw.name,
+        "bytes": raw.stat().st_size,
+        "sha256": sha256,
+        "source": _proven_origin(raw, sha256),
+    }
+
+
+def _proven_origin(raw: Path, sha256: str) -> str:
+    """Return `origin`, but `local` for a file whose content is not what its sidecar says."""
+    source = origin(raw)
+    known = read_json(sidecar_path(raw)) if sidecar_path(raw).exists() else {}
+    if source == "archive" and "checksum" in known:
+        algorithm, _, fetched = known["checksum"].partition(":")
+        found = sha256 if algorithm == "sha256" else large_file_digest(raw, algorithm)
+        return source if found == fetched else "local"
+    return source
+
+
+def _require_magnetic(raw: Path, head: bytes) -> None:
+    """Refuse a file that does not hold JSON lines of the 2020 data set.
+
+    Only the first line that is not blank is looked at: single bad lines are for ingest to reject.
+    """
     start = head.lstrip()
     advice = (
         "Replace it with the file of that name from the IEEE Big Data Cup 2020 "
@@ -111,9 +170,3 @@ def verify_magnetic(raw: Path) -> dict:
         document = {}  # one bad line, which ingest rejects, or a line longer than the head
     if "message" in document or "error" in document:
         raise SkymillError(f"{raw} is an error message in JSON: {line[:200]!r}. {advice}")
-    return {
-        "name": raw.name,
-        "bytes": raw.stat().st_size,
-        "sha256": large_file_sha256(raw),
-        "source": origin(raw),
-    }

@@ -24,13 +24,6 @@ def check_settings(config: dict) -> Iterator[str]:
         empty = {"train", "dev", "test"} - set(config["split"]["partitions"].values())
         if empty:
             yield f"split.partitions gives no file to {', '.join(sorted(empty))}."
-    for branch in config["branches"]:
-        if source_of_branch(config, branch) == "archive":
-            yield (
-                f"source: archive (downloading) is not available for the {branch} branch yet. Put "
-                "the raw files into data/raw/ yourself and set source: local, or use source: "
-                "sample. See the section on real data in README.md."
-            )
     if "magnetic" in config["branches"]:
         try:
             Columns(config["features"])

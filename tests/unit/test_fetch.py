@@ -1,0 +1,348 @@
+"""Raw files in place: from the cache when it is good, from the archive when not, checked always."""
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+
+import pytest
+from records import REPOSITORY, SCRIPTS, record
+from servers import FileServer, KaggleServer, cut, page, status
+
+from skymill.errors import SkymillError
+from skymill.products import read_json
+from skymill.raw import origin, put_by_hand, verify_raw
+from skymill.retrieve.fetch import fetch
+from skymill.retrieve.http import Patience
+from skymill.retrieve.registry import (
+    Source,
+    branch_of,
+    file_patterns,
+    find_source,
+    learnt,
+    load_registry,
+)
+
+CONTENT = record(1)
+CSV = b"oid,predicted_class\nZTF1,QSO\n"
+FILE = "solar_flare_2020/train_partition1_data.json"
+
+
+@pytest.fixture
+def server():
+    with FileServer() as server:
+        server.files["/x.json"] = CONTENT
+        yield server
+
+
+class Place:
+    """A folder to fetch into, with its cache and its lock."""
+
+    def __init__(self, folder, server):
+        self.server = server
+        self.target = folder / "raw" / FILE
+        self.cache = folder / "raw" / ".cache"
+        self.lock = folder / "sources.lock.json"
+
+    def source(self, path="/x.json", **fields):
+        described = {"kind": "json_lines", "page": "https://example.org", "citation": "none"}
+        address = (self.server.address + path,)
+        return Source(FILE, **{"licence": "none", "addresses": address, **described, **fields})
+
+    def fetch(self, path="/x.json", **fields):
+        patience = Patience(attempts=2, timeout=5, first_pause=0)
+        source = self.source(path, **fields)
+        fetch(source, self.target, cache=self.cache, lock=self.lock, patience=patience)
+        return self.target.read_bytes()
+
+    @property
+    def kept(self):
+        return self.cache / FILE
+
+
+@pytest.fixture
+def place(tmp_path, server):
+    return Place(tmp_path, server)
+
+
+def test_a_file_is_put_in_place_with_its_origin(place):
+    assert place.fetch() == CONTENT
+    assert origin(place.target) == "archive"
+    assert verify_raw(place.target, "json_lines")["source"] == "archive"
+
+
+def test_the_cache_takes_no_room(place):
+    place.fetch()
+    assert place.kept.samefile(place.target)
+
+
+def test_a_rerun_hashes_instead_of_downloading(place):
+    place.fetch()
+    place.target.unlink()  # as Snakemake does
+    assert place.fetch() == CONTENT
+    assert len(place.server.requests) == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"x" * len(CONTENT)])
+def test_a_damaged_cache_is_fetched_anew(place, damage):
+    place.fetch()
+    place.target.unlink()
+    place.kept.write_bytes(damage)
+    assert place.fetch() == CONTENT
+    assert len(place.server.requests) == 2
+
+
+def test_a_new_pinned_version_is_fetched(place):
+    place.fetch(version=1)
+    place.server.files["/x.json"] = record(2)
+    assert place.fetch(version=1) == CONTENT
+    assert place.fetch(version=2) == record(2)
+
+
+def test_what_was_learnt_from_the_first_download_is_enforced(place, tmp_path):
+    place.fetch()
+    other = Place(tmp_path / "other", place.server)
+    other.lock = place.lock
+    place.server.files["/x.json"] = record(2)
+    with pytest.raises(SkymillError, match="delete its entry in") as caught:
+        other.fetch()
+    assert hashlib.sha256(CONTENT).hexdigest() in str(caught.value)
+    assert not other.target.exists()
+
+
+def test_what_the_registry_knows_is_not_learnt(place):
+    place.fetch(checksum=f"md5:{hashlib.md5(CONTENT).hexdigest()}")
+    assert learnt(place.source(), place.lock) is None
+
+
+def test_the_checksum_of_the_registry_is_enforced(place):
+    with pytest.raises(SkymillError, match="was expected"):
+        place.fetch(checksum=f"md5:{'0' * 32}")
+    assert not place.target.exists()
+
+
+@pytest.mark.parametrize("listed", ["{md5}  {name}", "{md5} *{name}", "{md5} ./{name}"])
+def test_a_list_of_checksums_is_asked(place, listed):
+    name = "train_partition1_data.json"
+    place.server.files["/MD5SUMS"] = listed.format(md5="0" * 32, name=name).encode()
+    with pytest.raises(SkymillError, match=f"{'0' * 32} was expected"):
+        place.fetch(checksums=place.server.address + "/MD5SUMS")
+    md5 = hashlib.md5(CONTENT).hexdigest()
+    place.server.files["/MD5SUMS"] = listed.format(md5=md5, name=name).encode()
+    assert place.fetch(checksums=place.server.address + "/MD5SUMS") == CONTENT
+
+
+def test_a_file_that_the_list_does_not_name_is_fetched_with_a_warning(place, caplog):
+    place.server.files["/MD5SUMS"] = f"{'0' * 32} another\n".encode()
+    assert place.fetch(checksums=place.server.address + "/MD5SUMS") == CONTENT
+    assert "does not list" in caplog.text
+
+
+def tarball(**members):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(f"folder/{name}.csv")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def test_of_a_tarball_only_the_member_is_kept(place):
+    place.server.files["/x.tar.gz"] = tarball(features=b"1" * 5000, labels=CSV)
+    assert place.fetch("/x.tar.gz", kind="text", member="labels.csv") == CSV
+    files = [path for path in place.cache.rglob("*") if path.is_file()]
+    assert sorted(path.name for path in files) == [
+        "train_partition1_data.json",
+        "train_partition1_data.json.source.json",
+    ]
+    place.target.unlink()
+    assert place.fetch("/x.tar.gz", kind="text", member="labels.csv") == CSV
+    assert len(place.server.requests) == 1
+
+
+def test_a_member_that_is_not_there_is_told_with_what_is(place):
+    place.server.files["/x.tar.gz"] = tarball(features=b"1")
+    with pytest.raises(SkymillError, match=r"holds no single labels\.csv, but folder/features"):
+        place.fetch("/x.tar.gz", kind="text", member="labels.csv")
+
+
+def test_a_damaged_tarball_is_fetched_anew_by_the_next_run(place):
+    good = tarball(features=os.urandom(100_000), labels=CSV)
+    place.server.files["/x.tar.gz"] = good[:70_000]
+    with pytest.raises(SkymillError, match="is damaged"):
+        place.fetch("/x.tar.gz", kind="text", member="labels.csv")
+    place.server.files["/x.tar.gz"] = good
+    assert place.fetch("/x.tar.gz", kind="text", member="labels.csv") == CSV
+
+
+def test_a_file_put_there_by_hand_is_known_as_such(place):
+    place.target.parent.mkdir(parents=True)
+    place.target.write_bytes(CONTENT)
+    assert put_by_hand(place.target)
+
+
+@pytest.mark.parametrize("content", [record(22), record(2)])
+def test_a_download_that_was_replaced_by_hand_is_local(place, content):
+    place.fetch()
+    place.target.unlink()
+    place.target.write_bytes(content)
+    assert verify_raw(place.target, "json_lines")["source"] == "local"
+
+
+def test_a_wrong_checksum_of_a_raw_file_is_told_with_both(place):
+    place.fetch()
+    with pytest.raises(SkymillError, match="expected is 00"):
+        verify_raw(place.target, "json_lines", checksum=f"sha256:{'0' * 64}")
+
+
+# --- The registry ----------------------------------------------------------------------------
+
+
+def test_every_registered_file_has_an_entry_of_its_own():
+    registry = load_registry(REPOSITORY / "config" / "sources.yaml")
+    for name in file_patterns(registry):
+        source = find_source(registry, name.replace("{night}", "20181129"))
+        assert source.addresses or (source.kaggle and source.version)
+        assert branch_of(registry, source.file) in registry
+
+
+@pytest.mark.parametrize("night", ["20181129", "20181129_programid3"])
+def test_a_night_fills_in_its_address(night):
+    registry = load_registry(REPOSITORY / "config" / "sources.yaml")
+    source = find_source(registry, f"ztf/ztf_public_{night}.tar.gz")
+    assert source.addresses[0].endswith(f"/ztf_public_{night}.tar.gz")
+
+
+def test_an_unknown_file_is_told():
+    registry = load_registry(REPOSITORY / "config" / "sources.yaml")
+    with pytest.raises(SkymillError, match="does not know ztf/other"):
+        find_source(registry, "ztf/other.tar.gz")
+
+
+# --- Kaggle: the client runs in a process of its own, as it does in a job -----------------------
+
+TOKEN = "KGAT_0123456789abcdef0123456789abcdef"
+
+JOB = """
+import json, sys
+from pathlib import Path
+from skymill.errors import SkymillError
+from skymill.retrieve.fetch import fetch
+from skymill.retrieve.registry import Source
+target, fields = Path(sys.argv[1]), json.loads(sys.argv[2])
+source = Source(target.name, page="https://kaggle/page", licence="", citation="", version=1, **fields)
+folder = target.parent
+try:
+    fetch(source, target, cache=folder / ".cache", lock=folder / "lock.json")
+except SkymillError as error:
+    sys.stderr.write(f"REFUSED {error}")
+    raise SystemExit(3)
+"""
+
+
+@pytest.fixture
+def kaggle():
+    with KaggleServer() as server:
+        yield server
+
+
+def zipped(**members):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(f"{name}.csv", content)
+    return buffer.getvalue()
+
+
+def run_job(server, folder, credentials=None, **fields):
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "PYTHONPATH": str(SCRIPTS),
+        **server.environment(),
+        **(credentials or {}),
+    }
+    return subprocess.run(
+        [sys.executable, "-c", JOB, str(folder / "x.zip"), json.dumps(fields)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+CREDENTIALS = [{"KAGGLE_API_TOKEN": TOKEN}, {"KAGGLE_USERNAME": "tester", "KAGGLE_KEY": "0" * 32}]
+
+
+@pytest.mark.parametrize("credentials", CREDENTIALS)
+def test_a_pinned_data_set_is_downloaded(kaggle, tmp_path, credentials):
+    kaggle.files["/blob/set.zip"] = zipped(data=b"1,2\n" * 5000)
+    done = run_job(kaggle, tmp_path, credentials, kind="zip", kaggle="owner/set")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert (tmp_path / "x.zip").read_bytes() == kaggle.files["/blob/set.zip"]
+    assert kaggle.asked[0]["datasetVersionNumber"] == 1
+    assert read_json(tmp_path / "lock.json")["x.zip"]["version"] == 1
+
+
+@pytest.mark.parametrize("name", ["access_token", "kaggle.json"])
+def test_credentials_in_files_are_found(kaggle, tmp_path, name):
+    folder = tmp_path / "home" / ".kaggle"
+    folder.mkdir(parents=True)
+    legacy = json.dumps({"username": "tester", "key": "0" * 32})
+    (folder / name).write_text(TOKEN if name == "access_token" else legacy)
+    (folder / name).chmod(0o600)
+    kaggle.files["/blob/set.zip"] = zipped(data=b"1,2\n")
+    done = run_job(kaggle, tmp_path, kind="text", kaggle="owner/set", member="data.csv")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "x.zip").read_bytes() == b"1,2\n"
+
+
+def test_an_interrupted_zip_is_gone_on_with(kaggle, tmp_path):
+    content = zipped(data=os.urandom(3_000_000))
+    kaggle.files["/blob/set.zip"] = content
+    kaggle.misbehave("/blob/set.zip", cut(1_500_000))
+    done = run_job(kaggle, tmp_path, CREDENTIALS[0], kind="zip", kaggle="owner/set")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "x.zip").read_bytes() == content
+    assert kaggle.ranges() == [None, f"bytes={2**20}-"]
+
+
+@pytest.mark.parametrize("code", [401, 403, 404])
+def test_a_refusal_says_where_to_go_and_what_to_do(kaggle, tmp_path, code):
+    kaggle.refusals["owner/set"] = code
+    done = run_job(kaggle, tmp_path, CREDENTIALS[0], kind="zip", kaggle="owner/set")
+    assert done.returncode == 3, done.stderr
+    for hint in (f"({code})", "https://kaggle/page", "KAGGLE_API_TOKEN", "data/raw/x.zip"):
+        assert hint in done.stderr
+    assert TOKEN not in done.stderr + done.stdout
+
+
+def test_missing_credentials_are_told(kaggle, tmp_path):
+    done = run_job(kaggle, tmp_path, kind="zip", kaggle="owner/set")
+    assert done.returncode == 3, done.stderr
+    assert "found no credentials" in done.stderr
+    assert "~/.kaggle/access_token" in done.stderr
+
+
+def test_a_page_in_place_of_the_zip_is_refused(kaggle, tmp_path):
+    kaggle.always("/blob/set.zip", page(b"<html>Sign in</html>"))
+    done = run_job(kaggle, tmp_path, CREDENTIALS[0], kind="zip", kaggle="owner/set")
+    assert done.returncode == 3, done.stderr
+    assert "HTML" in done.stderr
+    assert not (tmp_path / "x.zip").exists()
+
+
+def test_a_server_in_trouble_is_told(kaggle, tmp_path):
+    kaggle.always("/blob/set.zip", status(500))
+    done = run_job(kaggle, tmp_path, CREDENTIALS[0], kind="zip", kaggle="owner/set")
+    assert done.returncode == 3, done.stderr
+    assert "500" in done.stderr

@@ -1,0 +1,1 @@
+"""Raw files fetched from their archives: registry, downloads, cache."""
