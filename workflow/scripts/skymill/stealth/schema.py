@@ -1,0 +1,113 @@
+"""The columns of UCI "Solar Flare" and what their codes mean.
+
+Codes and meanings are those of the data set's own description, flare.names (UCI Machine Learning
+Repository, Solar Flare, id 89, doi:10.24432/C5530G, CC BY 4.0; donated by Gary Bradshaw in 1989).
+It lists the letters alone; what they stand for is the classification of sunspot groups by McIntosh
+(1990, Solar Physics 125, 251).
+"""
+
+import json
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+SOURCE = "UCI Machine Learning Repository, Solar Flare (id 89), doi:10.24432/C5530G"
+LICENCE = "CC BY 4.0"
+
+PUBLISHED_ROWS = 1389
+"""Rows of flare.data1 (323) and flare.data2 (1,066), which the published file joins."""
+
+LARGEST_COUNT = 2**15 - 1
+"""What fits a column of counts; the published file has 8 at most."""
+
+_SPOT_GROUPS = {
+    "A": "one polarity, no penumbra",
+    "B": "two polarities, no penumbra",
+    "C": "two polarities, penumbra at one end",
+    "D": "two polarities, penumbra at both ends, up to 10 degrees long",
+    "E": "two polarities, penumbra at both ends, 10 to 15 degrees long",
+    "F": "two polarities, penumbra at both ends, more than 15 degrees long",
+    "H": "one polarity, with penumbra",
+}
+_LARGEST_SPOTS = {
+    "X": "no penumbra",
+    "R": "rudimentary penumbra",
+    "S": "small and symmetric",
+    "A": "small and asymmetric",
+    "H": "large and symmetric",
+    "K": "large and asymmetric",
+}
+_DISTRIBUTIONS = {"X": "one polarity", "O": "open", "I": "intermediate", "C": "compact"}
+_YES_NO = {"1": "yes", "2": "no"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table.
+
+    Attributes
+    ----------
+    raw_name
+        Its name in the published file.
+    description
+        What it tells.
+    meanings
+        The codes that it may hold and what they mean; None for counts.
+    """
+
+    raw_name: str
+    description: str
+    meanings: dict[str, str] | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name in the product, in snake_case."""
+        return self.raw_name.lower().replace(" ", "_").replace("-", "_")
+
+    @property
+    def field(self) -> pa.Field:
+        """Its Arrow field: letters as a dictionary, codes as int8, counts as int16.
+
+        The metadata hold `description` and, for codes, `meanings` as JSON.
+        """
+        metadata = {"description": self.description}
+        kind = pa.int16()
+        if self.meanings:
+            metadata["meanings"] = json.dumps(self.meanings)
+            letters = not all(code.isdigit() for code in self.meanings)
+            kind = pa.dictionary(pa.int8(), pa.string()) if letters else pa.int8()
+        return pa.field(self.name, kind, nullable=False, metadata=metadata)
+
+
+COLUMNS = (
+    Column("modified Zurich class", "class of the sunspot group (McIntosh)", _SPOT_GROUPS),
+    Column("largest spot size", "penumbra of the group's largest spot (McIntosh)", _LARGEST_SPOTS),
+    Column("spot distribution", "how densely spots lie in the group (McIntosh)", _DISTRIBUTIONS),
+    Column("activity", "activity of the region", {"1": "reduced", "2": "unchanged"}),
+    Column("evolution", "evolution", {"1": "decay", "2": "no growth", "3": "growth"}),
+    Column(
+        "previous 24 hour flare activity",
+        "flare activity in the 24 hours before",
+        {
+            "1": "nothing as big as an M1",
+            "2": "one M1",
+            "3": "more activity than one M1",
+        },
+    ),
+    Column("historically-complex", "whether the region has been complex", _YES_NO),
+    Column(
+        "became complex on this pass",
+        "whether the region became complex on this pass across the Sun's disk",
+        _YES_NO,
+    ),
+    Column("area", "area", {"1": "small", "2": "large"}),
+    Column("area of largest spot", "area of the largest spot", {"1": "<= 5", "2": "> 5"}),
+    Column("common flares", "C-class flares in the following 24 hours"),
+    Column("moderate flares", "M-class flares in the following 24 hours"),
+    Column("severe flares", "X-class flares in the following 24 hours"),
+)
+
+SCHEMA = pa.schema(
+    [column.field for column in COLUMNS], metadata={"source": SOURCE, "licence": LICENCE}
+)
+"""One row an active region and day, in the order of the published file."""
