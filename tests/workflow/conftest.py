@@ -16,7 +16,10 @@ SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 
 # Single records weigh more in small files.
 SMALL = """
-simulate: {magnetic: {records: 300, test_records: 40, seed: 20}}
+simulate:
+  magnetic: {records: 300, test_records: 40, seed: 20}
+  sdo: {training_samples: 20, test_samples: 10, copies: 2, seed: 20}
+  stealth: {rows: 400, seed: 20}
 limits: {max_rejected_fraction: 0.05, max_region_fraction: 0.5}
 """
 

@@ -10,8 +10,10 @@ PLAN = {"plan_magnetic", "check_leaks"} | AUGMENT
 REGIONS = {"find_regions", "check_regions"} | PLAN
 IDS = {"assign_ids", "write_clean"} | REGIONS
 INGEST = {"ingest_magnetic", "check_ingest"} | IDS
-VERIFY = {"verify_raw_magnetic"} | INGEST
+VERIFY = {"verify_raw"} | INGEST
 SIMULATE = {"simulate_magnetic"} | VERIFY
+STEALTH = {"ingest_stealth", "convert_stealth"}
+SIMULATE_STEALTH = {"simulate_stealth", "verify_raw"} | STEALTH
 
 
 def test_a_second_run_does_nothing(finished):
@@ -30,9 +32,10 @@ def test_a_second_run_does_nothing(finished):
         ("augmentation: {M: {warp: 2, scale: 1}}", PLAN),
         ("features: {fill: zero}", FEATURES),
         ("features: {columns: [EPSZ]}", FEATURES),
-        ("limits: {max_rejected_fraction: 0.06}", {"check_ingest"} | IDS),
+        ("limits: {max_rejected_fraction: 0.06}", {"check_ingest", "convert_stealth"} | IDS),
         ("limits: {max_region_fraction: 0.6}", {"check_regions"} | PLAN),
         ("simulate: {magnetic: {seed: 21}}", SIMULATE),
+        ("simulate: {stealth: {seed: 21}}", SIMULATE_STEALTH),
     ],
 )
 def test_a_changed_setting_reruns_the_stages_that_read_it(finished, change, stages):
@@ -42,7 +45,7 @@ def test_a_changed_setting_reruns_the_stages_that_read_it(finished, change, stag
 
 def test_settings_changed_together_rerun_what_each_of_them_would(finished):
     finished.set("{seed: 7, limits: {max_rejected_fraction: 0.06}, split: {unit: record}}")
-    assert finished.stale() == {"check_ingest"} | IDS
+    assert finished.stale() == {"check_ingest", "convert_stealth"} | IDS
 
 
 def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
@@ -57,7 +60,11 @@ def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
     ("module", "stages"),
     [
         ("simulate/marginals.py", SIMULATE),
-        ("raw.py", SIMULATE),
+        ("raw.py", SIMULATE | SIMULATE_STEALTH),
+        ("simulate/stealth.py", SIMULATE_STEALTH),
+        ("stealth/schema.py", SIMULATE_STEALTH),
+        ("stealth/ingest.py", STEALTH),
+        ("stealth/convert.py", {"convert_stealth"}),
         ("magnetic/parse.py", INGEST),
         ("magnetic/regions.py", REGIONS),
         ("magnetic/splits.py", PLAN),

@@ -5,8 +5,8 @@
 rule simulate_magnetic:
     """Write one raw file of magnetic records in the 2020 data set's format."""
     output:
-        raw=paths.RAW["sample"],
-        sidecar=paths.RAW["sample"] + ".source.json",
+        raw=f"{paths.RAW_FOLDER['sample']}/{paths.MAGNETIC_FILE}",
+        sidecar=f"{paths.RAW_FOLDER['sample']}/{paths.MAGNETIC_FILE}" + ".source.json",
     log:
         "logs/simulate_magnetic/{partition}.log",
     conda:
@@ -16,6 +16,44 @@ rule simulate_magnetic:
         mem_mb=2000,
     params:
         code=code_digest("simulate_magnetic.py"),
-        config=settings("simulate"),
+        config=settings("simulate.magnetic"),
     script:
         "../scripts/simulate_magnetic.py"
+
+
+rule simulate_sdo:
+    """Write a download of SDOBenchmark: one zip, with the odd things that the real one holds."""
+    output:
+        raw=paths.SDO_ZIP["sample"],
+        sidecar=paths.SDO_ZIP["sample"] + ".source.json",
+    log:
+        "logs/simulate_sdo.log",
+    conda:
+        "../../envs/sdo.yaml"
+    threads: PARALLEL
+    resources:
+        # The directory of a zip of 1.2 million files takes 500 MB.
+        mem_mb=2000,
+    params:
+        code=code_digest("simulate_sdo.py"),
+        config=settings("simulate.sdo"),
+    script:
+        "../scripts/simulate_sdo.py"
+
+
+rule simulate_stealth:
+    """Write the auxiliary table's CSV with the real columns' marginals."""
+    output:
+        raw=f"{paths.RAW_FOLDER['sample']}/{paths.STEALTH_FILE}",
+        sidecar=f"{paths.RAW_FOLDER['sample']}/{paths.STEALTH_FILE}" + ".source.json",
+    log:
+        "logs/simulate_stealth.log",
+    conda:
+        "../../envs/stealth.yaml"
+    resources:
+        mem_mb=500,
+    params:
+        code=code_digest("simulate_stealth.py"),
+        config=settings("simulate.stealth"),
+    script:
+        "../scripts/simulate_stealth.py"

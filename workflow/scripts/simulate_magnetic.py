@@ -8,7 +8,7 @@ from skymill.job import logged_job
 def main(snakemake):
     from skymill.simulate.files import write_magnetic
 
-    size = snakemake.params.config["simulate"]["magnetic"]
+    size = snakemake.params.config["simulate.magnetic"]
     write_magnetic(
         Path(snakemake.output.raw),
         snakemake.wildcards.partition,
