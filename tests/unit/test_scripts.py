@@ -15,10 +15,12 @@ MODULE_FILES = sorted((SCRIPTS / "skymill").rglob("*.py"))
 RULES = {
     name: body
     for path in sorted((REPOSITORY / "workflow" / "rules").glob("*.smk"))
-    for name, body in re.findall(
-        r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), re.MULTILINE | re.DOTALL
+    for _, name, body in re.findall(
+        r"^( *)rule (\w+):\n(.*?)(?=^\1\S|\Z)", path.read_text(), re.MULTILINE | re.DOTALL
     )
 }
+# An edit of their code must not fetch or unpack gigabytes again.
+WITHOUT_CODE_DIGEST = {"retrieve", "unpack_sdo"}
 
 
 def module_name(path):
@@ -58,7 +60,8 @@ def test_a_rule_runs_the_script_of_its_name(rule):
 
 @pytest.mark.parametrize("rule", RULES)
 def test_the_code_digest_of_a_rule_is_of_its_own_script(rule):
-    assert re.findall(r'code_digest\("(.+?)"\)', RULES[rule]) == [f"{rule}.py"]
+    expected = [] if rule in WITHOUT_CODE_DIGEST else [f"{rule}.py"]
+    assert re.findall(r'code_digest\("(.+?)"\)', RULES[rule]) == expected
 
 
 def test_every_script_has_a_rule():

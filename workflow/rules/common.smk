@@ -22,6 +22,7 @@ from skymill.raw import missing_local, outdated, put_by_hand
 from skymill.retrieve.registry import branch_of, file_patterns, find_source, load_registry
 from skymill.settings import check_settings, source_of_branch
 
+
 def validate_or_explain(document, schema):
     """Check a document, and say what is wrong and where rather than show all of it."""
     try:
@@ -44,6 +45,7 @@ wildcard_constraints:
     partition="|".join(PARTITIONS),
     collection="train|test",
     split="|".join(SPLITS),
+    sdo_set="train|test",
 
 
 COLLECTIONS = {"train": TRAIN_PARTITIONS, "test": (TEST_PARTITION,)}
@@ -179,8 +181,46 @@ def stealth_products():
     ]
 
 
+SDO_FOLDER = paths.SDO_FOLDER[source_of_branch(config, "sdo")]
+
+
+def sdo_comes_from_zip():
+    """Return whether the SDOBenchmark tree is made from its zip, and not one put there by hand.
+
+    A tree without a manifest is the user's own. One whose zip was deleted afterwards stays as it
+    is.
+    """
+    if source_of_branch(config, "sdo") == "sample" or not Path(SDO_FOLDER).is_dir():
+        return True
+    zip_gone = (
+        source_of_branch(config, "sdo") == "local" and not Path(raw_path(paths.SDO_FILE)).exists()
+    )
+    return Path(paths.manifest(SDO_FOLDER)).exists() and not zip_gone
+
+
+SDO_FROM_ZIP = sdo_comes_from_zip()
+
+
+def sdo_files():
+    """Return the raw files of the SDOBenchmark branch: none when the user put a tree there."""
+    return [paths.SDO_FILE] if SDO_FROM_ZIP else []
+
+
+def sdo_products():
+    """Return every product of the SDOBenchmark branch, stage by stage."""
+    products = [receipt_of(file) for file in sdo_files()]
+    products += with_manifest(SDO_FOLDER) if SDO_FROM_ZIP else []
+    products += [paths.SDO_RECEIPT, *with_manifest(paths.SDO_SAMPLES), paths.SDO_IMAGES]
+    products += [paths.SDO_PROBLEMS, paths.SDO_ACCEPTED, *with_manifest(paths.SDO_PLAN)]
+    products += expand(with_manifest(paths.SDO_INDEX), sdo_set=["train", "test"])
+    if config["sdo"]["tensors"]:
+        products += expand(with_manifest(paths.SDO_TENSORS), sdo_set=["train", "test"])
+    return products + with_manifest(paths.SDO_REPORT)
+
+
 BRANCHES = {
     "magnetic": (magnetic_files, magnetic_products),
+    "sdo": (sdo_files, sdo_products),
     "stealth": (stealth_files, stealth_products),
 }
 """Raw files and products of each branch."""

@@ -34,6 +34,25 @@ SDO_ZIP = {
     "local": "data/raw/sdobenchmark.zip",
 }
 """The download of SDOBenchmark by source."""
+SDO_FILE = "sdobenchmark.zip"
+"""The same, below the folder of its source."""
+SDO_FOLDER = {
+    "sample": "data/sample/raw/sdo",
+    "archive": "data/raw/sdo",
+    "local": "data/raw/sdo",
+}
+"""The unpacked tree by source; its manifest is there only when it was unpacked from the zip."""
+
+_SDO_INTERIM = "data/interim/sdo"
+SDO_RECEIPT = _SDO_INTERIM + "/raw.receipt.json"
+SDO_SAMPLES = _SDO_INTERIM + "/samples.parquet"
+SDO_IMAGES = _SDO_INTERIM + "/images.parquet"
+SDO_PROBLEMS = _SDO_INTERIM + "/problems.jsonl"
+SDO_ACCEPTED = _SDO_INTERIM + "/accepted.receipt.json"
+SDO_PLAN = "data/preprocessed/sdo/plan.parquet"
+SDO_INDEX = "data/processed/sdo/{sdo_set}_metadata.csv"
+SDO_TENSORS = "data/processed/sdo/{sdo_set}.zarr"
+SDO_REPORT = "data/processed/sdo/integrity.md"
 
 STEALTH_FILE = "stealth/data.csv"
 """The raw file of the auxiliary table, below the folder of its source."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from skymill.magnetic.schema import LABELS, TRAIN_SPLITS
+from skymill.markdown import markdown_table
 from skymill.products import read_json
 
 SHOWN = 20
@@ -60,26 +61,6 @@ def diagnose(
     return "\n\n".join(parts) + "\n"
 
 
-def _table(header: list[str], rows: list[list]) -> str:
-    """Return a Markdown table; numbers are aligned right and grouped by thousands."""
-    shown = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(header, *shown, strict=True)]
-    right = [any(isinstance(row[i], int) for row in rows) for i in range(len(header))]
-
-    def line(cells: list[str]) -> str:
-        aligned = [
-            cell.rjust(width) if number else cell.ljust(width)
-            for cell, width, number in zip(cells, widths, right, strict=True)
-        ]
-        return f"| {' | '.join(aligned)} |"
-
-    rule = [
-        "-" * (width + 1) + (":" if number else "-")
-        for width, number in zip(widths, right, strict=True)
-    ]
-    return "\n".join([line(header), f"|{'|'.join(rule)}|", *map(line, shown)])
-
-
 def _strings(table: pa.Table, name: str) -> list:
     return table[name].cast(pa.string()).to_pylist()
 
@@ -91,7 +72,7 @@ def _lines_met(tables: dict[str, pa.Table]) -> str:
         rows.append(
             [partition, table.num_rows, *(counts[s] for s in ("valid", "rejected", "blank"))]
         )
-    return _table(["file", "lines", "valid", "rejected", "blank"], rows)
+    return markdown_table(["file", "lines", "valid", "rejected", "blank"], rows)
 
 
 def _rejected_by_class(tables: dict[str, pa.Table]) -> str:
@@ -115,7 +96,7 @@ def _rejected_by_class(tables: dict[str, pa.Table]) -> str:
         for total, label in zip(totals, classes, strict=True)
     ]
     rows.append(["share rejected", *shares])
-    return _table(["reason", *LABELS, "no label"], rows)
+    return markdown_table(["reason", *LABELS, "no label"], rows)
 
 
 def _wrong_steps(quarantines: list[Path]) -> str:
@@ -135,7 +116,7 @@ def _wrong_steps(quarantines: list[Path]) -> str:
         if count > len(rows)
         else ""
     )
-    return _table(["file", "line", "what"], rows) + note
+    return markdown_table(["file", "line", "what"], rows) + note
 
 
 def _ids_and_regions(ids: list[Path], regions: Path) -> str:
@@ -153,7 +134,7 @@ def _ids_and_regions(ids: list[Path], regions: Path) -> str:
         f"{size}: {count:,}" for size, count in found["regions_by_size"].items() if count
     )
     return (
-        _table(["", "training files", "test file"], rows)
+        markdown_table(["", "training files", "test file"], rows)
         + f"\n\n{found['regions']:,} regions in {found['records']:,} training records; the largest "
         f"has {found['largest']:,} records, the median {found['median_size']:g}. "
         f"Regions by size: {sizes}."
@@ -175,7 +156,7 @@ def _splits(planned: dict) -> str:
         )
     rows.append(["removed", *_with_total(planned["removed_by_label"]), "", ""])
     rows.append(["clean, before all this", *_with_total(planned["clean_by_label"]), "", ""])
-    return _table(["split", "records", *LABELS, "regions", "fraction reached"], rows)
+    return markdown_table(["split", "records", *LABELS, "regions", "fraction reached"], rows)
 
 
 def _with_total(by_label: dict) -> list[int]:
@@ -194,7 +175,7 @@ def _leaks(receipt: dict) -> str:
     overlap = receipt["overlap_with_test_file"]
     by_split = ", ".join(f"{name} {count:,}" for name, count in overlap["by_split"].items())
     return (
-        _table(["what", "in several splits", "records concerned"], rows)
+        markdown_table(["what", "in several splits", "records concerned"], rows)
         + f"\n\n{overlap['training_records']:,} training records share a step with "
         f"{overlap['test_records']:,} records of the test file ({by_split})."
     )
@@ -210,4 +191,4 @@ def _never_measured(features: list[Path]) -> str:
         [split, count["records"], *(count["records_never_measured"][name] for name in parameters)]
         for split, count in counts.items()
     ]
-    return _table(["split", "records", *parameters], rows)
+    return markdown_table(["split", "records", *parameters], rows)

@@ -1,0 +1,1 @@
+"""The SDOBenchmark branch: the zip as published, to an index, a plan and tensors."""

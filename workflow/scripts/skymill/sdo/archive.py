@@ -1,0 +1,220 @@
+"""The table of contents of a zip archive, read into arrays instead of an object for each member.
+
+The download has some 1.2 million members, for which `zipfile` would keep a gigabyte of objects, in
+every worker again. Here a member is a name and a row of numbers, and a worker needs only those of
+the members that it extracts. The layout is that of PKWARE's APPNOTE 6.3, with zip64.
+"""
+
+import hashlib
+import stat
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from skymill.errors import SkymillError
+
+_END = struct.Struct("<4s4H2LH")
+_END_64_LOCATOR = struct.Struct("<4sLQL")
+_END_64 = struct.Struct("<4sQ2H2L4Q")
+_ENTRY = struct.Struct("<4s6H3L5H2L")
+_LOCAL = struct.Struct("<4s5H3L2H")
+_LONGEST_COMMENT = 2**16
+_FULL_16, _FULL_32 = 0xFFFF, 0xFFFFFFFF
+_ZIP64_EXTRA = 1
+_ENCRYPTED, _UTF8 = 0x1, 0x800
+STORED, DEFLATED = 0, 8
+
+MEMBER = np.dtype(
+    [
+        ("offset", np.uint64),
+        ("compressed", np.uint64),
+        ("size", np.uint64),
+        ("crc", np.uint32),
+        ("mode", np.uint16),
+        ("method", np.uint16),
+        ("encrypted", np.bool_),
+    ]
+)
+"""A member: where its header begins, bytes packed and unpacked, CRC-32, Unix mode, method."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a zip's central directory lists.
+
+    `names` and `members` (MEMBER, shape (members,)) run side by side in the zip's own order;
+    `sha256` is the digest of the central directory's bytes.
+    """
+
+    names: list[str]
+    members: np.ndarray
+    sha256: str
+
+
+def read_contents(archive: Path) -> Contents:
+    """Read the central directory of a zip.
+
+    Raises
+    ------
+    SkymillError
+        When the file is no zip, or not a whole one.
+    """
+    size = archive.stat().st_size
+    with open(archive, "rb") as stream:
+        count, length, offset, place = _find_directory(archive, stream, size)
+        # Something may stand before the zip proper; offsets then count from where that begins.
+        shift = place - length - offset
+        if shift < 0:
+            raise damaged(archive, "its table of contents is cut off")
+        stream.seek(place - length)
+        directory = stream.read(length)
+    names = []
+    members = np.zeros(count, dtype=MEMBER)
+    try:
+        at = 0
+        for row in range(count):
+            at, name, members[row] = _read_entry(directory, at)
+            names.append(name)
+    except (struct.error, ValueError, IndexError):
+        raise damaged(archive, f"entry {len(names)} of its table of contents is broken") from None
+    members["offset"] += np.uint64(shift)
+    return Contents(names, members, hashlib.sha256(directory).hexdigest())
+
+
+def _find_directory(archive: Path, stream: BinaryIO, size: int) -> tuple[int, int, int, int]:
+    """Return entries, length and stated offset of the central directory, and where it ends."""
+    start = max(0, size - _LONGEST_COMMENT - _END.size)
+    stream.seek(start)
+    tail = stream.read()
+    if not (size and _starts_like_zip(stream)):
+        raise damaged(archive, "it does not begin like a zip archive")
+    found = len(tail)
+    while (found := tail.rfind(b"PK\x05\x06", 0, found)) >= 0:
+        if found + _END.size > len(tail):
+            continue
+        _, disk, _, _, count, length, offset, comment = _END.unpack_from(tail, found)
+        if found + _END.size + comment == len(tail) and disk in (0, _FULL_16):
+            break
+    else:
+        raise damaged(archive, "its end is missing, as after an interrupted download")
+    place = start + found
+    if _FULL_32 in (length, offset) or count == _FULL_16:
+        stream.seek(max(0, place - _END_64_LOCATOR.size))
+        locator = stream.read(_END_64_LOCATOR.size)
+        if locator[:4] == b"PK\x06\x07":
+            # The record stands right before its locator, whatever stands before the zip.
+            place -= _END_64_LOCATOR.size + _END_64.size
+            stream.seek(max(0, place))
+            record = stream.read(_END_64.size)
+            if len(record) < _END_64.size or record[:4] != b"PK\x06\x06":
+                raise damaged(archive, "the end of its table of contents is broken")
+            *_, count, length, offset = _END_64.unpack(record)
+    if length > place or count * _ENTRY.size > length:
+        raise damaged(archive, "its table of contents is cut off")
+    return count, length, offset, place
+
+
+def _starts_like_zip(stream: BinaryIO) -> bool:
+    stream.seek(0)
+    return stream.read(2) == b"PK"
+
+
+def _read_entry(directory: bytes, at: int) -> tuple[int, str, tuple]:
+    """Return where the entry after the one at `at` begins, and this one's name and MEMBER."""
+    (
+        signature,
+        _made_by,
+        _needed,
+        flags,
+        method,
+        _time,
+        _date,
+        crc,
+        compressed,
+        size,
+        name_length,
+        extra_length,
+        comment_length,
+        _disk,
+        _internal,
+        external,
+        offset,
+    ) = _ENTRY.unpack_from(directory, at)
+    if signature != b"PK\x01\x02":
+        raise ValueError("no entry")
+    first = at + _ENTRY.size
+    extra_at = first + name_length
+    following = extra_at + extra_length + comment_length
+    if following > len(directory):
+        raise ValueError("cut off")
+    name = directory[first:extra_at].decode("utf-8" if flags & _UTF8 else "cp437")
+    if _FULL_32 in (size, compressed, offset):
+        extra = directory[extra_at : extra_at + extra_length]
+        size, compressed, offset = _widen(extra, size, compressed, offset)
+    encrypted = bool(flags & _ENCRYPTED)
+    return following, name, (offset, compressed, size, crc, external >> 16, method, encrypted)
+
+
+def _widen(extra: bytes, *values: int) -> list[int]:
+    """Return the values with those that are too large for 32 bits taken from the zip64 field."""
+    at = 0
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<2H", extra, at)
+        if kind == _ZIP64_EXTRA:
+            wide = iter(struct.unpack_from(f"<{length // 8}Q", extra, at + 4))
+            return [next(wide, value) if value == _FULL_32 else value for value in values]
+        at += 4 + length
+    return list(values)
+
+
+def is_link(mode: int) -> bool:
+    """Return whether a Unix mode is that of a symbolic link."""
+    return stat.S_ISLNK(int(mode))
+
+
+def extract_member(archive: Path, stream: BinaryIO, name: str, member: np.void) -> bytes:
+    """Return the content of one member, checked: size as declared, no byte more, and CRC.
+
+    Parameters
+    ----------
+    archive, stream
+        The zip and an open stream on it.
+    name, member
+        As in Contents.
+
+    Raises
+    ------
+    SkymillError
+        When the content is not what the central directory says.
+    """
+    stream.seek(int(member["offset"]))
+    header = stream.read(_LOCAL.size)
+    if len(header) < _LOCAL.size or header[:4] != b"PK\x03\x04":
+        raise damaged(archive, f"{name} is not where its table of contents says")
+    name_length, extra_length = _LOCAL.unpack(header)[-2:]
+    stream.seek(name_length + extra_length, 1)
+    packed = stream.read(int(member["compressed"]))
+    size = int(member["size"])
+    try:
+        content = packed if member["method"] == STORED else _inflate(packed, size)
+    except zlib.error as error:
+        raise damaged(archive, f"{name} does not unpack ({error})") from None
+    if len(content) != size or zlib.crc32(content) != member["crc"]:
+        raise damaged(archive, f"{name} has another size or checksum than it should")
+    return content
+
+
+def _inflate(packed: bytes, size: int) -> bytes:
+    """Inflate at most one byte more than declared, so that no member can fill the memory."""
+    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, size + 1)
+
+
+def damaged(archive: Path, what: str) -> SkymillError:
+    """Return the error for a zip that is not whole."""
+    return SkymillError(
+        f"{archive} is damaged: {what}. Delete it and fetch it again (or put a whole copy there)."
+    )

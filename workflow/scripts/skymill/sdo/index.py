@@ -1,0 +1,156 @@
+"""The index of each official set: one row a sample, with the labels and what its images are."""
+
+import csv
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from skymill.errors import SkymillError
+from skymill.products import describe_file, new_file
+from skymill.sdo.metadata import format_time
+from skymill.sdo.names import CHANNELS, STEPS, parse_folder
+
+DATA = "data"
+"""Folder that `location_relative` counts from."""
+DAY = np.timedelta64(24, "h").astype("m8[ns]")
+PEAK_TOLERANCE = np.timedelta64(2, "s").astype("m8[ns]")
+
+COLUMNS = (
+    "ar_num",
+    "time_id",
+    "start",
+    "end",
+    "peak_flux",
+    "label",
+    "location",
+    "location_relative",
+    "goes_class",
+    "split",
+    "images",
+    *(f"images_{channel}" for channel in CHANNELS),
+    *(f"images_step{step}" for step in range(STEPS)),
+    "flagged_images",
+    "window_ends_at_peak",
+    "overlapping_samples",
+)
+
+
+def make_index(
+    samples: pd.DataFrame, images: pd.DataFrame, plan: pd.DataFrame, *, tree: str, root: str
+) -> pd.DataFrame:
+    """Return the index of one set, in the order of its metadata.
+
+    Parameters
+    ----------
+    samples, images, plan
+        The catalogue and the plan, of this set only.
+    tree
+        The unpacked tree, relative to `root`, such as `data/raw/sdo`.
+    root
+        Absolute path of the working directory, for the one column that differs between machines.
+
+    Returns
+    -------
+    A frame with COLUMNS; times and fluxes are text, exactly as precise as in the archive.
+    """
+    same = (samples["row"].to_numpy() == plan["row"].to_numpy()).all()
+    if not (same and (samples["sample_id"].to_numpy() == plan["sample_id"].to_numpy()).all()):
+        raise SkymillError(
+            "the plan and the catalogue list different samples. Delete "
+            "data/preprocessed/sdo/plan.parquet and run again."
+        )
+    start, end = samples["start"].to_numpy("M8[ns]"), samples["end"].to_numpy("M8[ns]")
+    homes = [Path(tree, folder) for folder in samples["folder"]]
+    columns = {
+        "ar_num": samples["ar_num"].to_numpy(),
+        "time_id": samples["time_id"].to_numpy(object),
+        "start": format_time(start),
+        "end": format_time(end),
+        "peak_flux": samples["peak_flux"].to_numpy(object),
+        "label": plan["label"].to_numpy(object),
+        "location": [str(Path(root, home)) for home in homes],
+        "location_relative": [home.relative_to(DATA).as_posix() for home in homes],
+        "goes_class": plan["goes_class"].to_numpy(object),
+        "split": plan["split"].to_numpy(object),
+        **_image_counts(images, len(samples)),
+        "window_ends_at_peak": ends_at_peak(samples["time_id"].tolist(), end),
+        "overlapping_samples": overlaps(samples["ar_num"].to_numpy(), start, end),
+    }
+    return pd.DataFrame({name: columns[name] for name in COLUMNS})
+
+
+def _image_counts(images: pd.DataFrame, samples: int) -> dict[str, np.ndarray]:
+    """Count the good images of each sample: all, by channel, by step, and the flagged ones."""
+    good = images[images["status"] == "ok"]
+    row = good["row"].to_numpy()
+    channel, step = good["channel"].to_numpy(), good["step"].to_numpy()
+
+    def count(chosen: np.ndarray) -> np.ndarray:
+        return np.bincount(row[chosen], minlength=samples)
+
+    counts = {"images": count(np.ones(len(row), dtype=bool))}
+    counts |= {f"images_{name}": count(channel == n) for n, name in enumerate(CHANNELS)}
+    counts |= {f"images_step{n}": count(step == n) for n in range(STEPS)}
+    counts["flagged_images"] = count(good["flagged"].to_numpy(bool))
+    return counts
+
+
+def ends_at_peak(folders: list[str], end: np.ndarray) -> np.ndarray:
+    """Tell which windows end at the peak of the flare that they are named after.
+
+    The samples of one event are numbered; the first has number 0, and the window of a later one
+    (k >= 1) often ends just 24 h after the time in the folder's name, which is when the next
+    event peaks.
+
+    Parameters
+    ----------
+    folders
+        `YYYY_MM_DD_HH_MM_SS_k` of each sample.
+    end
+        datetime64[ns], end of its window.
+    """
+    parsed = [parse_folder(folder) for folder in folders]
+    times = np.array([time for time, _ in parsed], dtype="M8[ns]")
+    number = np.array([number for _, number in parsed], dtype=np.int64)
+    return (number >= 1) & (np.abs(end - (times + DAY)) <= PEAK_TOLERANCE)
+
+
+def overlaps(region: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Count for each sample the others of its region whose window [start, end) overlaps its own.
+
+    Those that end before it starts and those that start after it ends are taken off, so it takes
+    two sorted lists and no pairs.
+    """
+    counts = np.zeros(len(region), dtype=np.int64)
+    order = np.argsort(region, kind="stable")
+    borders = np.flatnonzero(np.diff(region[order])) + 1
+    for members in np.split(order, borders):
+        before = np.searchsorted(np.sort(end[members]), start[members], side="right")
+        begun = np.searchsorted(np.sort(start[members]), end[members], side="left")
+        counts[members] = begun - before - 1
+    return counts
+
+
+def write_index(path: Path, index: pd.DataFrame) -> dict:
+    """Write an index as CSV; return its entry for a manifest.
+
+    Beside the digest of the file the entry has one of the file without `location`, which is the
+    same on every machine.
+    """
+    with new_file(path) as temporary:
+        temporary.write_text(_to_csv(index), encoding="utf-8", newline="")
+        entry = describe_file(temporary, len(index))
+    portable = _to_csv(index.drop(columns="location"))
+    digest = hashlib.sha256(portable.encode()).hexdigest()
+    return {**entry, "name": path.name, "sha256_without_location": digest}
+
+
+def _to_csv(index: pd.DataFrame) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(index.columns)
+    writer.writerows(index.astype(object).itertuples(index=False))
+    return text.getvalue()
