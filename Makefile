@@ -28,7 +28,7 @@ format: .venv/.ready-dev ## Format Python and Snakemake files
 	$(BIN)/snakefmt workflow
 
 bench: .venv/.ready-dev ## Measure the speed claims (about 10 minutes)
-	$(BIN)/python benchmarks/bench_magnetic.py
+	$(BIN)/python benchmarks/bench.py
 
 pins: ## Resolve the pinned requirements anew (needs uv)
 	cd envs && for name in requirements requirements-dev; do \

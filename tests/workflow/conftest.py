@@ -38,6 +38,7 @@ class Project:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self.variables: dict[str, str] = {}
 
     @classmethod
     def new(cls, folder: Path) -> "Project":
@@ -56,7 +57,8 @@ class Project:
     def environment(self) -> dict[str, str]:
         """Return the environment of this project's Snakemake."""
         scripts = self.folder / "workflow" / "scripts"
-        return {**os.environ, "PYTHONPATH": str(scripts), "PYTHONDONTWRITEBYTECODE": "1"}
+        own = {"PYTHONPATH": str(scripts), "PYTHONDONTWRITEBYTECODE": "1"}
+        return {**os.environ, **own, **self.variables}
 
     def command(self, *arguments: str) -> list[str]:
         """Return a command line of Snakemake; --configfile ends with `--` before targets."""

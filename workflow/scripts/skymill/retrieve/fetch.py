@@ -52,13 +52,16 @@ def fetch(
         try:
             checksum = _bring(source, kept, known, patience)
         except SkymillError as error:
+            advice = (
+                "What has arrived is kept: run again to go on with it. Or get the file from "
+                f"{source.page} and put it at data/raw/{source.file}."
+            )
             if known:
-                raise SkymillError(
-                    f"{error}\nThe first download of {source.file} had {known['checksum']}. If it "
-                    f"has changed and you trust the new one, delete its entry in {lock} and run "
-                    "again."
-                ) from None
-            raise
+                advice = (
+                    f"The first download of it had {known['checksum']}. If it has changed and you "
+                    f"trust the new one, delete its entry in {lock} and run again."
+                )
+            raise SkymillError(f"{error}\n{advice}") from None
         if known is None and (source.checksum is None or source.member):
             learn(source, kept.stat().st_size, checksum, lock)
         note = {"checksum": checksum, "bytes": kept.stat().st_size, "version": source.version}

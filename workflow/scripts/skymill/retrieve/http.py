@@ -396,4 +396,6 @@ def _in_plain_words(error: Exception, timeout: float) -> str:
         return f"silence for {timeout:g} s"
     if isinstance(error, urllib3.exceptions.ProtocolError):
         return "the connection broke"
-    return f"no connection ({error})"
+    # The error wraps another one that wraps what happened, behind the name of an object.
+    reason = str(getattr(error.args[0] if error.args else error, "reason", error))
+    return f"no connection ({reason.rpartition('): ')[2]})"

@@ -1,6 +1,6 @@
-"""Measure the speed claims of the magnetic branch, side by side with straightforward references.
+"""Measure the speed claims, side by side with straightforward references.
 
-    python benchmarks/bench_magnetic.py [--records N] [--quick] [--only ingest plan ...]
+    python benchmarks/bench.py [--records N] [--quick] [--only ingest plan ...]
 
 A claim that falls short says so in the table and does not fail the run.
 """
@@ -97,12 +97,20 @@ def workflow(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
             )
 
 
+def download(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
+    """Downloads against curl."""
+    import download_speed
+
+    yield download_speed.measure_download(scratch, size=2**24 if options.quick else 10**9)
+
+
 PARTS: dict[str, Callable[[Path, argparse.Namespace], Iterator[Section]]] = {
     "ingest": ingest_one_core,
     "scaling": ingest_two_cores,
     "materialise": materialise,
     "plan": plan,
     "workflow": workflow,
+    "download": download,
 }
 
 
@@ -126,8 +134,8 @@ def main() -> None:
         logger.info("measuring: %s", name)
         with tempfile.TemporaryDirectory(dir=options.scratch, prefix="skymill-bench-") as folder:
             sections += PARTS[name](Path(folder), options)
-    title = "Magnetic branch" + (" (--quick: proves nothing)" if options.quick else "")
-    name = "magnetic" + ("-quick" if options.quick else "")
+    title = "Benchmarks" + (" (--quick: proves nothing)" if options.quick else "")
+    name = "skymill" + ("-quick" if options.quick else "")
     # A partial run does not replace the whole report.
     name += "" if set(options.only) == set(PARTS) else "-" + "-".join(options.only)
     sys.stdout.write(report.write(RESULTS, name, title, sections))

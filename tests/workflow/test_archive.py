@@ -1,0 +1,147 @@
+"""`source: archive` from end to end, against servers on loopback; nothing is fetched twice."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+import yaml
+from conftest import said
+from servers import FileServer, KaggleServer, stall
+
+FILE = "solar_flare_2020/train_partition2_data.json"
+RAW = f"data/raw/{FILE}"
+TOKEN = "KGAT_planted0123456789abcdef01234567"
+
+
+class Archive:
+    """The archives of all branches on loopback, serving what a finished project simulated."""
+
+    def __init__(self, server, kaggle, project, simulated):
+        self.server, self.kaggle, self.project = server, kaggle, project
+        path = project.path("config/sources.yaml")
+        registry = yaml.safe_load(path.read_text())
+        for collection in registry["collections"].values():
+            for name, entry in collection["files"].items():
+                if "url" in entry:
+                    entry["url"] = f"{server.address}/{name}"
+        path.write_text(yaml.safe_dump(registry))
+        for raw in simulated.glob("**/*"):
+            if raw.is_file() and not raw.name.endswith(".source.json"):
+                server.files[f"/{raw.relative_to(simulated)}"] = raw.read_bytes()
+        project.set("source: archive")
+        project.set("retrieve: {timeout: 5, first_pause: 0, attempts: 2}")
+        # Kaggle's client asks `localhost` through the proxy; the other archives need none.
+        direct = dict.fromkeys(("no_proxy", "NO_PROXY"), "127.0.0.1")
+        project.variables = {**kaggle.environment(), **direct, "KAGGLE_API_TOKEN": TOKEN}
+
+    def fetched(self, file=FILE):
+        return [path for method, path, _ in self.server.requests if path == f"/{file}"]
+
+
+@pytest.fixture
+def archive(finished, project):
+    with FileServer() as server, KaggleServer() as kaggle:
+        yield Archive(server, kaggle, project, finished.path("data/sample/raw"))
+
+
+def without_origin(products):
+    """Return products that do not say where their raw files came from."""
+    return {
+        name: content
+        for name, content in products.items()
+        if name.startswith(("data/preprocessed/", "data/processed/")) and name.endswith(".parquet")
+    }
+
+
+def test_the_whole_workflow_runs_on_downloaded_files(archive, finished):
+    project = archive.project
+    done = project.run("--cores", "2")
+    assert "SIMULATED" not in said(done)
+    assert without_origin(project.products()) == without_origin(finished.products())
+    assert project.stale() == set()
+
+    lock = project.path("config/sources.lock.json")
+    assert FILE in lock.read_text()
+    for path in project.folder.rglob("*"):
+        if path.is_file():
+            assert TOKEN.encode() not in path.read_bytes(), path
+    assert TOKEN not in said(done)
+
+
+def test_what_makes_a_download_stale_is_its_name_and_version_alone(archive):
+    project = archive.project
+    target = f"data/interim/raw/{FILE}.receipt.json"
+    project.run("--cores", "1", target)
+    project.edit("workflow/scripts/skymill/retrieve/http.py", "2**20", "2**19")
+    project.edit("workflow/scripts/retrieve.py", "Fetch one", "Bring one")
+    project.edit("config/sources.yaml", "disk_gb: 5", "disk_gb: 7")
+    project.set("retrieve: {attempts: 9}")
+    assert "retrieve" not in project.stale(target)
+
+
+def test_a_forced_download_is_taken_from_the_cache(archive):
+    archive.project.run("--cores", "1", RAW)
+    archive.project.run("--cores", "1", "--force", RAW)
+    assert len(archive.fetched()) == 1
+    assert archive.project.path(RAW).read_bytes() == archive.server.files[f"/{FILE}"]
+
+
+def test_a_file_put_there_by_hand_is_verified_and_used_and_never_deleted(archive):
+    project = archive.project
+    raw = project.path(RAW)
+    raw.parent.mkdir(parents=True)
+    raw.write_bytes(archive.server.files[f"/{FILE}"])
+    before = raw.stat()
+    project.run("--cores", "1", "--forceall", f"data/interim/raw/{FILE}.receipt.json")
+    assert archive.fetched() == []
+    after = raw.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert '"local"' in project.path(f"data/interim/raw/{FILE}.receipt.json").read_text()
+
+
+def test_a_killed_download_is_gone_on_with(archive):
+    project = archive.project
+    content = archive.server.files[f"/{FILE}"]
+    half = len(content) // 2
+    archive.server.misbehave(f"/{FILE}", stall(after=half, seconds=30))
+    project.set("retrieve: {timeout: 60}")
+    run = subprocess.Popen(
+        project.command("--cores", "1", RAW),
+        cwd=project.folder,
+        env=project.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    part = project.path(f"data/raw/.cache/{FILE}.part")
+    deadline = time.monotonic() + 60
+    while not (part.exists() and part.stat().st_size > half // 2):
+        assert run.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    kept = part.stat().st_size
+
+    project.run("--cores", "1", RAW)
+    assert project.path(RAW).read_bytes() == content
+    assert archive.server.ranges()[-1] == f"bytes={kept}-"
+    assert not part.exists()
+
+
+def test_a_page_in_place_of_a_file_fails_by_name(archive):
+    archive.server.files[f"/{FILE}"] = b"<html><body>Service Unavailable</body></html>"
+    done = archive.project.run("--cores", "1", RAW, succeeds=False)
+    assert "an HTML or XML page" in said(done)
+    assert not archive.project.path(RAW).exists()
+
+
+def test_downloads_are_limited_unless_the_command_line_does(archive):
+    done = archive.project.run("--cores", "2", RAW)
+    assert re.search(r"Provided resources: downloads=\D*2\b", said(done))
+    archive.project.path(RAW).unlink()
+    done = archive.project.run("--cores", "2", "--resources", "downloads=7", "--", RAW)
+    assert re.search(r"Provided resources: downloads=\D*7\b", said(done))
