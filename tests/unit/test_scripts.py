@@ -16,7 +16,7 @@ RULES = {
     name: body
     for path in sorted((REPOSITORY / "workflow" / "rules").glob("*.smk"))
     for _, name, body in re.findall(
-        r"^( *)rule (\w+):\n(.*?)(?=^(?!\1 )\s*\S|\Z)", path.read_text(), re.MULTILINE | re.DOTALL
+        r"^( *)rule (\w+):\n(.*?)(?=^(?!\1 ) *\S|\Z)", path.read_text(), re.MULTILINE | re.DOTALL
     )
 }
 # An edit of their code must not fetch or unpack gigabytes again.
