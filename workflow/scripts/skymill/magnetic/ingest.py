@@ -99,7 +99,7 @@ def ingest(
     steps: Path,
     quarantine: Path,
     workers: int = 1,
-    blocks_per_piece: int = 1,
+    blocks_per_piece: int | None = None,
 ) -> dict:
     """Parse a raw file and write its four products.
 
@@ -116,13 +116,15 @@ def ingest(
     quarantine
         JSON lines, one for each rejected line: file, line, reason, detail, beginning.
     workers, blocks_per_piece
-        How the work is spread; neither changes a byte of the products.
+        How the work is spread; neither changes a byte of the products. By default a piece is
+        large enough to keep its worker from waiting, and small enough that none waits at the end.
 
     Returns
     -------
     The manifest's part on content: `files` and `counts` (met = valid + rejected + blank).
     """
     blocks = range(-(-raw.stat().st_size // BLOCK_BYTES))
+    blocks_per_piece = blocks_per_piece or max(1, min(4, len(blocks) // (8 * workers)))
     with new_directory(values) as directory:
         work = [
             [

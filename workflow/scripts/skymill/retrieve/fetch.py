@@ -52,15 +52,18 @@ def fetch(
         try:
             checksum = _bring(source, kept, known, patience)
         except SkymillError as error:
-            advice = (
-                "What has arrived is kept: run again to go on with it. Or get the file from "
-                f"{source.page} and put it at data/raw/{source.file}."
-            )
             if known:
                 advice = (
                     f"The first download of it had {known['checksum']}. If it has changed and you "
                     f"trust the new one, delete its entry in {lock} and run again."
                 )
+            elif source.addresses:
+                advice = (
+                    "What has arrived is kept: run again to go on with it. Or get the file from "
+                    f"{source.page} and put it at data/raw/{source.file}."
+                )
+            else:
+                raise  # Kaggle's has its own advice
             raise SkymillError(f"{error}\n{advice}") from None
         if known is None and (source.checksum is None or source.member):
             learn(source, kept.stat().st_size, checksum, lock)

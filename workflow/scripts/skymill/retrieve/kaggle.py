@@ -44,9 +44,7 @@ def download_dataset(source: Source, folder: Path) -> Path:
             raise _refused(source, "Kaggle found no credentials") from None
         try:
             # The client's own bar tells speed and time left; nobody watches a log.
-            api.dataset_download_files(
-                handle, path=str(folder), quiet=not sys.stderr.isatty()
-            )
+            api.dataset_download_files(handle, path=str(folder), quiet=not sys.stderr.isatty())
         except HTTPError as error:
             raise _explained(source, error) from None
         except RequestException as error:
