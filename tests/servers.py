@@ -33,15 +33,19 @@ class FileServer(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
+        """Where the server is."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def misbehave(self, path: str, *behaviours: Behaviour) -> None:
+        """Have the next requests for a path answered otherwise."""
         self._behaviours[path] += behaviours
 
     def always(self, path: str, behaviour: Behaviour) -> None:
+        """Have every request for a path answered otherwise."""
         self._behaviours[path] = behaviour
 
     def behaviour(self, path: str) -> Behaviour | None:
+        """Return how the next request for a path is answered; None as usual."""
         waiting = self._behaviours[path]
         if callable(waiting):
             return waiting

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from servers import FileServer, cut, page, retry_date, stall, status, whole
 
+from servers import FileServer, cut, page, retry_date, stall, status, whole
 from skymill.errors import SkymillError
 from skymill.retrieve import http
 from skymill.retrieve.http import Expected, Patience, download

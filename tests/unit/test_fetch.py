@@ -11,8 +11,8 @@ import zipfile
 
 import pytest
 from records import REPOSITORY, SCRIPTS, record
-from servers import FileServer, KaggleServer, cut, page, status
 
+from servers import FileServer, KaggleServer, cut, page, status
 from skymill.errors import SkymillError
 from skymill.products import read_json
 from skymill.raw import origin, put_by_hand, verify_raw
@@ -49,11 +49,13 @@ class Place:
         self.lock = folder / "sources.lock.json"
 
     def source(self, path="/x.json", **fields):
+        """Return a registry entry of the file."""
         described = {"kind": "json_lines", "page": "https://example.org", "citation": "none"}
         address = (self.server.address + path,)
         return Source(FILE, **{"licence": "none", "addresses": address, **described, **fields})
 
     def fetch(self, path="/x.json", **fields):
+        """Fetch the file and return its content."""
         patience = Patience(attempts=2, timeout=5, first_pause=0)
         source = self.source(path, **fields)
         fetch(source, self.target, cache=self.cache, lock=self.lock, patience=patience)
@@ -61,6 +63,7 @@ class Place:
 
     @property
     def kept(self):
+        """The file in the cache."""
         return self.cache / FILE
 
 
@@ -235,7 +238,8 @@ from skymill.errors import SkymillError
 from skymill.retrieve.fetch import fetch
 from skymill.retrieve.registry import Source
 target, fields = Path(sys.argv[1]), json.loads(sys.argv[2])
-source = Source(target.name, page="https://kaggle/page", licence="", citation="", version=1, **fields)
+fields |= {"page": "https://kaggle/page", "licence": "", "citation": "", "version": 1}
+source = Source(target.name, **fields)
 folder = target.parent
 try:
     fetch(source, target, cache=folder / ".cache", lock=folder / "lock.json")

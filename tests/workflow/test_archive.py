@@ -11,6 +11,7 @@ import zipfile
 import pytest
 import yaml
 from conftest import said
+
 from servers import FileServer, KaggleServer, stall
 
 FILE = "solar_flare_2020/train_partition2_data.json"
@@ -45,6 +46,7 @@ class Archive:
         project.variables = {**kaggle.environment(), **direct, "KAGGLE_API_TOKEN": TOKEN}
 
     def fetched(self, file=FILE):
+        """Return the requests for a file."""
         return [path for method, path, _ in self.server.requests if path == f"/{file}"]
 
 

@@ -21,7 +21,7 @@ from skymill.errors import SkymillError
 from skymill.kinds import require_kind
 from skymill.products import new_file, read_json
 from skymill.raw import sidecar_path, write_sidecar
-from skymill.retrieve.http import CHUNK_BYTES, HEAD_BYTES, Expected, Patience, download
+from skymill.retrieve.http import CHUNK_BYTES, HEAD_BYTES, PATIENCE, Expected, Patience, download
 from skymill.retrieve.registry import LOCK, Source, enforced_checksum, learn, learnt
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def fetch(
     *,
     cache: Path = CACHE,
     lock: Path = LOCK,
-    patience: Patience = Patience(),
+    patience: Patience = PATIENCE,
 ) -> None:
     """Put the file of a registry entry at `target`, with a sidecar that says where it came from.
 
@@ -189,11 +189,14 @@ def _extract(archive: Path, member: str, path: Path) -> str:
     """
     digest = hashlib.sha256()
     try:
-        with _open_member(archive, member) as source, new_file(path) as temporary:
-            with open(temporary, "wb") as stream:
-                while piece := source.read(CHUNK_BYTES):
-                    stream.write(piece)
-                    digest.update(piece)
+        with (
+            _open_member(archive, member) as source,
+            new_file(path) as temporary,
+            open(temporary, "wb") as stream,
+        ):
+            while piece := source.read(CHUNK_BYTES):
+                stream.write(piece)
+                digest.update(piece)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
         archive.unlink()
         raise SkymillError(

@@ -51,6 +51,9 @@ class Patience:
     first_pause: float = 1.0
 
 
+PATIENCE = Patience()
+
+
 @dataclass(frozen=True)
 class Expected:
     """What is known of a file before it is fetched; None is unknown.
@@ -67,11 +70,11 @@ class Expected:
 
 
 class _AddressFailedError(Exception):
-    """This address does not give the file; another may."""
+    """The address does not give the file; another may."""
 
 
 class _TryAgainError(Exception):
-    """This try failed; `pause` is what the server asked for, in seconds."""
+    """A try failed; `pause` is what the server asked for, in seconds."""
 
     def __init__(self, why: str, pause: float | None = None) -> None:
         super().__init__(why)
@@ -83,7 +86,7 @@ def download(
     path: Path,
     expected: Expected,
     *,
-    patience: Patience = Patience(),
+    patience: Patience = PATIENCE,
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
     """Fetch a file to `path` from the first address that has it, and return its checksum.
@@ -157,7 +160,7 @@ def _try_address(part: "_Part", expected: Expected, patience: Patience, sleep: C
             raise _AddressFailedError(f"{why} (after {fruitless} tries without a byte)")
         if pause is None:
             pause = min(LONGEST_PAUSE, patience.first_pause * 2**fruitless)
-            pause *= random.uniform(0.5, 1)  # noqa: S311 (spreads clients, decides nothing)
+            pause *= random.uniform(0.5, 1)
         elif pause > LONGEST_RETRY_AFTER:
             raise _AddressFailedError(f"{why}: the server asks to come back in {pause:,.0f} s")
         logger.warning(
