@@ -163,12 +163,15 @@ def _homes(spelling: dict[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class UnpackPiece:
-    """Some members to extract, and the mark that says that all of them were."""
+    """Some members to extract, and the mark that says that all of them were.
+
+    Names and paths are arrays of objects, because Dask looks into lists one by one.
+    """
 
     archive: Path
-    names: list[str]
+    names: np.ndarray
     members: np.ndarray
-    paths: list[str]
+    paths: np.ndarray
     folder: Path
     mark: Path
 
@@ -218,17 +221,14 @@ def unpack(archive: Path, folder: Path, *, workers: int = 1) -> dict:
     for parent in sorted({path.rpartition("/")[0] for path in chosen.paths}):
         (tree / parent).mkdir(parents=True, exist_ok=True)
     marks.mkdir(exist_ok=True)
-    work = [
-        UnpackPiece(
-            archive,
-            [contents.names[row] for row in chosen.rows[first : first + MEMBERS_PER_PIECE]],
-            contents.members[chosen.rows[first : first + MEMBERS_PER_PIECE]],
-            chosen.paths[first : first + MEMBERS_PER_PIECE],
-            tree,
-            marks / f"{first:08d}",
-        )
-        for first in range(0, len(chosen.rows), MEMBERS_PER_PIECE)
-    ]
+    names = np.array([contents.names[row] for row in chosen.rows], dtype=object)
+    paths = np.array(chosen.paths, dtype=object)
+    work = []
+    for first in range(0, len(paths), MEMBERS_PER_PIECE):
+        part = slice(first, first + MEMBERS_PER_PIECE)
+        members = contents.members[chosen.rows[part]]
+        mark = marks / f"{first:08d}"
+        work.append(UnpackPiece(archive, names[part], members, paths[part], tree, mark))
     map_pieces(_unpack_piece, work, workers=workers, what=f"unpack {archive.name}")
 
     manifest = _describe(archive, contents, chosen)

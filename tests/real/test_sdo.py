@@ -1,0 +1,116 @@
+"""Real rows and real pixels: 52 rows of SDOBenchmark, and nine images of its shape.
+
+The data is looked for in the folder that SKYMILL_REAL_DATA names, else in `../shared/real` beside
+the repository. Without it these tests are skipped.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from skymill.sdo.catalogue import catalogue
+from skymill.sdo.goes import goes_class, label
+from skymill.sdo.images import check_image, pixels
+from skymill.sdo.metadata import format_time, read_metadata
+from skymill.sdo.names import CHANNELS
+from skymill.sdo.splits import make_plan
+from skymill.sdo.tables import read_set
+from skymill.sdo.tensors import write_tensors
+from skymill.tables import read_frame
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FOLDER = Path(os.environ.get("SKYMILL_REAL_DATA") or REPOSITORY.parent / "shared" / "real")
+ROWS = FOLDER / "sdo" / "training_meta_data.excerpt.csv"
+CROPS = FOLDER / "sdo" / "image_crops_256"
+
+pytestmark = pytest.mark.skipif(
+    not ROWS.is_file(),
+    reason=f"no real data: {ROWS} does not exist (set SKYMILL_REAL_DATA to the folder that has it)",
+)
+
+BEGINS = {"A": 1e-8, "B": 1e-7, "C": 1e-6, "M": 1e-5, "X": 1e-4}
+
+
+def test_the_real_rows_are_all_well_formed():
+    rows, malformed = read_metadata(ROWS)
+    assert (len(rows), malformed) == (52, [])
+    lines = ROWS.read_text().splitlines()[1:]
+    for row, line in zip(rows, lines, strict=True):
+        times = format_time(np.array([row.start, row.end]))
+        assert ",".join([row.sample_id, *times, row.peak_flux]) == line
+
+
+def test_the_real_rows_have_the_classes_that_their_fluxes_say():
+    rows, _ = read_metadata(ROWS)
+    changed = 0
+    for row in rows:
+        name = goes_class(row.peak_flux, 0.85)
+        if float(row.peak_flux) == 1e-9:
+            assert name == "quiet"
+            continue
+        flux = float(name[1:]) * BEGINS[name[0]]
+        # A class of two digits, and that very flux but for the noise of float64.
+        assert len(name) == 4
+        assert flux == pytest.approx(float(row.peak_flux) * 0.85, rel=1e-12)
+        assert label(row.peak_flux, 0.85) == (name[0] if name[0] in "XMC" else "Q")
+        changed += label(row.peak_flux, 0.85) != label(row.peak_flux, 1.0)
+    assert changed > 0
+
+
+@pytest.fixture(name="tree")
+def _tree(tmp_path):
+    """Return a tree of the real rows, with the real pixels in the folder of the first sample."""
+    root = tmp_path / "sdo" / "full"
+    (root / "training").mkdir(parents=True)
+    (root / "test").mkdir()
+    text = ROWS.read_text()
+    (root / "training" / "meta_data.csv").write_text(text)
+    (root / "test" / "meta_data.csv").write_text(text.splitlines()[0] + "\n")
+    first = read_metadata(ROWS)[0][0]
+    home = root / "training" / first.region / first.folder
+    home.mkdir(parents=True)
+    time = str(first.start.astype("M8[s]")).replace(":", "")
+    for channel, crop in zip(CHANNELS, sorted(CROPS.glob("*.jpg")), strict=False):
+        (home / f"{time}__{channel}.jpg").write_bytes(crop.read_bytes())
+    return tmp_path
+
+
+def test_the_real_pixels_pass_through_checks_and_tensors(tree):
+    crops = [path.read_bytes() for path in sorted(CROPS.glob("*.jpg"))]
+    assert [check_image(crop) for crop in crops] == [("ok", False)] * 9
+    content = catalogue(
+        tree / "sdo",
+        "full",
+        samples=tree / "samples.parquet",
+        images=tree / "images.parquet",
+        problems=tree / "problems.jsonl",
+    )
+    assert content["counts"]["images_by_status"]["ok"] == content["counts"]["images"] == 9
+    assert content["counts"]["samples"] == {"train": 52, "test": 0}
+    samples, images = (
+        read_set(tree / f"{name}.parquet", "train") for name in ("samples", "images")
+    )
+    write_tensors(tree / "sdo", samples, images, tree / "train.zarr")
+    root = zarr.open_group(tree / "train.zarr", mode="r")
+    assert root["available"][...].sum() == root["available"][0, 0, :9].sum() == 9
+    for number, crop in enumerate(crops):
+        assert (root["images"][0, 0, number] == pixels(crop)).all()
+
+
+def test_the_real_rows_are_planned_without_a_leak(tree):
+    catalogue(
+        tree / "sdo",
+        "full",
+        samples=tree / "samples.parquet",
+        images=tree / "images.parquet",
+        problems=tree / "problems.jsonl",
+    )
+    samples = read_frame(tree / "samples.parquet")
+    plan, counts = make_plan(samples, flux_scale=0.85, validation_fraction=0.2, seed=1)
+    frame = plan.to_pandas()
+    assert frame.groupby("ar_num")["split"].nunique().max() == 1
+    assert counts["by_split"]["validation"]["samples"] > 0
+    assert sum(counts["records_by_label"].values()) == 52

@@ -1,0 +1,276 @@
+"""Unpacking: every file once, nothing outside the target, and on from where a kill left it."""
+
+import os
+import shutil
+import struct
+import zipfile
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sdo_files import write_zip
+
+from skymill.errors import SkymillError
+from skymill.products import read_json
+from skymill.raw import write_sidecar
+from skymill.sdo import unpack as unpack_module
+from skymill.sdo.archive import read_contents
+from skymill.sdo.unpack import select, unpack
+
+ROOTS = ["full", "Full", "FULL", "fuLL"]
+
+
+def tree(folder):
+    """Return {path: content} of the files below a folder."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def four_times(files):
+    return [(f"{root}/{name}", content) for root in ROOTS for name, content in files.items()]
+
+
+def link(name):
+    info = zipfile.ZipInfo(name)
+    info.create_system = 3
+    info.external_attr = 0o120777 << 16
+    return info
+
+
+FILES = {"training/meta_data.csv": b"id\n", "training/1/a.jpg": b"a" * 50, "test/b.jpg": b"bb"}
+
+
+def test_case_copies_are_extracted_once_under_one_spelling(tmp_path):
+    archive = write_zip(tmp_path / "x.zip", four_times(FILES))
+    manifest = unpack(archive, tmp_path / "sdo")
+    assert tree(tmp_path / "sdo") == {f"full/{name}": content for name, content in FILES.items()}
+    assert manifest["counts"]["copies"] == 9
+    assert manifest["counts"]["extracted"] == 3
+    assert manifest == read_json(tmp_path / "sdo.manifest.json")
+    assert manifest["source"] == "local"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sdo", "sdo.manifest.json", "x.zip"]
+
+
+def test_the_source_is_that_of_the_zip(tmp_path):
+    archive = write_zip(tmp_path / "x.zip", four_times(FILES))
+    write_sidecar(archive, "sample")
+    assert unpack(archive, tmp_path / "sdo")["source"] == "sample"
+
+
+def test_different_files_under_one_name_are_all_kept_and_told(tmp_path):
+    members = [("R/a.jpg", b"one"), ("r/a.jpg", b"two!"), ("r/A.jpg", b"one"), ("R/b.jpg", b"b")]
+    manifest = unpack(write_zip(tmp_path / "x.zip", members), tmp_path / "sdo")
+    found = tree(tmp_path / "sdo")
+    assert sorted(found.values()) == [b"b", b"one", b"two!"]
+    assert found["r/A.jpg"] == b"one"
+    assert manifest["counts"]["names_in_conflict"] == 1
+    assert len(manifest["conflicts"][0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("member", "reason"),
+    [
+        ("../evil", "unsafe_name"),
+        ("a/../../evil", "unsafe_name"),
+        ("/etc/evil", "unsafe_name"),
+        ("C:/evil", "unsafe_name"),
+        ("a\\..\\evil", "unsafe_name"),
+        ("a//evil", "unsafe_name"),
+        ("./evil", "unsafe_name"),
+        ("n" * 300, "name_too_long"),
+        (link("a/evil"), "symbolic_link"),
+    ],
+)
+def test_members_that_would_do_harm_are_refused_and_told(tmp_path, member, reason):
+    archive = write_zip(tmp_path / "in" / "x.zip", [(member, b"evil"), ("r/good", b"good")])
+    manifest = unpack(archive, tmp_path / "in" / "sdo")
+    assert list(manifest["refused"]) == [reason]
+    assert tree(tmp_path / "in" / "sdo") == {"r/good": b"good"}
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_absurd_compression_is_refused(tmp_path):
+    archive = write_zip(tmp_path / "x.zip", [("r/bomb", bytes(2**22)), ("r/good", b"good")])
+    assert list(unpack(archive, tmp_path / "sdo")["refused"]) == ["absurd_compression_ratio"]
+
+
+def test_encrypted_members_are_refused(tmp_path):
+    archive = write_zip(tmp_path / "x.zip", [("r/secret", b"x"), ("r/good", b"good")])
+    content = bytearray(archive.read_bytes())
+    entry = content.index(b"PK\x01\x02")
+    content[entry + 8] |= 1
+    archive.write_bytes(content)
+    assert list(unpack(archive, tmp_path / "sdo")["refused"]) == ["encrypted"]
+
+
+def test_a_member_that_is_larger_than_it_says_is_found_while_reading(tmp_path):
+    archive = write_zip(tmp_path / "x.zip", [("r/liar", b"x" * 3000)])
+    content = bytearray(archive.read_bytes())
+    entry = content.index(b"PK\x01\x02")
+    content[entry + 24 : entry + 28] = struct.pack("<L", 10)
+    archive.write_bytes(content)
+    with pytest.raises(SkymillError, match="another size or checksum"):
+        unpack(archive, tmp_path / "sdo")
+    assert not (tmp_path / "sdo").exists()
+
+
+def test_a_changed_byte_is_found_by_its_checksum(tmp_path):
+    archive = write_zip(tmp_path / "x.zip", [("r/a", b"abcdef" * 9)], zipfile.ZIP_STORED)
+    archive.write_bytes(archive.read_bytes().replace(b"abcdef", b"abcdeg", 1))
+    with pytest.raises(SkymillError, match=r"x\.zip is damaged: r/a .* fetch it again"):
+        unpack(archive, tmp_path / "sdo")
+
+
+@pytest.mark.parametrize("keep", [0, 1, 30, 200, -1, -22, -60])
+def test_a_zip_that_is_cut_short_is_refused(tmp_path, keep):
+    archive = write_zip(tmp_path / "x.zip", four_times(FILES))
+    archive.write_bytes(archive.read_bytes()[:keep])
+    with pytest.raises(SkymillError, match="fetch it again"):
+        unpack(archive, tmp_path / "sdo")
+
+
+def test_something_else_than_a_zip_is_refused(tmp_path):
+    archive = tmp_path / "x.zip"
+    archive.write_text("<html>" * 100)
+    with pytest.raises(SkymillError, match="does not begin like a zip"):
+        unpack(archive, tmp_path / "sdo")
+
+
+def test_a_zip_of_nothing_is_refused(tmp_path):
+    with pytest.raises(SkymillError, match="no file that can be extracted"):
+        unpack(write_zip(tmp_path / "x.zip", []), tmp_path / "sdo")
+
+
+def test_a_full_disk_is_told_before_anything_is_extracted(tmp_path, monkeypatch):
+    archive = write_zip(tmp_path / "x.zip", four_times(FILES))
+    usage = shutil.disk_usage(tmp_path)._replace(free=10)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(SkymillError, match=r"needs .* GB more .* are free"):
+        unpack(archive, tmp_path / "sdo")
+
+
+def test_a_zip64_with_a_comment_and_something_before_it_is_read(tmp_path):
+    archive = tmp_path / "x.zip"
+    with zipfile.ZipFile(archive, "w") as writer:
+        writer.comment = b"a comment"
+        for number in range(66000):
+            writer.writestr(f"r/{number}", b"")
+        with writer.open("r/wide", "w", force_zip64=True) as stream:
+            stream.write(b"wide")
+    contents = read_contents(archive)
+    assert len(contents.names) == 66001
+    with zipfile.ZipFile(archive) as reader:
+        assert contents.names == reader.namelist()
+        assert contents.members["offset"].tolist() == [i.header_offset for i in reader.infolist()]
+        assert contents.members["crc"].tolist() == [i.CRC for i in reader.infolist()]
+
+
+def test_a_killed_run_is_gone_on_with(tmp_path, monkeypatch):
+    monkeypatch.setattr(unpack_module, "MEMBERS_PER_PIECE", 1)
+    archive = write_zip(tmp_path / "x.zip", [(f"r/{n}", b"%d" % n) for n in range(6)])
+    extract, count = unpack_module.extract_member, []
+
+    def killed(*arguments):
+        count.append(1)
+        if len(count) == 4:
+            raise KeyboardInterrupt
+        return extract(*arguments)
+
+    monkeypatch.setattr(unpack_module, "extract_member", killed)
+    with pytest.raises(KeyboardInterrupt):
+        unpack(archive, tmp_path / "sdo")
+    partial = tmp_path / ".sdo.partial"
+    done = [n for n in range(6) if (partial / "marks" / f"{n:08d}").exists()]
+    left = [n for n in range(6) if n not in done]
+    assert len(done) == len(left) == 3
+    # Half a file of the piece that was being written, and one of a finished piece that shrank.
+    for number in (done[0], left[0]):
+        (partial / "tree" / "r" / str(number)).write_bytes(b"")
+    unpack(archive, tmp_path / "sdo")
+    assert len(count) == 4 + 3 + 1
+    assert tree(tmp_path / "sdo") == {f"r/{n}": b"%d" % n for n in range(6)}
+    assert not partial.exists()
+
+
+def test_another_zip_starts_afresh(tmp_path):
+    archive = write_zip(tmp_path / "x.zip", [("r/new", b"new")])
+    stale = tmp_path / ".sdo.partial" / "tree" / "r"
+    stale.mkdir(parents=True)
+    (stale / "old").write_bytes(b"old")
+    (tmp_path / ".sdo.partial" / "archive.json").write_text('{"bytes": 1}')
+    unpack(archive, tmp_path / "sdo")
+    assert tree(tmp_path / "sdo") == {"r/new": b"new"}
+
+
+def test_the_manifest_comes_before_the_tree(tmp_path, monkeypatch):
+    # A tree without a manifest counts as the user's own, so there must never be one of ours.
+    archive = write_zip(tmp_path / "x.zip", four_times(FILES))
+
+    def killed(path, document):
+        raise KeyboardInterrupt
+
+    write = unpack_module.write_json
+    monkeypatch.setattr(
+        unpack_module,
+        "write_json",
+        lambda path, document: (killed if "manifest" in path.name else write)(path, document),
+    )
+    with pytest.raises(KeyboardInterrupt):
+        unpack(archive, tmp_path / "sdo")
+    assert not (tmp_path / "sdo").exists()
+
+
+NAMES = st.lists(
+    st.tuples(
+        st.sampled_from(["r", "R", "../r", "s/T", "S/t"]),
+        st.sampled_from(["a.jpg", "A.jpg", "b", "c/"]),
+        st.sampled_from([b"", b"one", b"two"]),
+    ),
+    min_size=1,
+    max_size=12,
+    unique_by=lambda member: member[:2],
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(members=NAMES, data=st.data())
+def test_members_are_conserved_and_their_order_does_not_matter(tmp_path_factory, members, data):
+    tmp_path = tmp_path_factory.mktemp("zip")
+    named = [(f"{folder}/{name}", content) for folder, name, content in members]
+    named.append(("z/always", b"there"))
+    results = []
+    for number, order in enumerate((named, data.draw(st.permutations(named)))):
+        archive = write_zip(tmp_path / str(number) / "x.zip", order)
+        manifest = unpack(archive, tmp_path / str(number) / "sdo")
+        counts = manifest["counts"]
+        kept = counts["extracted"] + counts["copies"]
+        assert counts["members"] == kept + counts["refused"] + counts["folders"] == len(named)
+        found = tree(tmp_path / str(number) / "sdo")
+        assert len(found) == counts["extracted"]
+        wanted = {
+            (name.casefold(), content)
+            for name, content in named
+            if not name.startswith("..") and not name.endswith("/")
+        }
+        assert len(found) == len(wanted)
+        assert {content for _, content in wanted} == set(found.values())
+        results.append((found, manifest["tree_sha256"]))
+    assert results[0] == results[1]
+
+
+def test_any_number_of_workers_gives_the_same_tree(tmp_path, monkeypatch):
+    monkeypatch.setattr(unpack_module, "MEMBERS_PER_PIECE", 2)
+    archive = write_zip(tmp_path / "x.zip", [(f"r/{n}", os.urandom(50)) for n in range(7)])
+    first = unpack(archive, tmp_path / "one" / "sdo", workers=1)
+    second = unpack(archive, tmp_path / "two" / "sdo", workers=2)
+    assert first == second
+    assert tree(tmp_path / "one" / "sdo") == tree(tmp_path / "two" / "sdo")
+
+
+def test_a_name_that_is_both_file_and_folder_is_refused(tmp_path):
+    archive = write_zip(tmp_path / "x.zip", [("r/a", b"x"), ("R/A/b", b"y")])
+    with pytest.raises(SkymillError, match="both a file and a folder"):
+        select(read_contents(archive))
