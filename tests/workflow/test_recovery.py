@@ -118,7 +118,7 @@ def test_switching_the_source_there_and_back_loses_nothing(finished):
             (local / path.name).write_bytes(path.read_bytes())
     put_there = {path: path.stat() for path in local.iterdir()}
 
-    finished.set("source: {magnetic: local}")
+    finished.set("branches: [magnetic]\nsource: {magnetic: local}")
     assert "simulate_magnetic" not in finished.stale()
     done = finished.run("--cores", "2")
     assert "SIMULATED" not in said(done)

@@ -14,6 +14,9 @@ VERIFY = {"verify_raw"} | INGEST
 SIMULATE = {"simulate_magnetic"} | VERIFY
 STEALTH = {"ingest_stealth", "convert_stealth"}
 SIMULATE_STEALTH = {"simulate_stealth", "verify_raw"} | STEALTH
+SDO_PLAN = {"plan_sdo", "index_sdo", "tensors_sdo", "report_sdo"}
+SDO = {"unpack_sdo", "survey_sdo", "catalogue_sdo", "check_sdo"} | SDO_PLAN
+SIMULATE_SDO = {"simulate_sdo", "verify_raw"} | SDO
 
 
 def test_a_second_run_does_nothing(finished):
@@ -35,6 +38,7 @@ def test_a_second_run_does_nothing(finished):
         ("limits: {max_rejected_fraction: 0.06}", {"check_ingest", "convert_stealth"} | IDS),
         ("limits: {max_region_fraction: 0.6}", {"check_regions"} | PLAN),
         ("simulate: {magnetic: {seed: 21}}", SIMULATE),
+        ("simulate: {sdo: {seed: 21}}", SIMULATE_SDO),
         ("simulate: {stealth: {seed: 21}}", SIMULATE_STEALTH),
     ],
 )
@@ -60,7 +64,8 @@ def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
     ("module", "stages"),
     [
         ("simulate/marginals.py", SIMULATE),
-        ("raw.py", SIMULATE | SIMULATE_STEALTH),
+        ("raw.py", SIMULATE | SIMULATE_SDO | SIMULATE_STEALTH),
+        ("simulate/active_regions.py", SIMULATE_SDO),
         ("simulate/stealth.py", SIMULATE_STEALTH),
         ("stealth/schema.py", SIMULATE_STEALTH),
         ("stealth/ingest.py", STEALTH),
