@@ -65,12 +65,8 @@ def read_contents(archive: Path) -> Contents:
     """
     size = archive.stat().st_size
     with open(archive, "rb") as stream:
-        count, length, offset, place = _find_directory(archive, stream, size)
-        # Something may stand before the zip proper; offsets then count from where that begins.
-        shift = place - length - offset
-        if shift < 0:
-            raise damaged(archive, "its table of contents is cut off")
-        stream.seek(place - length)
+        count, length, offset = _find_directory(archive, stream, size)
+        stream.seek(offset)
         directory = stream.read(length)
     names = []
     members = np.zeros(count, dtype=MEMBER)
@@ -81,12 +77,11 @@ def read_contents(archive: Path) -> Contents:
             names.append(name)
     except (struct.error, ValueError, IndexError):
         raise damaged(archive, f"entry {len(names)} of its table of contents is broken") from None
-    members["offset"] += np.uint64(shift)
     return Contents(names, members, hashlib.sha256(directory).hexdigest())
 
 
-def _find_directory(archive: Path, stream: BinaryIO, size: int) -> tuple[int, int, int, int]:
-    """Return entries, length and stated offset of the central directory, and where it ends."""
+def _find_directory(archive: Path, stream: BinaryIO, size: int) -> tuple[int, int, int]:
+    """Return the number of entries, the length and the offset of the central directory."""
     start = max(0, size - _LONGEST_COMMENT - _END.size)
     stream.seek(start)
     tail = stream.read()
@@ -106,16 +101,15 @@ def _find_directory(archive: Path, stream: BinaryIO, size: int) -> tuple[int, in
         stream.seek(max(0, place - _END_64_LOCATOR.size))
         locator = stream.read(_END_64_LOCATOR.size)
         if locator[:4] == b"PK\x06\x07":
-            # The record stands right before its locator, whatever stands before the zip.
-            place -= _END_64_LOCATOR.size + _END_64.size
-            stream.seek(max(0, place))
+            place = _END_64_LOCATOR.unpack(locator)[2]
+            stream.seek(min(place, size))
             record = stream.read(_END_64.size)
             if len(record) < _END_64.size or record[:4] != b"PK\x06\x06":
                 raise damaged(archive, "the end of its table of contents is broken")
             *_, count, length, offset = _END_64.unpack(record)
-    if length > place or count * _ENTRY.size > length:
-        raise damaged(archive, "its table of contents is cut off")
-    return count, length, offset, place
+    if offset + length != place or count * _ENTRY.size > length:
+        raise damaged(archive, "its table of contents is not where its end says")
+    return count, length, offset
 
 
 def _starts_like_zip(stream: BinaryIO) -> bool:
