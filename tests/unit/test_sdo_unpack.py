@@ -97,6 +97,13 @@ def test_absurd_compression_is_refused(tmp_path):
     assert list(unpack(archive, tmp_path / "sdo")["refused"]) == ["absurd_compression_ratio"]
 
 
+def test_other_compression_is_refused(tmp_path):
+    archive = write_zip(tmp_path / "x.zip", [("r/good", b"good")])
+    with zipfile.ZipFile(archive, "a", zipfile.ZIP_BZIP2) as writer:
+        writer.writestr("r/other", b"other")
+    assert list(unpack(archive, tmp_path / "sdo")["refused"]) == ["unknown_compression"]
+
+
 def test_encrypted_members_are_refused(tmp_path):
     archive = write_zip(tmp_path / "x.zip", [("r/secret", b"x"), ("r/good", b"good")])
     content = bytearray(archive.read_bytes())

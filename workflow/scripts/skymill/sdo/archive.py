@@ -26,6 +26,7 @@ _LONGEST_COMMENT = 2**16
 _FULL_16, _FULL_32 = 0xFFFF, 0xFFFFFFFF
 _ZIP64_EXTRA = 1
 _ENCRYPTED, _UTF8 = 0x1, 0x800
+_FILE_TYPE = 0o170000
 STORED, DEFLATED = 0, 8
 
 MEMBER = np.dtype(
@@ -165,9 +166,9 @@ def _widen(extra: bytes, *values: int) -> list[int]:
     return list(values)
 
 
-def is_link(mode: int) -> bool:
-    """Return whether a Unix mode is that of a symbolic link."""
-    return stat.S_ISLNK(int(mode))
+def is_link(mode: np.ndarray) -> np.ndarray:
+    """Return whether Unix modes are those of symbolic links."""
+    return mode & _FILE_TYPE == stat.S_IFLNK
 
 
 def extract_member(archive: Path, stream: BinaryIO, name: str, member: np.void) -> bytes:

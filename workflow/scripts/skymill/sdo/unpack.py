@@ -39,7 +39,8 @@ LARGE = 2**20
 LONGEST_NAME = 255
 SHOWN = 20
 
-_UNSAFE = re.compile(r"[\\\x00-\x1f\x7f]|^[A-Za-z]:")
+_UNSAFE = re.compile(r"[\\\x00-\x1f\x7f]|^[A-Za-z]:|(?:^|/)\.{0,2}(?:/|$)")
+"""Backslashes, control characters, drives, and steps that are empty, `.` or `..`."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,12 @@ def select(contents: Contents) -> Selection:
     members = contents.members
     refused: dict[str, list[str]] = {}
     wanted, folders = [], 0
+    suspect = _suspects(members)
     for row, name in enumerate(contents.names):
-        if reason := refusal(name, members[row]):
+        reason = _refuse_name(name)
+        if reason is None and suspect[row]:
+            reason = _refuse_member(members[row])
+        if reason:
             refused.setdefault(reason, []).append(name)
         elif name.endswith("/"):
             folders += 1
@@ -111,7 +116,7 @@ def select(contents: Contents) -> Selection:
         home = homes[folded.rpartition("/")[0]]
         # Most copies first, then by content.
         ranked = sorted(by_content.items(), key=lambda item: (-len(item[1]), item[0]))
-        plain = min(PurePosixPath(contents.names[row]).name for row in ranked[0][1])
+        plain = min(contents.names[row].rpartition("/")[2] for row in ranked[0][1])
         names = [plain]
         for (crc, size), _ in ranked[1:]:
             whole = PurePosixPath(plain)
@@ -132,24 +137,43 @@ def select(contents: Contents) -> Selection:
     )
 
 
-def refusal(name: str, member: np.void) -> str | None:
-    """Return why a member is not extracted, or None."""
-    parts = name.removesuffix("/").split("/")
-    if _UNSAFE.search(name) or any(part in ("", ".", "..") for part in parts):
+def _refuse_name(name: str) -> str | None:
+    """Return why a name is not extracted, or None."""
+    if _UNSAFE.search(name.removesuffix("/")):
         return "unsafe_name"
-    if any(len(part.encode()) > LONGEST_NAME for part in parts):
-        return "name_too_long"
+    if len(name) > LONGEST_NAME // 4:
+        parts = name.split("/")
+        if any(len(part.encode()) > LONGEST_NAME for part in parts):
+            return "name_too_long"
+    return None
+
+
+def _suspects(members: np.ndarray) -> np.ndarray:
+    """Return which members cannot be extracted: bool, shape (members,); `_refuse_member` says why.
+
+    For all of them at once, because most of a million are none.
+    """
+    return (
+        is_link(members["mode"])
+        | members["encrypted"]
+        | ~np.isin(members["method"], (STORED, DEFLATED))
+        | _swells(members)
+    )
+
+
+def _refuse_member(member: np.void) -> str:
+    """Return why a suspect is not extracted."""
     if is_link(member["mode"]):
         return "symbolic_link"
     if member["encrypted"]:
         return "encrypted"
-    if member["method"] not in (STORED, DEFLATED):
-        return "unknown_compression"
-    # In Python's integers: declared sizes may be anything.
-    compressed, size = int(member["compressed"]), int(member["size"])
-    if size > LARGE and size > MAX_RATIO * compressed:
-        return "absurd_compression_ratio"
-    return None
+    return "absurd_compression_ratio" if _swells(member) else "unknown_compression"
+
+
+def _swells(members: np.ndarray) -> np.ndarray:
+    """Return which members grow absurdly when they are unpacked, by their declared sizes."""
+    size = members["size"]
+    return (size > LARGE) & (size // np.uint64(MAX_RATIO) > members["compressed"])
 
 
 def _homes(spelling: dict[str, str]) -> dict[str, str]:
