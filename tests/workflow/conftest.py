@@ -113,6 +113,18 @@ class Project:
             if path.is_file() and path.name != ".snakemake_timestamp"
         }
 
+    def portable_products(self) -> dict[str, bytes]:
+        """Return those of `products` that may not depend on where the project stands.
+
+        The index of SDOBenchmark holds absolute locations.
+        """
+        index = "data/processed/sdo/"
+        return {
+            name: content
+            for name, content in self.products().items()
+            if not (name.startswith(index) and "_metadata.csv" in name)
+        }
+
 
 @pytest.fixture(scope="session")
 def _fresh(tmp_path_factory) -> Project:
@@ -129,10 +141,15 @@ def project(_fresh, tmp_path) -> Project:
 def _finished(_fresh, tmp_path_factory) -> Project:
     project = _fresh.copy(tmp_path_factory.mktemp("finished") / "project")
     project.run("--cores", "2")
+    project.folder.rename(project.folder.with_name("kept"))
     return project
 
 
 @pytest.fixture
-def finished(_finished, tmp_path) -> Project:
-    """Return a project with everything made, to be changed at will."""
-    return _finished.copy(tmp_path / "finished")
+def finished(_finished) -> Project:
+    """Return a project with everything made, to be changed at will.
+
+    It always stands where it was made: a project that was moved has an index to write anew.
+    """
+    shutil.rmtree(_finished.folder, ignore_errors=True)
+    return Project(_finished.folder.with_name("kept")).copy(_finished.folder)

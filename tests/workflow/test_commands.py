@@ -75,11 +75,6 @@ def test_a_misspelt_key_inside_a_section_is_refused_by_name(project):
     assert "max_regions_fraction" in said(project.run("-n", succeeds=False))
 
 
-def test_downloading_is_refused_with_what_to_do_instead(project):
-    done = project.run("-n", "--config", "source=archive", succeeds=False)
-    assert "source: local" in said(done)
-
-
 def test_a_column_that_nobody_declared_is_refused(project):
     project.edit("config/config.yaml", "    - R_VALUE\n", "    - R_VALU\n")
     assert "R_VALU" in said(project.run("-n", succeeds=False))

@@ -40,7 +40,7 @@ def test_a_run_on_simulated_data_says_so_in_its_last_lines(finished):
 
 def test_the_same_bytes_for_any_number_of_cores(finished, project):
     project.run("--cores", "1")
-    assert project.products() == finished.products()
+    assert project.portable_products() == finished.portable_products()
 
 
 def test_a_failing_job_is_explained_in_its_log_and_on_stderr(finished):
@@ -171,7 +171,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(finished, project):
     assert ingesting.exists(), "the run ended before it came to ingest"
 
     project.run("--cores", "2")
-    assert project.products() == finished.products()
+    assert project.portable_products() == finished.portable_products()
 
 
 def test_another_copy_of_the_package_is_refused(finished, tmp_path):

@@ -16,6 +16,7 @@ STEALTH = {"ingest_stealth", "convert_stealth"}
 SIMULATE_STEALTH = {"simulate_stealth", "verify_raw"} | STEALTH
 SDO_PLAN = {"plan_sdo", "index_sdo", "tensors_sdo", "report_sdo"}
 SDO = {"unpack_sdo", "survey_sdo", "catalogue_sdo", "check_sdo"} | SDO_PLAN
+INDEX = {"plan_sdo", "index_sdo", "report_sdo"}
 SIMULATE_SDO = {"simulate_sdo", "verify_raw"} | SDO
 
 
@@ -26,7 +27,7 @@ def test_a_second_run_does_nothing(finished):
 @pytest.mark.parametrize(
     ("change", "stages"),
     [
-        ("seed: 7", PLAN),
+        ("seed: 7", PLAN | INDEX),
         ("collisions: drop_identical", IDS),
         ("split: {unit: record}", {"check_regions"} | PLAN),
         ("split: {fractions: {train: 0.9, dev: 0.05, test: 0.05}}", PLAN),
@@ -37,6 +38,12 @@ def test_a_second_run_does_nothing(finished):
         ("features: {columns: [EPSZ]}", FEATURES),
         ("limits: {max_rejected_fraction: 0.06}", {"check_ingest", "convert_stealth"} | IDS),
         ("limits: {max_region_fraction: 0.6}", {"check_regions"} | PLAN),
+        ("limits: {max_damaged_fraction: 0.5}", {"check_sdo"} | SDO_PLAN),
+        ("limits: {max_lost_samples_fraction: 0.5}", {"check_sdo"} | SDO_PLAN),
+        ("sdo: {flux_scale: 1.0}", INDEX),
+        ("sdo: {validation_fraction: 0.3}", INDEX),
+        ("sdo: {tensors: false}", set()),
+        ("retrieve: {attempts: 9}", set()),
         ("simulate: {magnetic: {seed: 21}}", SIMULATE),
         ("simulate: {sdo: {seed: 21}}", SIMULATE_SDO),
         ("simulate: {stealth: {seed: 21}}", SIMULATE_STEALTH),
@@ -49,7 +56,7 @@ def test_a_changed_setting_reruns_the_stages_that_read_it(finished, change, stag
 
 def test_settings_changed_together_rerun_what_each_of_them_would(finished):
     finished.set("{seed: 7, limits: {max_rejected_fraction: 0.06}, split: {unit: record}}")
-    assert finished.stale() == {"check_ingest", "convert_stealth"} | IDS
+    assert finished.stale() == {"check_ingest", "convert_stealth"} | IDS | INDEX
 
 
 def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
@@ -66,6 +73,13 @@ def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
         ("simulate/marginals.py", SIMULATE),
         ("raw.py", SIMULATE | SIMULATE_SDO | SIMULATE_STEALTH),
         ("simulate/active_regions.py", SIMULATE_SDO),
+        ("sdo/unpack.py", set()),
+        ("sdo/images.py", {"catalogue_sdo", "check_sdo"} | SDO_PLAN),
+        ("sdo/splits.py", INDEX),
+        ("sdo/index.py", {"index_sdo"}),
+        ("sdo/tensors.py", {"tensors_sdo"}),
+        ("sdo/report.py", {"report_sdo"}),
+        ("retrieve/http.py", set()),
         ("simulate/stealth.py", SIMULATE_STEALTH),
         ("stealth/schema.py", SIMULATE_STEALTH),
         ("stealth/ingest.py", STEALTH),
@@ -96,6 +110,19 @@ def test_files_with_new_times_but_the_same_code_rerun_nothing(finished):
     for path in finished.path("workflow").rglob("*.py"):
         os.utime(path)
     assert finished.stale() == set()
+
+
+def test_a_project_that_was_moved_writes_its_index_anew_and_nothing_else(finished, tmp_path):
+    moved = finished.copy(tmp_path / "moved")
+    assert moved.stale() == {"index_sdo"}
+    before = moved.products()
+    moved.run("--cores", "2")
+    after = moved.products()
+    assert {name for name in after if after[name] != before[name]} == {
+        f"data/processed/sdo/{name}_metadata.csv{suffix}"
+        for name in ("train", "test")
+        for suffix in ("", ".manifest.json")
+    }
 
 
 def test_a_touched_raw_file_is_read_again(finished):

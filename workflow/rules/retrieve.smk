@@ -10,11 +10,11 @@ rule retrieve:
     """
     output:
         raw="data/raw/{file}",
+    log:
+        "logs/retrieve/{file}.log",
     wildcard_constraints:
         # Never a file that the user put there: Snakemake deletes outputs before it makes them.
         file=one_of(fetchable_files()),
-    log:
-        "logs/retrieve/{file}.log",
     conda:
         "../../envs/retrieve.yaml"
     resources:
@@ -32,10 +32,10 @@ rule verify_raw:
         raw=lambda wildcards: raw_path(wildcards.file),
     output:
         receipt=paths.RAW_RECEIPT,
-    wildcard_constraints:
-        file=one_of(file_patterns(REGISTRY).values()),
     log:
         "logs/verify_raw/{file}.log",
+    wildcard_constraints:
+        file=one_of(file_patterns(REGISTRY).values()),
     conda:
         "../../envs/retrieve.yaml"
     resources:

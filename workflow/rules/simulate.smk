@@ -6,7 +6,7 @@ rule simulate_magnetic:
     """Write one raw file of magnetic records in the 2020 data set's format."""
     output:
         raw=f"{paths.RAW_FOLDER['sample']}/{paths.MAGNETIC_FILE}",
-        sidecar=f"{paths.RAW_FOLDER['sample']}/{paths.MAGNETIC_FILE}" + ".source.json",
+        sidecar=f"{paths.RAW_FOLDER['sample']}/{paths.MAGNETIC_FILE}.source.json",
     log:
         "logs/simulate_magnetic/{partition}.log",
     conda:
@@ -24,8 +24,8 @@ rule simulate_magnetic:
 rule simulate_sdo:
     """Write a download of SDOBenchmark: one zip, with the odd things that the real one holds."""
     output:
-        raw=paths.SDO_ZIP["sample"],
-        sidecar=paths.SDO_ZIP["sample"] + ".source.json",
+        raw=f"{paths.RAW_FOLDER['sample']}/{paths.SDO_FILE}",
+        sidecar=f"{paths.RAW_FOLDER['sample']}/{paths.SDO_FILE}.source.json",
     log:
         "logs/simulate_sdo.log",
     conda:
@@ -45,7 +45,7 @@ rule simulate_stealth:
     """Write the auxiliary table's CSV with the real columns' marginals."""
     output:
         raw=f"{paths.RAW_FOLDER['sample']}/{paths.STEALTH_FILE}",
-        sidecar=f"{paths.RAW_FOLDER['sample']}/{paths.STEALTH_FILE}" + ".source.json",
+        sidecar=f"{paths.RAW_FOLDER['sample']}/{paths.STEALTH_FILE}.source.json",
     log:
         "logs/simulate_stealth.log",
     conda:

@@ -28,14 +28,9 @@ CONSERVATION = _PREPROCESSED + "/conservation_{collection}.receipt.json"
 FEATURES = "data/processed/magnetic_data/{split}"
 DIAGNOSTICS = "data/processed/magnetic_diagnostics.md"
 
-SDO_ZIP = {
-    "sample": "data/sample/raw/sdobenchmark.zip",
-    "archive": "data/raw/sdobenchmark.zip",
-    "local": "data/raw/sdobenchmark.zip",
-}
-"""The download of SDOBenchmark by source."""
 SDO_FILE = "sdobenchmark.zip"
-"""The same, below the folder of its source."""
+"""The download of SDOBenchmark, below the folder of its source."""
+
 SDO_FOLDER = {
     "sample": "data/sample/raw/sdo",
     "archive": "data/raw/sdo",
@@ -60,6 +55,33 @@ STEALTH_FILE = "stealth/data.csv"
 STEALTH_ROWS = "data/interim/stealth/rows.parquet"
 STEALTH_QUARANTINE = "data/interim/stealth/quarantine.jsonl"
 STEALTH_TABLE = "data/preprocessed/stealth/solar_flares.parquet"
+
+ZTF_NIGHT_FILE = "ztf/ztf_public_{night}.tar.gz"
+"""A night's tarball, below the folder of its source."""
+
+ZTF_LABELS_FOLDER = "ztf/labels/"
+ZTF_LABELS_ARCHIVE = ZTF_LABELS_FOLDER + "files_for_lc_classifier_SanchezSaez2020.tar.gz"
+ZTF_LABELS_FILES = {
+    "predictions": ZTF_LABELS_FOLDER
+    + "ALeRCE_lc_classifier_outputs_ZTF_unlabeled_set_20200609.csv",
+    "catalogue": ZTF_LABELS_FOLDER + "labeled_set_lc_classifier_SanchezSaez_2020.csv",
+}
+"""The labels as published, and the files in it by `labels.source`."""
+
+_ZTF_INTERIM = "data/interim/ztf"
+ZTF_QUARANTINE = _ZTF_INTERIM + "/quarantine/{night}.jsonl"
+ZTF_ACCEPTED = _ZTF_INTERIM + "/accepted/{night}.receipt.json"
+ZTF_LABEL_PROBLEMS = _ZTF_INTERIM + "/label_problems.jsonl"
+ZTF_LABELS = "data/preprocessed/ztf/labels.parquet"
+ZTF_NIGHT = "data/preprocessed/ztf/stamps/{night}.parquet"
+ZTF_PLAN = "data/preprocessed/ztf/plan.parquet"
+ZTF_STAMPS = "data/processed/ztf/stamps.parquet"
+ZTF_STAMPS_ARRAY = "data/processed/ztf/stamps.npy"
+ZTF_STAMPS_LABELS = "data/processed/ztf/labels.csv"
+ZTF_TABLE = "data/processed/ztf/ztf_avro_Grande_{label}.csv"
+ZTF_SHEET = "data/processed/ztf/contact_sheet_{label}.png"
+ZTF_ALERTS = "data/processed/ztf/alerts"
+ZTF_REPORT = "data/processed/ztf/report.md"
 
 
 def manifest(product: str) -> str:
