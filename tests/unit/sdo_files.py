@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -55,7 +56,9 @@ def write_tree(root, training, test, images=None):
         (root / part / "meta_data.csv").write_text(HEADER + lines)
         for number, (sample_id, start, *_) in enumerate(rows):
             default = {
-                image_name(start, minutes, channel): jpeg(hash((part, number, minutes)) % 2**32)
+                image_name(start, minutes, channel): jpeg(
+                    zlib.crc32(f"{part} {number} {minutes}".encode())
+                )
                 for minutes, channel in ((0, "94"), (710, "magnetogram"))
             }
             files = images.get(sample_id, default)
