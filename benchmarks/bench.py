@@ -104,6 +104,21 @@ def download(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
     yield download_speed.measure_download(scratch, size=2**24 if options.quick else 10**9)
 
 
+def images(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
+    """Image checks against decoding."""
+    import image_speed
+
+    yield image_speed.measure_images(scratch, samples=100 if options.quick else 700)
+
+
+def sdo(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
+    """The SDOBenchmark branch at full size."""
+    import workflow_run
+
+    training, test = (60, 20) if options.quick else (8336, 886)
+    yield workflow_run.measure_sdo(scratch, training_samples=training, test_samples=test)
+
+
 PARTS: dict[str, Callable[[Path, argparse.Namespace], Iterator[Section]]] = {
     "ingest": ingest_one_core,
     "scaling": ingest_two_cores,
@@ -111,6 +126,8 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], Iterator[Section]]] = {
     "plan": plan,
     "workflow": workflow,
     "download": download,
+    "images": images,
+    "sdo": sdo,
 }
 
 

@@ -42,14 +42,6 @@ def test_an_unknown_column_is_a_problem(default_config):
     assert problems(default_config) == []
 
 
-@pytest.mark.parametrize("source", ["archive", {"default": "sample", "magnetic": "archive"}])
-def test_the_archive_is_not_available_and_the_message_says_what_to_do(default_config, source):
-    default_config["source"] = source
-    (problem,) = problems(default_config)
-    assert "magnetic branch" in problem
-    assert "source: local" in problem
-
-
 @pytest.mark.parametrize(
     ("source", "expected"),
     [

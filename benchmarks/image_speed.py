@@ -1,0 +1,76 @@
+"""Index and image checks of SDOBenchmark against decoding the same images alone."""
+
+from pathlib import Path
+
+from measure import Row, Section, at_most, interleaved, seconds
+from PIL import Image
+
+from skymill.parallel import map_pieces
+from skymill.sdo.catalogue import catalogue
+from skymill.sdo.tree import find_root
+from skymill.sdo.unpack import unpack
+from skymill.simulate.sdo import write_sdo
+
+WORKERS = 2
+
+
+def decode_all(paths: list[Path]) -> int:
+    """Read and decode images, and do nothing with them; return how many could be."""
+    decoded = 0
+    for path in paths:
+        try:
+            with Image.open(path) as picture:
+                picture.load()
+        except OSError:  # a damaged one
+            continue
+        decoded += 1
+    return decoded
+
+
+def measure_images(folder: Path, *, samples: int) -> Section:
+    """Measure the catalogue of a simulated tree on two cores."""
+    archive, tree = folder / "sdobenchmark.zip", folder / "sdo"
+    write_sdo(
+        archive, training_samples=samples, test_samples=30, copies=1, seed=20, workers=WORKERS
+    )
+    unpack(archive, tree, workers=WORKERS)
+    root = find_root(tree)
+    paths = sorted(root.glob("t*/*/*/*.jpg"))
+    pieces = [paths[at : at + 400] for at in range(0, len(paths), 400)]
+
+    def check() -> None:
+        catalogue(
+            tree,
+            str(root.relative_to(tree)),
+            samples=folder / "samples.parquet",
+            images=folder / "images.parquet",
+            problems=folder / "problems.jsonl",
+            workers=WORKERS,
+        )
+
+    contenders = {
+        "checks": check,
+        "decoding": lambda: map_pieces(decode_all, pieces, workers=WORKERS, what="decode"),
+    }
+    both = dict.fromkeys(contenders, 2)
+    timings = interleaved(contenders, dict.fromkeys(contenders, 4), both)
+    speed = {name: len(paths) / timing.best for name, timing in timings.items()}
+    figures = {"images": len(paths), "seconds": seconds(timings)}
+    return Section(
+        "SDOBenchmark: index and image checks",
+        [
+            f"{len(paths):,} simulated images on two cores, the start of the workers included. "
+            "Wanted are 2,000 images a second, or at most 1.5 times the time of decoding them."
+        ],
+        [
+            Row("index and image checks", f"{speed['checks']:,.0f} images/s"),
+            Row("decoding alone", f"{speed['decoding']:,.0f} images/s"),
+            at_most(
+                "index and image checks, time against decoding alone",
+                speed["decoding"] / speed["checks"],
+                1.5,
+                "x",
+                **figures,
+            ),
+        ],
+    )
