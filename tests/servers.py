@@ -161,6 +161,7 @@ def stall(after: int, seconds: float) -> Behaviour:
     def behave(handler: _Handler, content: bytes) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(content)))
+        handler.send_header("Accept-Ranges", "bytes")
         for name, value in _validators(handler, content).items():
             handler.send_header(name, value)
         handler.end_headers()

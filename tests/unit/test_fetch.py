@@ -7,12 +7,13 @@ import os
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 
 import pytest
 from records import REPOSITORY, SCRIPTS, record
 
-from servers import FileServer, KaggleServer, cut, page, status
+from servers import FileServer, KaggleServer, cut, page, stall, status
 from skymill.errors import SkymillError
 from skymill.products import read_json
 from skymill.raw import origin, put_by_hand, verify_raw
@@ -263,7 +264,7 @@ def zipped(**members):
     return buffer.getvalue()
 
 
-def run_job(server, folder, credentials=None, **fields):
+def start_job(server, folder, credentials=None, **fields):
     home = folder / "home"
     home.mkdir(exist_ok=True)
     environment = {
@@ -273,14 +274,19 @@ def run_job(server, folder, credentials=None, **fields):
         **server.environment(),
         **(credentials or {}),
     }
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-c", JOB, str(folder / "x.zip"), json.dumps(fields)],
         env=environment,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
-        timeout=60,
     )
+
+
+def run_job(*arguments, **fields):
+    job = start_job(*arguments, **fields)
+    stdout, stderr = job.communicate(timeout=60)
+    return subprocess.CompletedProcess(job.args, job.returncode, stdout, stderr)
 
 
 CREDENTIALS = [{"KAGGLE_API_TOKEN": TOKEN}, {"KAGGLE_USERNAME": "tester", "KAGGLE_KEY": "0" * 32}]
@@ -318,6 +324,27 @@ def test_an_interrupted_zip_is_gone_on_with(kaggle, tmp_path):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "x.zip").read_bytes() == content
     assert kaggle.ranges() == [None, f"bytes={2**20}-"]
+
+
+def test_a_killed_download_is_gone_on_with_by_the_next_run(kaggle, tmp_path):
+    content = zipped(data=os.urandom(5_000_000))
+    kaggle.files["/blob/set.zip"] = content
+    kaggle.misbehave("/blob/set.zip", stall(after=3 * 2**20, seconds=30))
+    job = start_job(kaggle, tmp_path, CREDENTIALS[0], kind="zip", kaggle="owner/set")
+    part = tmp_path / ".cache" / ".kaggle" / "set.zip"
+    deadline = time.monotonic() + 30
+    while not (part.exists() and part.stat().st_size >= 2**20):
+        assert job.poll() is None, job.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    job.kill()
+    job.communicate()
+    kept = part.stat().st_size
+
+    done = run_job(kaggle, tmp_path, CREDENTIALS[0], kind="zip", kaggle="owner/set")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "x.zip").read_bytes() == content
+    assert kaggle.ranges()[-1] == f"bytes={kept}-"
 
 
 @pytest.mark.parametrize("code", [401, 403, 404])
