@@ -1,0 +1,1 @@
+"""The ZTF branch: nightly archives of alerts to labelled image stamps."""

@@ -1,0 +1,279 @@
+"""Stamps as CSV, a file a label, and as one `.npy` file an alert: the published layouts, whole.
+
+Every pixel is written as the shortest decimal that is the same float32 when read again.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import logging
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from skymill.errors import SkymillError
+from skymill.products import describe_file, new_directory, new_file
+from skymill.ztf.gather import CUTOUTS, STAMPS, open_array, ranges
+
+logger = logging.getLogger(__name__)
+
+FORMS = ("columns", "data")
+"""How a CSV holds the pixels: a column each, or one column with a JSON array."""
+
+LAST_COLUMNS = ("alerce_class", "probability", "label", "split")
+"""Columns between an alert's own and the pixels."""
+
+BLOCK_VALUES = 2**20
+"""Pixels that are spelled at once: 4 MB, and about 10 MB of text."""
+
+TWICE_ROUNDED = np.uint32(0x15AE43FD).view(np.float32)
+"""The float32 whose shortest decimal, 7.038531e-26, reads as its neighbour by way of a float64."""
+
+_FILE_NAME = re.compile(r"[A-Za-z0-9_.+-]+")
+
+
+def export_label(
+    table: Path, array: Path, path: Path, *, label: str, form: str
+) -> tuple[list[dict], dict]:
+    """Write the sampled alerts of a label as CSV; return its entry and counts for a manifest.
+
+    Parameters
+    ----------
+    table, array
+        The gathered alerts and their stamps, row-aligned, float32 (alerts, 3, crop, crop).
+    path
+        Where the CSV goes. A label without alerts gives a header and no more.
+    form
+        `columns`: science_00_00 (row 0, column 0) to difference_20_20. `data`: one column with a
+        JSON array shaped (3, crop, crop).
+    """
+    stamps = open_array(array)
+    require_aligned(table, stamps)
+    rows, metadata = sampled_rows(table, label)
+    names = [*metadata.column_names, *pixel_columns(stamps.shape[2], form)]
+    with new_file(Path(path)) as temporary:
+        with open(temporary, "wb") as stream:
+            stream.write((",".join(names) + "\n").encode())
+            per_block = BLOCK_VALUES // math.prod(stamps.shape[1:])
+            for start, stop in ranges(len(rows), per_block):
+                block = np.ascontiguousarray(stamps[rows[start:stop]])
+                heads = spell_metadata(metadata.slice(start, stop - start))
+                pixels = spell_stamps(block, form)
+                _require_exact(pixels[0], block[0], path)
+                for head, text in zip(heads, pixels, strict=True):
+                    stream.write(b"%b,%b\n" % (head, text))
+        entry = {**describe_file(temporary, len(rows)), "name": Path(path).name}
+    if len(rows):
+        logger.info("%d alerts of %s written to %s", len(rows), label, path)
+    else:
+        logger.warning("no alert has the label %s: %s has a header only", label, path)
+    return [entry], {"rows": len(rows), "records_by_label": {label: len(rows)}}
+
+
+def require_aligned(table: Path, stamps: np.ndarray) -> None:
+    """Raise SkymillError unless the table has a row for each stamp."""
+    rows = pq.read_metadata(table).num_rows
+    if rows != len(stamps):
+        raise SkymillError(
+            f"{table} has {rows:,} rows, but the array beside it {len(stamps):,}. Delete both and "
+            "run again."
+        )
+
+
+def sampled_rows(table: Path, label: str) -> tuple[np.ndarray, pa.Table]:
+    """Return the rows of the sampled alerts of a label, int64 ascending, and their metadata.
+
+    The metadata are the columns of the CSV before the pixels, in order.
+    """
+    file = pq.ParquetFile(table)
+    own = [
+        name
+        for name in file.schema_arrow.names
+        if name not in (STAMPS, "sampled", "object_id", *LAST_COLUMNS)
+    ]
+    columns = ["object_id", *own, *LAST_COLUMNS]
+    positions, parts, start = [np.empty(0, np.int64)], [], 0
+    for batch in file.iter_batches(columns=[*columns, "sampled"], use_threads=False):
+        same = batch["label"].to_numpy(zero_copy_only=False) == label
+        local = np.flatnonzero(same & batch["sampled"].to_numpy(zero_copy_only=False))
+        positions.append(start + local)
+        parts.append(pa.Table.from_batches([batch.take(pa.array(local))]).select(columns))
+        start += batch.num_rows
+    if not parts:
+        parts = [file.schema_arrow.empty_table().select(columns)]
+    return np.concatenate(positions), pa.concat_tables(parts).combine_chunks()
+
+
+def pixel_columns(crop: int, form: str) -> list[str]:
+    """Return the names of the columns with pixels."""
+    if form == "data":
+        return ["data"]
+    side = range(crop)
+    return [f"{name}_{row:02}_{column:02}" for name in CUTOUTS for row in side for column in side]
+
+
+def spell_metadata(metadata: pa.Table) -> list[bytes]:
+    """Return the line of each row, as CSV without its end; missing values are empty.
+
+    Arrow spells float32 as the shortest decimal of a float32, Python would of a float64.
+    """
+    texts = [column.cast(pa.string()).to_pylist() for column in metadata.columns]
+    lines: list[str] = []
+    writer = csv.writer(SimpleNamespace(write=lines.append), lineterminator="")
+    writer.writerows(zip(*texts, strict=True))
+    return [line.encode() for line in lines]
+
+
+def spell_stamps(stamps: np.ndarray, form: str) -> list[bytes]:
+    """Return the pixels of each stamp as text, to stand at the end of a line of CSV.
+
+    orjson spells float32 arrays (Ryu, Adams 2018) several times faster than Arrow's CSV writer,
+    and a JSON array without its brackets is a line of CSV. What JSON has no word for (NaN,
+    infinities), and what would not survive being read as float64 first, is spelled by Python, with
+    the digits of a float64.
+
+    Parameters
+    ----------
+    stamps
+        float32, contiguous, shape (n, 3, crop, crop).
+    form
+        One of FORMS.
+    """
+    import orjson
+
+    if not len(stamps):
+        return []
+    flat = stamps.reshape(len(stamps), -1)
+    text = orjson.dumps(flat if form == "columns" else stamps, option=orjson.OPT_SERIALIZE_NUMPY)
+    if form == "columns":
+        lines = text[2:-2].split(b"],[")
+    else:
+        inner = text[len(b"[[[[") : -len(b"]]]]")].split(b"]]],[[[")
+        lines = [b'"[[[%b]]]"' % line for line in inner]
+    special = ~np.isfinite(flat) | (np.abs(flat) == TWICE_ROUNDED)
+    for number in np.flatnonzero(special.any(axis=1)):
+        if form == "columns":
+            lines[number] = ",".join(map(repr, flat[number].tolist())).encode()
+        else:
+            lines[number] = f'"{json.dumps(stamps[number].tolist())}"'.encode()
+    return lines
+
+
+def _require_exact(text: bytes, stamp: np.ndarray, path: Path) -> None:
+    """Raise SkymillError unless the text of a stamp, read again, is the stamp."""
+    again = np.array(
+        [float(value) for value in re.sub(rb'["\[\]]', b"", text).split(b",")], dtype=np.float32
+    )
+    before = stamp.reshape(-1)
+    # NaN may come back with another sign, zero must not.
+    same_signs = np.signbit(again[before == 0]).tolist() == np.signbit(before[before == 0]).tolist()
+    if not (np.array_equal(again, before, equal_nan=True) and same_signs):
+        raise SkymillError(
+            f"{path} would not hold the values of the stamps. This environment's orjson is not "
+            "the one in envs/requirements.txt: install that, and run again."
+        )
+
+
+def read_csv_stamps(path: Path) -> tuple[list[str], np.ndarray]:
+    """Return the object ids and the stamps, float32 (n, 3, crop, crop), of an exported CSV."""
+    csv.field_size_limit(2**30)
+    with open(path, newline="", encoding="utf-8") as stream:
+        reader = csv.reader(stream)
+        names = next(reader)
+        as_json = names[-1] == "data"
+        first = len(names) - 1 if as_json else names.index(f"{CUTOUTS[0]}_00_00")
+        objects, stamps = [], []
+        for row in reader:
+            objects.append(row[0])
+            values = json.loads(row[-1]) if as_json else [float(text) for text in row[first:]]
+            stamps.append(np.array(values, dtype=np.float32))
+    if not stamps:
+        return [], np.empty((0, len(CUTOUTS), 0, 0), np.float32)
+    crop = math.isqrt(stamps[0].size // len(CUTOUTS))
+    return objects, np.stack(stamps).reshape(-1, len(CUTOUTS), crop, crop)
+
+
+def write_alert_files(
+    table: Path, array: Path, directory: Path, *, by_candid: bool
+) -> tuple[dict, dict]:
+    """Write each gathered alert as `alert_{object_id}_stamps_3d.npy`, the published layout.
+
+    Parameters
+    ----------
+    table, array
+        The gathered alerts and their stamps.
+    directory
+        Where the files go: float32 of shape (3, crop, crop).
+    by_candid
+        Whether the candid stands in the name as well: `alert_{object_id}_{candid}_stamps_3d.npy`.
+        Where an object has several alerts, they would overwrite each other without it.
+
+    Returns
+    -------
+    content
+        For the manifest: number and size of the files, and one digest over the names and digests
+        of all, in the order of the names.
+    counts
+        Files by label.
+    """
+    stamps = open_array(array)
+    require_aligned(table, stamps)
+    header = _npy_header(stamps.shape[1:])
+    digests, by_label, total = {}, {}, 0
+    with new_directory(Path(directory)) as temporary:
+        for row, (object_id, candid, label) in enumerate(_keys(table)):
+            name = _alert_name(object_id, candid, by_candid)
+            if name in digests:
+                raise SkymillError(
+                    f"two alerts would be written to {directory}/{name}. Set ztf.representative "
+                    "to one that keeps a single alert an object, or to all."
+                )
+            content = header + stamps[row].tobytes()
+            (temporary / name).write_bytes(content)
+            digests[name] = hashlib.sha256(content).hexdigest()
+            by_label[label] = by_label.get(label, 0) + 1
+            total += len(content)
+        found = sum(1 for _ in temporary.iterdir())
+        if found != len(stamps):
+            raise SkymillError(
+                f"{found:,} files were written for {len(stamps):,} alerts: names that differ in "
+                "letter case only fell together. Put data/ on a file system that keeps them apart."
+            )
+    digest = hashlib.sha256()
+    for name in sorted(digests):
+        digest.update(f"{name}\0{digests[name]}\n".encode())
+    content = {"tree_sha256": digest.hexdigest(), "files": []}
+    counts = {"files": len(digests), "bytes": total, "records_by_label": by_label}
+    return content, counts
+
+
+def _npy_header(shape: tuple[int, ...]) -> bytes:
+    """Return the header of a `.npy` file of float32."""
+    stream = io.BytesIO()
+    header = {"descr": "<f4", "fortran_order": False, "shape": tuple(shape)}
+    np.lib.format.write_array_header_1_0(stream, header)
+    return stream.getvalue()
+
+
+def _keys(table: Path) -> Iterator[tuple[str, int, str]]:
+    """Yield object_id, candid and label of each row."""
+    columns = ["object_id", "candid", "label"]
+    for batch in pq.ParquetFile(table).iter_batches(columns=columns, use_threads=False):
+        yield from zip(*(batch[name].to_pylist() for name in columns), strict=True)
+
+
+def _alert_name(object_id: str, candid: int, by_candid: bool) -> str:
+    """Return the file name of an alert."""
+    if not _FILE_NAME.fullmatch(object_id):
+        raise SkymillError(
+            f"object id {object_id!r} cannot stand in a file name. Set ztf.alert_files: false."
+        )
+    middle = f"{object_id}_{candid}" if by_candid else object_id
+    return f"alert_{middle}_stamps_3d.npy"

@@ -1,0 +1,337 @@
+"""The cross-matched stamps in one place: Parquet, a memory-mappable array, and a list of labels.
+
+Row by row the three hold the same alerts, in the order of the plan. Each night is read once, a few
+thousand stamps at a time, and writes its stamps to where the plan says; so neither the order of
+nights nor the workers show in the bytes, and memory does not grow with the stamps.
+"""
+
+import logging
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from skymill.errors import SkymillError
+from skymill.parallel import map_pieces
+from skymill.products import describe_file, new_file
+
+logger = logging.getLogger(__name__)
+
+STAMPS = "stamps"
+"""The column of a night, and of the product, that holds science, template and difference."""
+CUTOUTS = ("science", "template", "difference")
+"""The images of an alert, in the order of the array's second axis."""
+
+PLAN_COLUMNS = ("alerce_class", "label", "probability", "split", "sampled")
+"""What the plan adds to the columns of a night."""
+LIST_COLUMNS = ("object_id", "candid", "label", "alerce_class", "probability", "split", "sampled")
+"""Columns of `labels.csv` after `row`."""
+
+BATCH_BYTES = 2**23
+"""Stamps that are read at once: 8 MB."""
+GROUP_BYTES = 2**24
+"""Stamps of a row group of the product: 16 MB."""
+
+
+@dataclass(frozen=True)
+class NightPiece:
+    """What one worker takes from one night.
+
+    Attributes
+    ----------
+    path
+        The night's Parquet.
+    rows
+        int64, ascending and distinct: rows of it to take.
+    places
+        int64: row of the product that each goes to.
+    array
+        The `.npy` file to write stamps into.
+    """
+
+    path: Path
+    rows: np.ndarray
+    places: np.ndarray
+    array: Path
+
+
+def gather(
+    plan: Path,
+    nights: list[Path],
+    *,
+    table: Path,
+    array: Path,
+    listing: Path,
+    workers: int,
+) -> tuple[list[dict], dict]:
+    """Write the alerts of the plan with their stamps; return entries and counts for a manifest.
+
+    Parameters
+    ----------
+    plan
+        The plan, see `skymill.ztf.crossmatch.PLAN_SCHEMA`.
+    nights
+        Parquet of each night, in any order.
+    table
+        Where the Parquet goes: columns of the nights, PLAN_COLUMNS, and stamps.
+    array
+        Where the array goes: float32 of shape (alerts, 3, crop, crop).
+    listing
+        Where the CSV goes: `row` and LIST_COLUMNS.
+    workers
+        Processes that read nights.
+
+    Raises
+    ------
+    SkymillError
+        When a night is missing or is not the one that was planned from, or stamps of different
+        nights have different shapes.
+    """
+    planned = pq.read_table(plan)
+    paths = {path.stem: path for path in map(Path, nights)}
+    schema, crop = _common_schema(sorted(paths.values()))
+    pieces = _cut(planned, paths)
+    with (
+        new_file(Path(table)) as new_table,
+        new_file(Path(array)) as new_array,
+        new_file(Path(listing)) as new_listing,
+    ):
+        allocate(new_array, (planned.num_rows, len(CUTOUTS), crop, crop))
+        tables = map_pieces(
+            take_night,
+            [NightPiece(*piece, new_array) for piece in pieces],
+            workers=workers,
+            what="gather stamps",
+        )
+        metadata = _in_order(tables, pieces, schema, planned)
+        stamps = open_array(new_array)
+        _write_table(new_table, metadata, stamps)
+        write_listing(new_listing, metadata)
+        entries = [
+            {**describe_file(written, planned.num_rows), "name": Path(final).name}
+            for written, final in ((new_table, table), (new_array, array), (new_listing, listing))
+        ]
+    labels = planned["label"].value_counts().to_pylist()
+    counts = {
+        "rows": planned.num_rows,
+        "crop": crop,
+        "nights": len(pieces),
+        "records_by_label": {found["values"]: found["counts"] for found in labels},
+    }
+    logger.info("%d alerts of %d nights gathered", planned.num_rows, len(pieces))
+    return entries, counts
+
+
+def _common_schema(paths: list[Path]) -> tuple[pa.Schema, int]:
+    """Return the columns of all nights without the stamps, and the side of a stamp in pixels."""
+    found = {path: pq.read_schema(path) for path in paths}
+    sizes = {path: schema.field(STAMPS).type.list_size for path, schema in found.items()}
+    first = paths[0]
+    for path, size in sizes.items():
+        if size != sizes[first]:
+            raise SkymillError(
+                f"stamps of {path} have {size:,} values, those of {first} {sizes[first]:,}. Delete "
+                "the older of the two and run again, with one ztf.crop for both."
+            )
+    crop = math.isqrt(sizes[first] // len(CUTOUTS))
+    fields = [
+        pa.field(field.name, _plain(field.type), nullable=field.nullable)
+        for field in found[first]
+        if field.name != STAMPS
+    ]
+    return pa.schema(fields), crop
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """Return the type of the values when a type is a dictionary of them."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _cut(planned: pa.Table, paths: dict[str, Path]) -> list[tuple[Path, np.ndarray, np.ndarray]]:
+    """Return (night, rows, places) of each night that the plan takes something from, by name."""
+    night = planned["night"].combine_chunks()
+    names, codes = night.dictionary.to_pylist(), night.indices.to_numpy()
+    rows = planned["row"].to_numpy().astype(np.int64)
+    order = np.lexsort((rows, codes))
+    borders = np.flatnonzero(np.diff(codes[order])) + 1
+    pieces = {}
+    for places in np.split(order, borders) if len(order) else []:
+        name = names[codes[places[0]]]
+        if name not in paths:
+            raise SkymillError(
+                f"the plan takes alerts from night {name}, but its stamps are not among the "
+                "inputs. Delete data/preprocessed/ztf/plan.parquet and run again."
+            )
+        pieces[name] = (paths[name], rows[places], places)
+    return [pieces[name] for name in sorted(pieces)]
+
+
+def allocate(path: Path, shape: tuple[int, ...]) -> None:
+    """Write a `.npy` file of float32 zeros of this shape, with room for all on the disk.
+
+    A page that is written through a map of a sparse file on a full disk kills the process; here
+    the lack of room is an OSError beforehand.
+    """
+    with open(path, "wb") as stream:
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, header)
+        size = stream.tell() + 4 * math.prod(shape)
+        if size > stream.tell():
+            os.posix_fallocate(stream.fileno(), 0, size)
+
+
+def open_array(path: Path, mode: str = "r") -> np.ndarray:
+    """Return a `.npy` file as a map; one without rows, which cannot be mapped, as an array."""
+    with open(path, "rb") as stream:
+        np.lib.format.read_magic(stream)
+        shape, _, _ = np.lib.format.read_array_header_1_0(stream)
+    return np.load(path, mmap_mode=mode) if math.prod(shape) else np.empty(shape, np.float32)
+
+
+def take_night(piece: NightPiece) -> pa.Table:
+    """Write the stamps of a night to their places; return its other columns, in order of row."""
+    out = open_array(piece.array, "r+")
+    out = out.reshape(len(out), -1)
+    tables, done = [], 0
+    for start, batch in _batches(piece):
+        last = int(np.searchsorted(piece.rows, start + batch.num_rows))
+        local = piece.rows[done:last] - start
+        column = batch.column(STAMPS)
+        if column.null_count or column.flatten().null_count:
+            raise SkymillError(
+                f"{piece.path} has alerts without stamps from row {start} on. Delete it and run "
+                "again."
+            )
+        values = column.flatten().to_numpy().reshape(-1, out.shape[1])
+        out[piece.places[done:last]] = values[local]
+        others = pa.Table.from_batches([batch]).drop([STAMPS]).take(pa.array(local))
+        tables.append(_without_dictionaries(others))
+        done = last
+    if done < len(piece.rows):
+        raise SkymillError(
+            f"the plan takes row {piece.rows[done]} of {piece.path}, which does not have so many. "
+            "Delete data/preprocessed/ztf/plan.parquet and run again."
+        )
+    return pa.concat_tables(tables).combine_chunks()
+
+
+def _without_dictionaries(table: pa.Table) -> pa.Table:
+    fields = [field.with_type(_plain(field.type)).remove_metadata() for field in table.schema]
+    return table.cast(pa.schema(fields))
+
+
+def _batches(piece: NightPiece) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yield the batches of a night that hold something to take, each with its first row.
+
+    Row groups without such a row are not read.
+    """
+    file = pq.ParquetFile(piece.path, memory_map=True)
+    width = 4 * file.schema_arrow.field(STAMPS).type.list_size
+    begin = 0
+    for group in range(file.num_row_groups):
+        end = begin + file.metadata.row_group(group).num_rows
+        wanted = np.searchsorted(piece.rows, [begin, end])
+        if wanted[0] < wanted[1]:
+            start = begin
+            for batch in file.iter_batches(
+                max(1, BATCH_BYTES // width), row_groups=[group], use_threads=False
+            ):
+                yield start, batch
+                start += batch.num_rows
+        begin = end
+
+
+def _in_order(
+    tables: list[pa.Table], pieces: list[tuple], schema: pa.Schema, planned: pa.Table
+) -> pa.Table:
+    """Return the columns of all nights in the order of the plan, with what the plan adds.
+
+    Raises
+    ------
+    SkymillError
+        When what was read is not what was planned.
+    """
+    for (path, _, _), table in zip(pieces, tables, strict=True):
+        if table.schema.names != schema.names or table.schema.types != schema.types:
+            raise SkymillError(
+                f"{path} has other columns than the other nights. Delete it and run again."
+            )
+    read = pa.concat_tables(
+        [pa.Table.from_arrays(table.columns, schema=schema) for table in tables]
+        or [schema.empty_table()]
+    )
+    places = np.concatenate([np.empty(0, np.int64), *(places for _, _, places in pieces)])
+    if len(places) != planned.num_rows or read.num_rows != planned.num_rows:
+        raise SkymillError(
+            f"{read.num_rows:,} alerts were read, but the plan has {planned.num_rows:,}. Delete "
+            "data/preprocessed/ztf/plan.parquet and run again."
+        )
+    inverse = np.empty(len(places), dtype=np.int64)
+    inverse[places] = np.arange(len(places))
+    ordered = read.take(pa.array(inverse)).combine_chunks()
+    for name in ("object_id", "candid"):
+        if not ordered[name].equals(planned[name]):
+            raise SkymillError(
+                f"{name} in the nights is not that of the plan: a night was made anew since. "
+                "Delete data/preprocessed/ztf/plan.parquet and run again."
+            )
+    for name in PLAN_COLUMNS:
+        column = planned[name]
+        field = pa.field(name, _plain(column.type), nullable=planned.schema.field(name).nullable)
+        ordered = ordered.append_column(field, column.cast(field.type))
+    return ordered
+
+
+def _write_table(path: Path, metadata: pa.Table, stamps: np.ndarray) -> None:
+    """Write metadata and stamps as one Parquet, row group by row group."""
+    size = math.prod(stamps.shape[1:])
+    value = pa.field("element", pa.float32(), nullable=False)
+    field = pa.field(STAMPS, pa.list_(value, size), nullable=False)
+    schema = metadata.schema.append(field)
+    floats = [field.name for field in metadata.schema if pa.types.is_floating(field.type)]
+    others = [name for name in metadata.column_names if name not in floats]
+    values = f"{STAMPS}.list.element"
+    # The house's settings, see skymill.tables; here for a table that memory need not hold.
+    with pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        compression_level=-1,
+        use_dictionary=others,
+        column_encoding=dict.fromkeys([*floats, values], "BYTE_STREAM_SPLIT"),
+        write_statistics=others,
+    ) as writer:
+        for start, stop in ranges(metadata.num_rows, GROUP_BYTES // (4 * size)):
+            flat = pa.array(np.array(stamps[start:stop]).reshape(-1))
+            column = pa.FixedSizeListArray.from_arrays(flat, type=field.type)
+            part = metadata.slice(start, stop - start)
+            writer.write_table(pa.Table.from_arrays([*part.columns, column], schema=schema))
+    rows = pq.read_metadata(path).num_rows
+    if rows != metadata.num_rows:
+        raise SkymillError(
+            f"{path} holds {rows:,} rows instead of {metadata.num_rows:,}. The disk may be full or "
+            "faulty: check it and run again."
+        )
+
+
+def ranges(total: int, size: int) -> list[tuple[int, int]]:
+    """Return the half-open ranges that cut `total` rows into parts of `size`, at least one row."""
+    size = max(1, size)
+    return [(start, min(start + size, total)) for start in range(0, total, size)]
+
+
+def write_listing(path: Path, metadata: pa.Table) -> None:
+    """Write which row holds what, as CSV."""
+    import pyarrow.csv as pa_csv
+
+    rows = pa.array(np.arange(metadata.num_rows))
+    names = ["row", *LIST_COLUMNS]
+    table = pa.table([rows, *(metadata[name] for name in LIST_COLUMNS)], names=names)
+    with open(path, "wb") as stream:
+        stream.write((",".join(names) + "\n").encode())
+        pa_csv.write_csv(table, stream, pa_csv.WriteOptions(include_header=False))
