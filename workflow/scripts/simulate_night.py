@@ -1,0 +1,25 @@
+"""Simulate one night of ZTF alerts."""
+
+from pathlib import Path
+
+from skymill.job import logged_job
+
+
+def main(snakemake):
+    from skymill.simulate.ztf import write_night
+
+    size = snakemake.params.config["simulate.ztf"]
+    write_night(
+        Path(snakemake.output.raw),
+        snakemake.wildcards.night,
+        [str(night) for night in snakemake.params.config["ztf.nights"]],
+        alerts=size["alerts"],
+        objects=size["objects"],
+        seed=size["seed"],
+        workers=snakemake.threads,
+    )
+
+
+if __name__ == "__main__":
+    with logged_job(__file__, snakemake.log[0]):
+        main(snakemake)

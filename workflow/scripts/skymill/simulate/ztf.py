@@ -1,0 +1,300 @@
+"""Simulate nights of public ZTF alerts: tarballs in the archive's layout, with its known quirks.
+
+`plan_night` decides which alerts there are and what is odd about each; what an alert holds is a
+function of the seed, the night and its place alone. So alerts are simulated in any order, in any
+process, and the tarball has the same bytes. Broken alerts are fixed in number, however large a
+night is; edge stamps, NaN pixels and null cutouts are as frequent as in real nights.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+
+from skymill.parallel import map_pieces
+from skymill.products import new_file
+from skymill.randomness import generator, key
+from skymill.raw import write_sidecar
+from skymill.simulate.tarballs import Piece, join_pieces, member, write_piece
+from skymill.simulate.ztf_objects import object_id
+from skymill.simulate.ztf_packets import CUTOUTS, packets
+from skymill.simulate.ztf_schema import VERSIONS
+from skymill.simulate.ztf_stamps import (
+    DETECTOR,
+    SIZE,
+    ZERO_POINT,
+    Edge,
+    blank,
+    draw_stamps,
+    fits_gzip,
+    jpeg,
+    scene,
+)
+
+SOUND, NAN, NAN_IN_CROP, EDGE, NULL_CUTOUT, JPEG, BROKEN_GZIP, TRUNCATED = range(8)
+"""What is odd about an alert: nothing, some pixels, the stamps' shape, or it is damaged."""
+
+DAMAGES = (JPEG, BROKEN_GZIP, TRUNCATED)
+"""One alert each in the whole simulation: a JPEG in place of the science stamp, a wrong checksum at
+its end, a member whose Avro file is cut off."""
+
+NAN_SHARE, NAN_IN_CROP_SHARE, EDGE_SHARE, NULL_SHARE = 0.127, 0.027, 0.013, 0.0005
+"""How often a real alert has NaN pixels, has them in its central 21 x 21 pixels, is not 63 x 63
+(each on a real night of 499), and lacks a cutout; two edges and one null at least."""
+
+NEGATIVE_SHARE = 0.36
+"""Share of the alerts whose source is fainter than in the template."""
+
+POSITIVE, NEGATIVE = ("t", "t", "t", "1"), ("f", "f", "f", "0")
+"""How the sign of the difference is written; both ways occur in the archive."""
+
+MIN_LENGTH = 41
+"""Pixels that a cut axis has at least: then, and only then, 21 x 21 do not fit around it."""
+
+ALERTS_PER_PIECE = 20
+"""Alerts simulated at a time."""
+
+_EXPOSURES, _CHANNELS = 200, 64
+_FIRST_NIGHT = date(2017, 1, 1)
+"""Night 0 of the survey's own count."""
+
+
+@dataclass(frozen=True, eq=False)
+class Night:
+    """Which alerts a night has.
+
+    Attributes
+    ----------
+    name
+        As in the file's name: a date, and perhaps `_programid3`.
+    version
+        Of the schema.
+    in_folder
+        Whether the members stand one folder down.
+    number
+        Objects of the alerts, int32, shape (alerts,).
+    oddity
+        What is odd about each, SOUND to TRUNCATED, int8, shape (alerts,).
+    """
+
+    name: str
+    version: str
+    in_folder: bool
+    number: np.ndarray
+    oddity: np.ndarray
+
+
+def plan_night(
+    name: str,
+    nights: list[str],
+    *,
+    alerts: int,
+    objects: int,
+    seed: int,
+    version: str | None = None,
+) -> Night:
+    """Decide which alerts a night has.
+
+    Parameters
+    ----------
+    name, nights
+        The night, and all nights. Roles go by the place in their sorted list: versions take turns,
+        the second night has its members in a folder, the last one is empty unless it is the only.
+    alerts, objects
+        Alerts of a night that is not empty, and objects in the pool of all nights. Neighbouring
+        nights share objects, and the last alert of a night is of the same object as another.
+    seed
+        Of all random numbers, not negative.
+    version
+        Instead of the one that the place says.
+    """
+    ordered = sorted(nights)
+    place = ordered.index(name)
+    full = max(1, len(ordered) - 1)
+    count = alerts if place < full else 0
+    first = place * max(1, alerts * 2 // 3)
+    number = (first + np.arange(count)) % objects
+    number[-1:] = number[:1]
+    rng = generator(key(seed, "ztf", "night", name), 0)
+    oddity = np.full(count, SOUND, np.int8)
+    free = iter(rng.permutation(count - 1) if count else ())
+    wanted = [damage for at, damage in enumerate(DAMAGES) if at % full == place]
+    wanted += [NULL_CUTOUT] * max(1, round(NULL_SHARE * count))
+    wanted += [EDGE] * max(2, round(EDGE_SHARE * count))
+    wanted += [NAN_IN_CROP] * max(1, round(NAN_IN_CROP_SHARE * count))
+    wanted += [NAN] * round((NAN_SHARE - NAN_IN_CROP_SHARE) * count)
+    for kind, alert in zip(wanted, free, strict=False):
+        oddity[alert] = kind
+    shuffled = rng.permutation(count)
+    return Night(
+        name=name,
+        version=version or VERSIONS[place % len(VERSIONS)],
+        in_folder=place == 1,
+        number=number[shuffled].astype(np.int32),
+        oddity=oddity[shuffled],
+    )
+
+
+def write_night(
+    raw: Path,
+    name: str,
+    nights: list[str],
+    *,
+    alerts: int,
+    objects: int,
+    seed: int,
+    version: str | None = None,
+    workers: int = 1,
+) -> None:
+    """Write the tarball of a night, and the sidecar that says `sample`.
+
+    Memory does not grow with the night: its pieces lie on disk, about 45 kB an alert, until they
+    are joined. The parameters are those of `plan_night`; `workers` does not change a byte.
+    """
+    plan = plan_night(name, nights, alerts=alerts, objects=objects, seed=seed, version=version)
+    raw.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        new_file(raw) as temporary,
+        tempfile.TemporaryDirectory(dir=raw.parent, prefix=f".{name}.") as folder,
+    ):
+        work = [
+            (plan, at, seed, Path(folder) / f"{at:08d}.deflate")
+            for at in range(0, len(plan.number), ALERTS_PER_PIECE)
+        ]
+        pieces = map_pieces(_write_piece, work, workers=workers, what=f"simulate {name}")
+        join_pieces(temporary, pieces)
+    write_sidecar(
+        raw,
+        "sample",
+        simulator={
+            "alerts": alerts,
+            "nights": sorted(nights),
+            "objects": objects,
+            "seed": seed,
+            "version": plan.version,
+        },
+    )
+
+
+def packet(night: Night, at: int, seed: int) -> tuple[int, bytes]:
+    """Return candid and Avro file of the alert at a place of a night, damaged if so planned."""
+    rng = generator(key(seed, "ztf", "alert", night.name), at)
+    number, oddity = int(night.number[at]), int(night.oddity[at])
+    values = _observation(night.name, at)
+    seen = scene(number, values["fid"], seed)
+    flux = 10 ** rng.uniform(1.9, 4.2)
+    negative = rng.random() < NEGATIVE_SHARE
+    if negative:
+        flux = min(flux, 0.8 * seen.flux)
+    ra, dec = _sky(number, seed)
+    edge = _edge(rng, night, at) if oddity == EDGE else None
+    values |= {
+        "isdiffpos": (NEGATIVE if negative else POSITIVE)[int(rng.integers(4))],
+        "ra": ra + rng.normal(0, 2e-5),
+        "dec": dec + rng.normal(0, 2e-5),
+        "magpsf": ZERO_POINT - 2.5 * float(np.log10(flux)),
+        "sigmapsf": float(rng.uniform(0.02, 0.2)),
+        "rb": float(rng.random()),
+        # The deep classifier came with schema 3.3; a few alerts lack its score.
+        "drb": float(rng.random()) if rng.random() < 0.95 else None,
+        **_pixel(rng, seen.shift, edge),
+    }
+    drawn = draw_stamps(rng, seen, -flux if negative else flux)
+    if edge:
+        drawn = tuple(edge.cut(stamp) for stamp in drawn)
+    if oddity in (NAN, NAN_IN_CROP):
+        drawn = tuple(stamp.copy() for stamp in drawn)
+        blank(rng, drawn, oddity == NAN_IN_CROP)
+    stamps = dict(zip(CUTOUTS, map(fits_gzip, drawn), strict=True))
+    if oddity == NULL_CUTOUT:
+        stamps[list(CUTOUTS)[at % len(CUTOUTS)]] = None
+    if oddity == JPEG:
+        stamps["cutoutScience"] = jpeg(drawn[0])
+    if oddity == BROKEN_GZIP:
+        content = bytearray(stamps["cutoutScience"])
+        content[-8] ^= 0xFF  # the first byte of the checksum
+        stamps["cutoutScience"] = bytes(content)
+    old = night.version == VERSIONS[0]
+    history = int(rng.integers(8, 31)) if old else int(rng.integers(25, 36))
+    if rng.random() < 0.02:
+        history = 0  # nothing was there before
+    content = packets(night.version).packet(
+        object_id(number), values, stamps, rng, history=history, forced=int(rng.integers(25, 36))
+    )
+    return values["candid"], content[: len(content) * 3 // 5] if oddity == TRUNCATED else content
+
+
+def _write_piece(piece: tuple[Night, int, int, Path]) -> Piece:
+    night, start, seed, path = piece
+    day, _ = _date_and_program(night.name)
+    time = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+    folder = f"ztf_public_{night.name}/" if night.in_folder else ""
+
+    def members():
+        if folder and start == 0:
+            yield member(folder, b"", time)
+        for at in range(start, min(start + ALERTS_PER_PIECE, len(night.number))):
+            candid, content = packet(night, at, seed)
+            yield member(f"{folder}{candid}.avro", content, time)
+
+    return write_piece(path, members())
+
+
+def _date_and_program(name: str) -> tuple[date, int]:
+    """Return date and program of a night: 1 is public, 3 is Caltech's own."""
+    day, _, program = name.partition("_programid")
+    return datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC).date(), int(program or 1)
+
+
+def _observation(name: str, at: int) -> dict:
+    """Return when and with what the alert at a place of a night was taken, and its ids.
+
+    An exposure is told by its night and fraction of a day, a processing ID by that and the readout
+    channel, an alert by that and its number there: unique within and across nights.
+    """
+    day, program = _date_and_program(name)
+    night_id = (day - _FIRST_NIGHT).days
+    exposure, channel = at % _EXPOSURES, at // _EXPOSURES % _CHANNELS
+    table_id = 1 + at // (_EXPOSURES * _CHANNELS)
+    # Exposures take 30 s and a pause; other programs get those in between.
+    fraction = 15_000 + 60 * exposure + 10 * program
+    processing = (night_id * 10**5 + fraction) * 10**4 + channel * 100 + 15
+    return {
+        "candid": processing * 10**6 + 10_000 + table_id,
+        "pid": processing,
+        "jd": day.toordinal() + 1_721_424.5 + fraction / 1e5,
+        "fid": 1 + exposure % 2,
+        "programid": program,
+        "nid": night_id,
+        "rcid": channel,
+        "tblid": table_id,
+        "field": 246 + exposure,
+    }
+
+
+def _sky(number: int, seed: int) -> tuple[float, float]:
+    """Return right ascension and declination of an object, degrees."""
+    rng = generator(key(seed, "ztf", "sky"), number)
+    return float(rng.uniform(0, 360)), float(np.degrees(np.arcsin(rng.uniform(-0.5, 1))))
+
+
+def _edge(rng: np.random.Generator, night: Night, at: int) -> Edge:
+    """Return how the detector cuts an alert's stamps; one of one night is too short for a crop."""
+    order = int(np.count_nonzero(night.oddity[:at] == EDGE))
+    length = int(rng.integers(MIN_LENGTH + 1, SIZE))
+    if night.in_folder and order == 0:
+        length = MIN_LENGTH
+    return Edge(("xpos", "ypos")[order % 2], bool(rng.integers(2)), length)
+
+
+def _pixel(rng: np.random.Generator, shift: tuple[float, float], edge: Edge | None) -> dict:
+    """Return where the source is on its detector, pixels from 1."""
+    position = {}
+    for (axis, size), part in zip(DETECTOR.items(), shift, strict=True):
+        pixel = int(rng.integers(SIZE, size - SIZE))
+        if edge and edge.axis == axis:
+            pixel = edge.position
+        position[axis] = pixel + part
+    return position

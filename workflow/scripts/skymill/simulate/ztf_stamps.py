@@ -1,0 +1,189 @@
+"""Simulated stamps of ZTF alerts: stars on sky and noise, as gzipped FITS in ZTF's own style."""
+
+import functools
+import io
+from dataclasses import dataclass
+
+import numpy as np
+
+from skymill.randomness import generator, key
+
+SIZE, CENTRE = 63, 31
+"""Pixels along an axis of a whole stamp, and the place of the source."""
+
+CROP = 10
+"""Pixels beside the source on each side of a crop of 21."""
+
+DETECTOR = {"xpos": 3072, "ypos": 3080}
+"""Pixels of a readout channel along each axis, which are counted from 1."""
+
+MEAN_NEIGHBOURS = 5
+"""Other stars in a stamp."""
+
+PSF_SIGMA = 1.0
+"""Of a star's image, pixels: the median full width at half maximum of a real night is 2.4."""
+
+ZERO_POINT = 25.4
+"""Magnitude of 1 DN; `magzpsci` in a real night."""
+
+_CARDS = (
+    "SIMPLE  =  T",
+    "BITPIX  =                  -32",
+    "NAXIS   =                    2",
+    "NAXIS1  = {columns:20d}",
+    "NAXIS2  = {rows:20d}",
+    "BUNIT   = 'DN      '",
+    "END",
+)
+"""As in real packets, where SIMPLE is not where the standard wants it."""
+
+_BLOCK = 2880
+
+_GZIP_LEVEL = 1
+"""Of ISA-L: as small as zlib's level 6 on such pixels, in a tenth of the time."""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Where the detector cuts a stamp off.
+
+    Attributes
+    ----------
+    axis
+        `xpos` (columns) or `ypos` (rows).
+    low
+        Whether pixels are missing at the low end of the axis, else at its high end.
+    length
+        Pixels that are left, 41 to 62.
+    """
+
+    axis: str
+    low: bool
+    length: int
+
+    @property
+    def position(self) -> int:
+        """The pixel of the source on the detector, counted from 1."""
+        cut = SIZE - self.length
+        return CENTRE + 1 - cut if self.low else DETECTOR[self.axis] - CENTRE + cut
+
+    def cut(self, stamp: np.ndarray) -> np.ndarray:
+        """Return what is left of a whole stamp."""
+        part = slice(SIZE - self.length, None) if self.low else slice(self.length)
+        return stamp[:, part] if self.axis == "xpos" else stamp[part]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What is seen at an object's place in one filter, apart from what varies.
+
+    Attributes
+    ----------
+    template
+        Reference image, float32, shape (63, 63), DN.
+    stars
+        The same with its sky and without its noise.
+    shift
+        Place of the source within its pixel, columns and rows, -0.45 to 0.45.
+    flux
+        Of the source in the reference image, DN.
+    psf
+        Image of a star of 1 DN at the source's place, float32, shape (63, 63).
+    """
+
+    template: np.ndarray
+    stars: np.ndarray
+    shift: tuple[float, float]
+    flux: float
+    psf: np.ndarray
+
+
+@functools.lru_cache(maxsize=512)
+def scene(number: int, filter_id: int, seed: int) -> Scene:
+    """Return what is seen at an object's place in a filter."""
+    rng = generator(key(seed, "ztf", "scene"), number)
+    shift = tuple(rng.uniform(-0.45, 0.45, 2).tolist())
+    neighbours = rng.poisson(MEAN_NEIGHBOURS)
+    places = np.vstack([np.add(CENTRE, shift), rng.uniform(-3, SIZE + 3, (neighbours, 2))])
+    flux = np.append(10 ** rng.uniform(1, 4.5), 10 ** rng.uniform(2, 4.5, neighbours))
+    # Another filter sees other brightnesses, and its reference image has noise of its own.
+    rng = generator(key(seed, "ztf", "scene", filter_id), number)
+    flux *= rng.lognormal(0, 0.3, len(flux))
+    images = np.stack([_star(*place) for place in places])
+    sky = rng.normal(76, 11)
+    stars = (sky + np.tensordot(flux, images, 1)).astype(np.float32)
+    template = stars + _noise(rng, stars, 2.5)
+    return Scene(template, stars, shift, float(flux[0]), images[0].astype(np.float32))
+
+
+def draw_stamps(
+    rng: np.random.Generator, seen: Scene, change: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return science, template and difference of an alert, float32, shape (63, 63), DN.
+
+    The source is brighter than in the template by `change` DN. The difference is science minus
+    template, or template minus science where the change is negative: exactly, pixel for pixel.
+    """
+    science = seen.stars + np.float32(change) * seen.psf
+    science += _noise(rng, science, 5)
+    template = seen.template
+    return science, template, science - template if change > 0 else template - science
+
+
+def blank(rng: np.random.Generator, stamps: tuple[np.ndarray, ...], in_crop: bool) -> None:
+    """Make pixels of a rectangle NaN, in place: in and around the central crop, or beside it.
+
+    Where a star was saturated no pixel is known; a third of the templates know them all the same.
+    """
+    if in_crop:
+        height, width = rng.integers(3, 9, 2)
+        top, left = rng.integers(CENTRE - 4, CENTRE + 4, 2)
+    else:
+        height, width = rng.integers((3, 2), (40, CENTRE - CROP))
+        top, left = rng.integers(SIZE - height), rng.choice((0, SIZE - width))
+    spared = 1 if rng.random() < 1 / 3 else None
+    for place, stamp in enumerate(stamps):
+        if place != spared:
+            stamp[top : top + height, left : left + width] = np.nan
+
+
+def fits_gzip(stamp: np.ndarray) -> bytes:
+    """Return a stamp as gzipped FITS with ZTF's header of six cards, pixels big-endian float32."""
+    from isal import isal_zlib
+
+    content = _header(*stamp.shape) + stamp.astype(">f4").tobytes()
+    content += bytes(-len(content) % _BLOCK)
+    packer = isal_zlib.compressobj(_GZIP_LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS)
+    body = packer.compress(content) + packer.flush()
+    ending = isal_zlib.crc32(content).to_bytes(4, "little") + len(content).to_bytes(4, "little")
+    return b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03" + body + ending
+
+
+def jpeg(stamp: np.ndarray) -> bytes:
+    """Return a stamp as a small grey JPEG."""
+    from PIL import Image
+
+    low, high = np.nanpercentile(stamp, (1, 99))
+    grey = (np.nan_to_num(np.clip((stamp - low) / (high - low), 0, 1)) * 255).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(grey).save(stream, "JPEG")
+    return stream.getvalue()
+
+
+@functools.lru_cache(maxsize=64)
+def _header(rows: int, columns: int) -> bytes:
+    cards = (card.format(rows=rows, columns=columns).ljust(80) for card in _CARDS)
+    return "".join(cards).ljust(_BLOCK).encode("ascii")
+
+
+def _star(x: float, y: float) -> np.ndarray:
+    """Return the image of a star of 1 DN at column x and row y, shape (63, 63)."""
+    pixel = np.arange(SIZE)
+    across, down = (np.exp(-(((pixel - at) / PSF_SIGMA) ** 2) / 2) for at in (x, y))
+    return np.outer(down, across) / (2 * np.pi * PSF_SIGMA**2)
+
+
+def _noise(rng: np.random.Generator, image: np.ndarray, floor: float) -> np.ndarray:
+    """Return noise: that of the readout and sky, and that of the photons at a gain of 6 per DN."""
+    drawn = rng.standard_normal(image.shape, dtype=np.float32)
+    return drawn * np.sqrt(np.float32(floor**2) + np.maximum(image, 0) / 6)
