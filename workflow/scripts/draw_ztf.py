@@ -11,9 +11,9 @@ def main(snakemake):
 
     source, settings = snakemake.input, snakemake.params.config
     files = draw_sheet(
-        Path(source.table),
+        Path(source.stamps),
         Path(source.array),
-        Path(snakemake.output.picture),
+        Path(snakemake.output.sheet),
         label=snakemake.wildcards.label,
         seed=settings["seed"],
     )

@@ -11,9 +11,9 @@ def main(snakemake):
 
     source, settings = snakemake.input, snakemake.params.config
     files, counts = export_label(
-        Path(source.table),
+        Path(source.stamps),
         Path(source.array),
-        Path(snakemake.output.csv),
+        Path(snakemake.output.table),
         label=snakemake.wildcards.label,
         form=settings["ztf.csv"],
     )

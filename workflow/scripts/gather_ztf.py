@@ -13,9 +13,9 @@ def main(snakemake):
     files, counts = gather(
         Path(source.plan),
         [Path(path) for path in source.stamps],
-        table=Path(made.table),
+        table=Path(made.stamps),
         array=Path(made.array),
-        listing=Path(made.listing),
+        listing=Path(made.labels),
         workers=snakemake.threads,
     )
     write_manifest(

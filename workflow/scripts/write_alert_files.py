@@ -12,7 +12,7 @@ def main(snakemake):
 
     source, settings = snakemake.input, snakemake.params.config
     content, counts = write_alert_files(
-        Path(source.table),
+        Path(source.stamps),
         Path(source.array),
         Path(snakemake.output.alerts),
         by_candid=settings["ztf.representative"] == ALL,

@@ -1,0 +1,77 @@
+"""The report tells what the manifests say, and reads those that lack a counter."""
+
+import pytest
+from test_ztf_gather import LABELS
+from ztf_nights import write_labels, write_night
+
+from skymill.products import write_json
+from skymill.ztf.crossmatch import make_plan
+from skymill.ztf.report import describe
+
+
+@pytest.fixture(name="page")
+def _page(tmp_path):
+    alerts = [{"object_id": f"ZTF18a{n:07}", "candid": n} for n in range(24)]
+    night = write_night(tmp_path, "20180601", alerts)
+    _, counts = make_plan(
+        [night],
+        write_labels(tmp_path / "labels.parquet", LABELS),
+        representative="first",
+        sample={"Otro": 3, "QSO": 500},
+        split={"validation": 0.2, "test": 0.2},
+        seed=1,
+    )
+    first, second = (
+        tmp_path / f"{name}.parquet.manifest.json" for name in ("20180601", "20180602")
+    )
+    found = {
+        "members": 1030,
+        "records": 1030,
+        "kept": 24,
+        "unlabelled": 1000,
+        "null_cutout": 1,
+        "corrupt": 5,
+        "corrupt_by_cause": {"jpeg": 2, "gzip": 3},
+    }
+    write_json(first, {"counts": found})
+    write_json(second, {"counts": {}, "truncated": True, "broken_off": "it ends early"})
+    classes = {"QSO": {"objects": 7, "published": 43054}, "AGN": {"objects": 0, "published": None}}
+    write_json(tmp_path / "labels.json", {"classes": classes, "counts": {"rows": 20, "kept": 20}})
+    write_json(tmp_path / "plan.json", {"counts": counts, "source": "sample"})
+    return describe(
+        nights=[second, first], labels=tmp_path / "labels.json", plan=tmp_path / "plan.json"
+    )
+
+
+def cells(page, start):
+    """Return the cells of the first row that starts with a word."""
+    line = next(line for line in page.splitlines() if line.startswith(f"| {start} "))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_nights_are_counted_each_and_together(page):
+    assert cells(page, "20180601")[:6] == ["20180601", "1,030", "1,030", "24", "1,000", "1"]
+    assert set(cells(page, "20180602")[1:]) == {"0"}
+    assert cells(page, "all")[1:4] == ["1,030", "1,030", "24"]
+    assert "- 20180602: it ends early" in page
+
+
+def test_corrupt_alerts_are_told_by_cause(page):
+    assert cells(page, "jpeg")[1:] == ["2", "a stamp is a JPEG"]
+    assert cells(page, "gzip")[1] == "3"
+
+
+def test_classes_and_matches_stand_beside_published_ones(page):
+    assert cells(page, "QSO") == ["QSO", "7", "43,054"]
+    assert cells(page, "objects with stamps") == ["objects with stamps", "24", "358,163"]
+    assert cells(page, "objects matched") == ["objects matched", "20", "134,066"]
+    sample = page.split("## Sample")[1]
+    assert cells(sample, "Otro") == ["Otro", "7", "122,968", "3", "3", "3"]
+    assert cells(sample, "QSO") == ["QSO", "7", "2,804", "500", "7", "7"]
+    assert "QSO has no more objects than were asked for: all of them are taken." in page
+
+
+def test_splits_add_up_to_the_sample(page):
+    splits = page.split("## Splits")[1]
+    rows = [cells(splits, name) for name in ("train", "validation", "test")]
+    assert sum(int(row[1]) for row in rows) == 3 + 7 + 6

@@ -1,0 +1,175 @@
+"""One readable page: what the nights held, what was lost, what was matched, and where it went."""
+
+from collections import Counter
+from pathlib import Path
+
+from skymill.markdown import markdown_table
+from skymill.products import read_json
+from skymill.ztf.crossmatch import PUBLISHED_MATCHED, PUBLISHED_OBJECTS, SPLITS
+
+COLUMNS = {
+    "members": "files",
+    "records": "alerts",
+    "kept": "kept",
+    "unlabelled": "no label",
+    "null_cutout": "null cutout",
+    "wrong_shape": "wrong shape",
+    "dropped_at_edge": "dropped at edge",
+    "duplicates": "repeated",
+    "corrupt": "corrupt",
+    "recovered": "recovered at edge",
+    "alerts_with_nan": "with NaN",
+}
+"""Counters of a night, with what the page calls them. One that a night lacks is 0."""
+
+CAUSES = {
+    "avro": "the Avro record cannot be decoded",
+    "fits": "a stamp is no FITS image of float32",
+    "gzip": "a stamp does not inflate, or its checksum is wrong",
+    "jpeg": "a stamp is a JPEG",
+    "tar": "a file ends before its time",
+    "values": "a value is missing or impossible",
+}
+"""What each cause of corruption is."""
+
+
+def describe(*, nights: list[Path], labels: Path, plan: Path) -> str:
+    """Return the page as Markdown.
+
+    Parameters
+    ----------
+    nights, labels, plan
+        Manifests of the nights, in any order, of the labels and of the plan.
+    """
+    read = [(_name(path), read_json(path)) for path in nights]
+    by_night = dict(sorted(read))
+    labelled, planned = read_json(labels), read_json(plan)
+    parts = [
+        "# ZTF: nights, labels and cross-match",
+        f"Source: {planned['source']}",
+        "## Nights",
+        _nights(by_night),
+        *_broken_off(by_night),
+        "### Corrupt alerts",
+        _causes(by_night),
+        "## Labels",
+        _labels(labelled),
+        "## Cross-match",
+        _crossmatch(planned["counts"]),
+        "## Sample",
+        _sample(planned["counts"]),
+        "## Splits",
+        _splits(planned["counts"]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _name(manifest: Path) -> str:
+    """Return the night that a manifest is of."""
+    return Path(manifest).name.removesuffix(".parquet.manifest.json")
+
+
+def _nights(by_night: dict[str, dict]) -> str:
+    """Return a row of counters for each night, and their sum."""
+    rows, total = [], Counter()
+    for night, manifest in by_night.items():
+        found = {name: manifest.get("counts", {}).get(name, 0) for name in COLUMNS}
+        total.update(found)
+        rows.append([night, *found.values()])
+    rows.append(["all", *(total[name] for name in COLUMNS)])
+    return markdown_table(["night", *COLUMNS.values()], rows)
+
+
+def _broken_off(by_night: dict[str, dict]) -> list[str]:
+    """Say which archives are not whole; nothing when all are."""
+    lines = [
+        f"- {night}: {manifest.get('broken_off')}"
+        for night, manifest in by_night.items()
+        if manifest.get("truncated")
+    ]
+    return ["\n".join(["Archives that are not whole:", "", *lines])] if lines else []
+
+
+def _causes(by_night: dict[str, dict]) -> str:
+    """Return how many alerts were corrupt, by cause."""
+    total: Counter = Counter()
+    for manifest in by_night.values():
+        total.update(manifest.get("counts", {}).get("corrupt_by_cause", {}))
+    if not total.total():
+        return "None."
+    rows = [[cause, count, CAUSES.get(cause, "")] for cause, count in sorted(total.items())]
+    return markdown_table(["cause", "alerts", "what"], rows)
+
+
+def _labels(manifest: dict) -> str:
+    """Return the objects of each class beside the published ones, and what became of the rows."""
+    classes, counts = manifest.get("classes", {}), manifest.get("counts", {})
+    rows = [
+        [name, found["objects"], "" if found["published"] is None else found["published"]]
+        for name, found in classes.items()
+    ]
+    parts = [markdown_table(["class", "objects", "as published"], rows)]
+    words = {
+        "rows": "rows in the list",
+        "kept": "objects with a label",
+        "merged": "rows that repeat one",
+        "conflicts": "rows of objects with several classes, left out",
+        "unknown_class": "rows with a class that nobody has heard of",
+        "low_probability": "rows below labels.min_probability",
+        "bad": "rows that are no labels",
+    }
+    rows = [[what, counts.get(name, 0)] for name, what in words.items()]
+    return "\n\n".join([*parts, markdown_table(["list", "number"], rows)])
+
+
+def _crossmatch(counts: dict) -> str:
+    """Return what the cross-match met, beside the published run."""
+    matched = sum(PUBLISHED_MATCHED.values())
+    rows = [
+        ["nights", counts["nights"], ""],
+        ["alerts with stamps", counts["alerts"], ""],
+        ["of them in an earlier night already", counts["duplicate_alerts"], ""],
+        ["objects with stamps", counts["objects"], PUBLISHED_OBJECTS],
+        ["objects matched", counts["matched_objects"], matched],
+        ["alerts of matched objects", counts["matched_alerts"], ""],
+        ["alerts taken", counts["planned_alerts"], ""],
+    ]
+    unlabelled = (
+        "Alerts without a label are left out when nights are extracted (`ztf.extract: labelled`), "
+        "so objects with stamps then are those with a label."
+    )
+    return "\n\n".join([markdown_table(["what", "number", "as published"], rows), unlabelled])
+
+
+def _sample(counts: dict) -> str:
+    """Return matched and sampled objects of each label, beside the published run."""
+    rows = [
+        [
+            label,
+            found["objects"],
+            PUBLISHED_MATCHED.get(label, ""),
+            found.get("sample_asked", "all"),
+            found["sampled_objects"],
+            found["sampled_alerts"],
+        ]
+        for label, found in counts["by_label"].items()
+    ]
+    header = ["label", "matched objects", "as published", "asked for", "sampled", "alerts sampled"]
+    table = markdown_table(header, rows)
+    whole = [
+        f"{label} has no more objects than were asked for: all of them are taken."
+        for label in counts["taken_whole"]
+    ]
+    return "\n\n".join([table, *whole])
+
+
+def _splits(counts: dict) -> str:
+    """Return the sampled objects of each split, by label."""
+    labels = list(counts["by_label"])
+    rows = []
+    for name in SPLITS:
+        split = counts["by_split"][name]
+        by_label = [split["by_label"][label] for label in labels]
+        rows.append([name, split["sampled_objects"], *by_label, split["sampled_alerts"]])
+    table = markdown_table(["split", "sampled objects", *labels, "alerts"], rows)
+    return table + "\n\nAll alerts of an object are in one split."
