@@ -1,0 +1,178 @@
+"""Alert packets for tests: small, written by fastavro, with FITS stamps written card by card."""
+
+import gzip
+import io
+import tarfile
+from pathlib import Path
+
+import fastavro
+import numpy as np
+
+CUTOUTS = ("cutoutScience", "cutoutTemplate", "cutoutDifference")
+REGULAR = (63, 63)
+
+
+def fits(image, *, cards=(), simple="SIMPLE  =  T"):
+    """Return an image as a FITS file in ZTF's own, not quite standard, spelling."""
+    rows, columns = image.shape
+    head = [
+        simple,
+        f"BITPIX  = {-32:20d}",
+        f"NAXIS   = {2:20d}",
+        f"NAXIS1  = {columns:20d}",
+        f"NAXIS2  = {rows:20d}",
+        *cards,
+        "END",
+    ]
+    header = "".join(card.ljust(80) for card in head).encode()
+    header += b" " * (-len(header) % 2880)
+    data = image.astype(">f4").tobytes()
+    return header + data + bytes(-len(data) % 2880)
+
+
+def stamp(image, **details):
+    """Return an image as ZTF stores it."""
+    return gzip.compress(fits(image, **details), 1, mtime=0)
+
+
+def images(seed, shape=REGULAR):
+    """Return three random images, float32."""
+    generator = np.random.default_rng(seed)
+    return generator.normal(size=(3, *shape)).astype(np.float32)
+
+
+def schema(version="3.3", *, null_first=False):
+    """Return an alert schema with what is read of it, some other fields, and history arrays."""
+
+    def option(kind):
+        return ["null", kind] if null_first else [kind, "null"]
+
+    def record(name, **fields):
+        return {
+            "type": "record",
+            "name": name,
+            "fields": [{"name": field, "type": kind} for field, kind in fields.items()],
+        }
+
+    history = record(
+        "ztf.alert.prv_candidate",
+        jd="double",
+        fid="int",
+        magpsf=option("float"),
+        isdiffpos=option("string"),
+    )
+    cutout = record("ztf.alert.cutout", fileName="string", stampData="bytes")
+    drb = {"drb": option("float"), "drbversion": "string"} if version != "3.1" else {}
+    candidate = record(
+        "ztf.alert.candidate",
+        jd="double",
+        fid="int",
+        pid="long",
+        pdiffimfilename=option("string"),
+        programid="int",
+        candid="long",
+        isdiffpos="string",
+        field=option("int"),
+        xpos=option("float"),
+        ypos=option("float"),
+        ra="double",
+        dec="double",
+        magpsf="float",
+        rb=option("float"),
+        **drb,
+    )
+    top = record(
+        "ztf.alert",
+        schemavsn="string",
+        publisher="string",
+        objectId="string",
+        candid="long",
+        candidate=candidate,
+        prv_candidates=["null", {"type": "array", "items": history}],
+        cutoutScience=["null", cutout],
+        cutoutTemplate=["null", "ztf.alert.cutout"],
+        cutoutDifference=["null", "ztf.alert.cutout"],
+    )
+    return {**top, "version": version}
+
+
+def alert(number, *, shape=REGULAR, version="3.3", **changes):
+    """Return alert `number` as a record; `changes` are to its top level or its candidate."""
+    pictures = images(number, shape)
+    candidate = {
+        "jd": 2458451.5 + number,
+        "fid": 1 + number % 2,
+        "pid": 7,
+        "pdiffimfilename": "x.fits",
+        "programid": 1,
+        "candid": 10**15 + number,
+        "isdiffpos": "t1f0"[number % 4],
+        "field": 248,
+        "xpos": 1500.25,
+        "ypos": 1600.5,
+        "ra": 10.5 + number,
+        "dec": -20.25,
+        "magpsf": 18.5,
+        "rb": 0.75,
+        "drb": None if number % 2 else 0.5,
+        "drbversion": "d6_m7",
+    }
+    record = {
+        "schemavsn": version,
+        "publisher": "ZTF",
+        "objectId": f"ZTF18a{number:06d}",
+        "candid": 10**15 + number,
+        "prv_candidates": [
+            {
+                "jd": 2458400.5 + step,
+                "fid": 1,
+                "magpsf": None if step % 3 else 19.0,
+                "isdiffpos": "t",
+            }
+            for step in range(number % 5)
+        ]
+        or None,
+        **{
+            name: {"fileName": f"candid{number}.fits.gz", "stampData": stamp(pictures[place])}
+            for place, name in enumerate(CUTOUTS)
+        },
+    }
+    for name, value in changes.items():
+        (candidate if name in candidate and name != "candid" else record)[name] = value
+    return {**record, "candidate": candidate}
+
+
+def packet(*records, codec="null", interval=1, writer_schema=None):
+    """Return an Avro file of these records: the sync marker is fixed, so the bytes are."""
+    stream = io.BytesIO()
+    fastavro.writer(
+        stream,
+        fastavro.parse_schema(writer_schema or schema()),
+        records,
+        codec=codec,
+        sync_interval=interval,
+        sync_marker=bytes(range(100, 116)),
+    )
+    return stream.getvalue()
+
+
+def tar(members, *, mode="w:gz", folder=""):
+    """Return a tarball of (name, bytes) pairs."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=mode) as archive:
+        for name, content in members:
+            entry = tarfile.TarInfo(folder + name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def members(numbers, **details):
+    """Return one file an alert, named after its candid as in the archive."""
+    return [(f"{10**15 + number}.avro", packet(alert(number, **details))) for number in numbers]
+
+
+def write(path: Path, content: bytes) -> Path:
+    """Write bytes and return where."""
+    path.write_bytes(content)
+    return path

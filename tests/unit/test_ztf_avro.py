@@ -1,0 +1,274 @@
+"""Avro files of any schema decode as fastavro decodes them; a broken block costs itself."""
+
+import io
+
+import fastavro
+import numpy as np
+import pytest
+from alert_packets import alert, packet, schema
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skymill.ztf.avro import BadAvro, BadRecord, as_record, read_header, read_records
+from skymill.ztf.program import Unsupported, compile_program
+from skymill.ztf.schema import FIELDS, IMAGES, SLOTS, TEXTS
+from skymill.ztf.walk import NULL, REAL, SPAN
+
+SYNC = bytes(range(100, 116))
+
+
+def read(text):
+    header = read_header(text)
+    return list(read_records(text, header, header.end))
+
+
+def values(record):
+    """Return what the slots of a record hold, by path."""
+    found = {}
+    for path, slot in SLOTS.items():
+        kind, value, size = record.slots[slot].tolist()
+        if kind == NULL:
+            found[path] = None
+        elif kind == SPAN:
+            found[path] = record.text[value : value + size]
+        else:
+            found[path] = np.int64(value).view(np.float64).item() if kind == REAL else value
+    return found
+
+
+def expected(text):
+    return [values(as_record(document)) for document in fastavro.reader(io.BytesIO(text))]
+
+
+def sound(records):
+    return [values(record) for record in records if not isinstance(record, BadRecord)]
+
+
+def lost(records):
+    return sum(record.lost for record in records if isinstance(record, BadRecord))
+
+
+@pytest.mark.parametrize("null_first", [False, True])
+@pytest.mark.parametrize("version", ["3.1", "4.02"])
+@pytest.mark.parametrize("codec", ["null", "deflate", "snappy"])
+@pytest.mark.parametrize("interval", [1, 10**6])
+def test_alerts_are_read_as_fastavro_reads_them(codec, interval, null_first, version):
+    text = packet(
+        *(alert(number) for number in range(5)),
+        codec=codec,
+        interval=interval,
+        writer_schema=schema(version, null_first=null_first),
+    )
+    found = read(text)
+    assert sound(found) == expected(text)
+    assert all(record.by_walking for record in found)
+
+
+def test_an_unknown_codec_is_refused():
+    text = packet(alert(1)).replace(b"\x08null", b"\x08nulx", 1)
+    with pytest.raises(BadAvro, match="codec"):
+        read_header(text)
+
+
+def test_a_header_is_parsed_once_and_its_marker_each_time():
+    one = packet(alert(1))
+    other = one.replace(SYNC, bytes(16))
+    assert read_header(one).writer is read_header(other).writer
+    assert read_header(other).sync == bytes(16)
+    assert sound(read(other)) == sound(read(one))
+
+
+@pytest.mark.parametrize("text", [b"", b"Obj", b"Obj\x01", b"\xff\xd8\xff\xe0 no Avro at all"])
+def test_what_is_no_avro_is_refused(text):
+    with pytest.raises(BadAvro):
+        read_header(text)
+
+
+def test_a_schema_without_what_an_alert_has_costs_its_records():
+    plain = {"type": "record", "name": "r", "fields": [{"name": "candid", "type": "long"}]}
+    (bad,) = read(packet({"candid": 1}, writer_schema=plain))
+    assert "objectId" in str(bad)
+
+
+def test_a_missing_sync_marker_costs_one_block():
+    text = packet(*(alert(number) for number in range(4)))
+    places = [at for at in range(len(text)) if text.startswith(SYNC, at)]
+    wanted = expected(text)
+    for instead in (bytes(16), b""):
+        found = read(text[: places[2]] + instead + text[places[2] + 16 :])
+        assert sound(found) == [wanted[0], *wanted[2:]]
+        assert lost(found) == 1
+
+
+def test_behind_a_block_of_wrong_length_reading_goes_on_at_the_next_marker():
+    text = packet(*(alert(number) for number in range(4)))
+    begin = read_header(text).end
+    found = read(text[: begin + 1] + b"\x02" + text[begin + 2 :])
+    assert sound(found) == expected(text)[1:]
+    assert lost(found) == 1
+
+
+def test_a_damaged_marker_in_the_header_is_overruled_by_the_blocks():
+    text = packet(*(alert(number) for number in range(4)))
+    first = text.index(SYNC)
+    broken = text[:first] + b"!" + text[first + 1 :]
+    assert sound(read(broken)) == expected(text)
+
+
+def test_a_file_cut_off_keeps_its_whole_blocks():
+    text = packet(*(alert(number) for number in range(3)))
+    found = read(text[:-1000])
+    assert sound(found) == expected(text)[:2]
+    assert lost(found) == 1
+
+
+@pytest.mark.parametrize("codec", ["null", "deflate", "snappy"])
+def test_no_flipped_bit_escapes_or_changes_another_record(codec):
+    text = packet(*(alert(number) for number in range(3)), codec=codec)
+    wanted = expected(text)
+    generator = np.random.default_rng(5)
+    begin = read_header(text).end
+    for place in generator.integers(begin, len(text), 150).tolist():
+        broken = bytearray(text)
+        broken[place] ^= 1 << generator.integers(8)
+        found = read(bytes(broken))
+        same = sum(record in wanted for record in sound(found))
+        assert same >= 1
+        assert len(sound(found)) + lost(found) in (3, 4)
+
+
+def test_a_snappy_block_that_claims_too_much_is_refused():
+    text = packet(alert(1), codec="snappy")
+    header = read_header(text)
+    block = b"\xff\xff\xff\xff\x0f" + b"1234"
+    broken = text[: header.end] + b"\x02" + bytes([2 * len(block)]) + block + SYNC
+    (bad,) = read(broken)
+    assert "bytes" in str(bad)
+
+
+def test_a_schema_that_refers_to_itself_is_left_to_fastavro():
+    tree = {
+        "type": "record",
+        "name": "tree",
+        "fields": [{"name": "next", "type": ["null", "tree"]}],
+    }
+    changed = schema()
+    changed["fields"].insert(0, {"name": "tree", "type": tree})
+    text = packet({**alert(3), "tree": {"next": {"next": None}}}, writer_schema=changed)
+    (record,) = read(text)
+    assert not record.by_walking
+    assert values(record) == expected(text)[0]
+
+
+def test_items_without_bytes_are_not_walked():
+    with pytest.raises(Unsupported):
+        compile_program({"type": "array", "items": "null"})
+
+
+# Schemas that hypothesis makes: an alert's fields in any order, among fields of any kind.
+
+_LEAVES = {
+    "int": st.integers(-(2**31), 2**31 - 1),
+    "long": st.integers(-(2**63), 2**63 - 1),
+    "float": st.floats(width=32, allow_nan=False),
+    "double": st.floats(allow_nan=False),
+    "boolean": st.booleans(),
+    "string": st.text(max_size=70),
+    "bytes": st.binary(max_size=70),
+    "null": st.none(),
+}
+
+
+@st.composite
+def _typed(draw, depth=0):
+    """Draw a type and a strategy for its values."""
+    kinds = (
+        list(_LEAVES)
+        + ["fixed", "enum"]
+        + (["array", "map", "record", "union"] if depth < 3 else [])
+    )
+    kind = draw(st.sampled_from(kinds))
+    name = f"n{draw(st.uuids()).hex}"
+    if kind == "fixed":
+        size = draw(st.integers(1, 20))
+        return {"type": "fixed", "name": name, "size": size}, st.binary(
+            min_size=size, max_size=size
+        )
+    if kind == "enum":
+        return {"type": "enum", "name": name, "symbols": ["a", "b", "c"]}, st.sampled_from("abc")
+    if kind == "array":
+        items, strategy = draw(_typed(depth + 1))
+        return {"type": "array", "items": items}, st.lists(strategy, max_size=4)
+    if kind == "map":
+        items, strategy = draw(_typed(depth + 1))
+        keys = st.text(max_size=4)
+        return {"type": "map", "values": items}, st.dictionaries(keys, strategy, max_size=3)
+    if kind == "record":
+        parts = draw(st.lists(_typed(depth + 1), max_size=4))
+        fields = [{"name": f"f{place}", "type": part[0]} for place, part in enumerate(parts)]
+        document = {"type": "record", "name": name, "fields": fields}
+        return document, st.fixed_dictionaries({f"f{i}": part[1] for i, part in enumerate(parts)})
+    if kind == "union":
+        other = draw(
+            st.sampled_from(["int", "long", "float", "double", "string", "bytes", "boolean"])
+        )
+        branches = draw(st.permutations(["null", other]))
+        return branches, st.none() | _LEAVES[other]
+    return kind, _LEAVES[kind]
+
+
+def _record(name, fields, values):
+    document = {"type": "record", "name": name, "fields": fields}
+    return document, values
+
+
+@st.composite
+def _files(draw):
+    """Draw an Avro file of alerts whose schema has other fields anywhere, in any order."""
+    base = schema(null_first=draw(st.booleans()))
+    extras = draw(st.lists(_typed(), max_size=5))
+    inner_extras = draw(st.lists(_typed(), max_size=3))
+    candidate = base["fields"][4]["type"]
+    candidate["fields"] += [
+        {"name": f"inner{place}", "type": kind} for place, (kind, _) in enumerate(inner_extras)
+    ]
+    candidate["fields"] = draw(st.permutations(candidate["fields"]))
+    cutouts = base["fields"][-3:]
+    rest = base["fields"][:-3] + [
+        {"name": f"outer{place}", "type": kind} for place, (kind, _) in enumerate(extras)
+    ]
+    # The cutouts keep their order: the first one defines their type.
+    order = draw(st.permutations([*rest, *["cutout"] * 3]))
+    queue = iter(cutouts)
+    base["fields"] = [next(queue) if field == "cutout" else field for field in order]
+    records = []
+    for number in range(draw(st.integers(0, 3))):
+        record = alert(number)
+        for name in ("rb", "drb", "xpos", "ypos", "field"):
+            if draw(st.booleans()):
+                record["candidate"][name] = None
+        for name in ("cutoutScience", "cutoutDifference"):
+            if draw(st.booleans()):
+                record[name] = None
+        for place, (_, strategy) in enumerate(extras):
+            record[f"outer{place}"] = draw(strategy)
+        for place, (_, strategy) in enumerate(inner_extras):
+            record["candidate"][f"inner{place}"] = draw(strategy)
+        records.append(record)
+    return packet(
+        *records,
+        codec=draw(st.sampled_from(["null", "deflate", "snappy"])),
+        interval=draw(st.sampled_from([1, 30_000, 10**6])),
+        writer_schema=base,
+    )
+
+
+@settings(max_examples=80)
+@given(_files())
+def test_any_schema_decodes_as_fastavro_decodes_it(text):
+    assert sound(read(text)) == expected(text)
+
+
+def test_every_path_has_one_slot():
+    assert sorted(SLOTS.values()) == list(range(len(FIELDS)))
+    assert {*TEXTS, *IMAGES} <= set(FIELDS)

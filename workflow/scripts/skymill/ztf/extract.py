@@ -1,0 +1,171 @@
+"""Extract: one night's tarball becomes one Parquet file of stamps, sorted by candid.
+
+The tarball is read as a stream and never unpacked. Its files go to the workers in batches whose
+borders depend on nothing but the tarball, and what is kept of them comes back as rows.
+"""
+
+import json
+import logging
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from skymill.parallel import map_stream
+from skymill.products import new_file
+from skymill.ztf.decode import CORRUPT, OTHER_REASONS, Choice, Decoded, decode_batch
+from skymill.ztf.schema import CUTOUTS
+from skymill.ztf.store import RowStore, write_stamps
+from skymill.ztf.tarball import Lost, Night, Part, read_parts
+
+logger = logging.getLogger(__name__)
+
+BATCH_BYTES = 2**21
+"""Bytes of alert files in a batch, at least: about 35 alerts."""
+
+BATCH_PARTS = 256
+"""Files in a batch, at most."""
+
+OFFENDERS = 20
+"""How many of the records that were lost the manifest names; the quarantine has them all."""
+
+
+def extract_night(
+    raw: Path,
+    night: str,
+    *,
+    stamps: Path,
+    quarantine: Path,
+    choice: Choice,
+    workers: int = 1,
+) -> dict:
+    """Read a night's alerts and write its stamps and its quarantine.
+
+    Parameters
+    ----------
+    raw, night
+        A tarball (gzip or not) or a folder of Avro files, and the night's name.
+    stamps
+        Parquet file of schema.STAMPS_SCHEMA, one row an alert kept, ascending by candid.
+    quarantine
+        JSON lines, one for each loss: member, record, cause, detail. Alerts of objects without a
+        label are only counted.
+    choice
+        What to keep.
+    workers
+        Processes; any number gives the same bytes.
+
+    Returns
+    -------
+    The manifest's part on content: `files`, `counts` (records = kept + unlabelled + null_cutout +
+    wrong_shape + dropped_at_edge + corrupt + duplicates), `truncated` with the reason in
+    `broken_off`, and the first losses in `offenders`.
+    """
+    seen = Night()
+    tally = _Tally()
+    decode = partial(decode_batch, choice=choice)
+    batches = _batches(read_parts(raw, seen))
+    stamps.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        # Beside the output, where there is room; it has no name, so a killed run leaves nothing.
+        tempfile.TemporaryFile(dir=stamps.parent, buffering=0) as file,
+        new_file(quarantine) as path,
+        open(path, "w", encoding="utf-8") as log,
+    ):
+        store = RowStore(file, choice.crop)
+        for result in map_stream(decode, batches, workers=workers, what=f"extract {night}"):
+            tally.add(result, log)
+            store.append(result.rows)
+        order, duplicates = store.order()
+        entry = write_stamps(stamps, store, order, night, choice.crop, tally.see)
+    counts = tally.counts(seen, kept=len(order), duplicates=duplicates)
+    if seen.broken_off:
+        logger.warning("%s is not whole: %s; what was read is kept", raw.name, seen.broken_off)
+    return {
+        "files": [entry],
+        "night": night,
+        "counts": counts,
+        "truncated": seen.broken_off is not None,
+        "broken_off": seen.broken_off,
+        "offenders": tally.offenders,
+        "ignored": seen.ignored_names,
+    }
+
+
+def _batches(parts: Iterable[Part | Lost]) -> Iterator[list[Part | Lost]]:
+    """Gather files until they are enough to be worth a worker's attention."""
+    batch, size = [], 0
+    for part in parts:
+        batch.append(part)
+        size += len(part.text)
+        if size >= BATCH_BYTES or len(batch) == BATCH_PARTS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+class _Tally:
+    """Counts what became of the records of a night."""
+
+    def __init__(self):
+        self.records = 0
+        self.read_slowly = 0
+        self.reasons: Counter = Counter()
+        self.recovered = 0
+        self.nan_pixels = np.zeros(len(CUTOUTS), np.int64)
+        self.alerts_with_nan = 0
+        self.offenders: list[dict] = []
+        self._before = 0
+
+    def add(self, result: Decoded, log: TextIO) -> None:
+        """Count a batch and write its losses down."""
+        self.read_slowly += result.read_slowly
+        self.reasons.update(result.reasons)
+        before = []
+        for name, continued, count in result.seen:
+            # A long file comes in parts: its records are numbered through.
+            self._before = self._before if continued else 0
+            before.append((name, self._before))
+            self._before += count
+            self.records += count
+        for part, record, cause, detail in result.rejected:
+            name, earlier = before[part]
+            loss = {"member": name, "record": earlier + record, "cause": cause, "detail": detail}
+            log.write(json.dumps(loss) + "\n")
+            if len(self.offenders) < OFFENDERS:
+                self.offenders.append(loss)
+
+    def see(self, rows: np.ndarray) -> None:
+        """Count what is told of alerts that are kept."""
+        self.recovered += int(rows["recovered"].sum())
+        self.nan_pixels += rows["nan"].sum(axis=0)
+        self.alerts_with_nan += int(rows["nan"].any(axis=1).sum())
+
+    def counts(self, seen: Night, *, kept: int, duplicates: int) -> dict:
+        """Return all counts, after a check that every record is accounted for."""
+        corrupt = {cause: self.reasons[cause] for cause in CORRUPT if self.reasons[cause]}
+        others = {reason: self.reasons[reason] for reason in OTHER_REASONS}
+        lost = sum(others.values()) + sum(corrupt.values()) + duplicates
+        if kept + lost != self.records:
+            raise AssertionError(f"{self.records:,} records, but {kept:,} kept and {lost:,} lost")
+        return {
+            "members": seen.members,
+            "ignored_members": seen.ignored,
+            "records": self.records,
+            "kept": kept,
+            **others,
+            "duplicates": duplicates,
+            "corrupt": sum(corrupt.values()),
+            "corrupt_by_cause": corrupt,
+            "recovered": self.recovered,
+            "alerts_with_nan": self.alerts_with_nan,
+            "nan_pixels": dict(
+                zip(("science", "template", "difference"), self.nan_pixels.tolist(), strict=True)
+            ),
+            "read_by_fastavro": self.read_slowly,
+        }

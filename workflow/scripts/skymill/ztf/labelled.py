@@ -1,0 +1,40 @@
+"""The objects that have a label, in a form small enough for every worker to hold."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from skymill.ztf.schema import OBJECT_ID_BYTES
+
+
+class LabelledObjects:
+    """Sorted object ids: ten bytes an object where a set of strings takes a hundred."""
+
+    def __init__(self, object_ids: np.ndarray):
+        self._sorted = np.unique(object_ids.astype(f"S{OBJECT_ID_BYTES}"))
+        if len(self._sorted):
+            longest = np.char.str_len(self._sorted).max()
+            self._sorted = self._sorted.astype(f"S{max(longest, 1)}")
+
+    @staticmethod
+    def read(path: Path) -> "LabelledObjects":
+        """Read the column object_id of a Parquet file; the last file is remembered."""
+        return _read(path, path.stat().st_mtime_ns)
+
+    def contain(self, object_ids: np.ndarray) -> np.ndarray:
+        """Return which of these ids (bytes) have a label, boolean."""
+        if not len(self._sorted):
+            return np.zeros(len(object_ids), bool)
+        places = np.searchsorted(self._sorted, object_ids)
+        places[places == len(self._sorted)] = 0
+        return self._sorted[places] == object_ids
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path, _changed: int) -> LabelledObjects:
+    import pyarrow.parquet as pq
+
+    column = pq.read_table(path, columns=["object_id"], use_threads=False)["object_id"]
+    ids = column.cast("string").to_pylist()
+    return LabelledObjects(np.array([name.encode() for name in ids] or [], f"S{OBJECT_ID_BYTES}"))

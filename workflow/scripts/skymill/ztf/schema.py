@@ -1,0 +1,103 @@
+"""What is read of a ZTF alert packet, and the columns that a night of stamps has."""
+
+import numpy as np
+import pyarrow as pa
+
+CUTOUTS = ("cutoutScience", "cutoutTemplate", "cutoutDifference")
+"""The three images of an alert, in the order of the stamps."""
+
+TEXTS = ("objectId", "schemavsn", "candidate.isdiffpos")
+INTEGERS = ("candid", "candidate.fid", "candidate.programid", "candidate.field")
+REALS = (
+    "candidate.jd",
+    "candidate.ra",
+    "candidate.dec",
+    "candidate.rb",
+    "candidate.drb",
+    "candidate.magpsf",
+    "candidate.xpos",
+    "candidate.ypos",
+)
+IMAGES = tuple(f"{cutout}.stampData" for cutout in CUTOUTS)
+
+FIELDS = TEXTS + INTEGERS + REALS + IMAGES
+"""Paths of the fields that are read; the place of a path is its slot."""
+
+SLOTS = {path: slot for slot, path in enumerate(FIELDS)}
+
+OPTIONAL = frozenset(
+    {"schemavsn", *(f"candidate.{name}" for name in ("field", "rb", "drb", "xpos", "ypos"))}
+)
+"""Fields that a schema may lack and that may be null: drb came with schema 3.3."""
+
+OBJECT_ID_BYTES = 32
+"""Longest object id; ZTF's have 12 letters."""
+
+VERSION_BYTES = 16
+"""Longest schema version that is kept."""
+
+STAMP = 63
+"""Rows and columns of a regular stamp."""
+
+
+def STAMPS_SCHEMA(crop: int) -> pa.Schema:  # noqa: N802 (a constant but for the crop)
+    """Return the columns of a night of stamps, each `crop` pixels wide and high."""
+    required = [
+        ("object_id", pa.string()),
+        ("candid", pa.int64()),
+        ("jd", pa.float64()),
+        ("fid", pa.int8()),
+        ("programid", pa.int8()),
+        ("isdiffpos", pa.int8()),
+        ("ra", pa.float64()),
+        ("dec", pa.float64()),
+        ("rb", pa.float32()),
+        ("drb", pa.float32()),
+        ("magpsf", pa.float32()),
+        ("xpos", pa.float32()),
+        ("ypos", pa.float32()),
+        ("field", pa.int32()),
+        ("night", pa.string()),
+        ("schema_version", pa.string()),
+        ("nan_science", pa.int16()),
+        ("nan_template", pa.int16()),
+        ("nan_difference", pa.int16()),
+        ("recovered", pa.bool_()),
+    ]
+    nullable = {"rb", "drb", "xpos", "ypos", "field"}
+    pixels = pa.field("element", pa.float32(), nullable=False)
+    return pa.schema(
+        [pa.field(name, kind, nullable=name in nullable) for name, kind in required]
+        + [pa.field("stamps", pa.list_(pixels, 3 * crop * crop), nullable=False)]
+    )
+
+
+NULL_FIELD = -(2**31)
+"""What stands for no field in rows; a null float is NaN there."""
+
+
+def row_type(crop: int) -> np.dtype:
+    """Return the fixed-width form of one alert, in which alerts wait to be sorted."""
+    return np.dtype(
+        [
+            ("object_id", f"S{OBJECT_ID_BYTES}"),
+            ("schema_version", f"S{VERSION_BYTES}"),
+            ("candid", "<i8"),
+            ("jd", "<f8"),
+            ("ra", "<f8"),
+            ("dec", "<f8"),
+            ("rb", "<f4"),
+            ("drb", "<f4"),
+            ("magpsf", "<f4"),
+            ("xpos", "<f4"),
+            ("ypos", "<f4"),
+            ("field", "<i4"),
+            ("nan", "<i2", (3,)),
+            ("fid", "i1"),
+            ("programid", "i1"),
+            ("isdiffpos", "i1"),
+            ("recovered", "?"),
+            ("stamps", "<f4", (3 * crop * crop,)),
+        ],
+        align=True,
+    )

@@ -1,0 +1,322 @@
+"""The Avro files of a night, read from a tarball as a stream or from a folder, never unpacked.
+
+The tar format is read here and not by `tarfile`: behind a damaged header reading goes on at the
+next one that its checksum proves, so a flipped bit costs one member and not the rest of the night.
+
+Source: POSIX.1-2017, pax, section ustar Interchange Format; GNU tar manual for long names.
+"""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from isal import igzip_lib, isal_zlib
+
+from skymill.ztf.avro import MAX_RECORD_BYTES, SYNC_BYTES, BadAvro, read_header
+
+READ_BYTES = 2**17
+"""Compressed bytes taken at a time: what is lost where a gzip stream breaks."""
+
+INFLATE_BYTES = 2**20
+"""Bytes inflated at a time."""
+
+PART_BYTES = 2**22
+"""Longer files, which hold many records, are cut into parts at their sync markers."""
+
+BLOCK = 512
+_ZEROS = bytes(BLOCK)
+_REGULAR = b"0\0" + b"7"
+_NO_DATA = b"12345" + b"6"
+_MAX_NAME = 2**20
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file, or a part of one that ends with a sync marker.
+
+    `header` is the file's header when the part does not begin with it.
+    """
+
+    name: str
+    text: bytes
+    header: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A member of which not even the name is known."""
+
+    name: str
+    detail: str
+    text: bytes = b""
+
+
+@dataclass
+class Night:
+    """What was seen beside the parts, complete when all of them were taken.
+
+    `broken_off` says why the archive is not whole, if it is not.
+    """
+
+    members: int = 0
+    ignored: int = 0
+    broken_off: str | None = None
+    ignored_names: list[str] = field(default_factory=list)
+
+    def ignore(self, name: str) -> None:
+        """Count a member that is no alert file; the first few are remembered by name."""
+        self.ignored += 1
+        if len(self.ignored_names) < 10:
+            self.ignored_names.append(name)
+
+
+def read_parts(raw: Path, night: Night) -> Iterator[Part | Lost]:
+    """Yield the Avro files of a tarball (gzip or plain) or a folder, counting in `night`."""
+    if raw.is_dir():
+        yield from _folder_parts(raw, night)
+        return
+    with open(raw, "rb") as file:
+        packed = file.read(2) == igzip_magic()
+        file.seek(0)
+        source = _Source(_gunzip(file, night) if packed else _chunks(file))
+        yield from _tar_parts(source, night, sealed=packed)
+
+
+def igzip_magic() -> bytes:
+    """Return the first two bytes of a gzip file."""
+    return b"\x1f\x8b"
+
+
+def is_alert_file(name: str) -> bool:
+    """Return whether a member is an alert file; `._x.avro` are notes that macOS adds."""
+    base = name.rsplit("/", 1)[-1]
+    return base.endswith(".avro") and not base.startswith("._")
+
+
+def _folder_parts(folder: Path, night: Night) -> Iterator[Part]:
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file():
+            continue
+        name = path.relative_to(folder).as_posix()
+        if not is_alert_file(name):
+            night.ignore(name)
+            continue
+        night.members += 1
+        with open(path, "rb") as file:
+            yield from _cut(name, _Source(_chunks(file)), path.stat().st_size)
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    while chunk := file.read(INFLATE_BYTES):
+        yield chunk
+
+
+def _gunzip(file: BinaryIO, night: Night) -> Iterator[bytes]:
+    """Inflate a gzip file of one or more members; damage ends it and is noted."""
+    inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
+    fed = False
+    try:
+        while True:
+            if inflater.eof:
+                # Another member may follow; zeros, as tapes have, may not be looked at.
+                rest = inflater.unused_data or file.read(READ_BYTES)
+                if not rest.strip(b"\0"):
+                    return
+                if not rest.startswith(igzip_magic()):
+                    night.broken_off = "something that is no gzip stands behind its end"
+                    return
+                inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
+                chunk = inflater.decompress(rest, INFLATE_BYTES)
+            elif inflater.needs_input:
+                packed = file.read(READ_BYTES)
+                if not packed:
+                    night.broken_off = "the gzip stream ends too early" if fed else None
+                    return
+                fed = True
+                chunk = inflater.decompress(packed, INFLATE_BYTES)
+            else:
+                chunk = inflater.decompress(b"", INFLATE_BYTES)
+            if chunk:
+                yield chunk
+    except (igzip_lib.error, isal_zlib.error, zlib.error, EOFError, ValueError) as error:
+        night.broken_off = f"the gzip stream is damaged: {error}"
+
+
+class _Source:
+    """Bytes that come in chunks, taken in pieces of any size."""
+
+    def __init__(self, chunks: Iterator[bytes]):
+        self._chunks = chunks
+        self._chunk = b""
+        self._at = 0
+
+    def take(self, size: int) -> bytes:
+        """Return the next `size` bytes, or fewer at the end."""
+        end = self._at + size
+        if end <= len(self._chunk):
+            piece = self._chunk[self._at : end]
+            self._at = end
+            return piece
+        pieces = [self._chunk[self._at :]]
+        missing = size - len(pieces[0])
+        self._chunk, self._at = b"", 0
+        while missing > 0:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                break
+            pieces.append(chunk[:missing])
+            if len(chunk) > missing:
+                self._chunk, self._at = chunk, missing
+            missing -= len(pieces[-1])
+        return b"".join(pieces)
+
+    def skip(self, size: int) -> int:
+        """Pass over bytes and return how many there were."""
+        skipped = 0
+        while skipped < size:
+            piece = self.take(min(INFLATE_BYTES, size - skipped))
+            if not piece:
+                break
+            skipped += len(piece)
+        return skipped
+
+
+def _tar_parts(source: _Source, night: Night, *, sealed: bool) -> Iterator[Part | Lost]:
+    """Yield the Avro files of a tar stream; `sealed` tells that a checksum proves its end."""
+    long_name: str | None = None
+    overrides: dict[str, str] = {}
+    zeros = 0
+    lost = False
+    while True:
+        block = source.take(BLOCK)
+        if len(block) < BLOCK:
+            if block or (zeros < 2 and not sealed) or (lost and not zeros):
+                night.broken_off = night.broken_off or "the tar ends too early"
+            return
+        if block == _ZEROS:
+            zeros += 1
+            if zeros == 2 and not lost:
+                # To its end, where the gzip stream's checksum stands.
+                while source.take(INFLATE_BYTES):
+                    pass
+                return
+            continue
+        zeros = 0
+        if not _is_header(block):
+            if not lost:
+                night.members += 1
+                yield Lost("?", "the header of a member of the tarball is damaged")
+            lost = True
+            continue
+        lost = False
+        kind = block[156:157]
+        size = _number(block[124:136])
+        if "size" in overrides and overrides["size"].isdigit():
+            size = int(overrides["size"])
+        name = overrides.get("path") or long_name or _name(block)
+        if kind in b"LKxg" and size <= _MAX_NAME:
+            content = source.take(-(-size // BLOCK) * BLOCK)[:size]
+            if kind == b"L":
+                long_name = content.rstrip(b"\0").decode("utf-8", "replace")
+            elif kind == b"x":
+                overrides = _pax(content)
+            continue
+        long_name, overrides = None, {}
+        if kind in _NO_DATA:
+            continue
+        if kind not in _REGULAR or not is_alert_file(name):
+            night.ignore(name)
+            wanted = -(-size // BLOCK) * BLOCK
+            if source.skip(wanted) < wanted:
+                night.broken_off = night.broken_off or f"the tar ends within {name}"
+                return
+            continue
+        night.members += 1
+        seen = 0
+        for part in _cut(name, source, size):
+            yield part
+            seen += len(part.text)
+        if seen < size:
+            missing = source.skip(size - seen)
+            if seen + missing < size:
+                night.broken_off = night.broken_off or f"the tar ends within {name}"
+                return
+        source.take(-size % BLOCK)
+
+
+def _is_header(block: bytes) -> bool:
+    """Return whether a block's checksum holds; the field itself counts as spaces."""
+    text = block[148:156].strip(b" \0")
+    try:
+        expected = int(text, 8)
+    except ValueError:
+        return False
+    return sum(block) - sum(block[148:156]) + 8 * 32 == expected
+
+
+def _number(text: bytes) -> int:
+    """Read a size: octal digits, or with its first bit set a binary number (GNU)."""
+    if text[0] & 0x80:
+        return int.from_bytes(text[1:])
+    digits = text.strip(b" \0")
+    try:
+        return int(digits, 8) if digits else 0
+    except ValueError:
+        return 0
+
+
+def _name(block: bytes) -> str:
+    name = block[:100].split(b"\0", 1)[0]
+    if block[257:263] == b"ustar\0":
+        prefix = block[345:500].split(b"\0", 1)[0]
+        name = prefix + b"/" + name if prefix else name
+    return name.decode("utf-8", "replace")
+
+
+def _pax(content: bytes) -> dict[str, str]:
+    """Return the records of a pax header: `length key=value` and a newline each."""
+    found = {}
+    while content:
+        digits, _, _ = content.partition(b" ")
+        if not digits.isdigit() or not 0 < int(digits) <= len(content):
+            break
+        record, content = content[: int(digits)], content[int(digits) :]
+        key, _, value = record[len(digits) + 1 : -1].partition(b"=")
+        found[key.decode("utf-8", "replace")] = value.decode("utf-8", "replace")
+    return found
+
+
+def _cut(name: str, source: _Source, size: int) -> Iterator[Part]:
+    """Yield one file of `size` bytes: whole, or when it is long in parts at its sync markers."""
+    text = source.take(min(size, PART_BYTES))
+    if size <= PART_BYTES:
+        yield Part(name, text)
+        return
+    left = size - len(text)
+    try:
+        header = read_header(text)
+    except BadAvro:
+        yield Part(name, text)
+        return
+    beginning = None
+    while True:
+        found = text.rfind(header.sync, 0 if beginning else header.end)
+        if found >= 0:
+            cut = found + SYNC_BYTES
+            yield Part(name, text[:cut], beginning)
+            beginning = beginning or text[: header.end]
+            text = text[cut:]
+        elif len(text) > MAX_RECORD_BYTES:
+            # No block is that long: it counts as one that is damaged.
+            yield Part(name, text, beginning)
+            beginning = beginning or text[: header.end]
+            text = b""
+        piece = source.take(min(left, PART_BYTES))
+        if not piece:
+            break
+        left -= len(piece)
+        text += piece
+    if text:
+        yield Part(name, text, beginning)

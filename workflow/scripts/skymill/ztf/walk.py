@@ -1,0 +1,248 @@
+"""Walk the bytes of an Avro record at machine speed: keep a few fields, skip the rest.
+
+Avro has no index: to find the third cutout every byte before it must be walked, on schema 4 some
+two thousand history values. A schema becomes a small program once (`program.py`), and a loop that
+Numba compiles runs it on every record. Everything that is compiled lives in this module: Numba's
+cache looks for changes in no other file.
+
+Source of the encoding: Apache Avro 1.11 specification, section Binary encoding.
+"""
+
+import numpy as np
+from numba import int64, njit, uint8
+from numba.types import Array
+
+(
+    END,
+    FAIL,
+    FIXED,
+    VARINT,
+    ENUM,
+    BYTES,
+    BOOLEAN,
+    UNION,
+    JUMP,
+    BEGIN,
+    NEXT,
+    OPTION_FIXED,
+    OPTION_VARINT,
+    OPTION_BYTES,
+    KEEP_INTEGER,
+    KEEP_FLOAT,
+    KEEP_DOUBLE,
+    KEEP_SPAN,
+) = range(18)
+"""Operations; their operands stand behind them, see program.py."""
+
+NULL, INTEGER, REAL, SPAN = range(4)
+"""What a slot holds: nothing; an integer; the bits of a float64; where bytes begin, how many."""
+
+MAX_DEPTH = 32
+"""Arrays within arrays that can be walked."""
+
+FAILED = -1
+
+
+@njit(inline="always")
+def _read_long(text, position, limit):
+    """Return a zigzag number and where it ends; the end is FAILED if it is none."""
+    number = int64(0)
+    shift = int64(0)
+    while position < limit and shift < 64:
+        byte = int64(text[position])
+        position += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return ((number >> 1) & 0x7FFFFFFFFFFFFFFF) ^ -(number & 1), position
+        shift += 7
+    return int64(0), int64(FAILED)
+
+
+@njit(inline="always")
+def _read_float(text, position, size):
+    """Return the bits of the float64 that equals a little-endian float of 4 or 8 bytes."""
+    bits = np.uint64(0)
+    for place in range(size):
+        bits |= np.uint64(text[position + place]) << np.uint64(8 * place)
+    if size == 8:
+        return np.int64(bits)
+    single = np.empty(1, np.uint32)
+    single[0] = np.uint32(bits)
+    double = np.empty(1, np.float64)
+    double[0] = np.float64(single.view(np.float32)[0])
+    return double.view(np.int64)[0]
+
+
+@njit(
+    int64(
+        Array(uint8, 1, "C", readonly=True),
+        int64,
+        int64,
+        Array(int64, 1, "C", readonly=True),
+        Array(int64, 2, "C"),
+    ),
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+)
+def walk_record(text, start, limit, code, slots):
+    """Walk one record and note where the wanted fields are.
+
+    Parameters
+    ----------
+    text
+        The bytes, of which none at or behind `limit` is read.
+    start, limit
+        Where the record begins, and where the block that holds it ends.
+    code
+        The program of the writer's schema.
+    slots
+        int64, shape (fields, 3): receives for each field what it holds (NULL, INTEGER, REAL or
+        SPAN), its value or where it begins, and its length.
+
+    Returns
+    -------
+    Where the record ends, or FAILED if the bytes cannot be a record of this schema.
+    """
+    slots[:, :] = 0
+    remaining = np.zeros(MAX_DEPTH, np.int64)
+    depth = 0
+    place = 0
+    position = start
+    while True:
+        operation = code[place]
+        if operation == OPTION_FIXED:
+            # The commonest by far: a nullable number of a history array.
+            if position >= limit:
+                return FAILED
+            branch = int64(text[position])
+            position += 1
+            if branch != code[place + 1]:
+                if branch != 2 - code[place + 1]:
+                    return FAILED
+                position += code[place + 2]
+                if position > limit:
+                    return FAILED
+            place += 3
+        elif operation == FIXED:
+            position += code[place + 1]
+            if position > limit:
+                return FAILED
+            place += 2
+        elif operation == VARINT:
+            _, position = _read_long(text, position, limit)
+            if position == FAILED:
+                return FAILED
+            place += 1
+        elif operation == OPTION_VARINT:
+            if position >= limit:
+                return FAILED
+            branch = int64(text[position])
+            position += 1
+            if branch != code[place + 1]:
+                if branch != 2 - code[place + 1]:
+                    return FAILED
+                _, position = _read_long(text, position, limit)
+                if position == FAILED:
+                    return FAILED
+            place += 2
+        elif operation in (BYTES, OPTION_BYTES):
+            present = True
+            if operation == OPTION_BYTES:
+                if position >= limit:
+                    return FAILED
+                branch = int64(text[position])
+                position += 1
+                present = branch != code[place + 1]
+                if present and branch != 2 - code[place + 1]:
+                    return FAILED
+                place += 1
+            if present:
+                size, position = _read_long(text, position, limit)
+                if position == FAILED or size < 0 or size > limit - position:
+                    return FAILED
+                position += size
+            place += 1
+        elif operation == UNION:
+            branch, position = _read_long(text, position, limit)
+            if position == FAILED or branch < 0 or branch >= code[place + 1]:
+                return FAILED
+            place = code[place + 2 + branch]
+        elif operation == JUMP:
+            place = code[place + 1]
+        elif operation == BEGIN:
+            if depth == MAX_DEPTH:
+                return FAILED
+            remaining[depth] = 0
+            depth += 1
+            place += 1
+        elif operation == NEXT:
+            # Operands: where the array ends, whether a key stands before each item.
+            if remaining[depth - 1] == 0:
+                count, position = _read_long(text, position, limit)
+                if position == FAILED:
+                    return FAILED
+                if count == 0:
+                    depth -= 1
+                    place = code[place + 1]
+                    continue
+                if count < 0:
+                    size, position = _read_long(text, position, limit)
+                    if position == FAILED or size < 0 or size > limit - position:
+                        return FAILED
+                    # Nothing inside an array is wanted, so it is taken at its word: where it ends
+                    # is proved by what follows.
+                    position += size
+                    continue
+                # An item has at least one byte.
+                if count > limit - position:
+                    return FAILED
+                remaining[depth - 1] = count
+            remaining[depth - 1] -= 1
+            if code[place + 2]:
+                size, position = _read_long(text, position, limit)
+                if position == FAILED or size < 0 or size > limit - position:
+                    return FAILED
+                position += size
+            place += 3
+        elif operation == ENUM:
+            branch, position = _read_long(text, position, limit)
+            if position == FAILED or branch < 0 or branch >= code[place + 1]:
+                return FAILED
+            place += 2
+        elif operation == BOOLEAN:
+            if position >= limit or text[position] > 1:
+                return FAILED
+            position += 1
+            place += 1
+        elif operation == KEEP_INTEGER:
+            number, position = _read_long(text, position, limit)
+            if position == FAILED:
+                return FAILED
+            slot = code[place + 1]
+            slots[slot, 0] = INTEGER
+            slots[slot, 1] = number
+            place += 2
+        elif operation in (KEEP_FLOAT, KEEP_DOUBLE):
+            size = 4 if operation == KEEP_FLOAT else 8
+            if size > limit - position:
+                return FAILED
+            slot = code[place + 1]
+            slots[slot, 0] = REAL
+            slots[slot, 1] = _read_float(text, position, size)
+            position += size
+            place += 2
+        elif operation == KEEP_SPAN:
+            size, position = _read_long(text, position, limit)
+            if position == FAILED or size < 0 or size > limit - position:
+                return FAILED
+            slot = code[place + 1]
+            slots[slot, 0] = SPAN
+            slots[slot, 1] = position
+            slots[slot, 2] = size
+            position += size
+            place += 2
+        elif operation == END:
+            return position
+        else:
+            return FAILED
