@@ -223,12 +223,15 @@ def write_alert_files(
     counts
         Files by label.
     """
+    from tqdm import tqdm
+
     stamps = open_array(array)
     require_aligned(table, stamps)
     header = _npy_header(stamps.shape[1:])
     digests, by_label, total = {}, {}, 0
     with new_directory(Path(directory)) as temporary:
-        for row, (object_id, candid, label) in enumerate(_keys(table)):
+        progress = tqdm(_keys(table), "alert files", len(stamps), disable=None, leave=False)
+        for row, (object_id, candid, label) in enumerate(progress):
             name = _alert_name(object_id, candid, by_candid)
             if name in digests:
                 raise SkymillError(

@@ -5,12 +5,14 @@ thousand stamps at a time, and writes its stamps to where the plan says; so neit
 nights nor the workers show in the bytes, and memory does not grow with the stamps.
 """
 
+import itertools
 import logging
 import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -50,14 +52,15 @@ class NightPiece:
         int64, ascending and distinct: rows of it to take.
     places
         int64: row of the product that each goes to.
-    array
-        The `.npy` file to write stamps into.
+    array, start
+        The `.npy` file to write stamps into, and the byte where they begin.
     """
 
     path: Path
     rows: np.ndarray
     places: np.ndarray
     array: Path
+    start: int
 
 
 def gather(
@@ -101,16 +104,17 @@ def gather(
         new_file(Path(array)) as new_array,
         new_file(Path(listing)) as new_listing,
     ):
-        allocate(new_array, (planned.num_rows, len(CUTOUTS), crop, crop))
+        begin = allocate(new_array, (planned.num_rows, len(CUTOUTS), crop, crop))
         tables = map_pieces(
             take_night,
-            [NightPiece(*piece, new_array) for piece in pieces],
+            [NightPiece(*piece, new_array, begin) for piece in pieces],
             workers=workers,
             what="gather stamps",
         )
         metadata = _in_order(tables, pieces, schema, planned)
-        stamps = open_array(new_array)
-        _write_table(new_table, metadata, stamps)
+        with open(new_array, "rb") as stamps:
+            stamps.seek(begin)
+            _write_table(new_table, metadata, stamps, crop)
         write_listing(new_listing, metadata)
         entries = [
             {**describe_file(written, planned.num_rows), "name": Path(final).name}
@@ -171,53 +175,69 @@ def _cut(planned: pa.Table, paths: dict[str, Path]) -> list[tuple[Path, np.ndarr
     return [pieces[name] for name in sorted(pieces)]
 
 
-def allocate(path: Path, shape: tuple[int, ...]) -> None:
-    """Write a `.npy` file of float32 zeros of this shape, with room for all on the disk.
-
-    A page that is written through a map of a sparse file on a full disk kills the process; here
-    the lack of room is an OSError beforehand.
-    """
+def allocate(path: Path, shape: tuple[int, ...]) -> int:
+    """Write a `.npy` file of float32 zeros of this shape; return the byte where they begin."""
     with open(path, "wb") as stream:
         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, header)
-        size = stream.tell() + 4 * math.prod(shape)
-        if size > stream.tell():
-            os.posix_fallocate(stream.fileno(), 0, size)
+        begin = stream.tell()
+        stream.truncate(begin + 4 * math.prod(shape))
+    return begin
 
 
-def open_array(path: Path, mode: str = "r") -> np.ndarray:
+def open_array(path: Path) -> np.ndarray:
     """Return a `.npy` file as a map; one without rows, which cannot be mapped, as an array."""
     with open(path, "rb") as stream:
         np.lib.format.read_magic(stream)
         shape, _, _ = np.lib.format.read_array_header_1_0(stream)
-    return np.load(path, mmap_mode=mode) if math.prod(shape) else np.empty(shape, np.float32)
+    return np.load(path, mmap_mode="r") if math.prod(shape) else np.empty(shape, np.float32)
 
 
 def take_night(piece: NightPiece) -> pa.Table:
     """Write the stamps of a night to their places; return its other columns, in order of row."""
-    out = open_array(piece.array, "r+")
-    out = out.reshape(len(out), -1)
     tables, done = [], 0
-    for start, batch in _batches(piece):
-        last = int(np.searchsorted(piece.rows, start + batch.num_rows))
-        local = piece.rows[done:last] - start
-        column = batch.column(STAMPS)
-        if column.null_count or column.flatten().null_count:
-            raise SkymillError(
-                f"{piece.path} has alerts without stamps from row {start} on. Delete it and run "
-                "again."
-            )
-        values = column.flatten().to_numpy().reshape(-1, out.shape[1])
-        out[piece.places[done:last]] = values[local]
-        others = pa.Table.from_batches([batch]).drop([STAMPS]).take(pa.array(local))
-        tables.append(_without_dictionaries(others))
-        done = last
+    with open(piece.array, "r+b", buffering=0) as stream:
+        for first, batch in _batches(piece):
+            last = int(np.searchsorted(piece.rows, first + batch.num_rows))
+            if last == done:
+                continue
+            local = piece.rows[done:last] - first
+            column = batch.column(STAMPS)
+            if column.null_count or column.flatten().null_count:
+                raise SkymillError(
+                    f"{piece.path} has alerts without stamps from row {first} on. Delete it and "
+                    "run again."
+                )
+            values = column.flatten().to_numpy().reshape(batch.num_rows, -1)
+            _write_rows(stream.fileno(), piece.start, piece.places[done:last], values, local)
+            others = pa.Table.from_batches([batch]).drop([STAMPS]).take(pa.array(local))
+            tables.append(_without_dictionaries(others))
+            done = last
     if done < len(piece.rows):
         raise SkymillError(
             f"the plan takes row {piece.rows[done]} of {piece.path}, which does not have so many. "
             "Delete data/preprocessed/ztf/plan.parquet and run again."
         )
     return pa.concat_tables(tables).combine_chunks()
+
+
+def _write_rows(
+    file: int, start: int, places: np.ndarray, values: np.ndarray, local: np.ndarray
+) -> None:
+    """Write rows `local` of `values` to their places in the array; neighbours go together.
+
+    Not through a map: that would count as memory, and a full disk would kill the process.
+    """
+    order = np.argsort(places)
+    places, rows = places[order], values[local[order]]
+    width = rows.itemsize * rows.shape[1]
+    breaks = np.flatnonzero(np.diff(places) != 1) + 1
+    for begin, end in itertools.pairwise([0, *breaks.tolist(), len(places)]):
+        content = memoryview(rows[begin:end]).cast("B")
+        offset = start + int(places[begin]) * width
+        while content:
+            written = os.pwrite(file, content, offset)
+            content, offset = content[written:], offset + written
 
 
 def _without_dictionaries(table: pa.Table) -> pa.Table:
@@ -287,9 +307,9 @@ def _in_order(
     return ordered
 
 
-def _write_table(path: Path, metadata: pa.Table, stamps: np.ndarray) -> None:
-    """Write metadata and stamps as one Parquet, row group by row group."""
-    size = math.prod(stamps.shape[1:])
+def _write_table(path: Path, metadata: pa.Table, stamps: BinaryIO, crop: int) -> None:
+    """Write metadata and stamps, read from a stream of float32, as one Parquet."""
+    size = len(CUTOUTS) * crop**2
     value = pa.field("element", pa.float32(), nullable=False)
     field = pa.field(STAMPS, pa.list_(value, size), nullable=False)
     schema = metadata.schema.append(field)
@@ -307,8 +327,8 @@ def _write_table(path: Path, metadata: pa.Table, stamps: np.ndarray) -> None:
         write_statistics=others,
     ) as writer:
         for start, stop in ranges(metadata.num_rows, GROUP_BYTES // (4 * size)):
-            flat = pa.array(np.array(stamps[start:stop]).reshape(-1))
-            column = pa.FixedSizeListArray.from_arrays(flat, type=field.type)
+            values = np.fromfile(stamps, "<f4", (stop - start) * size)
+            column = pa.FixedSizeListArray.from_arrays(pa.array(values), type=field.type)
             part = metadata.slice(start, stop - start)
             writer.write_table(pa.Table.from_arrays([*part.columns, column], schema=schema))
     rows = pq.read_metadata(path).num_rows
