@@ -102,7 +102,7 @@ def _read_cards(header: bytes, whole: bool = False) -> tuple[int, int, int]:
     for name, wanted in ((b"BITPIX", -32), (b"NAXIS", 2)):
         if _integer(cards, name) != wanted:
             raise BadStamp("fits", f"{name.decode()} is not {wanted}")
-    columns, rows = _integer(cards, b"NAXIS1"), _integer(cards, b"NAXIS2")
+    columns, rows = (_integer(cards, name) or 0 for name in (b"NAXIS1", b"NAXIS2"))
     if not (0 < columns <= MAX_AXIS and 0 < rows <= MAX_AXIS):
         raise BadStamp("fits", f"an image of {rows} x {columns} pixels")
     for name, plain in ((b"BSCALE", 1.0), (b"BZERO", 0.0)):

@@ -6,6 +6,7 @@ next one that its checksum proves, so a flipped bit costs one member and not the
 Source: POSIX.1-2017, pax, section ustar Interchange Format; GNU tar manual for long names.
 """
 
+import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,9 +16,13 @@ from typing import BinaryIO
 from isal import igzip_lib, isal_zlib
 
 from skymill.ztf.avro import MAX_RECORD_BYTES, SYNC_BYTES, BadAvro, read_header
+from skymill.ztf.fits import GZIP_MAGIC
 
-READ_BYTES = 2**17
+READ_BYTES = 2**15
 """Compressed bytes taken at a time: what is lost where a gzip stream breaks."""
+
+SEAL_BYTES = 8
+"""CRC and length at a gzip file's end: taken apart, so that what they belie is not lost."""
 
 INFLATE_BYTES = 2**20
 """Bytes inflated at a time."""
@@ -78,15 +83,10 @@ def read_parts(raw: Path, night: Night) -> Iterator[Part | Lost]:
         yield from _folder_parts(raw, night)
         return
     with open(raw, "rb") as file:
-        packed = file.read(2) == igzip_magic()
+        packed = file.read(2) == GZIP_MAGIC
         file.seek(0)
         source = _Source(_gunzip(file, night) if packed else _chunks(file))
         yield from _tar_parts(source, night, sealed=packed)
-
-
-def igzip_magic() -> bytes:
-    """Return the first two bytes of a gzip file."""
-    return b"\x1f\x8b"
 
 
 def is_alert_file(name: str) -> bool:
@@ -115,26 +115,31 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
 
 def _gunzip(file: BinaryIO, night: Night) -> Iterator[bytes]:
     """Inflate a gzip file of one or more members; damage ends it and is noted."""
+    body = file.seek(0, io.SEEK_END) - SEAL_BYTES
+    file.seek(0)
+
+    def read() -> bytes:
+        left = body - file.tell()
+        return file.read(min(READ_BYTES, left) if left > 0 else READ_BYTES)
+
     inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
-    fed = False
     try:
         while True:
             if inflater.eof:
                 # Another member may follow; zeros, as tapes have, may not be looked at.
-                rest = inflater.unused_data or file.read(READ_BYTES)
+                rest = inflater.unused_data or read()
                 if not rest.strip(b"\0"):
                     return
-                if not rest.startswith(igzip_magic()):
+                if not rest.startswith(GZIP_MAGIC):
                     night.broken_off = "something that is no gzip stands behind its end"
                     return
                 inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
                 chunk = inflater.decompress(rest, INFLATE_BYTES)
             elif inflater.needs_input:
-                packed = file.read(READ_BYTES)
+                packed = read()
                 if not packed:
-                    night.broken_off = "the gzip stream ends too early" if fed else None
+                    night.broken_off = "the gzip stream ends too early"
                     return
-                fed = True
                 chunk = inflater.decompress(packed, INFLATE_BYTES)
             else:
                 chunk = inflater.decompress(b"", INFLATE_BYTES)

@@ -1,0 +1,180 @@
+"""A complete real night: 499 alerts of 2018-11-29, read as fastavro and astropy read them.
+
+The data is looked for in the folder that SKYMILL_REAL_DATA names, else in `../shared/real` beside
+the repository. Without it these tests are skipped.
+"""
+
+import gzip
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import astropy.io.fits
+import fastavro
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from skymill.ztf.avro import as_record, read_header, read_records
+from skymill.ztf.decode import Choice
+from skymill.ztf.extract import extract_night
+from skymill.ztf.schema import CUTOUTS, FIELDS, SLOTS
+from skymill.ztf.walk import SPAN
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FOLDER = Path(os.environ.get("SKYMILL_REAL_DATA") or REPOSITORY.parent / "shared" / "real")
+NIGHT = "20181129"
+TARBALL = FOLDER / "ztf" / f"ztf_public_{NIGHT}.tar.gz"
+
+pytestmark = pytest.mark.skipif(
+    not TARBALL.is_file(),
+    reason=f"no real data: {TARBALL} is not there (set SKYMILL_REAL_DATA to the folder with it)",
+)
+
+
+@pytest.fixture(scope="module")
+def packets():
+    """The bytes of each packet."""
+    with tarfile.open(TARBALL) as archive:
+        return [archive.extractfile(member).read() for member in archive if member.isfile()]
+
+
+@pytest.fixture(scope="module")
+def alerts(packets):
+    """Each packet as fastavro reads it, with its three images as astropy reads them."""
+    found = {}
+    for text in packets:
+        (alert,) = fastavro.reader(io.BytesIO(text))
+        images = []
+        for name in CUTOUTS:
+            stamp = gzip.decompress(alert[name]["stampData"])
+            with astropy.io.fits.open(io.BytesIO(stamp), ignore_missing_simple=True) as opened:
+                images.append(np.array(opened[0].data, np.float32))
+        found[alert["candid"]] = alert, images
+    return found
+
+
+def extract(folder, **choice):
+    stamps = folder / f"{NIGHT}.parquet"
+    manifest = extract_night(
+        TARBALL,
+        NIGHT,
+        stamps=stamps,
+        quarantine=folder / "quarantine.jsonl",
+        choice=Choice(**choice),
+        workers=2,
+    )
+    return manifest["counts"], pq.read_table(stamps)
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    """What is extracted with the default settings, all objects kept."""
+    return extract(tmp_path_factory.mktemp("night"))
+
+
+def test_every_packet_is_walked_to_what_fastavro_reads(packets):
+    for text in packets:
+        header = read_header(text)
+        (record,) = read_records(text, header, header.end)
+        assert record.by_walking
+        (document,) = fastavro.reader(io.BytesIO(text))
+        expected = as_record(document)
+        for path in FIELDS:
+            found, wanted = record.slots[SLOTS[path]], expected.slots[SLOTS[path]]
+            if wanted[0] == SPAN:
+                ends = (found[1], found[1] + found[2]), (wanted[1], wanted[1] + wanted[2])
+                assert record.text[slice(*ends[0])] == expected.text[slice(*ends[1])]
+            else:
+                assert found.tolist() == wanted.tolist()
+    assert len(packets) == 499
+
+
+def pixels(table, crop=21):
+    return table["stamps"].combine_chunks().flatten().to_numpy().reshape(-1, 3, crop, crop)
+
+
+def test_every_regular_stamp_equals_astropys_pixel_for_pixel(night, alerts):
+    _, table = night
+    compared = 0
+    for candid, stamps in zip(table["candid"].to_pylist(), pixels(table), strict=True):
+        images = alerts[candid][1]
+        if all(image.shape == (63, 63) for image in images):
+            expected = np.stack(images)[:, 21:42, 21:42]
+            assert np.array_equal(stamps, np.nan_to_num(expected, nan=0.0))
+            compared += 1
+    assert compared == 492
+
+
+def test_whole_cutouts_equal_astropys(tmp_path, alerts):
+    counts, table = extract(tmp_path, crop=63)
+    assert (counts["kept"], counts["wrong_shape"]) == (492, 7)
+    for candid, stamps in zip(table["candid"].to_pylist(), pixels(table, 63), strict=True):
+        assert np.array_equal(stamps, np.nan_to_num(np.stack(alerts[candid][1]), nan=0.0))
+
+
+def test_the_values_are_those_of_the_packets(night, alerts):
+    _, table = night
+    for row in table.drop(["stamps"]).to_pylist():
+        alert = alerts[row["candid"]][0]
+        candidate = alert["candidate"]
+        assert row["object_id"] == alert["objectId"]
+        assert row["schema_version"] == alert["schemavsn"] == "3.2"
+        assert row["isdiffpos"] == {"t": 1, "1": 1, "f": -1, "0": -1}[candidate["isdiffpos"]]
+        for name in (
+            "jd",
+            "fid",
+            "programid",
+            "ra",
+            "dec",
+            "rb",
+            "magpsf",
+            "xpos",
+            "ypos",
+            "field",
+        ):
+            assert row[name] == candidate[name], name
+        assert row["drb"] is candidate.get("drb")
+        assert row["night"] == NIGHT
+
+
+def test_every_record_is_accounted_for(night):
+    counts, table = night
+    assert counts["members"] == counts["records"] == counts["kept"] == table.num_rows == 499
+    assert (counts["corrupt"], counts["read_by_fastavro"]) == (0, 0)
+    candids = table["candid"].to_pylist()
+    assert candids == sorted(set(candids))
+
+
+def test_the_object_that_was_seen_twice_keeps_both_alerts(night):
+    _, table = night
+    assert table["object_id"].to_pylist().count("ZTF18acsbtem") == 2
+
+
+def test_stamps_cut_at_the_edge_are_recovered_around_the_source(night, alerts):
+    counts, table = night
+    assert counts["recovered"] == sum(table["recovered"].to_pylist()) == 7
+    brightest = []
+    for recovered, stamps in zip(table["recovered"].to_pylist(), pixels(table), strict=True):
+        if recovered:
+            # The difference image is positive at a source that was found, whichever its sign.
+            peak = np.abs(stamps[2]).reshape(-1).argmax()
+            brightest.append(max(abs(peak // 21 - 10), abs(peak % 21 - 10)))
+    # A cut to the wrong side would put the source ten pixels off and more.
+    assert sum(distance <= 2 for distance in brightest) >= 5
+
+
+def test_stamps_cut_at_the_edge_can_be_dropped(tmp_path):
+    counts, table = extract(tmp_path, edge="drop")
+    assert (counts["kept"], counts["dropped_at_edge"]) == (492, 7)
+    assert not any(table["recovered"].to_pylist())
+
+
+def test_missing_pixels_are_counted(night, alerts):
+    counts, table = night
+    assert counts["alerts_with_nan"] == 14
+    for row in table.select(["candid", "nan_science", "recovered"]).to_pylist():
+        if not row["recovered"]:
+            image = alerts[row["candid"]][1][0][21:42, 21:42]
+            assert row["nan_science"] == np.isnan(image).sum()

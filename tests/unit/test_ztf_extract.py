@@ -1,0 +1,463 @@
+"""A night becomes sorted stamps; a bad packet costs itself, and every record is accounted for."""
+
+import gzip
+import io
+import json
+import random
+import tarfile
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from alert_packets import alert, images, members, packet, schema, stamp, tar, write
+
+from skymill.errors import SkymillError
+from skymill.parallel import map_stream
+from skymill.ztf import tarball
+from skymill.ztf.decode import Choice
+from skymill.ztf.extract import extract_night
+from skymill.ztf.gate import require_sound
+from skymill.ztf.schema import STAMPS_SCHEMA
+
+NIGHT = "20181129"
+
+
+class Extracted:
+    """A night's products, and what its manifest says."""
+
+    def __init__(self, folder, raw, *, workers=1, **choice):
+        self.stamps = folder / "stamps" / f"{NIGHT}.parquet"
+        self.quarantine = folder / "quarantine" / f"{NIGHT}.jsonl"
+        self.crop = choice.get("crop", 21)
+        self.manifest = extract_night(
+            raw,
+            NIGHT,
+            stamps=self.stamps,
+            quarantine=self.quarantine,
+            choice=Choice(**choice),
+            workers=workers,
+        )
+        self.counts = self.manifest["counts"]
+        self.table = pq.read_table(self.stamps)
+        assert [path.name for path in self.stamps.parent.iterdir()] == [self.stamps.name]
+
+    @property
+    def numbers(self):
+        """The kept alerts, by their number."""
+        return [candid - 10**15 for candid in self.table["candid"].to_pylist()]
+
+    @property
+    def causes(self):
+        """Member, record and cause of each loss."""
+        lines = self.quarantine.read_text().splitlines()
+        return [(loss["member"], loss["record"], loss["cause"]) for loss in map(json.loads, lines)]
+
+    @property
+    def rows(self):
+        """Rows by alert number, as plain values with the stamps' bytes."""
+        return {row["candid"] - 10**15: row for row in self.table.to_pylist()}
+
+    def pixels(self):
+        """The stamps, shape (alerts, 3, crop, crop)."""
+        flat = self.table["stamps"].combine_chunks().flatten().to_numpy()
+        return flat.reshape(-1, 3, self.crop, self.crop)
+
+
+def extract(tmp_path, entries, **choice):
+    raw = write(tmp_path / "night.tar.gz", tar(entries))
+    return Extracted(tmp_path / "out", raw, **choice)
+
+
+def test_an_alert_becomes_one_row(tmp_path):
+    found = extract(tmp_path, members([2]))
+    assert found.table.schema.equals(STAMPS_SCHEMA(21))
+    (row,) = found.table.drop(["stamps"]).to_pylist()
+    assert row == {
+        "object_id": "ZTF18a000002",
+        "candid": 10**15 + 2,
+        "jd": 2458453.5,
+        "fid": 1,
+        "programid": 1,
+        "isdiffpos": -1,
+        "ra": 12.5,
+        "dec": -20.25,
+        "rb": 0.75,
+        "drb": 0.5,
+        "magpsf": 18.5,
+        "xpos": 1500.25,
+        "ypos": 1600.5,
+        "field": 248,
+        "night": NIGHT,
+        "schema_version": "3.3",
+        "nan_science": 0,
+        "nan_template": 0,
+        "nan_difference": 0,
+        "recovered": False,
+    }
+    assert np.array_equal(found.pixels()[0], images(2)[:, 21:42, 21:42])
+
+
+def test_whole_cutouts_can_be_kept(tmp_path):
+    found = extract(tmp_path, members([2, 3]), crop=63)
+    assert np.array_equal(found.pixels(), [images(2), images(3)])
+
+
+def test_floats_are_stored_byte_stream_split(tmp_path):
+    found = extract(tmp_path, members([1]))
+    group = pq.ParquetFile(found.stamps).metadata.row_group(0)
+    for place in range(group.num_columns):
+        column = group.column(place)
+        if column.physical_type in ("FLOAT", "DOUBLE"):
+            assert "BYTE_STREAM_SPLIT" in column.encodings
+        assert column.compression == "ZSTD"
+
+
+def test_signs_and_nulls(tmp_path):
+    nulls = dict.fromkeys(["rb", "drb", "xpos", "ypos", "field"])
+    entries = [*members(range(4)), ("n.avro", packet(alert(9, **nulls)))]
+    found = extract(tmp_path, entries)
+    assert found.table["isdiffpos"].to_pylist() == [1, 1, -1, -1, 1]
+    last = found.rows[9]
+    assert [last[name] for name in ("rb", "drb", "xpos", "ypos", "field")] == [None] * 5
+
+
+def test_a_schema_without_drb_gives_none(tmp_path):
+    entries = [("1.avro", packet(alert(2, version="3.1"), writer_schema=schema("3.1")))]
+    found = extract(tmp_path, entries)
+    assert found.rows[2]["drb"] is None
+    assert found.rows[2]["schema_version"] == "3.1"
+
+
+def test_missing_pixels_become_zero_and_are_counted(tmp_path):
+    image = images(1)[1]
+    image[25, 30:33] = np.nan
+    image[0, 0] = np.nan
+    cutout = {"fileName": "x", "stampData": stamp(image)}
+    found = extract(tmp_path, [("1.avro", packet(alert(1, cutoutTemplate=cutout)))])
+    assert found.rows[1]["nan_template"] == 3
+    assert not found.pixels()[0, 1, 4, 9:12].any()
+    assert found.counts["nan_pixels"] == {"science": 0, "template": 3, "difference": 0}
+    assert found.counts["alerts_with_nan"] == 1
+
+
+def test_the_order_of_members_does_not_matter(tmp_path):
+    entries = members(range(60))
+    first = extract(tmp_path / "a", _made(tmp_path / "a", entries))
+    random.Random(1).shuffle(entries)
+    second = extract(tmp_path / "b", _made(tmp_path / "b", entries))
+    assert first.numbers == list(range(60))
+    assert first.stamps.read_bytes() == second.stamps.read_bytes()
+
+
+def _made(folder, entries):
+    folder.mkdir()
+    return entries
+
+
+def test_workers_do_not_matter(tmp_path):
+    entries = [*members(range(150)), ("bad.avro", b"Obj\x01 no more"), *members(range(200, 220))]
+    raw = write(tmp_path / "night.tar.gz", tar(entries))
+    found = [Extracted(tmp_path / f"{n}", raw, workers=n) for n in (1, 2, 3)]
+    assert len({each.stamps.read_bytes() for each in found}) == 1
+    assert len({each.quarantine.read_bytes() for each in found}) == 1
+    assert found[0].manifest == found[1].manifest == found[2].manifest
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w"])
+@pytest.mark.parametrize("folder", ["", "20181129/"])
+def test_layouts_of_tarballs(tmp_path, mode, folder):
+    entries = [*members([1, 2]), ("README", b"x" * 1000), ("._3.avro", b"note")]
+    raw = write(tmp_path / "night.tar.gz", tar(entries, mode=mode, folder=folder))
+    found = Extracted(tmp_path / "out", raw)
+    assert found.numbers == [1, 2]
+    assert found.counts["members"] == 2
+    assert found.counts["ignored_members"] == 2
+    assert not found.manifest["truncated"]
+
+
+@pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+def test_long_names_and_folders_in_tarballs(tmp_path, form):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz", format=form) as archive:
+        folder = tarfile.TarInfo("folder")
+        folder.type = tarfile.DIRTYPE
+        archive.addfile(folder)
+        for name, content in members([1, 2]):
+            entry = tarfile.TarInfo("ü" * 120 + name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    raw = write(tmp_path / "night.tar.gz", stream.getvalue())
+    found = Extracted(tmp_path / "out", raw)
+    assert found.numbers == [1, 2]
+    assert found.counts["ignored_members"] == 0
+
+
+def test_a_folder_of_files_gives_the_same(tmp_path):
+    entries = members([3, 1])
+    folder = tmp_path / "night" / "below"
+    folder.mkdir(parents=True)
+    for name, content in entries:
+        write(folder / name, content)
+    found = Extracted(tmp_path / "a", tmp_path / "night")
+    same = extract(tmp_path, entries)
+    assert found.stamps.read_bytes() == same.stamps.read_bytes()
+
+
+@pytest.mark.parametrize("codec", ["null", "deflate", "snappy"])
+@pytest.mark.parametrize("interval", [1, 200_000])
+def test_a_long_file_is_read_in_parts(tmp_path, monkeypatch, codec, interval):
+    monkeypatch.setattr(tarball, "PART_BYTES", 300_000)
+    bad = {"fileName": "x", "stampData": b"no gzip"}
+    records = [alert(number) for number in range(30)]
+    records[17]["cutoutScience"] = bad
+    long = packet(*records, codec=codec, interval=interval)
+    found = extract(tmp_path, [("long.avro", long), *members([40])])
+    assert found.numbers == [*range(17), *range(18, 30), 40]
+    assert found.causes == [("long.avro", 18, "gzip")]
+    assert found.counts["members"] == 2
+
+
+def test_an_empty_night_is_an_empty_table(tmp_path):
+    for name, content in (("a", tar([])), ("b", gzip.compress(b""))):
+        (tmp_path / name).mkdir()
+        raw = write(tmp_path / name / "night.tar.gz", content)
+        found = Extracted(tmp_path / name / "out", raw)
+        assert found.table.num_rows == 0
+        assert found.table.schema.equals(STAMPS_SCHEMA(21))
+        assert not found.manifest["truncated"]
+        assert found.counts["records"] == 0
+
+
+def test_a_repeated_candid_counts_once_whichever_comes_first(tmp_path):
+    one, other = packet(alert(1)), packet(alert(1, magpsf=17.0))
+    entries = [("a.avro", one), ("b.avro", other), ("c.avro", one), *members([5])]
+    results = []
+    for place, order in enumerate((entries, entries[::-1])):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        found = extract(folder, order)
+        assert found.numbers == [1, 5]
+        assert found.counts["duplicates"] == 2
+        results.append(found.stamps.read_bytes())
+    assert results[0] == results[1]
+
+
+def test_objects_without_a_label_are_only_counted(tmp_path):
+    labels = tmp_path / "labels.parquet"
+    ids = [f"ZTF18a{number:06d}" for number in (2, 7, 99)]
+    pq.write_table(pa.table({"object_id": pa.array(ids).dictionary_encode()}), labels)
+    broken = {"fileName": "x", "stampData": b"never looked at"}
+    entries = [*members([2, 3, 7]), ("x.avro", packet(alert(8, cutoutScience=broken)))]
+    found = extract(tmp_path, entries, labels=labels)
+    assert found.numbers == [2, 7]
+    assert found.counts["unlabelled"] == 2
+    assert found.counts["corrupt"] == 0
+
+
+def test_no_labels_at_all_keep_nothing(tmp_path):
+    labels = tmp_path / "labels.parquet"
+    pq.write_table(pa.table({"object_id": pa.array([], pa.string())}), labels)
+    found = extract(tmp_path, members([2, 3]), labels=labels)
+    assert (found.numbers, found.counts["unlabelled"]) == ([], 2)
+
+
+def cutout(content):
+    return {"fileName": "x", "stampData": content}
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause"),
+    [
+        ({"cutoutDifference": None}, "null_cutout"),
+        ({"cutoutScience": cutout(b"\xff\xd8\xff\xe0 jpeg")}, "jpeg"),
+        ({"cutoutScience": cutout(stamp(images(1)[0])[:-5])}, "gzip"),
+        ({"cutoutTemplate": cutout(gzip.compress(b"SIMPLE  =  F" * 300))}, "fits"),
+        ({"cutoutTemplate": cutout(stamp(images(1, (63, 62))[0]))}, "wrong_shape"),
+        ({"shape": (70, 70)}, "wrong_shape"),
+        ({"shape": (41, 63), "ypos": 2.0}, "dropped_at_edge"),
+        ({"shape": (53, 63), "ypos": None}, "dropped_at_edge"),
+        ({"isdiffpos": "x"}, "values"),
+        ({"objectId": ""}, "values"),
+        ({"objectId": "Z" * 33}, "values"),
+        ({"objectId": "ZTF\0"}, "values"),
+        ({"objectId": "ZTF18ä"}, "values"),
+        ({"candid": -5}, "values"),
+        ({"fid": 300}, "values"),
+        ({"jd": float("nan")}, "values"),
+        ({"ra": 361.0}, "values"),
+        ({"dec": -91.0}, "values"),
+    ],
+)
+def test_a_packet_that_is_not_kept_says_why(tmp_path, changes, cause):
+    entries = [*members([1]), ("x.avro", packet(alert(2, **changes))), *members([3])]
+    found = extract(tmp_path, entries)
+    assert found.numbers == [1, 3]
+    assert found.causes == [("x.avro", 1, cause)]
+    assert found.manifest["offenders"][0]["cause"] == cause
+    counts = {**found.counts, **found.counts["corrupt_by_cause"]}
+    assert counts[cause] == 1
+
+
+def test_edge_stamps_are_recovered_or_dropped(tmp_path):
+    entries = [
+        ("1.avro", packet(alert(1, shape=(53, 63), ypos=20.0))),
+        ("2.avro", packet(alert(2, shape=(63, 44), xpos=3060.0))),
+    ]
+    found = extract(tmp_path, entries)
+    assert found.table["recovered"].to_pylist() == [True, True]
+    assert np.array_equal(found.pixels()[0], images(1, (53, 63))[:, 11:32, 21:42])
+    assert np.array_equal(found.pixels()[1], images(2, (63, 44))[:, 21:42, 21:42])
+    assert found.counts["recovered"] == 2
+    dropped = extract(tmp_path, entries, edge="drop")
+    assert (dropped.numbers, dropped.counts["dropped_at_edge"]) == ([], 2)
+    whole = extract(tmp_path, entries, crop=63)
+    assert (whole.numbers, whole.counts["wrong_shape"]) == ([], 2)
+
+
+def test_a_broken_tar_header_costs_its_member(tmp_path):
+    content = bytearray(tar(members([1, 2, 3]), mode="w"))
+    second = content.index(b"1000000000000002.avro")
+    content[second + 3] ^= 1
+    found = Extracted(tmp_path / "out", write(tmp_path / "night.tar", bytes(content)))
+    assert found.numbers == [1, 3]
+    assert found.counts["corrupt_by_cause"] == {"tar": 1}
+    assert not found.manifest["truncated"]
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w"])
+def test_a_tarball_cut_anywhere_keeps_what_was_read_and_says_so(tmp_path, mode):
+    content = tar(members(range(6)), mode=mode)
+    raw = write(tmp_path / "night.tar.gz", content)
+    whole = Extracted(tmp_path / "whole", raw).rows
+    generator = np.random.default_rng(2)
+    for length in [3, 12, 700, *generator.integers(20, len(content) - 12_000, 12).tolist()]:
+        found = Extracted(tmp_path / "out", write(raw, content[:length]))
+        assert found.manifest["truncated"], length
+        assert found.rows.items() <= whole.items()
+
+
+def test_a_wrong_checksum_of_the_whole_is_noticed(tmp_path):
+    content = bytearray(tar(members([1, 2])))
+    content[-6] ^= 1
+    found = Extracted(tmp_path / "out", write(tmp_path / "night.tar.gz", bytes(content)))
+    assert found.manifest["truncated"]
+    assert found.numbers == [1, 2]
+
+
+def test_several_gzip_members_are_one_night(tmp_path):
+    content = tar(members([1, 2, 3]), mode="w")
+    packed = gzip.compress(content[:70_000]) + gzip.compress(content[70_000:]) + bytes(512)
+    found = Extracted(tmp_path / "out", write(tmp_path / "night.tar.gz", packed))
+    assert found.numbers == [1, 2, 3]
+    assert not found.manifest["truncated"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_flipped_bits_inside_a_tarball_cost_one_alert_each(tmp_path, seed):
+    entries = members(range(8))
+    content = tar(entries, mode="w")
+    raw = write(tmp_path / "night.tar", content)
+    whole = Extracted(tmp_path / "whole", raw).rows
+    generator = np.random.default_rng(seed)
+    for place in generator.integers(0, len(content) - 10_240, 60).tolist():
+        broken = bytearray(content)
+        broken[place] ^= 1 << generator.integers(8)
+        found = Extracted(tmp_path / "out", write(raw, bytes(broken)))
+        changed = [key for key, row in found.rows.items() if whole.get(key) != row]
+        kept = len(found.rows) - len(changed)
+        # A bit of a magnitude can flip unseen, but never another alert's.
+        assert kept >= 7
+        assert len(changed) <= 1
+        counts = found.counts
+        assert counts["records"] + counts["ignored_members"] == 8
+        if kept == 7 and not changed:
+            assert len(found.causes) == 1 or counts["ignored_members"] == 1
+
+
+def test_flipped_bits_of_the_gzip_stream_never_crash_or_change_an_alert(tmp_path):
+    content = tar(members(range(6)))
+    raw = write(tmp_path / "night.tar.gz", content)
+    whole = Extracted(tmp_path / "whole", raw).rows
+    generator = np.random.default_rng(4)
+    for place in generator.integers(10, len(content), 60).tolist():
+        broken = bytearray(content)
+        broken[place] ^= 1 << generator.integers(8)
+        found = Extracted(tmp_path / "out", write(raw, bytes(broken)))
+        assert found.manifest["truncated"]
+        changed = [key for key, row in found.rows.items() if whole.get(key) != row]
+        assert len(changed) <= 1
+
+
+# The gate.
+
+
+def gate(found, *, limit=0.01, accepted=()):
+    require_sound(
+        NIGHT,
+        found.manifest,
+        found.quarantine,
+        max_corrupt_fraction=limit,
+        accept_truncated=list(accepted),
+    )
+
+
+def test_a_sound_night_passes_the_gate(tmp_path):
+    gate(extract(tmp_path, members([1])), limit=0)
+    gate(extract(tmp_path, []), limit=0)
+
+
+def test_too_many_corrupt_packets_fail_and_are_named(tmp_path):
+    found = extract(
+        tmp_path,
+        [
+            *members([1]),
+            ("null.avro", packet(alert(3, cutoutScience=None))),
+            ("bad.avro", b"nothing"),
+        ],
+    )
+    gate(found, limit=0.34)
+    with pytest.raises(SkymillError, match=r"1 of 3 alerts(.|\n)*bad\.avro") as error:
+        gate(found, limit=0.33)
+    assert "null.avro" not in str(error.value)
+
+
+def test_a_night_that_is_not_whole_fails_unless_it_is_accepted(tmp_path):
+    content = tar(members([1, 2]), mode="w")
+    raw = write(tmp_path / "night.tar", content[:-40_000])
+    found = Extracted(tmp_path / "out", raw)
+    with pytest.raises(SkymillError, match=f"night {NIGHT} is not whole"):
+        gate(found, limit=1)
+    gate(found, limit=1, accepted=[NIGHT])
+    gate(found, limit=1, accepted=[int(NIGHT)])
+
+
+# Streams of pieces.
+
+
+def double(number):
+    if number == 13:
+        raise ValueError("thirteen")
+    return 2 * number
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_stream_is_taken_no_faster_than_it_is_worked_on(workers):
+    taken = []
+
+    def source():
+        for number in range(100, 140):
+            taken.append(number)
+            yield number
+
+    results = map_stream(double, source(), workers=workers, what="double")
+    for place, result in enumerate(results):
+        assert result == 2 * (100 + place)
+        assert len(taken) - place <= 1 + 3 * workers
+    assert len(taken) == 40
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_in_a_stream_is_raised(workers):
+    with pytest.raises(ValueError, match="thirteen"):
+        list(map_stream(double, range(20), workers=workers, what="double"))
