@@ -7,7 +7,7 @@ night is; edge stamps, NaN pixels and null cutouts are as frequent as in real ni
 """
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -33,7 +33,7 @@ from skymill.simulate.ztf_stamps import (
     scene,
 )
 
-SOUND, NAN, NAN_IN_CROP, EDGE, NULL_CUTOUT, JPEG, BROKEN_GZIP, TRUNCATED = range(8)
+SOUND, NAN, NAN_IN_CROP, EDGE, SHORT_EDGE, NULL_CUTOUT, JPEG, BROKEN_GZIP, TRUNCATED = range(9)
 """What is odd about an alert: nothing, some pixels, the stamps' shape, or it is damaged."""
 
 DAMAGES = (JPEG, BROKEN_GZIP, TRUNCATED)
@@ -41,8 +41,9 @@ DAMAGES = (JPEG, BROKEN_GZIP, TRUNCATED)
 its end, a member whose Avro file is cut off."""
 
 NAN_SHARE, NAN_IN_CROP_SHARE, EDGE_SHARE, NULL_SHARE = 0.127, 0.027, 0.013, 0.0005
-"""How often a real alert has NaN pixels, has them in its central 21 x 21 pixels, is not 63 x 63
-(each on a real night of 499), and lacks a cutout; two edges and one null at least."""
+"""How often an alert has NaN pixels, has them in its central 21 x 21 pixels, is not 63 x 63 (each
+as on a real night of 499), and lacks a cutout (a guess: it is known to occur). Two edges and one
+null at least; one more edge in all nights leaves MIN_LENGTH pixels."""
 
 NEGATIVE_SHARE = 0.36
 """Share of the alerts whose source is fainter than in the template."""
@@ -77,6 +78,8 @@ class Night:
         Objects of the alerts, int32, shape (alerts,).
     oddity
         What is odd about each, SOUND to TRUNCATED, int8, shape (alerts,).
+    first
+        Place of the first of these alerts in the night: not 0 for a part of it.
     """
 
     name: str
@@ -84,6 +87,14 @@ class Night:
     in_folder: bool
     number: np.ndarray
     oddity: np.ndarray
+    first: int = 0
+
+    def part(self, start: int, stop: int) -> "Night":
+        """Return the alerts from one place of a whole night up to another."""
+        chosen = slice(start, stop)
+        return replace(
+            self, number=self.number[chosen], oddity=self.oddity[chosen], first=self.first + start
+        )
 
 
 def plan_night(
@@ -122,6 +133,7 @@ def plan_night(
     free = iter(rng.permutation(count - 1) if count else ())
     wanted = [damage for at, damage in enumerate(DAMAGES) if at % full == place]
     wanted += [NULL_CUTOUT] * max(1, round(NULL_SHARE * count))
+    wanted += [SHORT_EDGE] * (place == 1)
     wanted += [EDGE] * max(2, round(EDGE_SHARE * count))
     wanted += [NAN_IN_CROP] * max(1, round(NAN_IN_CROP_SHARE * count))
     wanted += [NAN] * round((NAN_SHARE - NAN_IN_CROP_SHARE) * count)
@@ -160,7 +172,7 @@ def write_night(
         tempfile.TemporaryDirectory(dir=raw.parent, prefix=f".{name}.") as folder,
     ):
         work = [
-            (plan, at, seed, Path(folder) / f"{at:08d}.deflate")
+            (plan.part(at, at + ALERTS_PER_PIECE), seed, Path(folder) / f"{at:08d}.deflate")
             for at in range(0, len(plan.number), ALERTS_PER_PIECE)
         ]
         pieces = map_pieces(_write_piece, work, workers=workers, what=f"simulate {name}")
@@ -179,9 +191,10 @@ def write_night(
 
 
 def packet(night: Night, at: int, seed: int) -> tuple[int, bytes]:
-    """Return candid and Avro file of the alert at a place of a night, damaged if so planned."""
-    rng = generator(key(seed, "ztf", "alert", night.name), at)
+    """Return candid and Avro file of one of a night's alerts, damaged if so planned."""
     number, oddity = int(night.number[at]), int(night.oddity[at])
+    at += night.first
+    rng = generator(key(seed, "ztf", "alert", night.name), at)
     values = _observation(night.name, at)
     seen = scene(number, values["fid"], seed)
     flux = 10 ** rng.uniform(1.9, 4.2)
@@ -189,7 +202,7 @@ def packet(night: Night, at: int, seed: int) -> tuple[int, bytes]:
     if negative:
         flux = min(flux, 0.8 * seen.flux)
     ra, dec = _sky(number, seed)
-    edge = _edge(rng, night, at) if oddity == EDGE else None
+    edge = _edge(rng, oddity == SHORT_EDGE) if oddity in (EDGE, SHORT_EDGE) else None
     values |= {
         "isdiffpos": (NEGATIVE if negative else POSITIVE)[int(rng.integers(4))],
         "ra": ra + rng.normal(0, 2e-5),
@@ -226,16 +239,16 @@ def packet(night: Night, at: int, seed: int) -> tuple[int, bytes]:
     return values["candid"], content[: len(content) * 3 // 5] if oddity == TRUNCATED else content
 
 
-def _write_piece(piece: tuple[Night, int, int, Path]) -> Piece:
-    night, start, seed, path = piece
+def _write_piece(piece: tuple[Night, int, Path]) -> Piece:
+    night, seed, path = piece
     day, _ = _date_and_program(night.name)
     time = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
     folder = f"ztf_public_{night.name}/" if night.in_folder else ""
 
     def members():
-        if folder and start == 0:
+        if folder and night.first == 0:
             yield member(folder, b"", time)
-        for at in range(start, min(start + ALERTS_PER_PIECE, len(night.number))):
+        for at in range(len(night.number)):
             candid, content = packet(night, at, seed)
             yield member(f"{folder}{candid}.avro", content, time)
 
@@ -280,13 +293,10 @@ def _sky(number: int, seed: int) -> tuple[float, float]:
     return float(rng.uniform(0, 360)), float(np.degrees(np.arcsin(rng.uniform(-0.5, 1))))
 
 
-def _edge(rng: np.random.Generator, night: Night, at: int) -> Edge:
-    """Return how the detector cuts an alert's stamps; one of one night is too short for a crop."""
-    order = int(np.count_nonzero(night.oddity[:at] == EDGE))
-    length = int(rng.integers(MIN_LENGTH + 1, SIZE))
-    if night.in_folder and order == 0:
-        length = MIN_LENGTH
-    return Edge(("xpos", "ypos")[order % 2], bool(rng.integers(2)), length)
+def _edge(rng: np.random.Generator, shortest: bool) -> Edge:
+    """Return how the detector cuts an alert's stamps; the shortest are too short for a crop."""
+    length = MIN_LENGTH if shortest else int(rng.integers(MIN_LENGTH + 1, SIZE))
+    return Edge(("xpos", "ypos")[int(rng.integers(2))], bool(rng.integers(2)), length)
 
 
 def _pixel(rng: np.random.Generator, shift: tuple[float, float], edge: Edge | None) -> dict:

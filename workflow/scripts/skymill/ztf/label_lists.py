@@ -1,5 +1,6 @@
 """Read lists of labelled objects: a plain CSV, or a member of the published tarball as a stream."""
 
+import codecs
 import contextlib
 import csv
 import io
@@ -25,6 +26,9 @@ ALIASES = {
 """Names that lists of this kind have for the columns that are read, the first found is taken."""
 
 _OPTIONAL = "probability"
+
+_NO_TEXT = "\ufffd"
+"""Stands in place of what is not UTF-8."""
 
 SCHEMA = pa.schema(
     {"object_id": pa.string(), "alerce_class": pa.string(), "probability": pa.float64()}
@@ -139,7 +143,7 @@ def _read(raw: Path, name: str, stream: io.BufferedIOBase) -> LabelList:
     batches = []
     try:
         reader = arrow_csv.open_csv(
-            pa.PythonFile(stream, "r"),
+            pa.PythonFile(_Text(stream), "r"),
             # One thread: reading waits for inflate anyhow.
             read_options=arrow_csv.ReadOptions(
                 column_names=columns, block_size=BLOCK_BYTES, use_threads=False
@@ -147,8 +151,7 @@ def _read(raw: Path, name: str, stream: io.BufferedIOBase) -> LabelList:
             parse_options=arrow_csv.ParseOptions(invalid_row_handler=skip),
             convert_options=arrow_csv.ConvertOptions(
                 include_columns=[columns[place] for place in places.values()],
-                # Not as text: a list that is not UTF-8 loses rows, not the whole.
-                column_types=dict.fromkeys(columns, pa.binary()),
+                column_types=dict.fromkeys(columns, pa.string()),
                 strings_can_be_null=False,
             ),
         )
@@ -160,6 +163,35 @@ def _read(raw: Path, name: str, stream: io.BufferedIOBase) -> LabelList:
                 f"{raw}: {name} is no CSV that can be read: {error}. Mend or replace it."
             ) from error
     return LabelList(name, pa.Table.from_batches(batches, SCHEMA), bad, _OPTIONAL in places)
+
+
+class _Text(io.RawIOBase):
+    """A stream in which what is not UTF-8 is replaced, so that it costs its row and not the list.
+
+    Arrow fails on it, and loses count where such a row has too few fields.
+    """
+
+    def __init__(self, stream: io.BufferedIOBase):
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = BLOCK_BYTES) -> bytes:
+        """Return the next bytes, `size` at most, which Arrow relies on; none at the end."""
+        while not self._ready:
+            content = self._stream.read(size)
+            waiting, _ = self._decoder.getstate()
+            if content.isascii() and not waiting:
+                self._ready = content
+            else:
+                self._ready = self._decoder.decode(content, final=not content).encode()
+            if not content:
+                break
+        part, self._ready = self._ready[:size], self._ready[size:]
+        return part
 
 
 def _column_names(line: bytes) -> list[str]:
@@ -195,7 +227,7 @@ def _places(raw: Path, name: str, found: list[str]) -> dict[str, int]:
 def _check(batch: pa.RecordBatch, bad: list[BadRow]) -> pa.RecordBatch:
     """Return the valid rows of a batch as text and numbers; the others go to `bad`."""
     try:
-        texts = [pc.ascii_trim_whitespace(column.cast(pa.string())) for column in batch.columns]
+        texts = [pc.ascii_trim_whitespace(column) for column in batch.columns]
         values = dict(zip(batch.schema.names, texts, strict=True))
         probability = pa.nulls(len(batch), pa.float64())
         if _OPTIONAL in values:
@@ -208,6 +240,7 @@ def _check(batch: pa.RecordBatch, bad: list[BadRow]) -> pa.RecordBatch:
     fine = pc.fill_null(inside, True)
     for column in ("object_id", "alerce_class"):
         fine = pc.and_(fine, pc.not_equal(values[column], ""))
+        fine = pc.and_(fine, pc.invert(pc.match_substring(values[column], _NO_TEXT)))
     # Judged again, row by row, to say what is wrong with which.
     if not pc.all(fine).as_py():
         return _check_one_by_one(batch, bad)
@@ -223,22 +256,18 @@ def _check_one_by_one(batch: pa.RecordBatch, bad: list[BadRow]) -> pa.RecordBatc
             valid.append(_parse_row(row))
         except ValueError as why:
             reason, detail = why.args
-            shown = ", ".join(text.decode("utf-8", "replace") for text in row.values())
-            bad.append(BadRow(reason, f"{detail}: {shown[:160]}"))
+            bad.append(BadRow(reason, f"{detail}: {', '.join(row.values())[:160]}"))
     columns = zip(*valid, strict=True) if valid else [()] * len(SCHEMA)
     arrays = [pa.array(each, field.type) for each, field in zip(columns, SCHEMA, strict=True)]
     return pa.record_batch(arrays, schema=SCHEMA)
 
 
-def _parse_row(row: dict[str, bytes]) -> tuple[str, str, float | None]:
+def _parse_row(row: dict[str, str]) -> tuple[str, str, float | None]:
     """Return the values of a row; raise ValueError with reason and detail."""
-    texts = {}
-    for column, content in row.items():
-        try:
-            texts[column] = content.decode().strip(string.whitespace)
-        except UnicodeDecodeError:
-            raise ValueError("not_text", f"{column} is not UTF-8") from None
+    texts = {column: text.strip(string.whitespace) for column, text in row.items()}
     for column in ("object_id", "alerce_class"):
+        if _NO_TEXT in texts[column]:
+            raise ValueError("not_text", f"{column} is not UTF-8")
         if not texts[column]:
             raise ValueError(f"no_{column}", f"{column} is empty")
     text = texts.get(_OPTIONAL, "")
