@@ -119,6 +119,20 @@ def sdo(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
     yield workflow_run.measure_sdo(scratch, training_samples=training, test_samples=test)
 
 
+def export(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
+    """Export of stamps against Arrow's CSV writer."""
+    import export_speed
+
+    yield export_speed.measure_export(scratch, alerts=400 if options.quick else 12_000)
+
+
+def alerts(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
+    """ZTF alerts against fastavro, gzip and astropy."""
+    import alert_speed
+
+    yield from alert_speed.measure_alerts(scratch, quick=options.quick)
+
+
 PARTS: dict[str, Callable[[Path, argparse.Namespace], Iterator[Section]]] = {
     "ingest": ingest_one_core,
     "scaling": ingest_two_cores,
@@ -126,8 +140,10 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], Iterator[Section]]] = {
     "plan": plan,
     "workflow": workflow,
     "download": download,
+    "alerts": alerts,
     "images": images,
     "sdo": sdo,
+    "export": export,
 }
 
 

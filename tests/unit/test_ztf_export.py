@@ -205,10 +205,16 @@ def test_alert_files_hold_one_alert_each(tmp_path):
     folder, _, _ = Gathered(tmp_path, representative="first").gather()
     table, array = folder / "stamps.parquet", folder / "stamps.npy"
     content, counts = write_alert_files(table, array, tmp_path / "alerts", by_candid=False)
-    names = pq.read_table(table)["object_id"].to_pylist()
-    assert counts["files"] == len(names) == len(list((tmp_path / "alerts").iterdir()))
-    for name, stamp in zip(names, np.load(array), strict=True):
-        read = np.load(tmp_path / "alerts" / f"alert_{name}_stamps_3d.npy")
+    rows = pq.read_table(table).select(["object_id", "sampled"]).to_pylist()
+    sampled = [row["sampled"] for row in rows]
+    assert counts["files"] == sum(sampled) == len(list((tmp_path / "alerts").iterdir()))
+    assert not all(sampled)
+    for row, stamp in zip(rows, np.load(array), strict=True):
+        path = tmp_path / "alerts" / f"alert_{row['object_id']}_stamps_3d.npy"
+        if not row["sampled"]:
+            assert not path.exists()
+            continue
+        read = np.load(path)
         assert read.dtype == np.float32
         assert np.array_equal(read, stamp)
     again, _ = write_alert_files(table, array, tmp_path / "alerts", by_candid=False)
@@ -218,7 +224,9 @@ def test_alert_files_hold_one_alert_each(tmp_path):
 
 def test_two_alerts_of_an_object_have_two_files(tmp_path, gathered):
     _, counts = write_alert_files(*gathered, tmp_path / "alerts", by_candid=True)
-    rows = pq.read_table(gathered[0]).select(["object_id", "candid"]).to_pylist()
+    rows = pq.read_table(gathered[0]).select(["object_id", "candid", "sampled"]).to_pylist()
+    rows = [row for row in rows if row["sampled"]]
+    assert len({row["object_id"] for row in rows}) < len(rows)
     expected = {f"alert_{row['object_id']}_{row['candid']}_stamps_3d.npy" for row in rows}
     assert {path.name for path in (tmp_path / "alerts").iterdir()} == expected
     assert counts["files"] == len(rows)

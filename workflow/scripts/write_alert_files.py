@@ -1,4 +1,4 @@
-"""Write each cross-matched ZTF alert as a file of its own."""
+"""Write each sampled ZTF alert as a file of its own."""
 
 from pathlib import Path
 

@@ -203,7 +203,7 @@ def read_csv_stamps(path: Path) -> tuple[list[str], np.ndarray]:
 def write_alert_files(
     table: Path, array: Path, directory: Path, *, by_candid: bool
 ) -> tuple[dict, dict]:
-    """Write each gathered alert as `alert_{object_id}_stamps_3d.npy`, the published layout.
+    """Write each sampled alert as `alert_{object_id}_stamps_3d.npy`, the published layout.
 
     Parameters
     ----------
@@ -231,7 +231,9 @@ def write_alert_files(
     digests, by_label, total = {}, {}, 0
     with new_directory(Path(directory)) as temporary:
         progress = tqdm(_keys(table), "alert files", len(stamps), disable=None, leave=False)
-        for row, (object_id, candid, label) in enumerate(progress):
+        for row, (object_id, candid, label, sampled) in enumerate(progress):
+            if not sampled:
+                continue
             name = _alert_name(object_id, candid, by_candid)
             if name in digests:
                 raise SkymillError(
@@ -244,9 +246,9 @@ def write_alert_files(
             by_label[label] = by_label.get(label, 0) + 1
             total += len(content)
         found = sum(1 for _ in temporary.iterdir())
-        if found != len(stamps):
+        if found != len(digests):
             raise SkymillError(
-                f"{found:,} files were written for {len(stamps):,} alerts: names that differ in "
+                f"{found:,} files were written for {len(digests):,} alerts: names that differ in "
                 "letter case only fell together. Put data/ on a file system that keeps them apart."
             )
     digest = hashlib.sha256()
@@ -265,9 +267,9 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
     return stream.getvalue()
 
 
-def _keys(table: Path) -> Iterator[tuple[str, int, str]]:
-    """Yield object_id, candid and label of each row."""
-    columns = ["object_id", "candid", "label"]
+def _keys(table: Path) -> Iterator[tuple[str, int, str, bool]]:
+    """Yield object_id, candid, label and whether it is sampled of each row."""
+    columns = ["object_id", "candid", "label", "sampled"]
     for batch in pq.ParquetFile(table).iter_batches(columns=columns, use_threads=False):
         yield from zip(*(batch[name].to_pylist() for name in columns), strict=True)
 
