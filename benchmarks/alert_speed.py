@@ -1,0 +1,374 @@
+"""Alerts to stamps against the obvious way: fastavro, gzip, astropy and one .npy file an alert."""
+
+import gzip
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from isal import igzip, isal_zlib
+from measure import PACKAGE, REPOSITORY, Row, Section, at_least, interleaved, on_cores, seconds
+
+from skymill.simulate.tarballs import member
+from skymill.simulate.ztf import write_night
+from skymill.ztf.avro import read_header, read_records
+from skymill.ztf.decode import Choice, decode_batch
+from skymill.ztf.extract import BATCH_BYTES, extract_night
+from skymill.ztf.schema import CUTOUTS, IMAGES, SLOTS
+from skymill.ztf.tarball import Part
+
+REAL = Path(os.environ.get("SKYMILL_REAL_DATA") or REPOSITORY.parent / "shared" / "real")
+REAL_NIGHT = REAL / "ztf" / "ztf_public_20181129.tar.gz"
+
+NIGHT = "20250101"
+LABELLED = 0.37
+"""Share of objects with a label: published were 134,066 of 358,163."""
+
+MEMORY_MB = 600
+
+RUNS = 5
+
+JOB = """
+import json, resource, sys, time
+from pathlib import Path
+from skymill.ztf.decode import Choice
+from skymill.ztf.extract import extract_night
+raw, folder, workers = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+if __name__ == "__main__":
+    start = time.perf_counter()
+    content = extract_night(
+        raw, "20250101", stamps=folder / "stamps.parquet", quarantine=folder / "lost.jsonl",
+        choice=Choice(), workers=workers,
+    )
+    seconds = time.perf_counter() - start
+    peaks = {
+        who: resource.getrusage(getattr(resource, f"RUSAGE_{who}")).ru_maxrss * 1024 / 1e6
+        for who in ("SELF", "CHILDREN")
+    }
+    print(json.dumps({"seconds": seconds, "kept": content["counts"]["kept"], **peaks}))
+"""
+
+
+def simulate(folder: Path, alerts: int) -> Path:
+    """Write a simulated night of schema 4.02 and return its tarball."""
+    raw = folder / f"ztf_public_{NIGHT}.tar.gz"
+    write_night(
+        raw, NIGHT, [NIGHT], alerts=alerts, objects=alerts, seed=4, version="4.02", workers=2
+    )
+    return raw
+
+
+def read_packets(raw: Path) -> list[bytes]:
+    """Return the alert files of a tarball."""
+    with tarfile.open(raw) as archive:
+        return [archive.extractfile(entry).read() for entry in archive if entry.isfile()]
+
+
+def reference_alert(text: bytes, folder: Path, labelled: set[str] | None = None) -> None:
+    """Decode, inflate, open, crop and save: one packet the obvious way."""
+    import astropy.io.fits
+    import fastavro
+
+    for alert in fastavro.reader(io.BytesIO(text)):
+        if labelled is not None and alert["objectId"] not in labelled:
+            continue
+        images = []
+        for name in CUTOUTS:
+            if alert[name] is None:
+                break
+            content = gzip.decompress(alert[name]["stampData"])
+            with astropy.io.fits.open(io.BytesIO(content), ignore_missing_simple=True) as opened:
+                image = np.array(opened[0].data, np.float32)
+            top, left = (image.shape[0] - 21) // 2, (image.shape[1] - 21) // 2
+            images.append(np.nan_to_num(image[top : top + 21, left : left + 21], nan=0.0))
+        if len(images) == 3:
+            np.save(folder / f"alert_{alert['candid']}.npy", np.stack(images))
+
+
+def reference_packets(packets: list[bytes], folder: Path) -> None:
+    """Turn packets in memory into .npy files; damaged ones are passed over."""
+    for text in packets:
+        try:
+            reference_alert(text, folder)
+        except Exception:  # noqa: BLE001 (what the obvious way does)
+            continue
+
+
+def reference_night(raw: Path, folder: Path, labelled: set[str] | None = None) -> None:
+    """The same from the tarball."""
+    with tarfile.open(raw) as archive:
+        for entry in archive:
+            if not entry.isfile():
+                continue
+            try:
+                reference_alert(archive.extractfile(entry).read(), folder, labelled)
+            except Exception:  # noqa: BLE001 (what the obvious way does)
+                continue
+
+
+def batches(packets: list[bytes]) -> Iterator[list[Part]]:
+    """Deal packets out as extract_night does."""
+    batch, size = [], 0
+    for number, text in enumerate(packets):
+        batch.append(Part(f"{number}.avro", text))
+        size += len(text)
+        if size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def stamps_of(packets: list[bytes]) -> list[bytes]:
+    """Return the gzipped stamps of packets that can be read."""
+    found = []
+    for text in packets:
+        header = read_header(text)
+        for record in read_records(text, header, header.end):
+            if hasattr(record, "slots"):
+                for path in IMAGES:
+                    _, begin, size = record.slots[SLOTS[path]].tolist()
+                    stamp = record.text[begin : begin + size]
+                    if stamp.startswith(b"\x1f\x8b"):
+                        found.append(stamp)
+    return found
+
+
+def _inflate_all(stamps: list[bytes]) -> None:
+    for stamp in stamps:
+        try:
+            isal_zlib.decompress(stamp, 31)
+        except isal_zlib.error:  # the one that the simulation breaks
+            continue
+
+
+def _require_same(packets: list[bytes], folder: Path) -> None:
+    """Check that what both ways make of regular alerts is the same."""
+    compared = 0
+    for batch in batches(packets):
+        for row in decode_batch(batch, Choice(edge="drop")).rows:
+            expected = np.load(folder / f"alert_{row['candid']}.npy")
+            if not np.array_equal(row["stamps"].reshape(3, 21, 21), expected):
+                raise RuntimeError(f"the two ways do not agree on {row['candid']}")
+            compared += 1
+    if compared < 0.9 * len(packets):
+        raise RuntimeError(f"only {compared} alerts could be compared")
+
+
+def measure_night(scratch: Path, raw: Path, name: str, claim: float) -> Section:
+    """Measure one night on one core: packets to stamps, and tarball to Parquet."""
+    packets = read_packets(raw)
+    stamps = stamps_of(packets)
+    saved = scratch / "npy"
+    saved.mkdir()
+    labels = _labels(scratch, packets)
+    labelled = set(pq.read_table(labels)["object_id"].to_pylist())
+
+    def decode() -> None:
+        for batch in batches(packets):
+            decode_batch(batch, Choice())
+
+    def extract(choice: Choice) -> None:
+        extract_night(
+            raw,
+            NIGHT,
+            stamps=scratch / "stamps.parquet",
+            quarantine=scratch / "lost.jsonl",
+            choice=choice,
+        )
+
+    contenders = {
+        "decode": decode,
+        "decode, reference": lambda: reference_packets(packets, saved),
+        "inflate alone": lambda: _inflate_all(stamps),
+        "night": lambda: extract(Choice()),
+        "night, reference": lambda: reference_night(raw, saved),
+        "labelled": lambda: extract(Choice(labels=labels)),
+        "labelled, reference that looks up first": lambda: reference_night(raw, saved, labelled),
+    }
+    slow = {key for key in contenders if "reference" in key}
+    timings = interleaved(contenders, {key: 2 if key in slow else RUNS for key in contenders})
+    _require_same(packets, saved)
+    shutil.rmtree(saved)
+    best = {key: timing.best for key, timing in timings.items()}
+    rate = {key: len(packets) / value for key, value in best.items()}
+    runs = {"alerts": len(packets), "seconds": seconds(timings)}
+    return Section(
+        f"Alerts to stamps, one core, {name}",
+        [
+            f"{len(packets):,} packets of {np.mean([len(p) for p in packets]) / 1e3:.0f} kB, best "
+            f"of {RUNS} (references: of 2) in turn. Reference: `tarfile`, `fastavro.reader` on "
+            "whole records, `gzip.decompress`, `astropy.io.fits.open`, crop, `np.save` for each "
+            "alert. What both make of regular alerts is compared value by value.",
+            "Alerts a second: "
+            + ", ".join(f"{key} {value:,.0f}" for key, value in rate.items())
+            + ".",
+        ],
+        [
+            at_least(
+                f"decode to stamps, {name}",
+                best["decode, reference"] / best["decode"],
+                claim,
+                **runs,
+            ),
+            _share(
+                f"decode to stamps, share of the rate of inflating alone, {name}",
+                best["inflate alone"] / best["decode"],
+                0.6,
+            ),
+            at_least(f"tarball to Parquet, {name}", best["night, reference"] / best["night"], 5),
+            at_least(
+                f"tarball to Parquet, {LABELLED:.0%} of objects labelled, {name}",
+                best["night, reference"] / best["labelled"],
+                7,
+            ),
+            Row(
+                f"the same against a reference that inflates labelled alerts only, {name}",
+                f"{best['labelled, reference that looks up first'] / best['labelled']:.1f} x",
+            ),
+        ],
+    )
+
+
+def _share(what: str, value: float, claim: float) -> Row:
+    figures = {"value": value, "claim": claim}
+    return Row(what, f"{value:.0%}", f">= {claim:.0%}", value >= claim, figures)
+
+
+def _labels(scratch: Path, packets: list[bytes]) -> Path:
+    """Write labels for a share of the objects, and as many more as the real list has."""
+    ids = set()
+    for batch in batches(packets):
+        ids.update(decode_batch(batch, Choice()).rows["object_id"].astype(str).tolist())
+    chosen = sorted(ids)[: round(LABELLED * len(ids))]
+    others = [f"ZTF17z{number:06d}" for number in range(868_371 - len(chosen))]
+    path = scratch / "labels.parquet"
+    pq.write_table(pa.table({"object_id": chosen + others}), path)
+    return path
+
+
+def repeat(packets: list[bytes], path: Path, alerts: int) -> Path:
+    """Write a tarball of that many alerts: the same packets over and over, candids changed."""
+    known = []
+    for text in packets:
+        header = read_header(text)
+        records = [record for record in read_records(text, header, header.end)]
+        if len(records) == 1 and hasattr(records[0], "slots"):
+            candid = int(records[0].slots[SLOTS["candid"], 1])
+            known.append((text[: header.end], text[header.end :], candid))
+    with igzip.open(path, "wb", compresslevel=1) as stream:
+        for number in range(alerts):
+            beginning, body, candid = known[number % len(known)]
+            changed = candid + 10**6 * (1 + number // len(known))
+            # The number stands in the record and again in its candidate.
+            body = body.replace(_long(candid), _long(changed))
+            stream.write(member(f"{changed}.avro", beginning + body, 0))
+        stream.write(bytes(1024))
+    return path
+
+
+def _long(number: int) -> bytes:
+    """Return a number that is not negative as Avro writes it."""
+    number *= 2
+    text = bytearray()
+    while number > 127:
+        text.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*text, number])
+
+
+def _job(raw: Path, folder: Path, workers: int, cores: int) -> dict:
+    with on_cores(cores):
+        done = subprocess.run(
+            [sys.executable, "-c", JOB, str(raw), str(folder), str(workers)],
+            env={**os.environ, "PYTHONPATH": str(PACKAGE)},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    return json.loads(done.stdout)
+
+
+def measure_scaling(scratch: Path, packets: list[bytes], alerts: int) -> Section:
+    """Measure two cores against one, in processes of their own, start-up left out."""
+    raw = repeat(packets, scratch / "large.tar.gz", alerts)
+    runs = {1: [], 2: []}
+    for _ in range(3):
+        for cores in runs:
+            runs[cores].append(_job(raw, scratch, cores, cores)["seconds"])
+    best = {cores: min(values) for cores, values in runs.items()}
+    rates = ", ".join(f"{cores}: {alerts / value:,.0f}" for cores, value in best.items())
+    return Section(
+        "Alerts to stamps, two cores",
+        [
+            f"A night of {alerts:,} alerts ({raw.stat().st_size / 1e9:.2f} GB), tarball to "
+            f"Parquet, best of 3 in turn. Alerts a second by cores: {rates}."
+        ],
+        [at_least("tarball to Parquet, two cores against one", best[1] / best[2], 1.8, runs=runs)],
+    )
+
+
+def measure_memory(scratch: Path, packets: list[bytes], small: int, large: int) -> Section:
+    """Measure the peak memory of a small and a large night, main process and workers."""
+    peaks: dict[int, dict] = {}
+    for alerts in (small, large):
+        raw = repeat(packets, scratch / f"{alerts}.tar.gz", alerts)
+        one, two = _job(raw, scratch, 1, 1), _job(raw, scratch, 2, 2)
+        raw.unlink()
+        if one["kept"] < 0.9 * alerts:
+            raise RuntimeError(f"only {one['kept']} of {alerts} alerts were kept")
+        peaks[alerts] = {"one": one["SELF"], "main": two["SELF"], "worker": two["CHILDREN"]}
+    growth = max(peaks[large][who] / peaks[small][who] for who in peaks[small])
+    highest = max(value for found in peaks.values() for value in found.values())
+    table = "; ".join(
+        f"{alerts:,} alerts: "
+        + ", ".join(f"{who} {value:.0f} MB" for who, value in peaks[alerts].items())
+        for alerts in peaks
+    )
+    return Section(
+        "Memory of the extraction",
+        [
+            f"Peak resident memory of one process, of the main process of two workers, and of the "
+            f"larger worker. {table}."
+        ],
+        [
+            Row(
+                f"peak memory, {large:,} alerts against {small:,}",
+                f"{growth:.2f} x",
+                "<= 1.2 x",
+                growth <= 1.2,
+                {"megabytes": peaks},
+            ),
+            Row(
+                "peak memory of a process of the extraction",
+                f"{highest:.0f} MB",
+                f"<= {MEMORY_MB} MB",
+                highest <= MEMORY_MB,
+            ),
+        ],
+    )
+
+
+def measure_alerts(scratch: Path, *, quick: bool) -> Iterator[Section]:
+    """Measure everything that is claimed of alerts."""
+    simulated = simulate(scratch, 60 if quick else 500)
+    packets = read_packets(simulated)
+    if REAL_NIGHT.is_file():
+        folder = scratch / "real"
+        folder.mkdir()
+        yield measure_night(folder, REAL_NIGHT, "real night of schema 3.1", 6)
+    folder = scratch / "simulated"
+    folder.mkdir()
+    yield measure_night(folder, simulated, "simulated schema 4.02", 8)
+    if REAL_NIGHT.is_file():
+        packets = read_packets(REAL_NIGHT)
+    yield measure_scaling(scratch, packets, 500 if quick else 20_000)
+    yield measure_memory(scratch, packets, 500, 2_000 if quick else 50_000)
