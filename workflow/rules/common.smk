@@ -41,11 +41,16 @@ for problem in check_settings(config):
     raise WorkflowError(f"config: {problem}")
 
 
+NIGHT_PATTERN = "[0-9]{8}(?:_programid[0-9]+)?"
+
+
 wildcard_constraints:
     partition="|".join(PARTITIONS),
     collection="train|test",
     split="|".join(SPLITS),
     sdo_set="train|test",
+    night=NIGHT_PATTERN,
+    label="[A-Za-z0-9][A-Za-z0-9-]*",
 
 
 COLLECTIONS = {"train": TRAIN_PARTITIONS, "test": (TEST_PARTITION,)}
@@ -218,10 +223,54 @@ def sdo_products():
     return products + with_manifest(paths.SDO_REPORT)
 
 
+NIGHTS = sorted(str(night) for night in config["ztf"]["nights"])
+ZTF_LABELS = sorted({*config["labels"]["map"].values(), config["labels"]["other"]})
+
+
+def ztf_labels_file():
+    """Return the raw file of the labels: the tarball as published, or the one file out of it.
+
+    Only simulation makes the tarball; a download keeps what is needed of it.
+    """
+    source = source_of_branch(config, "ztf")
+    tarball = Path(paths.RAW_FOLDER[source]) / paths.ZTF_LABELS_ARCHIVE
+    if source == "sample" or tarball.exists():
+        return paths.ZTF_LABELS_ARCHIVE
+    return paths.ZTF_LABELS_FILES[config["labels"]["source"]]
+
+
+def labels_for_extraction(wildcards):
+    """Return the labels, if only labelled alerts are wanted of a night."""
+    if config["ztf"]["extract"] == "all":
+        return {}
+    return {"labels": paths.ZTF_LABELS, "labels_manifest": paths.manifest(paths.ZTF_LABELS)}
+
+
+def ztf_files():
+    """Return the raw files of the ZTF branch."""
+    return [ztf_labels_file(), *expand(paths.ZTF_NIGHT_FILE, night=NIGHTS)]
+
+
+def ztf_products():
+    """Return every product of the ZTF branch, stage by stage."""
+    products = [receipt_of(file) for file in ztf_files()]
+    products += [*with_manifest(paths.ZTF_LABELS), paths.ZTF_LABEL_PROBLEMS]
+    for pattern in (*with_manifest(paths.ZTF_NIGHT), paths.ZTF_QUARANTINE, paths.ZTF_ACCEPTED):
+        products += expand(pattern, night=NIGHTS)
+    products += [*with_manifest(paths.ZTF_PLAN), *with_manifest(paths.ZTF_STAMPS)]
+    products += [paths.ZTF_STAMPS_ARRAY, paths.ZTF_STAMPS_LABELS]
+    for pattern in (paths.ZTF_TABLE, paths.ZTF_SHEET):
+        products += expand(with_manifest(pattern), label=ZTF_LABELS)
+    if config["ztf"]["alert_files"]:
+        products += with_manifest(paths.ZTF_ALERTS)
+    return products + with_manifest(paths.ZTF_REPORT)
+
+
 BRANCHES = {
     "magnetic": (magnetic_files, magnetic_products),
     "sdo": (sdo_files, sdo_products),
     "stealth": (stealth_files, stealth_products),
+    "ztf": (ztf_files, ztf_products),
 }
 """Raw files and products of each branch."""
 

@@ -57,3 +57,42 @@ rule simulate_stealth:
         config=settings("simulate.stealth"),
     script:
         "../scripts/simulate_stealth.py"
+
+
+rule simulate_night:
+    """Write a night's tarball of ZTF alerts, with the odd packets that real ones hold."""
+    output:
+        raw=f"{paths.RAW_FOLDER['sample']}/{paths.ZTF_NIGHT_FILE}",
+        sidecar=f"{paths.RAW_FOLDER['sample']}/{paths.ZTF_NIGHT_FILE}.source.json",
+    log:
+        "logs/simulate_night/{night}.log",
+    conda:
+        "../../envs/ztf.yaml"
+    threads: PARALLEL
+    resources:
+        mem_mb=1000,
+    params:
+        code=code_digest("simulate_night.py"),
+        config=settings("simulate.ztf"),
+        # What is odd about a night follows from its place: one more changes no earlier one.
+        place=lambda wildcards: NIGHTS.index(wildcards.night),
+    script:
+        "../scripts/simulate_night.py"
+
+
+rule simulate_ztf_labels:
+    """Write the tarball of labels as ALeRCE published it."""
+    output:
+        raw=f"{paths.RAW_FOLDER['sample']}/{paths.ZTF_LABELS_ARCHIVE}",
+        sidecar=f"{paths.RAW_FOLDER['sample']}/{paths.ZTF_LABELS_ARCHIVE}.source.json",
+    log:
+        "logs/simulate_ztf_labels.log",
+    conda:
+        "../../envs/ztf.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        code=code_digest("simulate_ztf_labels.py"),
+        config=settings("simulate.ztf"),
+    script:
+        "../scripts/simulate_ztf_labels.py"

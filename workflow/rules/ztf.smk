@@ -112,8 +112,9 @@ rule gather_ztf:
         "logs/gather_ztf.log",
     conda:
         "../../envs/ztf.yaml"
+    threads: PARALLEL
     resources:
-        mem_mb=2000,
+        mem_mb=lambda wildcards, threads: 1000 + 300 * threads,
     params:
         code=code_digest("gather_ztf.py"),
         repair=repair(paths.ZTF_STAMPS),
@@ -125,6 +126,7 @@ rule export_ztf:
     """Write the sampled stamps of one label as CSV, every value of them."""
     input:
         stamps=paths.ZTF_STAMPS,
+        array=paths.ZTF_STAMPS_ARRAY,
         manifest=paths.manifest(paths.ZTF_STAMPS),
     output:
         table=paths.ZTF_TABLE,
@@ -161,6 +163,7 @@ rule write_alert_files:
     params:
         code=code_digest("write_alert_files.py"),
         repair=repair(paths.ZTF_ALERTS),
+        config=settings("ztf.representative"),
     script:
         "../scripts/write_alert_files.py"
 
@@ -169,11 +172,10 @@ rule draw_ztf:
     """Draw some stamps of one label side by side."""
     input:
         stamps=paths.ZTF_STAMPS,
+        array=paths.ZTF_STAMPS_ARRAY,
         manifest=paths.manifest(paths.ZTF_STAMPS),
     output:
-        sheet=report(
-            paths.ZTF_SHEET, caption="../report/contact_sheet.rst", category="ZTF stamps"
-        ),
+        sheet=report(paths.ZTF_SHEET, caption="../report/contact_sheet.rst", category="ZTF stamps"),
         manifest=paths.manifest(paths.ZTF_SHEET),
     log:
         "logs/draw_ztf/{label}.log",

@@ -12,7 +12,7 @@ def main(snakemake):
     write_night(
         Path(snakemake.output.raw),
         snakemake.wildcards.night,
-        [str(night) for night in snakemake.params.config["ztf.nights"]],
+        snakemake.params.place,
         alerts=size["alerts"],
         objects=size["objects"],
         seed=size["seed"],

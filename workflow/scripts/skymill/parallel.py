@@ -11,8 +11,6 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-from skymill.errors import SkymillError
-
 logger = logging.getLogger(__name__)
 
 AHEAD = 3
@@ -57,9 +55,7 @@ def _forked_workers(function: Callable) -> Iterator[None]:
     """
     import dask
 
-    # Of a partial, the module of what it calls.
-    module = getattr(function, "func", function).__module__
-    multiprocessing.set_forkserver_preload(["dask.multiprocessing", module])
+    multiprocessing.set_forkserver_preload(["dask.multiprocessing", function.__module__])
     # A worker has one core; without this NumPy would start threads in the server.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     main = sys.modules["__main__"]
@@ -75,41 +71,30 @@ def _forked_workers(function: Callable) -> Iterator[None]:
 
 
 def map_stream(function: Callable, iterable: Iterable, *, workers: int, what: str) -> Iterator:
-    """Yield `function(item)` for each item of a stream, in order, computed by `workers` processes.
+    """Yield `function(item)` for each item of a stream, in order, computed by `workers` threads.
 
     Unlike `map_pieces` it holds neither the stream nor the results: items are taken as workers
-    come free, never more than AHEAD for each, so memory does not grow with the stream. `function`
-    and the items must be picklable; with one worker everything stays in this process.
-
-    Raises
-    ------
-    SkymillError
-        When a worker was killed.
+    come free, never more than AHEAD for each, so memory does not grow with the stream. Threads
+    and not processes, because it is meant for streams that are read faster than they could be
+    copied to another process, and for functions that spend most of their time where Python's lock
+    is released (decompression, Arrow, NumPy, compiled loops). Reading goes on in the caller's
+    thread meanwhile. With one worker there are no threads.
     """
+    logger.info("%s: %d workers", what, max(1, workers))
     if workers <= 1:
-        logger.info("%s: in one process", what)
         yield from map(function, iterable)
         return
-    from concurrent.futures import ProcessPoolExecutor
-    from concurrent.futures.process import BrokenProcessPool
+    from concurrent.futures import ThreadPoolExecutor
 
-    logger.info("%s: %d workers", what, workers)
-    with _forked_workers(function):
-        context = multiprocessing.get_context("forkserver")
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
-            waiting = deque()
-            try:
-                for item in iterable:
-                    waiting.append(pool.submit(function, item))
-                    if len(waiting) >= AHEAD * workers:
-                        yield waiting.popleft().result()
-                while waiting:
+    with ThreadPoolExecutor(workers) as pool:
+        waiting = deque()
+        try:
+            for item in iterable:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= AHEAD * workers:
                     yield waiting.popleft().result()
-            except BrokenProcessPool as error:
-                raise SkymillError(
-                    f"a worker of `{what}` was killed, most likely for want of memory: run with "
-                    "fewer cores (`--cores 1`), or on a larger machine."
-                ) from error
-            finally:
-                for future in waiting:
-                    future.cancel()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

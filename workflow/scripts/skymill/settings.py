@@ -24,6 +24,9 @@ def check_settings(config: dict) -> Iterator[str]:
         empty = {"train", "dev", "test"} - set(config["split"]["partitions"].values())
         if empty:
             yield f"split.partitions gives no file to {', '.join(sorted(empty))}."
+    outside = sum(config["ztf"]["split"].values())
+    if outside >= 1:
+        yield f"ztf.split: validation and test take {outside:g} of the objects, so none is left."
     if "magnetic" in config["branches"]:
         try:
             Columns(config["features"])

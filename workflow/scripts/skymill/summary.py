@@ -18,11 +18,14 @@ def summarise(root: Path) -> str:
     for path in sorted(root.glob(f"p*/**/*{SUFFIX}")):
         manifest = read_json(path)
         files = manifest.get("files", [])
+        product = str(path).removesuffix(SUFFIX)
+        # Files that stand beside the product, row by row, are named in its manifest as well.
+        own = [file for file in files if file["name"] == Path(product).name]
         sources.add(manifest["source"])
         rows.append(
             (
-                str(path).removesuffix(SUFFIX),
-                f"{sum(file['rows'] for file in files):,}",
+                product,
+                f"{sum(file['rows'] for file in own or files):,}",
                 _size(sum(file["bytes"] for file in files)),
                 manifest["source"],
                 _classes(manifest.get("counts", {})),

@@ -37,13 +37,13 @@ SOUND, NAN, NAN_IN_CROP, EDGE, SHORT_EDGE, NULL_CUTOUT, JPEG, BROKEN_GZIP, TRUNC
 """What is odd about an alert: nothing, some pixels, the stamps' shape, or it is damaged."""
 
 DAMAGES = (JPEG, BROKEN_GZIP, TRUNCATED)
-"""One alert each in the whole simulation: a JPEG in place of the science stamp, a wrong checksum at
+"""One alert each, in the first, second and third night: a JPEG in place of the science stamp, a wrong checksum at
 its end, a member whose Avro file is cut off."""
 
 NAN_SHARE, NAN_IN_CROP_SHARE, EDGE_SHARE, NULL_SHARE = 0.127, 0.027, 0.013, 0.0005
 """How often an alert has NaN pixels, has them in its central 21 x 21 pixels, is not 63 x 63 (each
 as on a real night of 499), and lacks a cutout (a guess: it is known to occur). Two edges and one
-null at least; one more edge in all nights leaves MIN_LENGTH pixels."""
+null at least; one more edge, in the second night, leaves MIN_LENGTH pixels."""
 
 NEGATIVE_SHARE = 0.36
 """Share of the alerts whose source is fainter than in the template."""
@@ -53,6 +53,9 @@ POSITIVE, NEGATIVE = ("t", "t", "t", "1"), ("f", "f", "f", "0")
 
 MIN_LENGTH = 41
 """Pixels that a cut axis has at least: then, and only then, 21 x 21 do not fit around it."""
+
+CYCLE, IN_FOLDER, EMPTY = 4, 1, 3
+"""Of each four nights, the place of the one with its members in a folder, and of the empty one."""
 
 ALERTS_PER_PIECE = 20
 """Alerts simulated at a time."""
@@ -99,7 +102,7 @@ class Night:
 
 def plan_night(
     name: str,
-    nights: list[str],
+    place: int,
     *,
     alerts: int,
     objects: int,
@@ -110,9 +113,10 @@ def plan_night(
 
     Parameters
     ----------
-    name, nights
-        The night, and all nights. Roles go by the place in their sorted list: versions take turns,
-        the second night has its members in a folder, the last one is empty unless it is the only.
+    name, place
+        The night, and its place among all, from 0. What is odd about it follows from the place
+        alone, so that one more night changes no earlier one: versions take turns, the second night
+        of each four has its members in a folder, the fourth is empty.
     alerts, objects
         Alerts of a night that is not empty, and objects in the pool of all nights. Neighbouring
         nights share objects, and the last alert of a night is of the same object as another.
@@ -121,17 +125,14 @@ def plan_night(
     version
         Instead of the one that the place says.
     """
-    ordered = sorted(nights)
-    place = ordered.index(name)
-    full = max(1, len(ordered) - 1)
-    count = alerts if place < full else 0
+    count = 0 if place % CYCLE == EMPTY else alerts
     first = place * max(1, alerts * 2 // 3)
     number = (first + np.arange(count)) % objects
     number[-1:] = number[:1]
     rng = generator(key(seed, "ztf", "night", name), 0)
     oddity = np.full(count, SOUND, np.int8)
     free = iter(rng.permutation(count - 1) if count else ())
-    wanted = [damage for at, damage in enumerate(DAMAGES) if at % full == place]
+    wanted = list(DAMAGES[place : place + 1])
     wanted += [NULL_CUTOUT] * max(1, round(NULL_SHARE * count))
     wanted += [SHORT_EDGE] * (place == 1)
     wanted += [EDGE] * max(2, round(EDGE_SHARE * count))
@@ -143,7 +144,7 @@ def plan_night(
     return Night(
         name=name,
         version=version or VERSIONS[place % len(VERSIONS)],
-        in_folder=place == 1,
+        in_folder=place % CYCLE == IN_FOLDER,
         number=number[shuffled].astype(np.int32),
         oddity=oddity[shuffled],
     )
@@ -152,7 +153,7 @@ def plan_night(
 def write_night(
     raw: Path,
     name: str,
-    nights: list[str],
+    place: int,
     *,
     alerts: int,
     objects: int,
@@ -165,7 +166,7 @@ def write_night(
     Memory does not grow with the night: its pieces lie on disk, about 45 kB an alert, until they
     are joined. The parameters are those of `plan_night`; `workers` does not change a byte.
     """
-    plan = plan_night(name, nights, alerts=alerts, objects=objects, seed=seed, version=version)
+    plan = plan_night(name, place, alerts=alerts, objects=objects, seed=seed, version=version)
     raw.parent.mkdir(parents=True, exist_ok=True)
     with (
         new_file(raw) as temporary,
@@ -182,8 +183,8 @@ def write_night(
         "sample",
         simulator={
             "alerts": alerts,
-            "nights": sorted(nights),
             "objects": objects,
+            "place": place,
             "seed": seed,
             "version": plan.version,
         },

@@ -150,7 +150,14 @@ def _read_bytes(text: bytes, position: int) -> tuple[bytes, int]:
     return text[position : position + size], position + size
 
 
-_known: list[tuple[bytes, Writer]] = []
+_known: tuple[tuple[bytes, Writer], ...] = ()
+"""Headers met, the last first; replaced and never changed, for threads share it."""
+
+
+def _remember(beginning: bytes, writer: Writer) -> None:
+    global _known
+    others = (entry for entry in _known if entry[1] is not writer)
+    _known = ((beginning, writer), *others)[:KNOWN_HEADERS]
 
 
 def read_header(text: bytes) -> Header:
@@ -166,7 +173,7 @@ def read_header(text: bytes) -> Header:
     for place, (beginning, writer) in enumerate(_known):
         if text.startswith(beginning):
             if place:
-                _known.insert(0, _known.pop(place))
+                _remember(beginning, writer)
             return _finish_header(text, writer, len(beginning))
     if not text.startswith(MAGIC):
         raise BadAvro("it does not begin like an Avro file")
@@ -188,8 +195,7 @@ def read_header(text: bytes) -> Header:
     writer = Writer(metadata[b"avro.schema"], codec)
     _ = writer.schema  # a schema that cannot be read is found out here
     header = _finish_header(text, writer, position)
-    _known.insert(0, (text[:position], writer))
-    del _known[KNOWN_HEADERS:]
+    _remember(text[:position], writer)
     return header
 
 
