@@ -57,7 +57,7 @@ def extract_night(
     choice
         What to keep.
     workers
-        Processes; any number gives the same bytes.
+        Threads that decode, beside the one that reads; any number gives the same bytes.
 
     Returns
     -------

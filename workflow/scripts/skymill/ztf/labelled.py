@@ -1,11 +1,15 @@
-"""The objects that have a label, in a form small enough for every worker to hold."""
+"""The objects that have a label, in a form that takes little memory."""
 
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
 from skymill.ztf.schema import OBJECT_ID_BYTES
+
+_READING = Lock()
+"""Workers that start together read the list once."""
 
 
 class LabelledObjects:
@@ -20,7 +24,8 @@ class LabelledObjects:
     @staticmethod
     def read(path: Path) -> "LabelledObjects":
         """Read the column object_id of a Parquet file; the last file is remembered."""
-        return _read(path, path.stat().st_mtime_ns)
+        with _READING:
+            return _read(path, path.stat().st_mtime_ns)
 
     def contain(self, object_ids: np.ndarray) -> np.ndarray:
         """Return which of these ids (bytes) have a label, boolean."""
