@@ -58,9 +58,7 @@ if __name__ == "__main__":
 def simulate(folder: Path, alerts: int) -> Path:
     """Write a simulated night of schema 4.02 and return its tarball."""
     raw = folder / f"ztf_public_{NIGHT}.tar.gz"
-    write_night(
-        raw, NIGHT, [NIGHT], alerts=alerts, objects=alerts, seed=4, version="4.02", workers=2
-    )
+    write_night(raw, NIGHT, 0, alerts=alerts, objects=alerts, seed=4, version="4.02", workers=2)
     return raw
 
 

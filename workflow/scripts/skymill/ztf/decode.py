@@ -97,10 +97,7 @@ def decode_batch(parts: list[Part | Lost], choice: Choice) -> Decoded:
                 result.read_slowly += not record.by_walking
         continued = isinstance(part, Part) and part.header is not None
         result.seen.append((part.name, continued, seen))
-    if records:
-        _decode_records(records, places, choice, result)
-    else:
-        result.rows = np.zeros(0, row_type(choice.crop))
+    _decode_records(records, places, choice, result)
     result.rejected.sort()
     return result
 
@@ -125,19 +122,26 @@ def _decode_records(
         result.reasons[cause] += 1
         result.rejected.append((*places[index], cause, detail))
 
-    slots = np.array([record.slots for record in records])
-    rows = np.zeros(len(records), row_type(choice.crop))
-    rows["object_id"] = [_span(record, "objectId") for record in records]
-    wanted = np.ones(len(records), bool)
+    ids = np.array([_span(record, "objectId") for record in records], f"S{OBJECT_ID_BYTES}")
     if choice.labels is not None:
-        wanted = LabelledObjects.read(choice.labels).contain(rows["object_id"])
+        wanted = LabelledObjects.read(choice.labels).contain(ids)
         result.reasons["unlabelled"] += int((~wanted).sum())
+        chosen = np.flatnonzero(wanted)
+        ids = ids[chosen]
+        records = [records[index] for index in chosen.tolist()]
+        places = [places[index] for index in chosen.tolist()]
+    rows = np.zeros(len(records), row_type(choice.crop))
+    if not records:
+        result.rows = rows
+        return
+    rows["object_id"] = ids
+    slots = np.array([record.slots for record in records])
     problems = _fill_values(rows, slots, records)
     xpos, ypos = rows["xpos"].tolist(), rows["ypos"].tolist()
     stamps = rows["stamps"].reshape(-1, 3, choice.crop, choice.crop)
     recovered = rows["recovered"]
     kept = []
-    for index in np.flatnonzero(wanted).tolist():
+    for index in range(len(records)):
         if index in problems:
             reject(index, "values", problems[index])
             continue
