@@ -1,5 +1,6 @@
 """`source: archive` from end to end, against servers on loopback; nothing is fetched twice."""
 
+import hashlib
 import io
 import os
 import re
@@ -16,7 +17,12 @@ from servers import FileServer, KaggleServer, stall
 
 FILE = "solar_flare_2020/train_partition2_data.json"
 RAW = f"data/raw/{FILE}"
+LABELS = "ztf/labels/files_for_lc_classifier_SanchezSaez2020.tar.gz"
 TOKEN = "KGAT_planted0123456789abcdef01234567"
+
+
+def md5(content):
+    return hashlib.md5(content).hexdigest()
 
 
 class Archive:
@@ -24,16 +30,25 @@ class Archive:
 
     def __init__(self, server, kaggle, project, simulated):
         self.server, self.kaggle, self.project = server, kaggle, project
+        for raw in simulated.glob("**/*"):
+            if raw.is_file() and not raw.name.endswith(".source.json"):
+                server.files[f"/{raw.relative_to(simulated)}"] = raw.read_bytes()
         path = project.path("config/sources.yaml")
         registry = yaml.safe_load(path.read_text())
         for collection in registry["collections"].values():
             for name, entry in collection["files"].items():
                 if "url" in entry:
+                    # What holds a member is a tarball beside it.
+                    name = LABELS if "member" in entry else name
                     entry["url"] = f"{server.address}/{name}"
+                if "checksum" in entry:
+                    entry["checksum"] = f"md5:{md5(server.files[f'/{LABELS}'])}"
+                if "checksums" in entry:
+                    entry["checksums"] = f"{server.address}/MD5SUMS"
         path.write_text(yaml.safe_dump(registry))
-        for raw in simulated.glob("**/*"):
-            if raw.is_file() and not raw.name.endswith(".source.json"):
-                server.files[f"/{raw.relative_to(simulated)}"] = raw.read_bytes()
+        nights = [name for name in server.files if name.startswith("/ztf/ztf_public_")]
+        listed = [f"{md5(server.files[name])}  {name.rpartition('/')[2]}\n" for name in nights]
+        server.files["/MD5SUMS"] = "".join(listed).encode()
         kaggle.files["/blob/sdobenchmark.zip"] = server.files["/sdobenchmark.zip"]
         table = io.BytesIO()
         with zipfile.ZipFile(table, "w") as archive:

@@ -16,6 +16,11 @@ STEALTH = {"ingest_stealth", "convert_stealth"}
 SIMULATE_STEALTH = {"simulate_stealth", "verify_raw"} | STEALTH
 SDO_PLAN = {"plan_sdo", "index_sdo", "tensors_sdo", "report_sdo"}
 SDO = {"unpack_sdo", "survey_sdo", "catalogue_sdo", "check_sdo"} | SDO_PLAN
+EXPORT = {"export_ztf", "draw_ztf"}
+ZTF_PLAN = {"plan_ztf", "gather_ztf", "report_ztf"} | EXPORT
+NIGHT = {"extract_night", "check_night"} | ZTF_PLAN
+LABELS = {"read_labels"} | NIGHT
+SIMULATE_ZTF = {"simulate_night", "simulate_ztf_labels", "verify_raw"} | LABELS
 INDEX = {"plan_sdo", "index_sdo", "report_sdo"}
 SIMULATE_SDO = {"simulate_sdo", "verify_raw"} | SDO
 
@@ -27,7 +32,7 @@ def test_a_second_run_does_nothing(finished):
 @pytest.mark.parametrize(
     ("change", "stages"),
     [
-        ("seed: 7", PLAN | INDEX),
+        ("seed: 7", PLAN | INDEX | ZTF_PLAN),
         ("collisions: drop_identical", IDS),
         ("split: {unit: record}", {"check_regions"} | PLAN),
         ("split: {fractions: {train: 0.9, dev: 0.05, test: 0.05}}", PLAN),
@@ -44,6 +49,16 @@ def test_a_second_run_does_nothing(finished):
         ("sdo: {validation_fraction: 0.3}", INDEX),
         ("sdo: {tensors: false}", set()),
         ("retrieve: {attempts: 9}", set()),
+        ("labels: {min_probability: 0.5}", LABELS),
+        ("ztf: {extract: all}", NIGHT),
+        ("ztf: {edge: drop}", NIGHT),
+        ("ztf: {accept_truncated: [20180602]}", {"check_night"} | ZTF_PLAN),
+        ("limits: {max_corrupt_fraction: 0.5}", {"check_night"} | ZTF_PLAN),
+        ("ztf: {representative: last}", ZTF_PLAN),
+        ("ztf: {sample: {Otro: 5}}", ZTF_PLAN),
+        ("ztf: {csv: data}", {"export_ztf"}),
+        ("ztf: {alert_files: true}", {"write_alert_files"}),
+        ("simulate: {ztf: {seed: 21}}", SIMULATE_ZTF),
         ("simulate: {magnetic: {seed: 21}}", SIMULATE),
         ("simulate: {sdo: {seed: 21}}", SIMULATE_SDO),
         ("simulate: {stealth: {seed: 21}}", SIMULATE_STEALTH),
@@ -56,7 +71,7 @@ def test_a_changed_setting_reruns_the_stages_that_read_it(finished, change, stag
 
 def test_settings_changed_together_rerun_what_each_of_them_would(finished):
     finished.set("{seed: 7, limits: {max_rejected_fraction: 0.06}, split: {unit: record}}")
-    assert finished.stale() == {"check_ingest", "convert_stealth"} | IDS | INDEX
+    assert finished.stale() == {"check_ingest", "convert_stealth"} | IDS | INDEX | ZTF_PLAN
 
 
 def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
@@ -71,7 +86,7 @@ def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
     ("module", "stages"),
     [
         ("simulate/marginals.py", SIMULATE),
-        ("raw.py", SIMULATE | SIMULATE_SDO | SIMULATE_STEALTH),
+        ("raw.py", SIMULATE | SIMULATE_SDO | SIMULATE_STEALTH | SIMULATE_ZTF),
         ("simulate/active_regions.py", SIMULATE_SDO),
         ("sdo/unpack.py", set()),
         ("sdo/images.py", {"catalogue_sdo", "check_sdo"} | SDO_PLAN),
@@ -80,6 +95,10 @@ def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
         ("sdo/tensors.py", {"tensors_sdo"}),
         ("sdo/report.py", {"report_sdo"}),
         ("retrieve/http.py", set()),
+        ("ztf/stamps.py", NIGHT),
+        ("ztf/labels.py", LABELS),
+        ("ztf/crossmatch.py", ZTF_PLAN),
+        ("ztf/pictures.py", {"draw_ztf"}),
         ("simulate/stealth.py", SIMULATE_STEALTH),
         ("stealth/schema.py", SIMULATE_STEALTH),
         ("stealth/ingest.py", STEALTH),
@@ -110,6 +129,15 @@ def test_files_with_new_times_but_the_same_code_rerun_nothing(finished):
     for path in finished.path("workflow").rglob("*.py"):
         os.utime(path)
     assert finished.stale() == set()
+
+
+def test_one_more_night_is_read_alone_and_gathered_with_the_others(finished):
+    finished.set("ztf: {nights: [20180601, 20180602, 20180607]}")
+    more = {"simulate_night", "verify_raw"} | NIGHT
+    assert finished.stale() == more
+    output = finished.run("-n").stdout
+    assert "stamps/20180607.parquet" in output
+    assert "output: data/preprocessed/ztf/stamps/20180601.parquet" not in output
 
 
 def test_a_project_that_was_moved_writes_its_index_anew_and_nothing_else(finished, tmp_path):
