@@ -31,7 +31,8 @@ class LabelledObjects:
         """Return which of these ids (bytes) have a label, boolean."""
         if not len(self._sorted):
             return np.zeros(len(object_ids), bool)
-        places = np.searchsorted(self._sorted, object_ids)
+        # Of one width, or NumPy would copy the whole list; what is cut off counts below.
+        places = np.searchsorted(self._sorted, object_ids.astype(self._sorted.dtype))
         places[places == len(self._sorted)] = 0
         return self._sorted[places] == object_ids
 
