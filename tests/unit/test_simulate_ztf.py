@@ -170,7 +170,7 @@ def test_unions_have_null_first_from_schema_4_on(version):
 def test_rows_of_a_history_read_back():
     schema = alert_schema("4.02")["fields"][5]["type"][1]["items"]
     values = {"jd": np.array([2458270.5, 2458271.25]), "fid": np.array([1, 2])}
-    rows = Rows(schema, typical_values(schema)).encode(2, **values)
+    rows = Rows(schema, typical_values(schema, 516 * 10**9)).encode(2, **values)
     read = [fastavro.schemaless_reader(io.BytesIO(row), schema) for row in rows]
     assert [row["jd"] for row in read] == [2458270.5, 2458271.25]
     assert [row["fid"] for row in read] == [1, 2]
@@ -196,6 +196,18 @@ def test_damages_and_null_cutouts_are_few(alerts, sound):
                     content[str(error)[:9]] += 1
     assert content == {"null": 3, "jpeg": 1, "CRC check": 1}
     assert len(sound) == 180 - 6
+
+
+@pytest.mark.parametrize("name", ["20170620", "20230105", "20250101"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_packets_of_any_year_can_be_read(name, place):
+    night = plan_night(name, place, **SIZE)
+    for at in np.flatnonzero(night.oddity == 0)[:5]:
+        candid, content = packet(night, int(at), SIZE["seed"])
+        (alert,) = fastavro.reader(io.BytesIO(content))
+        assert alert["candid"] == alert["candidate"]["candid"] == candid
+        before = alert["prv_candidates"] or []
+        assert all(0 < one["pid"] < alert["candidate"]["pid"] for one in before)
 
 
 def test_damages_stay_as_few_in_a_large_night():

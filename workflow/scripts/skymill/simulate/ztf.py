@@ -37,8 +37,8 @@ SOUND, NAN, NAN_IN_CROP, EDGE, SHORT_EDGE, NULL_CUTOUT, JPEG, BROKEN_GZIP, TRUNC
 """What is odd about an alert: nothing, some pixels, the stamps' shape, or it is damaged."""
 
 DAMAGES = (JPEG, BROKEN_GZIP, TRUNCATED)
-"""One alert each, in the first, second and third night: a JPEG in place of the science stamp, a wrong checksum at
-its end, a member whose Avro file is cut off."""
+"""One alert each, in the first, second and third night: a JPEG in place of the science stamp, a
+wrong checksum at its end, a member whose Avro file is cut off."""
 
 NAN_SHARE, NAN_IN_CROP_SHARE, EDGE_SHARE, NULL_SHARE = 0.127, 0.027, 0.013, 0.0005
 """How often an alert has NaN pixels, has them in its central 21 x 21 pixels, is not 63 x 63 (each
@@ -234,7 +234,7 @@ def packet(night: Night, at: int, seed: int) -> tuple[int, bytes]:
     history = int(rng.integers(8, 31)) if old else int(rng.integers(25, 36))
     if rng.random() < 0.02:
         history = 0  # nothing was there before
-    content = packets(night.version).packet(
+    content = packets(night.version, values["pid"]).packet(
         object_id(number), values, stamps, rng, history=history, forced=int(rng.integers(25, 36))
     )
     return values["candid"], content[: len(content) * 3 // 5] if oddity == TRUNCATED else content

@@ -41,7 +41,7 @@ _ALWAYS_KNOWN = (
 class Packets:
     """Encodes alerts in one version of the schema."""
 
-    def __init__(self, version: str):
+    def __init__(self, version: str, processing: int):
         import fastavro
 
         self.version = version
@@ -52,19 +52,19 @@ class Packets:
         self._candidate = fastavro.parse_schema(kinds["candidate"])
         self._fields = {field["name"]: field["type"] for field in kinds["candidate"]["fields"]}
         self._floats = [name for name, kind in self._fields.items() if _holds(kind, "float")]
-        self._typical = typical_values(kinds["candidate"])
+        self._typical = typical_values(kinds["candidate"], processing)
         self._header = b"Obj\x01" + self._encode(
             {"type": "map", "values": "bytes"},
             {"avro.codec": b"null", "avro.schema": json.dumps(schema).encode()},
         )
         previous = kinds["prv_candidates"][self._known]["items"]
-        seen = typical_values(previous)
+        seen = typical_values(previous, processing)
         unseen = {name: value if name in _ALWAYS_KNOWN else None for name, value in seen.items()}
         self._seen, self._unseen = Rows(previous, seen), Rows(previous, unseen)
         self._forced = None
         if "fp_hists" in kinds:
             forced = kinds["fp_hists"][self._known]["items"]
-            self._forced = Rows(forced, typical_values(forced))
+            self._forced = Rows(forced, typical_values(forced, processing))
 
     def packet(
         self,
@@ -162,7 +162,7 @@ class Rows:
     def __init__(self, schema: dict, template: dict):
         import fastavro
 
-        self._places: dict[str, tuple[int, str]] = {}
+        self._places: dict[str, tuple[int, str, int]] = {}
         parts, at = [], 0
         for field in schema["fields"]:
             name, kind = field["name"], field["type"]
@@ -170,33 +170,42 @@ class Rows:
             fastavro.schemaless_writer(stream, fastavro.parse_schema(kind), template[name])
             parts.append(stream.getvalue())
             plain = next(each for each in kind if each != "null") if _optional(kind) else kind
-            self._places[name] = (at + _optional(kind), plain)
+            width = len(parts[-1]) - _optional(kind)
+            self._places[name] = (at + _optional(kind), plain, width)
             at += len(parts[-1])
         self._template = np.frombuffer(b"".join(parts), np.uint8)
 
     def encode(self, count: int, **columns: np.ndarray) -> list[bytes]:
         """Return `count` encoded records with these values, arrays of shape (count,).
 
-        Floats may take any value; an integer must take as many bytes as that of the template.
+        Floats may take any value; an integer takes as many bytes as that of the template. (One that
+        needs fewer is padded, as the format allows: exposures just before 2023, seen from there.)
         """
         rows = np.tile(self._template, (count, 1))
         for name, values in columns.items():
-            at, kind = self._places[name]
+            at, kind, width = self._places[name]
             if kind in _FLOATS:
                 content = values.astype(_FLOATS[kind]).view(np.uint8).reshape(count, -1)
             else:
-                content = _varints(values)
+                content = _varints(values, width)
             rows[:, at : at + content.shape[1]] = content
         return [row.tobytes() for row in rows]
 
 
 @functools.cache
-def packets(version: str) -> Packets:
-    """Return the encoder of a version of the schema, one of ztf_schema.VERSIONS."""
-    return Packets(version)
+def _packets(version: str, processing: int) -> Packets:
+    return Packets(version, processing)
 
 
-def typical_values(schema: dict) -> dict:
+def packets(version: str, processing: int) -> Packets:
+    """Return the encoder of alerts in a version of the schema, one of ztf_schema.VERSIONS.
+
+    `processing` is the processing ID of the alerts. It takes one more byte from 2023 on.
+    """
+    return _packets(version, 516 * 10**9 if processing < _LONG_PROCESSING else _LONG_PROCESSING)
+
+
+def typical_values(schema: dict, processing: int) -> dict:
     """Return a value for each field of a record; whole numbers take as many bytes as real ones."""
     values: dict[str, object] = {}
     for field in schema["fields"]:
@@ -208,10 +217,13 @@ def typical_values(schema: dict) -> dict:
         else:
             values[name] = _INTEGERS.get(name, 1)
     # As many bytes as those of any exposure of the survey.
-    values.update({name: 516 * 10**9 for name in ("pid",) if name in values})
+    values.update({name: processing for name in ("pid",) if name in values})
     values.update({name: 516 * 10**15 for name in ("candid",) if name in values})
     return values
 
+
+_LONG_PROCESSING = 2**41
+"""The smallest processing ID that takes seven bytes."""
 
 _FLOATS = {"float": "<f4", "double": "<f8"}
 
@@ -227,14 +239,15 @@ def _exposures(rng: np.random.Generator, values: dict, count: int) -> dict[str, 
     }
 
 
-def _varints(values: np.ndarray) -> np.ndarray:
-    """Return whole numbers in Avro's variable-length code, uint8, shape (n, bytes).
+def _varints(values: np.ndarray, width: int) -> np.ndarray:
+    """Return whole numbers in Avro's variable-length code, uint8, shape (n, width).
 
-    All must take the same number of bytes.
+    None may need more than `width` bytes.
     """
     zigzag = values.astype(np.int64).astype(np.uint64) << np.uint64(1)
-    length = -(-int(zigzag[0]).bit_length() // 7)
-    shifts = np.arange(length, dtype=np.uint64) * np.uint64(7)
+    if (zigzag >> np.uint64(7 * width)).any():
+        raise ValueError(f"{values.max()} does not fit into {width} bytes")
+    shifts = np.arange(width, dtype=np.uint64) * np.uint64(7)
     content = ((zigzag[:, None] >> shifts) & np.uint64(0x7F)).astype(np.uint8)
     content[:, :-1] |= 0x80
     return content
