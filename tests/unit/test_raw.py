@@ -78,6 +78,19 @@ def test_json_lines_get_a_receipt(tmp_path, content):
     }
 
 
+def test_a_folder_gets_a_receipt_over_names_and_content(tmp_path):
+    folder = tmp_path / "ztf_public_20181129"
+    folder.mkdir()
+    with pytest.raises(SkymillError, match="holds no files"):
+        verify_raw(folder, "folder")
+    (folder / "1.avro").write_bytes(b"Obj")
+    first = verify_raw(folder, "folder")
+    assert first["bytes"] == 3
+    assert first["source"] == "local"
+    (folder / "1.avro").rename(folder / "2.avro")
+    assert verify_raw(folder, "folder")["sha256"] != first["sha256"]
+
+
 def test_a_file_without_a_sidecar_was_put_there_by_hand(tmp_path):
     assert origin(write_raw(tmp_path / "raw.json", [])) == "local"
 

@@ -19,7 +19,13 @@ from skymill.errors import SkymillError
 from skymill.magnetic.schema import PARTITIONS, SPLITS, TEST_PARTITION, TRAIN_PARTITIONS
 from skymill.products import read_json
 from skymill.raw import missing_local, outdated, put_by_hand
-from skymill.retrieve.registry import branch_of, file_patterns, find_source, load_registry
+from skymill.retrieve.registry import (
+    branch_of,
+    fetchable_patterns,
+    file_patterns,
+    find_source,
+    load_registry,
+)
 from skymill.settings import check_settings, source_of_branch
 
 
@@ -91,7 +97,7 @@ def fetchable_files():
         for path in folder.glob(pattern)
         if path.is_file() and put_by_hand(path)
     ]
-    return [f"(?!(?:{one_of(by_hand)})$){pattern}" for pattern in file_patterns(REGISTRY).values()]
+    return [f"(?!(?:{one_of(by_hand)})$){pattern}" for pattern in fetchable_patterns(REGISTRY)]
 
 
 def branch_source(file):
@@ -239,6 +245,14 @@ def ztf_labels_file():
     return paths.ZTF_LABELS_FILES[config["labels"]["source"]]
 
 
+def night_file(night):
+    """Return the raw file of a night: its tarball, or the folder that the user unpacked it to."""
+    folder = paths.ZTF_NIGHT_FOLDER.format(night=night)
+    if Path(raw_path(folder)).is_dir():
+        return folder
+    return paths.ZTF_NIGHT_FILE.format(night=night)
+
+
 def labels_for_extraction(wildcards):
     """Return the labels, if only labelled alerts are wanted of a night."""
     if config["ztf"]["extract"] == "all":
@@ -248,7 +262,7 @@ def labels_for_extraction(wildcards):
 
 def ztf_files():
     """Return the raw files of the ZTF branch."""
-    return [ztf_labels_file(), *expand(paths.ZTF_NIGHT_FILE, night=NIGHTS)]
+    return [ztf_labels_file(), *map(night_file, NIGHTS)]
 
 
 def ztf_products():

@@ -29,8 +29,8 @@ rule extract_night:
     """Read a night's alerts as a stream and keep the centres of their stamps."""
     input:
         unpack(labels_for_extraction),
-        raw=lambda wildcards: raw_path(paths.ZTF_NIGHT_FILE.format(**wildcards)),
-        receipt=lambda wildcards: receipt_of(paths.ZTF_NIGHT_FILE.format(**wildcards)),
+        raw=lambda wildcards: raw_path(night_file(wildcards.night)),
+        receipt=lambda wildcards: receipt_of(night_file(wildcards.night)),
     output:
         stamps=paths.ZTF_NIGHT,
         manifest=paths.manifest(paths.ZTF_NIGHT),

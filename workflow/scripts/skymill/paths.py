@@ -59,6 +59,9 @@ STEALTH_TABLE = "data/preprocessed/stealth/solar_flares.parquet"
 ZTF_NIGHT_FILE = "ztf/ztf_public_{night}.tar.gz"
 """A night's tarball, below the folder of its source."""
 
+ZTF_NIGHT_FOLDER = "ztf/ztf_public_{night}"
+"""A night unpacked by hand: a folder of .avro files."""
+
 ZTF_LABELS_FOLDER = "ztf/labels/"
 ZTF_LABELS_ARCHIVE = ZTF_LABELS_FOLDER + "files_for_lc_classifier_SanchezSaez2020.tar.gz"
 ZTF_LABELS_FILES = {

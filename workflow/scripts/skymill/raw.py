@@ -1,10 +1,11 @@
 """Raw files: where each came from, and whether it is what its name says."""
 
+import hashlib
 from pathlib import Path
 
 import orjson
 
-from skymill.digests import large_file_digest
+from skymill.digests import file_sha256, large_file_digest
 from skymill.errors import SkymillError
 from skymill.kinds import require_kind
 from skymill.products import SOURCES, read_json, write_json
@@ -55,7 +56,7 @@ def outdated(raw: Path, receipt: Path) -> str | None:
         return None
     known = read_json(receipt)
     size = raw.stat().st_size
-    if size != known["bytes"]:
+    if raw.is_file() and size != known["bytes"]:
         return f"{raw} has {size:,} bytes now, not {known['bytes']:,}"
     if origin(raw) != known["source"]:
         return f"{raw} comes from `{origin(raw)}` now, not from `{known['source']}`"
@@ -88,7 +89,7 @@ def verify_raw(raw: Path, kind: str, *, checksum: str | None = None) -> dict:
     Parameters
     ----------
     kind
-        A key of kinds.KINDS.
+        A key of kinds.KINDS, or `folder`.
     checksum
         What the file must have, as `algorithm:hexadecimal`; None when that is not known, or when
         the file is the user's own.
@@ -102,6 +103,8 @@ def verify_raw(raw: Path, kind: str, *, checksum: str | None = None) -> dict:
     SkymillError
         When the file is empty, an error page, of another kind, or not the one expected.
     """
+    if kind == "folder":
+        return _verify_folder(raw)
     with open(raw, "rb") as stream:
         head = stream.read(HEAD_BYTES)
     if kind == "json_lines":
@@ -124,6 +127,18 @@ def verify_raw(raw: Path, kind: str, *, checksum: str | None = None) -> dict:
         "sha256": sha256,
         "source": _proven_origin(raw, sha256),
     }
+
+
+def _verify_folder(raw: Path) -> dict:
+    """Return the receipt of a folder put there by hand: a digest over names and content."""
+    files = sorted(path for path in raw.rglob("*") if path.is_file())
+    if not files:
+        raise SkymillError(f"{raw} holds no files. Put the night's files there, or delete it.")
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path.relative_to(raw)}\0{file_sha256(path)}\n".encode())
+    size = sum(path.stat().st_size for path in files)
+    return {"name": raw.name, "bytes": size, "sha256": digest.hexdigest(), "source": "local"}
 
 
 def _proven_origin(raw: Path, sha256: str) -> str:

@@ -58,6 +58,16 @@ def file_patterns(registry: dict) -> dict[str, str]:
     return {name: _pattern(name) for name in names}
 
 
+def fetchable_patterns(registry: dict) -> list[str]:
+    """Return those of `file_patterns` that can be fetched: not those of folders."""
+    return [
+        _pattern(name)
+        for collection in registry.values()
+        for name, entry in collection["files"].items()
+        if entry["kind"] != "folder"
+    ]
+
+
 def branch_of(registry: dict, file: str) -> str:
     """Return the branch that a registered file belongs to."""
     return next(
