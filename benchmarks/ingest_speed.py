@@ -1,16 +1,18 @@
 """Ingest against record-by-record pandas, against orjson alone, and two cores against one."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
 import orjson
-from measure import Row, Section, at_least, at_most, interleaved, seconds
+from measure import PACKAGE, Row, Section, at_least, at_most, interleaved, seconds
 from references import ingest_with_pandas
 
 from skymill.magnetic.ingest import ingest
 from skymill.magnetic.schema import TRAIN_PARTITIONS
-from skymill.simulate.files import write_magnetic
 from skymill.simulate.magnetic import PARTITION_SHARES
 
 PARTITION = TRAIN_PARTITIONS[1]
@@ -18,12 +20,31 @@ PARTITION = TRAIN_PARTITIONS[1]
 
 MB = 1e6
 
+SIMULATION = """
+import sys
+from pathlib import Path
+from skymill.simulate.files import write_magnetic
+if __name__ == "__main__":
+    raw, partition, records, seed = sys.argv[1:]
+    write_magnetic(
+        Path(raw), partition, records=int(records), test_records=10, seed=int(seed), workers=2
+    )
+"""
+
 
 def simulate(folder: Path, records: int, seed: int) -> Path:
-    """Write a raw file of `records` lines and return its path."""
+    """Write a raw file of `records` lines and return its path.
+
+    A process of its own does so: worker processes are forked from a server that has imported what
+    its first user needs, and those of ingest are to start as they do in a job.
+    """
     total = round(records * sum(PARTITION_SHARES) / PARTITION_SHARES[1])
     raw = folder / f"{PARTITION}.json"
-    write_magnetic(raw, PARTITION, records=total, test_records=10, seed=seed, workers=2)
+    subprocess.run(
+        [sys.executable, "-c", SIMULATION, str(raw), PARTITION, str(total), str(seed)],
+        env={**os.environ, "PYTHONPATH": str(PACKAGE)},
+        check=True,
+    )
     return raw
 
 

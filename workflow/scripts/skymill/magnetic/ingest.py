@@ -5,7 +5,6 @@ Parquet file. Blocks are independent, so any number of workers gives the same by
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import itemgetter
@@ -270,14 +269,17 @@ def _write_quarantine(path: Path, raw: Path, results: list[BlockResult]) -> None
 def _counts(catalogue: pa.Table) -> dict:
     """Count lines by status, valid records by label, rejected lines by reason and by label."""
 
+    def tally(column: pa.ChunkedArray) -> dict:
+        counted = pc.value_counts(column.cast("string")).to_pylist()
+        return {entry["values"]: entry["counts"] for entry in counted}
+
     def count(column: str, status: str) -> dict:
         chosen = catalogue.filter(pc.equal(catalogue["status"].cast("string"), status))
-        values = chosen.column(column).cast("string").to_pylist()
+        counts = {value or "unknown": number for value, number in tally(chosen[column]).items()}
         order = {label: place for place, label in enumerate(LABELS)}
-        counts = Counter("unknown" if value is None else value for value in values)
         return dict(sorted(counts.items(), key=lambda item: (order.get(item[0], 9), item[0])))
 
-    statuses = Counter(catalogue.column("status").cast("string").to_pylist())
+    statuses = {"valid": 0, "rejected": 0, "blank": 0, **tally(catalogue["status"])}
     return {
         "lines": catalogue.num_rows,
         "valid": statuses["valid"],
