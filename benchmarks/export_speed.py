@@ -11,7 +11,7 @@ from skymill.tables import write_table
 from skymill.ztf.crossmatch import make_plan
 from skymill.ztf.export import FORMS, export_label, read_csv_stamps
 from skymill.ztf.gather import gather
-from skymill.ztf.schema import STAMPS_SCHEMA
+from skymill.ztf.schema import stamps_schema
 
 RUNS = 3
 CLAIM = 1.3
@@ -22,7 +22,7 @@ NIGHTS = 4
 def write_night(path: Path, alerts: int, number: int) -> None:
     """Write a night of alerts with noise for stamps: no two pixels are spelled alike."""
     random = np.random.default_rng(number)
-    schema = STAMPS_SCHEMA(CROP)
+    schema = stamps_schema(CROP)
     candid = np.arange(alerts) * NIGHTS + number
     pixels = random.normal(150, 40, (alerts, 3 * CROP * CROP)).astype(np.float32)
     columns = {

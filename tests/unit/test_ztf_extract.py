@@ -18,7 +18,7 @@ from skymill.ztf import tarball
 from skymill.ztf.decode import Choice
 from skymill.ztf.extract import extract_night
 from skymill.ztf.gate import require_sound
-from skymill.ztf.schema import STAMPS_SCHEMA
+from skymill.ztf.schema import stamps_schema
 
 NIGHT = "20181129"
 
@@ -71,7 +71,7 @@ def extract(tmp_path, entries, **choice):
 
 def test_an_alert_becomes_one_row(tmp_path):
     found = extract(tmp_path, members([2]))
-    assert found.table.schema.equals(STAMPS_SCHEMA(21))
+    assert found.table.schema.equals(stamps_schema(21))
     (row,) = found.table.drop(["stamps"]).to_pylist()
     assert row == {
         "object_id": "ZTF18a000002",
@@ -224,7 +224,7 @@ def test_an_empty_night_is_an_empty_table(tmp_path):
         raw = write(tmp_path / name / "night.tar.gz", content)
         found = Extracted(tmp_path / name / "out", raw)
         assert found.table.num_rows == 0
-        assert found.table.schema.equals(STAMPS_SCHEMA(21))
+        assert found.table.schema.equals(stamps_schema(21))
         assert not found.manifest["truncated"]
         assert found.counts["records"] == 0
 

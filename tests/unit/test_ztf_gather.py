@@ -195,7 +195,8 @@ def test_nights_of_different_crops_are_refused(tmp_path):
 def test_alerts_without_stamps_are_refused(tmp_path):
     built = Gathered(tmp_path)
     table = pq.read_table(built.nights[0])
-    nothing = pa.nulls(table.num_rows, table.schema.field("stamps").type)
     index = table.schema.get_field_index("stamps")
-    pq.write_table(table.set_column(index, table.schema.field(index), nothing), built.nights[0])
+    pixels = table.schema.field(index).type.list_size
+    nothing = pa.nulls(table.num_rows, pa.list_(pa.float32(), pixels))
+    pq.write_table(table.set_column(index, "stamps", nothing), built.nights[0])
     refused(built, "without stamps")

@@ -6,35 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from skymill.ztf.schema import stamps_schema
+
 CROP = 21
-
-
-def stamp_schema(crop: int = CROP) -> pa.Schema:
-    """Return the schema of a night of stamps."""
-    fields = [
-        ("object_id", pa.string()),
-        ("candid", pa.int64()),
-        ("jd", pa.float64()),
-        ("fid", pa.int8()),
-        ("programid", pa.int8()),
-        ("isdiffpos", pa.int8()),
-        ("ra", pa.float64()),
-        ("dec", pa.float64()),
-        ("rb", pa.float32()),
-        ("drb", pa.float32()),
-        ("magpsf", pa.float32()),
-        ("xpos", pa.float32()),
-        ("ypos", pa.float32()),
-        ("field", pa.int32()),
-        ("night", pa.string()),
-        ("schema_version", pa.string()),
-        ("nan_science", pa.int16()),
-        ("nan_template", pa.int16()),
-        ("nan_difference", pa.int16()),
-        ("recovered", pa.bool_()),
-        ("stamps", pa.list_(pa.field("element", pa.float32()), 3 * crop * crop)),
-    ]
-    return pa.schema(fields)
 
 
 def stamp_of(candid: int, crop: int = CROP) -> np.ndarray:
@@ -71,7 +45,7 @@ def write_night(
         }
         for alert in sorted(alerts, key=lambda alert: alert["candid"])
     ]
-    schema = stamp_schema(crop)
+    schema = stamps_schema(crop)
     others = pa.schema([field for field in schema if field.name != "stamps"])
     table = pa.Table.from_pylist(rows, schema=others)
     if stamps is None:

@@ -50,7 +50,7 @@ def extract_night(
     raw, night
         A tarball (gzip or not) or a folder of Avro files, and the night's name.
     stamps
-        Parquet file of schema.STAMPS_SCHEMA, one row an alert kept, ascending by candid.
+        Parquet file of schema.stamps_schema, one row an alert kept, ascending by candid.
     quarantine
         JSON lines, one for each loss: member, record, cause, detail. Alerts of objects without a
         label are only counted.

@@ -40,7 +40,7 @@ STAMP = 63
 """Rows and columns of a regular stamp."""
 
 
-def STAMPS_SCHEMA(crop: int) -> pa.Schema:  # noqa: N802 (a constant but for the crop)
+def stamps_schema(crop: int) -> pa.Schema:
     """Return the columns of a night of stamps, each `crop` pixels wide and high."""
     required = [
         ("object_id", pa.string()),

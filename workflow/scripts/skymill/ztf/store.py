@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from skymill.products import describe_file, new_file
-from skymill.ztf.schema import NULL_FIELD, STAMPS_SCHEMA, row_type
+from skymill.ztf.schema import NULL_FIELD, row_type, stamps_schema
 
 GROUP_BYTES = 2**22
 """Bytes of pixels in a row group, about: what one read for a few alerts costs at least."""
@@ -78,8 +78,8 @@ class RowStore:
 
 
 def as_table(rows: np.ndarray, night: str, crop: int) -> pa.Table:
-    """Return rows as a table of STAMPS_SCHEMA."""
-    schema = STAMPS_SCHEMA(crop)
+    """Return rows as a table of stamps_schema."""
+    schema = stamps_schema(crop)
     columns = {
         "night": pa.repeat(night, len(rows)),
         "object_id": pa.array(rows["object_id"].tolist(), pa.binary()).cast(pa.string()),
@@ -122,7 +122,7 @@ def write_stamps(
 
     `see` is called with the rows of each row group.
     """
-    schema = STAMPS_SCHEMA(crop)
+    schema = stamps_schema(crop)
     floats = [field.name for field in schema if pa.types.is_floating(field.type)]
     others = [name for name in schema.names if name not in (*floats, "stamps")]
     encoding = dict.fromkeys([*floats, "stamps.list.element"], "BYTE_STREAM_SPLIT")
