@@ -127,14 +127,14 @@ def test_a_file_put_there_by_hand_is_verified_and_used_and_never_deleted(archive
     assert '"local"' in project.path(f"data/interim/raw/{FILE}.receipt.json").read_text()
 
 
-def test_a_killed_download_is_gone_on_with(archive):
+def test_a_run_killed_in_mid_download_is_gone_on_with(archive, finished):
     project = archive.project
     content = archive.server.files[f"/{FILE}"]
     half = len(content) // 2
     archive.server.misbehave(f"/{FILE}", stall(after=half, seconds=30))
     project.set("retrieve: {timeout: 60}")
     run = subprocess.Popen(
-        project.command("--cores", "1", RAW),
+        project.command("--cores", "2"),
         cwd=project.folder,
         env=project.environment(),
         stdout=subprocess.DEVNULL,
@@ -151,10 +151,13 @@ def test_a_killed_download_is_gone_on_with(archive):
     run.wait()
     kept = part.stat().st_size
 
-    project.run("--cores", "1", RAW)
-    assert project.path(RAW).read_bytes() == content
-    assert archive.server.ranges()[-1] == f"bytes={kept}-"
+    done = project.run("--cores", "2")
+    assert f"bytes={kept}-" in archive.server.ranges()
     assert not part.exists()
+    assert project.path(RAW).read_bytes() == content
+    assert "SIMULATED" not in said(done)
+    assert without_origin(project.products()) == without_origin(finished.products())
+    assert project.stale() == set()
 
 
 def test_a_page_in_place_of_a_file_fails_by_name(archive):
