@@ -24,7 +24,7 @@ from skymill.retrieve.space import require_space
 
 logger = logging.getLogger(__name__)
 
-CHUNK_BYTES = 2**20
+CHUNK_BYTES = 2**18
 HEAD_BYTES = 2**12
 """How much has to arrive before the content is compared with what it should be."""
 
@@ -285,7 +285,7 @@ class _Digest:
 
     def __init__(self, algorithm: str) -> None:
         self._digest = hashlib.new(algorithm)
-        self._pieces = queue.Queue(maxsize=4)
+        self._pieces = queue.Queue(maxsize=16)
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
