@@ -15,8 +15,8 @@ from records import REPOSITORY, SCRIPTS, record
 
 from servers import FileServer, KaggleServer, cut, page, stall, status
 from skymill.errors import SkymillError
-from skymill.products import read_json
-from skymill.raw import origin, put_by_hand, verify_raw
+from skymill.products import read_json, write_json
+from skymill.raw import origin, outdated, put_by_hand, verify_raw
 from skymill.retrieve.fetch import fetch
 from skymill.retrieve.http import Patience
 from skymill.retrieve.registry import (
@@ -195,7 +195,24 @@ def test_a_download_that_was_replaced_by_hand_is_local(place, content):
     place.fetch()
     place.target.unlink()
     place.target.write_bytes(content)
-    assert verify_raw(place.target, "json_lines")["source"] == "local"
+    receipt = verify_raw(place.target, "json_lines")
+    assert receipt["source"] == "local"
+    assert put_by_hand(place.target)
+    write_json(place.target.with_name("receipt.json"), receipt)
+    assert outdated(place.target, place.target.with_name("receipt.json")) is None
+
+
+def test_a_file_is_never_in_place_without_its_origin(place, monkeypatch):
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skymill.retrieve.fetch.os.utime", fail)
+    with pytest.raises(KeyboardInterrupt):
+        place.fetch()
+    assert not place.target.exists()
+    monkeypatch.undo()
+    assert place.fetch() == CONTENT
+    assert origin(place.target) == "archive"
 
 
 def test_a_wrong_checksum_of_a_raw_file_is_told_with_both(place):

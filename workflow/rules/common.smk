@@ -304,14 +304,18 @@ def require_local_files():
 
     Snakemake alone would take what was made from other files under these names for current.
     """
-    for branch in config["branches"]:
-        local = source_of_branch(config, branch) == "local"
-        missing = missing_local(raw_files(branch)) if local else []
-        if missing:
-            raise WorkflowError(
-                f"source: local, but {', '.join(map(str, missing))} is not there. Put the file "
-                "there (see the section on real data in README.md), or use source: sample."
-            )
+    missing = [
+        f"{path} ({branch} branch)"
+        for branch in config["branches"]
+        if source_of_branch(config, branch) == "local"
+        for path in missing_local(raw_files(branch))
+    ]
+    if missing:
+        raise WorkflowError(
+            f"source: local, but {', '.join(missing)} is not there. Put the file there (see the "
+            "section on real data in README.md), use source: sample, or leave the branch out of "
+            "`branches`."
+        )
 
 
 require_local_files()

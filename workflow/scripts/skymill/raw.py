@@ -1,6 +1,7 @@
 """Raw files: where each came from, and whether it is what its name says."""
 
 import hashlib
+import logging
 from pathlib import Path
 
 import orjson
@@ -9,6 +10,8 @@ from skymill.digests import file_sha256, large_file_digest
 from skymill.errors import SkymillError
 from skymill.kinds import require_kind
 from skymill.products import SOURCES, read_json, write_json
+
+logger = logging.getLogger(__name__)
 
 HEAD_BYTES = 2**20
 
@@ -142,14 +145,19 @@ def _verify_folder(raw: Path) -> dict:
 
 
 def _proven_origin(raw: Path, sha256: str) -> str:
-    """Return `origin`, but `local` for a file whose content is not what its sidecar says."""
-    source = origin(raw)
-    known = read_json(sidecar_path(raw)) if sidecar_path(raw).exists() else {}
-    if source == "archive" and "checksum" in known:
+    """Return `origin`, but `local` for a file whose content is not what its sidecar says.
+
+    Such a sidecar is taken away: the file was put there by hand, and `put_by_hand` and `outdated`
+    are to know.
+    """
+    known = read_json(sidecar_path(raw)) if origin(raw) == "archive" else {}
+    if "checksum" in known:
         algorithm, _, fetched = known["checksum"].partition(":")
         found = sha256 if algorithm == "sha256" else large_file_digest(raw, algorithm)
-        return source if found == fetched else "local"
-    return source
+        if found != fetched:
+            logger.warning("%s is not the file that was fetched: it counts as local", raw)
+            sidecar_path(raw).unlink()
+    return origin(raw)
 
 
 def _require_magnetic(raw: Path, head: bytes) -> None:

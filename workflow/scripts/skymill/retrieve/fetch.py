@@ -69,7 +69,8 @@ def fetch(
             learn(source, kept.stat().st_size, checksum, lock)
         note = {"checksum": checksum, "bytes": kept.stat().st_size, "version": source.version}
         write_sidecar(kept, "archive", **note)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    # First: a file without a sidecar would pass for one put there by hand.
+    write_sidecar(target, "archive", **note)
     with new_file(target) as temporary:
         try:
             os.link(kept, temporary)
@@ -77,7 +78,6 @@ def fetch(
             shutil.copyfile(kept, temporary)
         # Now, not when the archive wrote it: what was made from an earlier file is older.
         os.utime(temporary)
-    write_sidecar(target, "archive", **note)
 
 
 def _usable(kept: Path, source: Source, lock: Path) -> dict | None:
