@@ -216,7 +216,7 @@ def test_when_all_fail_each_is_named_with_its_reason(server, tmp_path):
 
 
 def test_a_full_disk_is_told_before_the_download(server, tmp_path, monkeypatch):
-    monkeypatch.setattr("skymill.retrieve.space.RESERVE_BYTES", 2**62)
+    monkeypatch.setattr("skymill.space.RESERVE_BYTES", 2**62)
     with pytest.raises(SkymillError, match="GB are free"):
         fetch(server, tmp_path)
     assert not (tmp_path / "x.json.part").exists()

@@ -155,7 +155,7 @@ def test_a_full_disk_is_told_before_anything_is_extracted(tmp_path, monkeypatch)
     archive = write_zip(tmp_path / "x.zip", four_times(FILES))
     usage = shutil.disk_usage(tmp_path)._replace(free=10)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(SkymillError, match=r"needs .* GB more .* are free"):
+    with pytest.raises(SkymillError, match=r"needs .* GB more, but only .* are free"):
         unpack(archive, tmp_path / "sdo")
 
 

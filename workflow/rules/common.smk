@@ -20,6 +20,7 @@ from skymill.magnetic.schema import PARTITIONS, SPLITS, TEST_PARTITION, TRAIN_PA
 from skymill.products import read_json
 from skymill.raw import missing_local, outdated, put_by_hand
 from skymill.retrieve.registry import (
+    NIGHT,
     branch_of,
     fetchable_patterns,
     file_patterns,
@@ -47,15 +48,12 @@ for problem in check_settings(config):
     raise WorkflowError(f"config: {problem}")
 
 
-NIGHT_PATTERN = "[0-9]{8}(?:_programid[0-9]+)?"
-
-
 wildcard_constraints:
     partition="|".join(PARTITIONS),
     collection="train|test",
     split="|".join(SPLITS),
     sdo_set="train|test",
-    night=NIGHT_PATTERN,
+    night=NIGHT,
     label="[A-Za-z0-9][A-Za-z0-9-]*",
 
 
@@ -93,8 +91,8 @@ def fetchable_files():
     folder = Path(paths.RAW_FOLDER["archive"])
     by_hand = [
         re.escape(str(path.relative_to(folder)))
-        for pattern in ("*", "solar_flare_2020/*", "stealth/*", "ztf/*", "ztf/labels/*")
-        for path in folder.glob(pattern)
+        for parent in {Path(name).parent for name in file_patterns(REGISTRY)}
+        for path in (folder / parent).glob("*")
         if path.is_file() and put_by_hand(path)
     ]
     return [f"(?!(?:{one_of(by_hand)})$){pattern}" for pattern in fetchable_patterns(REGISTRY)]

@@ -1,4 +1,4 @@
-"""Independent pieces of one job, spread over processes by Dask.
+"""Independent pieces of one job, spread over processes by Dask, or a stream's over threads.
 
 Every data-parallel stage takes its parallelism from here and from nowhere else.
 """

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from skymill.errors import SkymillError
 from skymill.kinds import require_kind
-from skymill.retrieve.space import require_space
+from skymill.space import require_space
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from skymill.errors import SkymillError
 from skymill.retrieve.registry import Source
-from skymill.retrieve.space import require_space
+from skymill.space import require_space
 
 logger = logging.getLogger(__name__)
 

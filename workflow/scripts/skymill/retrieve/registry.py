@@ -15,7 +15,10 @@ from skymill.products import read_json, write_json
 REGISTRY = Path("config/sources.yaml")
 LOCK = Path("config/sources.lock.json")
 
-_PLACEHOLDERS = {"night": r"[0-9]{8}(?:_programid[0-9]+)?"}
+NIGHT = "[0-9]{8}(?:_programid[0-9]+)?"
+"""The form of a night in the names of ZTF's tarballs."""
+
+_PLACEHOLDERS = {"night": NIGHT}
 """What may stand for a part of a file's name, and its form."""
 
 

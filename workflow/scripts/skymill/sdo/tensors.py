@@ -5,7 +5,6 @@ is dropped. Labels and splits stand in the index and the plan alone: changing ho
 must not write 24 GB anew.
 """
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from skymill.products import describe_file, new_directory
 from skymill.sdo.catalogue import digest
 from skymill.sdo.images import SHAPE, WIDTH, pixels
 from skymill.sdo.names import CHANNELS, STEP_OFFSETS, STEPS
+from skymill.space import require_space
 
 SAMPLES_PER_SHARD = 16
 LEVEL = 1
@@ -96,12 +96,7 @@ def _require_space(output: Path, images: int) -> None:
     """Check that the images, packed, fit on the disk."""
     output.parent.mkdir(parents=True, exist_ok=True)
     needed = images * IMAGE_BYTES * PACKED
-    free = shutil.disk_usage(output.parent).free
-    if needed > free:
-        raise SkymillError(
-            f"{output} will take about {needed / 1e9:.1f} GB, but {free / 1e9:.1f} GB are free. "
-            "Make room and run again, or set sdo.tensors: false."
-        )
+    require_space(output.parent, needed, str(output), else_do=", or set sdo.tensors: false")
 
 
 def _create(group: Path, samples: pd.DataFrame, good: pd.DataFrame) -> None:

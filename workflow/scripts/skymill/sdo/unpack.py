@@ -28,6 +28,7 @@ from skymill.sdo.archive import (
     is_link,
     read_contents,
 )
+from skymill.space import require_space
 
 logger = logging.getLogger(__name__)
 
@@ -287,12 +288,9 @@ def _require_space(archive: Path, members: np.ndarray, paths: list[str], tree: P
     """Check that what is still to be extracted fits on the disk, by the declared sizes."""
     there = sum((tree / path).stat().st_size for path in paths if (tree / path).exists())
     needed = sum(map(int, members["size"])) - there
-    free = shutil.disk_usage(tree).free
-    if needed > free:
-        raise SkymillError(
-            f"unpacking {archive} needs {needed / 1e9:.1f} GB more under {tree.parent.parent}, but "
-            f"{free / 1e9:.1f} GB are free. Make room and run again: it goes on where it was."
-        )
+    require_space(
+        tree.parent.parent, needed, f"unpacking {archive}", else_do=": it goes on where it was"
+    )
 
 
 def _unpack_piece(piece: UnpackPiece) -> None:
