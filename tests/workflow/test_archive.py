@@ -11,8 +11,8 @@ import zipfile
 
 import pytest
 import yaml
-from conftest import said
 
+from projects import said
 from servers import FileServer, KaggleServer, stall
 
 FILE = "solar_flare_2020/train_partition2_data.json"

@@ -4,7 +4,8 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import REPOSITORY, SNAKEMAKE, said
+
+from projects import REPOSITORY, SNAKEMAKE, said
 
 TRAIN = "data/processed/magnetic_data/train"
 

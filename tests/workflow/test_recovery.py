@@ -7,7 +7,8 @@ import subprocess
 import time
 
 import pytest
-from conftest import said
+
+from projects import said
 
 TRAIN = "data/processed/magnetic_data/train"
 PLAN_MODULE = "workflow/scripts/skymill/magnetic/plan.py"

@@ -1,0 +1,126 @@
+"""A project to run Snakemake in: this checkout's workflow, small simulated files, its own data."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+from snakemake.utils import update_config
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SNAKEMAKE = [sys.executable, "-m", "snakemake"]
+
+# Single records weigh more in small files.
+SMALL = """
+simulate:
+  magnetic: {records: 300, test_records: 40, seed: 20}
+  sdo: {training_samples: 20, test_samples: 10, copies: 2, seed: 20}
+  stealth: {rows: 400, seed: 20}
+ztf: {nights: [20180601, 20180602]}
+limits: {max_rejected_fraction: 0.05, max_region_fraction: 0.5}
+"""
+
+
+def said(done: subprocess.CompletedProcess) -> str:
+    """Return all that a run wrote: Snakemake sends its messages to stdout in dry runs."""
+    return done.stdout + done.stderr
+
+
+class Project:
+    """A copy of the workflow and its configuration in a folder of its own.
+
+    Tests may edit the copy. Its package comes first on the path of its jobs, so they import the
+    copy, as an editable install of it would have them do.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.variables: dict[str, str] = {}
+
+    @classmethod
+    def new(cls, folder: Path) -> "Project":
+        """Copy the workflow, the profile and the configuration of this checkout."""
+        ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        for name in ("workflow", "config", "envs"):
+            shutil.copytree(REPOSITORY / name, folder / name, ignore=ignore)
+        (folder / "config" / "small.yaml").write_text(SMALL)
+        return cls(folder)
+
+    def copy(self, folder: Path) -> "Project":
+        """Copy everything, finished products included, with its times."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of this project's Snakemake."""
+        scripts = self.folder / "workflow" / "scripts"
+        own = {"PYTHONPATH": str(scripts), "PYTHONDONTWRITEBYTECODE": "1"}
+        return {**os.environ, **own, **self.variables}
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return a command line of Snakemake; --configfile ends with `--` before targets."""
+        return [*SNAKEMAKE, *arguments, "--configfile", "config/small.yaml"]
+
+    def run(self, *arguments: str, succeeds: bool | None = True) -> subprocess.CompletedProcess:
+        """Run Snakemake; check its exit unless `succeeds` is None."""
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if succeeds is not None:
+            assert (done.returncode == 0) == succeeds, done.stdout + done.stderr
+        return done
+
+    def stale(self, *arguments: str) -> set[str]:
+        """Return the rules that a run would execute, without `all`."""
+        output = self.run("-n", *arguments).stdout
+        table = re.search(r"^job +count\n[- ]+\n(.*?)^total", output, re.MULTILINE | re.DOTALL)
+        if table is None:
+            assert "Nothing to be done" in output, output
+            return set()
+        return {line.split()[0] for line in table[1].splitlines()} - {"all"}
+
+    def path(self, name: str) -> Path:
+        """Return the path of a file of the project."""
+        return self.folder / name
+
+    def set(self, settings: str) -> None:
+        """Add settings, in YAML, to those of the project."""
+        path = self.folder / "config" / "small.yaml"
+        merged = yaml.safe_load(path.read_text())
+        update_config(merged, yaml.safe_load(settings))
+        path.write_text(yaml.safe_dump(merged))
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace a text in a file of the copy; the text must occur."""
+        path = self.folder / name
+        text = path.read_text()
+        assert old in text, f"{old!r} is not in {name}"
+        path.write_text(text.replace(old, new))
+
+    def products(self) -> dict[str, bytes]:
+        """Return the content of every file under data/, without Snakemake's time stamps."""
+        return {
+            str(path.relative_to(self.folder)): path.read_bytes()
+            for path in sorted((self.folder / "data").rglob("*"))
+            if path.is_file() and path.name != ".snakemake_timestamp"
+        }
+
+    def portable_products(self) -> dict[str, bytes]:
+        """Return those of `products` that may not depend on where the project stands.
+
+        The index of SDOBenchmark holds absolute locations.
+        """
+        index = "data/processed/sdo/"
+        return {
+            name: content
+            for name, content in self.products().items()
+            if not (name.startswith(index) and "_metadata.csv" in name)
+        }
