@@ -63,6 +63,51 @@ COLLECTIONS = {"train": TRAIN_PARTITIONS, "test": (TEST_PARTITION,)}
 PARALLEL = 8
 
 
+def lift_limit_of_cores():
+    """Let cluster jobs have the threads of their rules, whatever the submitting machine has.
+
+    The default profile sets `cores: all`: those of the machine where Snakemake runs, and Snakemake
+    would lower the threads of cluster jobs to them as well. `--max-threads` still limits. For
+    `onstart`: while the Snakefile is read, Snakemake does not know its executor yet.
+    """
+    if not workflow.local_exec:
+        workflow.resource_settings.cores = None
+        workflow.register_resource("_cores", sys.maxsize)
+
+
+# What a job may need. Only cluster profiles use it; an attempt after a failure gets more.
+
+
+def memory(base, each=0, per_gb=0, of=None):
+    """Return `mem_mb` of a job: a fixed part, one a thread, and one a GB of the input named `of`."""
+    return lambda wildcards, input, threads, attempt: attempt * round(
+        base + each * threads + (per_gb * gigabytes(input[of]) if of else 0)
+    )
+
+
+def minutes(base, per_gb=0, of=None):
+    """Return `runtime` of a job: a fixed part, and one for each GB of the input named `of`."""
+    return lambda wildcards, input, attempt: attempt * round(
+        base + (per_gb * gigabytes(input[of]) if of else 0)
+    )
+
+
+def gigabytes(files):
+    """Return the size of files, and of the files directly in folders, in GB (10^9 bytes).
+
+    A night that was unpacked by hand has 100,000s of files: taken for the largest night there is.
+    """
+    size = 0
+    for path in map(Path, [files] if isinstance(files, str) else files):
+        if not path.is_dir():
+            size += path.stat().st_size
+        elif path.match("ztf_public_*"):
+            size += 73e9
+        else:
+            size += sum(part.stat().st_size for part in path.iterdir())
+    return size / 1e9
+
+
 def code_digest(script):
     """Return the digest of a script in workflow/scripts and of the modules that it imports."""
     return digests.code_digest(SCRIPTS / script)

@@ -2,6 +2,18 @@
 # Catalogue (ingest), plan (ids, regions, splits), materialise (clean, augmented, features).
 
 
+# Too small to wait for a cluster: they run where Snakemake does.
+localrules:
+    check_ingest,
+    assign_ids,
+    find_regions,
+    check_regions,
+    plan_magnetic,
+    check_leaks,
+    check_conservation,
+    diagnose_magnetic,
+
+
 rule ingest_magnetic:
     """Parse and check every line of a raw file; keep values, catalogue and rejects."""
     input:
@@ -19,7 +31,8 @@ rule ingest_magnetic:
         "../../envs/magnetic.yaml"
     threads: PARALLEL
     resources:
-        mem_mb=lambda wildcards, threads: 500 + 500 * threads,
+        mem_mb=memory(1000, each=500),
+        runtime=minutes(15, per_gb=5, of="raw"),
     params:
         code=code_digest("ingest_magnetic.py"),
         repair=repair(paths.VALUES),
@@ -95,7 +108,8 @@ rule write_clean:
         "../../envs/magnetic.yaml"
     threads: PARALLEL
     resources:
-        mem_mb=lambda wildcards, threads: 500 + 700 * threads,
+        mem_mb=memory(1000, each=700),
+        runtime=minutes(15, per_gb=10, of="values"),
     params:
         code=code_digest("write_clean.py"),
         repair=repair(paths.CLEAN),
@@ -215,7 +229,8 @@ rule augment_train:
         "../../envs/magnetic.yaml"
     threads: PARALLEL
     resources:
-        mem_mb=lambda wildcards, threads: 500 + 700 * threads,
+        mem_mb=memory(1000, each=700),
+        runtime=minutes(15, per_gb=10, of="clean"),
     params:
         code=code_digest("augment_train.py"),
         repair=repair(paths.AUGMENTED),
@@ -265,7 +280,8 @@ rule write_features:
         "../../envs/magnetic.yaml"
     threads: PARALLEL
     resources:
-        mem_mb=lambda wildcards, threads: 500 + 500 * threads,
+        mem_mb=memory(1000, each=500),
+        runtime=minutes(15, per_gb=10, of="store"),
     params:
         code=code_digest("write_features.py"),
         repair=repair(paths.FEATURES),

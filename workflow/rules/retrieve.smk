@@ -2,6 +2,11 @@
 # access of the workflow is in `retrieve`.
 
 
+# Cluster nodes often have no way out to the internet: where Snakemake runs there is one.
+localrules:
+    retrieve,
+
+
 rule retrieve:
     """Fetch a raw file from its archive, or take it from the cache of what was fetched before.
 
@@ -39,7 +44,8 @@ rule verify_raw:
     conda:
         "../../envs/retrieve.yaml"
     resources:
-        mem_mb=500,
+        mem_mb=memory(1000),
+        runtime=minutes(10, per_gb=1, of="raw"),
     params:
         code=code_digest("verify_raw.py"),
         repair=repair(paths.RAW_RECEIPT),

@@ -2,6 +2,15 @@
 # with a leak-free validation split, and tensors.
 
 
+# Too small to wait for a cluster: they run where Snakemake does.
+localrules:
+    survey_sdo,
+    check_sdo,
+    plan_sdo,
+    index_sdo,
+    report_sdo,
+
+
 if SDO_FROM_ZIP:
 
     rule unpack_sdo:
@@ -23,7 +32,8 @@ if SDO_FROM_ZIP:
         threads: PARALLEL
         resources:
             # The names of 1.2 million members, and where they go.
-            mem_mb=lambda wildcards, threads: 1500 + 150 * threads,
+            mem_mb=memory(2000, each=150),
+            runtime=minutes(30, per_gb=10, of="archive"),
         params:
             repair=repair(SDO_FOLDER),
         script:
@@ -67,7 +77,8 @@ rule catalogue_sdo:
         "../../envs/sdo.yaml"
     threads: PARALLEL
     resources:
-        mem_mb=lambda wildcards, threads: 1000 + 150 * threads,
+        mem_mb=memory(1500, each=150),
+        runtime=minutes(120),
     params:
         code=code_digest("catalogue_sdo.py"),
         repair=repair(paths.SDO_SAMPLES),
@@ -164,7 +175,8 @@ rule tensors_sdo:
     threads: PARALLEL
     resources:
         # A shard of 42 MB, packed, unpacked and read back.
-        mem_mb=lambda wildcards, threads: 1000 + 300 * threads,
+        mem_mb=memory(1500, each=300),
+        runtime=minutes(240),
     params:
         code=code_digest("tensors_sdo.py"),
         repair=repair(paths.SDO_TENSORS),

@@ -2,6 +2,12 @@
 # nowhere else, because Snakemake deletes a rule's outputs before it runs the rule again.
 
 
+# Too small to wait for a cluster: they run where Snakemake does.
+localrules:
+    simulate_stealth,
+    simulate_ztf_labels,
+
+
 rule simulate_magnetic:
     """Write one raw file of magnetic records in the 2020 data set's format."""
     output:
@@ -13,7 +19,8 @@ rule simulate_magnetic:
         "../../envs/magnetic.yaml"
     threads: PARALLEL
     resources:
-        mem_mb=2000,
+        mem_mb=memory(1000, each=300),
+        runtime=minutes(60),
     params:
         code=code_digest("simulate_magnetic.py"),
         config=settings("simulate.magnetic"),
@@ -33,7 +40,8 @@ rule simulate_sdo:
     threads: PARALLEL
     resources:
         # The directory of a zip of 1.2 million files takes 500 MB.
-        mem_mb=2000,
+        mem_mb=memory(1500, each=300),
+        runtime=minutes(60),
     params:
         code=code_digest("simulate_sdo.py"),
         config=settings("simulate.sdo"),
@@ -70,7 +78,8 @@ rule simulate_night:
         "../../envs/ztf.yaml"
     threads: PARALLEL
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000, each=300),
+        runtime=minutes(60),
     params:
         code=code_digest("simulate_night.py"),
         config=settings("simulate.ztf"),

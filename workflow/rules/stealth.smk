@@ -1,6 +1,12 @@
 # The auxiliary table: UCI "Solar Flare" (1989), which Kaggle has as a data set on stealth flares.
 
 
+# Too small to wait for a cluster: they run where Snakemake does.
+localrules:
+    ingest_stealth,
+    convert_stealth,
+
+
 rule ingest_stealth:
     """Parse and check every line of the published CSV; keep rows and rejects."""
     input:

@@ -2,6 +2,14 @@
 # Catalogue (labels, nights), plan (which alert stands for which object), materialise (stamps, CSV).
 
 
+# Too small to wait for a cluster: they run where Snakemake does.
+localrules:
+    read_labels,
+    check_night,
+    draw_ztf,
+    report_ztf,
+
+
 rule read_labels:
     """Read the classes of ALeRCE's list and give every object one label."""
     input:
@@ -41,7 +49,8 @@ rule extract_night:
         "../../envs/ztf.yaml"
     threads: PARALLEL
     resources:
-        mem_mb=lambda wildcards, threads: 1000 + 600 * threads,
+        mem_mb=memory(1000, each=600),
+        runtime=minutes(30, per_gb=2, of="raw"),
     params:
         code=code_digest("extract_night.py"),
         repair=repair(paths.ZTF_NIGHT),
@@ -87,7 +96,8 @@ rule plan_ztf:
     conda:
         "../../envs/ztf.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000, per_gb=100, of="stamps"),
+        runtime=minutes(30, per_gb=1, of="stamps"),
     params:
         code=code_digest("plan_ztf.py"),
         repair=repair(paths.ZTF_PLAN),
@@ -114,7 +124,8 @@ rule gather_ztf:
         "../../envs/ztf.yaml"
     threads: PARALLEL
     resources:
-        mem_mb=lambda wildcards, threads: 1000 + 300 * threads,
+        mem_mb=memory(1000, each=300),
+        runtime=minutes(30, per_gb=2, of="stamps"),
     params:
         code=code_digest("gather_ztf.py"),
         repair=repair(paths.ZTF_STAMPS),
@@ -136,7 +147,8 @@ rule export_ztf:
     conda:
         "../../envs/ztf.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
+        runtime=minutes(30, per_gb=10, of="stamps"),
     params:
         code=code_digest("export_ztf.py"),
         repair=repair(paths.ZTF_TABLE),
@@ -159,7 +171,8 @@ rule write_alert_files:
     conda:
         "../../envs/ztf.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
+        runtime=minutes(60, per_gb=30, of="stamps"),
     params:
         code=code_digest("write_alert_files.py"),
         repair=repair(paths.ZTF_ALERTS),
