@@ -1,6 +1,5 @@
 """The lock of a killed run is taken away when nothing of that run lives, and only then."""
 
-import socket
 import subprocess
 import sys
 
@@ -8,7 +7,7 @@ import psutil
 import pytest
 
 from skymill.errors import SkymillError
-from skymill.leftovers import LOCKS, NOTE, note_run, release_dead_lock
+from skymill.leftovers import LOCAL, LOCKS, NOTE, SLURM, note_run, release_dead_lock
 from skymill.products import read_json, write_json
 
 
@@ -17,17 +16,17 @@ def locked(tmp_path):
     """Return a folder that a run has locked: this process, as its note says."""
     (tmp_path / LOCKS).mkdir(parents=True)
     (tmp_path / LOCKS / "0.input.lock").write_text("data/a\n")
-    note_run(tmp_path, local=True)
+    note_run(tmp_path, executor=LOCAL)
     return tmp_path
 
 
-def kill_in_note(folder):
-    """Make the note speak of a process that has ended."""
+def kill_in_note(folder, **otherwise):
+    """Make the note speak of a process that has ended, and of other things `otherwise`."""
     ended = subprocess.Popen([sys.executable, "-c", ""])
     created = psutil.Process(ended.pid).create_time()
     ended.wait()
-    note = {"pid": ended.pid, "created": created, "host": socket.gethostname()}
-    write_json(folder / NOTE, note)
+    note = {**read_json(folder / NOTE), "pid": ended.pid, "created": created}
+    write_json(folder / NOTE, {**note, **otherwise})
 
 
 def locks(folder):
@@ -52,8 +51,7 @@ def test_a_process_that_got_the_dead_ones_number_does_not_count(locked):
 
 
 def test_the_lock_of_another_host_stays(locked):
-    kill_in_note(locked)
-    write_json(locked / NOTE, {**read_json(locked / NOTE), "host": "elsewhere"})
+    kill_in_note(locked, host="elsewhere", slurm_job=None)
     assert not release_dead_lock(locked)
     assert locks(locked)
 
@@ -64,9 +62,68 @@ def test_a_lock_without_a_note_stays(locked):
     assert locks(locked)
 
 
-def test_a_cluster_run_leaves_no_note(locked):
-    note_run(locked, local=False)
-    assert not (locked / NOTE).exists()
+RUN = "cebc9db5-2f3c-4e8a-9d5e-1b0c0a7a3f52"
+
+
+@pytest.fixture
+def queue(tmp_path_factory, monkeypatch):
+    """Return a function that makes `squeue` answer with these lines: job|name|folder."""
+    folder = tmp_path_factory.mktemp("bin")
+    monkeypatch.setenv("PATH", str(folder))
+
+    def answer(*lines):
+        text = "".join(f"echo '{line}'\n" for line in lines)
+        (folder / "squeue").write_text(f"#!/bin/sh\n{text}")
+        (folder / "squeue").chmod(0o755)
+
+    return answer
+
+
+def test_the_lock_of_a_dead_slurm_run_goes_when_no_job_of_it_is_queued(locked, queue):
+    queue(f"7|{RUN}|/elsewhere", f"8|notebook|{locked}")
+    kill_in_note(locked, executor=SLURM)
+    assert release_dead_lock(locked)
+    assert not locks(locked)
+
+
+@pytest.mark.parametrize("prefix", ["", "skymill_"])
+def test_jobs_that_are_still_queued_are_named(locked, queue, prefix):
+    queue(f"7|{prefix}{RUN}|{locked}", f"9|{prefix}{RUN}|{locked}")
+    kill_in_note(locked, executor=SLURM)
+    with pytest.raises(SkymillError, match="scancel 7 9"):
+        release_dead_lock(locked)
+    assert locks(locked)
+
+
+def test_jobs_of_a_cancelled_run_are_waited_for_though_it_holds_no_lock(locked, queue):
+    for lock in locks(locked):
+        lock.unlink()
+    kill_in_note(locked, executor=SLURM)
+    queue(f"7|{RUN}|{locked}")
+    with pytest.raises(SkymillError, match="scancel 7"):
+        release_dead_lock(locked)
+    queue()
+    assert not release_dead_lock(locked)
+
+
+def test_the_lock_of_a_slurm_run_stays_where_slurm_does_not_answer(locked, queue):
+    kill_in_note(locked, executor=SLURM)
+    assert not release_dead_lock(locked)
+    assert locks(locked)
+
+
+def test_the_lock_of_another_cluster_stays(locked):
+    kill_in_note(locked, executor="cluster-generic")
+    assert not release_dead_lock(locked)
+    assert locks(locked)
+
+
+def test_a_run_inside_a_job_on_another_node_ends_with_the_job(locked, queue):
+    kill_in_note(locked, host="elsewhere", slurm_job="7")
+    queue("7|wrap|/somewhere")
+    assert not release_dead_lock(locked)
+    queue("8|wrap|/somewhere")
+    assert release_dead_lock(locked)
 
 
 def test_jobs_that_outlived_their_run_are_named(locked):

@@ -1,7 +1,9 @@
 """What a killed Snakemake leaves behind: a lock, and jobs that go on without it.
 
-A run notes which process it is. The next run that finds a lock looks whether that process still
-lives; if not, and none of its jobs does, nobody holds the lock and it is taken away.
+A run notes which process it is, and who runs its jobs. The next run that finds the note looks
+whether that process or any of its jobs still lives: jobs are processes here, or stand in SLURM's
+queue. If nothing does, nobody holds the lock and it is taken away. Of other clusters' jobs nothing
+is known: their lock stays.
 """
 
 import os
@@ -12,27 +14,31 @@ import psutil
 
 from skymill.errors import SkymillError
 from skymill.products import read_json, write_json
+from skymill.slurm import queued_jobs
 
 NOTE = Path(".snakemake/skymill_run.json")
 LOCKS = Path(".snakemake/locks")
 
+LOCAL, SLURM = "local", "slurm"
+"""Snakemake's names for who runs the jobs: processes of this machine, or SLURM."""
 
-def note_run(root: Path, *, local: bool) -> None:
-    """Note which process runs the workflow in `root`.
 
-    Jobs of a cluster outlive a killed Snakemake where it cannot see them, so such a run (not
-    `local`) leaves no note, and its lock stays.
-    """
-    if local:
-        process = psutil.Process()
-        note = {"pid": process.pid, "created": process.create_time(), "host": socket.gethostname()}
-        write_json(root / NOTE, note)
-    else:
-        (root / NOTE).unlink(missing_ok=True)
+def note_run(root: Path, *, executor: str) -> None:
+    """Note which process runs the workflow in `root`, and who runs its jobs (Snakemake's name)."""
+    process = psutil.Process()
+    note = {
+        "pid": process.pid,
+        "created": process.create_time(),
+        "host": socket.gethostname(),
+        # A run that is itself a job of SLURM ends with it, on whatever node.
+        "slurm_job": os.environ.get("SLURM_JOB_ID"),
+        "executor": executor,
+    }
+    write_json(root / NOTE, note)
 
 
 def forget_run(root: Path) -> None:
-    """Take away the note of a run that has ended by itself."""
+    """Take away the note of a run that has ended by itself, and all its jobs before it."""
     (root / NOTE).unlink(missing_ok=True)
 
 
@@ -47,26 +53,64 @@ def release_dead_lock(root: Path) -> bool:
     Raises
     ------
     SkymillError
-        When jobs of the killed run are still at work.
+        When jobs of the killed run are still at work, or those of a cancelled one are not yet off
+        the cluster.
     """
-    if not is_locked(root) or not (root / NOTE).exists():
+    if not (root / NOTE).exists():
         return False
     note = read_json(root / NOTE)
     # A run notes itself once it has the lock: a lock younger than the note is another run's.
     noted = (root / NOTE).stat().st_mtime_ns
     if any(lock.stat().st_mtime_ns > noted for lock in (root / LOCKS).glob("*.lock")):
         return False
-    if note["host"] != socket.gethostname() or _lives(note["pid"], note["created"]):
+    if not _has_ended(note) or not _jobs_have_ended(note, root):
         return False
-    jobs = _jobs_of(root)
-    if jobs:
+    locks = list((root / LOCKS).glob("*.lock"))
+    for lock in locks:
+        lock.unlink(missing_ok=True)
+    return bool(locks)
+
+
+def _has_ended(note: dict) -> bool:
+    """Return whether a run is known to have ended."""
+    if note["host"] == socket.gethostname():
+        return not _lives(note["pid"], note["created"])
+    jobs = queued_jobs() if note["slurm_job"] else None
+    return jobs is not None and all(job.number != int(note["slurm_job"]) for job in jobs)
+
+
+def _jobs_have_ended(note: dict, root: Path) -> bool:
+    """Return whether the jobs of a run that has ended are known to have ended as well.
+
+    Raises
+    ------
+    SkymillError
+        When some are known to live.
+    """
+    if note["executor"] == SLURM:
+        jobs = queued_jobs()
+        if jobs is None:
+            return False
+        live = [
+            str(job.number)
+            for job in jobs
+            if job.is_of_snakemake and job.folder.resolve() == root.resolve()
+        ]
+        if live:
+            raise SkymillError(
+                "an earlier Snakemake was killed or cancelled here, but its jobs are still in "
+                f"SLURM's queue ({', '.join(live)}). Wait until they end, or type `scancel "
+                f"{' '.join(live)}`, then run again."
+            )
+    elif note["executor"] != LOCAL:
+        return False
+    live = [str(pid) for pid in _jobs_of(root)]
+    if live:
         raise SkymillError(
             "an earlier Snakemake was killed here, but its jobs are still at work (processes "
-            f"{', '.join(map(str, jobs))}). Wait until they end, or type `kill "
-            f"{' '.join(map(str, jobs))}`, then run again."
+            f"{', '.join(live)}). Wait until they end, or type `kill {' '.join(live)}`, then run "
+            "again."
         )
-    for lock in (root / LOCKS).glob("*.lock"):
-        lock.unlink(missing_ok=True)
     return True
 
 
