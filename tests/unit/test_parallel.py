@@ -1,10 +1,29 @@
-"""Pieces of work give the same list whatever the workers do."""
+"""Pieces of work give the same list whatever the workers do, here or on a Dask cluster."""
 
+import importlib.metadata
 import operator
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
 
+import dask
 import pytest
+from distributed import Client
+from records import SCRIPTS
 
-from skymill.parallel import map_pieces
+import dask_clusters
+from dask_clusters import LoopbackCluster
+from servers import FileServer
+from skymill import cluster, parallel
+from skymill.errors import SkymillError
+from skymill.parallel import map_pieces, map_stream
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
@@ -26,3 +45,373 @@ def test_an_error_in_a_piece_is_raised(workers):
 def test_no_progress_bar_is_shown_when_nobody_watches(capfd):
     map_pieces(operator.neg, [1, 2], workers=1, what="count")
     assert capfd.readouterr() == ("", "")
+
+
+def test_without_a_cluster_nothing_of_it_is_imported():
+    program = (
+        "import operator, sys\n"
+        "from skymill.parallel import map_pieces, map_stream\n"
+        "map_pieces(operator.neg, [1, 2], workers=2, what='count')\n"
+        "list(map_stream(operator.neg, [1, 2], workers=2, what='count'))\n"
+        "assert 'distributed' not in sys.modules and 'skymill.cluster' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_environment_comes_before_the_configuration(monkeypatch):
+    monkeypatch.delenv(parallel.ADDRESS, raising=False)
+    parallel.use_cluster(None)
+    assert parallel.ADDRESS not in os.environ
+    parallel.use_cluster("tcp://configured:8786")
+    assert os.environ[parallel.ADDRESS] == "tcp://configured:8786"
+    for address in ("tcp://other:8786", ""):
+        monkeypatch.setenv(parallel.ADDRESS, address)
+        parallel.use_cluster("tcp://configured:8786")
+        assert os.environ[parallel.ADDRESS] == address
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory):
+    """A cluster that no test may damage."""
+    with LoopbackCluster(tmp_path_factory.mktemp("two") / "cluster") as running:
+        running.add_worker()
+        running.add_worker()
+        yield running
+
+
+@pytest.fixture
+def fragile(tmp_path):
+    """A cluster of its own, without workers yet, with which a test may do as it likes."""
+    with LoopbackCluster(tmp_path / "cluster") as running:
+        yield running
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    """Stand in a project's directory; return what has this process's work done by a cluster."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    # Nobody waits for long in a test.
+    monkeypatch.setattr(cluster, "LOOK_SECONDS", 0.5)
+
+    def use(address):
+        monkeypatch.setenv(parallel.ADDRESS, address)
+
+    with dask.config.set({"distributed.comm.timeouts.connect": "2 s"}):
+        yield use
+    assert list(folder.glob(".snakemake/*")) == [], "a job takes its token away"
+
+
+def done_by():
+    """Return the processes that did each item, in order."""
+    found = defaultdict(list)
+    for line in Path("done.txt").read_text().splitlines():
+        item, process = map(int, line.split())
+        found[item].append(process)
+    return found
+
+
+def in_the_middle(action):
+    """Call `action(pid)` in a thread once a piece hangs in process `pid`."""
+
+    def wait():
+        deadline = time.monotonic() + 60
+        while not Path("hanging.txt").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        action(int(Path("hanging.txt").read_text()))
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_pieces_on_a_cluster_are_done_by_its_workers_in_the_directory_of_the_job(two_workers, job):
+    job(two_workers.address)
+    assert map_pieces(dask_clusters.note, range(40), workers=1, what="n") == [
+        2 * n for n in range(40)
+    ]
+    found = done_by()
+    assert sorted(found) == list(range(40))
+    assert {process for (process,) in found.values()} == {
+        worker.pid for worker in two_workers.workers
+    }
+    # And they are back where they were.
+    with Client(two_workers.address, set_as_default=False) as client:
+        assert set(client.run(os.getcwd).values()) == {str(two_workers.folder)}
+
+
+def test_two_jobs_one_after_the_other_find_each_its_own_directory(
+    two_workers, job, tmp_path, monkeypatch
+):
+    job(two_workers.address)
+    map_pieces(dask_clusters.note, range(4), workers=1, what="n")
+    (tmp_path / "another").mkdir()
+    monkeypatch.chdir(tmp_path / "another")
+    map_pieces(dask_clusters.note, range(10, 14), workers=1, what="n")
+    assert sorted(done_by()) == list(range(10, 14))
+
+
+def test_a_stream_on_a_cluster_keeps_its_order_and_is_taken_no_faster_than_it_is_worked_on(
+    two_workers, job
+):
+    job(two_workers.address)
+    taken = []
+
+    def source():
+        for number in range(100, 160):
+            taken.append(number)
+            yield number
+
+    for place, result in enumerate(map_stream(dask_clusters.nap, source(), workers=1, what="n")):
+        assert result == 100 + place
+        assert len(taken) - place <= 1 + 3 * len(two_workers.workers)
+    assert len(taken) == 60
+
+
+def test_a_stream_that_nobody_reads_on_leaves_nothing_on_the_cluster(two_workers, job):
+    job(two_workers.address)
+    results = map_stream(dask_clusters.nap, range(100), workers=1, what="n")
+    assert next(results) == 0
+    results.close()
+    assert tasks_left(two_workers) == 0
+
+
+def tasks_left(running):
+    """Return how many tasks the scheduler still knows, after giving it time to forget."""
+    with Client(running.address, set_as_default=False) as client:
+        deadline = time.monotonic() + 20
+        while True:
+            left = client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
+            if not left or time.monotonic() > deadline:
+                return left
+            time.sleep(0.05)
+
+
+def test_an_error_of_a_piece_on_a_cluster_arrives_as_it_was(two_workers, job):
+    job(two_workers.address)
+    with pytest.raises(SkymillError, match=r"^item 7 is bad\. Leave it out\.$"):
+        map_pieces(dask_clusters.refuse, [7], workers=1, what="refuse")
+    with pytest.raises(TypeError, match="bad operand type"):
+        map_pieces(operator.neg, [1, "text", 3], workers=1, what="count")
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        list(map_stream(os.stat, ["nowhere"], workers=1, what="look"))
+
+
+def test_a_cluster_is_not_asked_for_nothing(job):
+    job("tcp://127.0.0.1:1")
+    assert map_pieces(operator.neg, [], workers=1, what="count") == []
+
+
+def test_a_cluster_shows_no_progress_bar_and_no_warning_when_nobody_watches(
+    two_workers, job, capfd
+):
+    job(two_workers.address)
+    map_pieces(operator.neg, [1, 2], workers=1, what="count")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_piece_of_more_than_dask_likes_to_send_passes_without_a_warning(two_workers, job):
+    job(two_workers.address)
+    assert map_pieces(len, [bytes(20 * 2**20)], workers=1, what="length") == [20 * 2**20]
+
+
+def test_a_killed_worker_costs_only_what_it_was_doing(fragile, job):
+    fragile.add_worker()
+    fragile.add_worker()
+    job(fragile.address)
+    killing = in_the_middle(lambda pid: os.kill(pid, signal.SIGKILL))
+    expected = [2 * item for item in range(60)]
+    assert map_pieces(dask_clusters.note_or_hang, range(60), workers=1, what="n") == expected
+    killing.join()
+    killed = int(Path("hanging.txt").read_text())
+    found = done_by()
+    assert sorted(found) == list(range(60))
+    assert found[5][0] == killed
+    for processes in found.values():
+        # Done twice is at most what the killed one had, be it only that nobody had fetched it yet.
+        assert len(processes) == 1 or (len(processes) == 2 and processes[0] == killed)
+
+
+def test_a_piece_that_costs_one_worker_after_the_other_is_named(tmp_path, job):
+    failures = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
+    with LoopbackCluster(tmp_path / "cluster", **failures) as running:
+        running.add_worker()
+        running.add_worker()
+        running.add_worker()
+        job(running.address)
+        with pytest.raises(SkymillError, match=r"deadly: 2 workers died .* memory"):
+            map_pieces(dask_clusters.die, [0], workers=1, what="deadly")
+
+
+def test_a_job_does_not_wait_for_ever_when_all_workers_are_gone(fragile, job):
+    fragile.add_worker()
+    job(fragile.address)
+    killing = in_the_middle(lambda pid: os.kill(pid, signal.SIGKILL))
+    with pytest.raises(SkymillError, match="had no worker for 2 s"):
+        map_pieces(dask_clusters.hang, [0], workers=1, what="hang")
+    killing.join()
+
+
+def test_a_scheduler_that_goes_away_is_said(fragile, job):
+    fragile.add_worker()
+    job(fragile.address)
+    killing = in_the_middle(lambda _: fragile.scheduler.kill())
+    with pytest.raises(SkymillError, match="went away in the middle"):
+        map_pieces(dask_clusters.hang, [0], workers=1, what="hang")
+    killing.join()
+
+
+def test_a_job_that_is_interrupted_leaves_nothing_on_the_cluster(fragile, job):
+    fragile.add_worker()
+    job(fragile.address)
+    own = os.getpid()
+    interrupting = in_the_middle(lambda _: os.kill(own, signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        map_pieces(dask_clusters.hang, range(20), workers=1, what="hang")
+    interrupting.join()
+    assert tasks_left(fragile) == 0
+
+
+def test_an_address_where_nothing_listens_is_said(job):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    job(address)
+    with pytest.raises(SkymillError, match=f"no Dask scheduler answers at {address}"):
+        map_pieces(operator.neg, [1], workers=1, what="count")
+
+
+def test_an_address_where_something_keeps_silent_is_said(job):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        job(f"tcp://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(SkymillError, match="no Dask scheduler answers"):
+            map_pieces(operator.neg, [1], workers=1, what="count")
+
+
+def test_an_address_of_another_server_is_said(job):
+    with FileServer() as other:
+        job(other.address.replace("http", "tcp"))
+        with pytest.raises(SkymillError, match="no Dask scheduler answers"):
+            map_pieces(operator.neg, [1], workers=1, what="count")
+
+
+@pytest.mark.parametrize("address", ["nonsense", "no-protocol://127.0.0.1:80", "tcp://x.invalid:1"])
+def test_an_address_that_is_none_is_said(job, address):
+    job(address)
+    with pytest.raises(SkymillError, match="no Dask scheduler answers"):
+        map_pieces(operator.neg, [1], workers=1, what="count")
+
+
+def test_a_cluster_without_workers_is_said(fragile, job):
+    job(fragile.address)
+    with pytest.raises(SkymillError, match=r"had no worker for 2 s.*dask worker"):
+        map_pieces(operator.neg, [1], workers=1, what="count")
+
+
+def other_version(folder, name):
+    """Return a folder that makes an installed package look like version 0.0.1."""
+    home = folder / f"{name}-0.0.1.dist-info"
+    home.mkdir(parents=True)
+    (home / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.0.1\n")
+    return folder
+
+
+def test_a_worker_with_another_package_is_refused(fragile, job, tmp_path):
+    fragile.add_worker(pythonpath=(other_version(tmp_path / "site", "pyarrow"),))
+    job(fragile.address)
+    installed = importlib.metadata.version("pyarrow")
+    with pytest.raises(
+        SkymillError, match=f"other packages: pyarrow {installed} here, 0.0.1 there"
+    ):
+        map_pieces(operator.neg, [1], workers=1, what="count")
+
+
+def test_a_scheduler_with_another_dask_is_refused(tmp_path, job):
+    other = other_version(tmp_path / "site", "dask")
+    with LoopbackCluster(tmp_path / "cluster", pythonpath=(other,)) as running:
+        running.add_worker()
+        job(running.address)
+        with pytest.raises(SkymillError, match=r"the scheduler of .* dask .* here, 0.0.1 there"):
+            map_pieces(operator.neg, [1], workers=1, what="count")
+
+
+def test_a_worker_that_joins_later_is_looked_at_as_well(fragile, job, tmp_path):
+    fragile.add_worker()
+    job(fragile.address)
+    site = other_version(tmp_path / "site", "numpy")
+
+    def source():
+        yield 0
+        fragile.add_worker(pythonpath=(site,))
+        yield from range(1, 1000)
+
+    with pytest.raises(SkymillError, match=r"worker tcp.* other packages: numpy .* 0.0.1 there"):
+        list(map_stream(dask_clusters.nap, source(), workers=1, what="n"))
+
+
+def test_a_worker_with_another_copy_of_the_code_is_refused(fragile, job, tmp_path):
+    copy = tmp_path / "copy" / "skymill"
+    shutil.copytree(SCRIPTS / "skymill", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    fragile.add_worker(pythonpath=(copy.parent,))
+    job(fragile.address)
+    assert map_pieces(operator.neg, [1], workers=1, what="count") == [-1], "the copy is the same"
+    module = copy / "magnetic" / "augment.py"
+    module.write_text(module.read_text() + "\n# edited\n")
+    assert map_pieces(operator.neg, [1], workers=1, what="count") == [-1], "it was loaded before"
+    fragile.workers[0].kill()
+    fragile.workers[0].wait()
+    fragile.add_worker(pythonpath=(copy.parent,))
+    with pytest.raises(SkymillError, match=f"another copy of Skymill's code .*{copy}"):
+        map_pieces(operator.neg, [1], workers=1, what="count")
+
+
+def test_a_worker_without_the_code_is_refused(fragile, job, tmp_path):
+    (tmp_path / "empty" / "skymill").mkdir(parents=True)
+    (tmp_path / "empty" / "skymill" / "__init__.py").touch()
+    fragile.add_worker(pythonpath=(tmp_path / "empty",))
+    job(fragile.address)
+    with pytest.raises(SkymillError, match=r"could not load its piece .*skymill"):
+        map_pieces(operator.neg, [1], workers=1, what="count")
+    with Client(fragile.address, set_as_default=False) as client:
+        assert len(client.nthreads()) == 1, "a worker of somebody else's is none the worse for it"
+
+
+def test_a_worker_that_does_not_see_the_files_is_refused(fragile, job):
+    # In a mount namespace of its own, with an empty file system in the project's place.
+    apart = ("unshare", "--map-root-user", "--mount")
+    if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine does not allow mount namespaces")
+    hide = ("sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(Path.cwd()))
+    fragile.add_worker(prefix=(*apart, *hide))
+    job(fragile.address)
+    with pytest.raises(SkymillError, match=f"does not see the files of {Path.cwd()}"):
+        map_pieces(operator.neg, [1], workers=1, what="count")
+
+
+def test_threads_of_a_worker_never_stand_in_the_directory_of_another_project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shared = cluster._Directory()
+    homes = [tmp_path / "one", tmp_path / "two"]
+    strayed, together = [], []
+    inside = {home: 0 for home in homes}
+
+    def work(home):
+        for _ in range(30):
+            with shared.entered(str(home)):
+                inside[home] += 1
+                time.sleep(0.001)
+                together.append(inside[home])
+                if Path.cwd() != home:
+                    strayed.append(home)
+                inside[home] -= 1
+
+    for home in homes:
+        home.mkdir()
+    crowd = [threading.Thread(target=work, args=(home,)) for home in homes * 3]
+    for thread in crowd:
+        thread.start()
+    for thread in crowd:
+        thread.join()
+    assert strayed == []
+    assert max(together) > 1, "pieces of one project go together"
+    assert Path.cwd() == tmp_path

@@ -14,7 +14,7 @@ from snakemake.logging import logger
 from snakemake.settings.types import ExecMode
 from snakemake.utils import validate
 
-from skymill import digests, leftovers, lineage, paths
+from skymill import digests, leftovers, lineage, parallel, paths
 from skymill.errors import SkymillError
 from skymill.magnetic.schema import PARTITIONS, SPLITS, TEST_PARTITION, TRAIN_PARTITIONS
 from skymill.products import read_json
@@ -46,6 +46,8 @@ validate_or_explain({"collections": REGISTRY}, "sources")
 
 for problem in check_settings(config):
     raise WorkflowError(f"config: {problem}")
+
+parallel.use_cluster(config["dask"]["scheduler_address"])
 
 
 wildcard_constraints:

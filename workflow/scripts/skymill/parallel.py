@@ -1,6 +1,7 @@
 """Independent pieces of one job, spread over processes by Dask, or a stream's over threads.
 
-Every data-parallel stage takes its parallelism from here and from nowhere else.
+Every data-parallel stage takes its parallelism from here and from nowhere else: from this machine,
+or from a running Dask cluster when there is an address of one.
 """
 
 import contextlib
@@ -16,33 +17,69 @@ logger = logging.getLogger(__name__)
 AHEAD = 3
 """Items of a stream that wait or are worked on, for each worker."""
 
+PIECES_AHEAD = 16
+"""The same for pieces on a cluster: results come in order, and none waits for a slow machine."""
+
+ADDRESS = "DASK_SCHEDULER_ADDRESS"
+"""The environment variable, Dask's own, that names the scheduler of a running cluster."""
+
+
+def use_cluster(address: str | None) -> None:
+    """Have this process and those that it starts spread their work over a running Dask cluster.
+
+    Where the environment names one already, or says by an empty variable that there is none, that
+    stands. It is no parameter of a rule: where the work is done makes nothing stale.
+    """
+    if address:
+        os.environ.setdefault(ADDRESS, address)
+
 
 def map_pieces(function: Callable, pieces: Iterable, *, workers: int, what: str) -> list:
     """Return `[function(piece) for piece in pieces]`, computed by `workers` processes.
 
     The order of the result is that of the pieces, whatever the workers do. `function` and the
-    pieces must be picklable; `what` names the work in the progress bar and the log.
+    pieces must be picklable; `what` names the work in the progress bar and the log. Where there is
+    a Dask cluster its workers compute, however many they are, see `skymill.cluster`; a piece may be
+    computed twice there.
     """
-    import dask
-    from dask.callbacks import Callback
     from tqdm import tqdm
 
     pieces = list(pieces)
+    address = os.environ.get(ADDRESS)
     workers = max(1, min(workers, len(pieces)))
-    logger.info("%s: %d pieces, %d workers", what, len(pieces), workers)
+    where = f"the Dask cluster at {address}" if address else f"{workers} workers"
+    logger.info("%s: %d pieces, %s", what, len(pieces), where)
     # disable=None: no bar unless a person is watching.
     with tqdm(total=len(pieces), desc=what, file=sys.stderr, disable=None, leave=False) as bar:
+        if address and pieces:
+            from skymill.cluster import map_on_cluster
+
+            results = []
+            for result in map_on_cluster(
+                function, pieces, address=address, ahead=PIECES_AHEAD, what=what
+            ):
+                results.append(result)
+                bar.update()
+            return results
+
+        import dask
+        import dask.local
+        import dask.multiprocessing
+        from dask.callbacks import Callback
 
         def advance(*_):
             bar.update()
 
         tasks = [dask.delayed(function, pure=False)(piece) for piece in pieces]
+        # Schedulers themselves: for their names Dask would import distributed, which takes longer
+        # than all else here.
         with Callback(posttask=advance):
             if workers == 1:
-                return list(dask.compute(*tasks, scheduler="synchronous"))
+                return list(dask.compute(*tasks, scheduler=dask.local.get_sync))
             with _forked_workers(function):
+                processes = dask.multiprocessing.get
                 return list(
-                    dask.compute(*tasks, scheduler="processes", num_workers=workers, chunksize=1)
+                    dask.compute(*tasks, scheduler=processes, num_workers=workers, chunksize=1)
                 )
 
 
@@ -78,8 +115,16 @@ def map_stream(function: Callable, iterable: Iterable, *, workers: int, what: st
     and not processes, because it is meant for streams that are read faster than they could be
     copied to another process, and for functions that spend most of their time where Python's lock
     is released (decompression, Arrow, NumPy, compiled loops). Reading goes on in the caller's
-    thread meanwhile. With one worker there are no threads.
+    thread meanwhile. With one worker there are no threads. Where there is a Dask cluster, items go
+    to its workers.
     """
+    address = os.environ.get(ADDRESS)
+    if address:
+        from skymill.cluster import map_on_cluster
+
+        logger.info("%s: the Dask cluster at %s", what, address)
+        yield from map_on_cluster(function, iterable, address=address, ahead=AHEAD, what=what)
+        return
     logger.info("%s: %d workers", what, max(1, workers))
     if workers <= 1:
         yield from map(function, iterable)
