@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from sdo_files import image_name, jpeg, row, write_tree
 
 from skymill.errors import SkymillError
+from skymill.parallel import map_pieces
 from skymill.products import write_json
+from skymill.sdo import tensors
 from skymill.sdo.catalogue import catalogue
 from skymill.sdo.goes import LABELS
 from skymill.sdo.images import pixels
@@ -214,6 +216,18 @@ def test_an_image_that_changed_since_it_was_catalogued_is_refused(built):
     with pytest.raises(SkymillError, match="not the file that was catalogued"):
         tensors_of(built, "train", built / "train.zarr")
     assert not (built / "train.zarr").exists()
+
+
+def test_what_a_killed_worker_left_of_a_shard_is_no_part_of_the_tensors(built, monkeypatch):
+    expected = tensors_of(built, "train", built / "train.zarr")
+
+    def leave_something(function, pieces, **options):
+        (pieces[0].group / "images" / ".c.0123.partial").write_bytes(b"half")
+        return map_pieces(function, pieces, **options)
+
+    monkeypatch.setattr(tensors, "map_pieces", leave_something)
+    assert tensors_of(built, "train", built / "again.zarr") == expected
+    assert list((built / "again.zarr").rglob("*.partial")) == []
 
 
 def test_tensors_need_room_before_they_begin(built, monkeypatch):

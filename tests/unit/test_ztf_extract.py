@@ -3,8 +3,10 @@
 import gzip
 import io
 import json
+import os
 import random
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +20,7 @@ from skymill.ztf import tarball
 from skymill.ztf.decode import Choice
 from skymill.ztf.extract import extract_night
 from skymill.ztf.gate import require_sound
+from skymill.ztf.labelled import LabelledObjects
 from skymill.ztf.schema import stamps_schema
 
 NIGHT = "20181129"
@@ -389,6 +392,23 @@ def test_flipped_bits_of_the_gzip_stream_never_crash_or_change_an_alert(tmp_path
         assert len(changed) <= 1
 
 
+def test_what_stands_before_damage_of_the_gzip_stream_is_kept(tmp_path):
+    content = tar(members(range(30)), mode="w")
+    # Stored, not compressed: blocks of 65,535 bytes, each with its length and the complement of it.
+    packed = bytearray(gzip.compress(content, 0))
+    blocks = len(content) // 65_535
+    damaged = 10 + (blocks - 1) * 65_540
+    packed[damaged + 1] ^= 1
+    found = Extracted(tmp_path / "out", write(tmp_path / "night.tar.gz", bytes(packed)))
+    sound = (blocks - 1) * 65_535 - tarball.CAREFUL_BYTES
+    expected = [n for n in range(30) if 0 < content.find(b"%d.avro" % (10**15 + n + 1)) < sound]
+    assert len(content) < tarball.READ_BYTES * 2
+    assert 2 < len(expected) < 29
+    assert found.numbers[: len(expected)] == expected
+    assert len(found.numbers) <= len(expected) + 2
+    assert "damaged" in found.manifest["broken_off"]
+
+
 # The gate.
 
 
@@ -461,3 +481,12 @@ def test_a_stream_is_taken_no_faster_than_it_is_worked_on(workers):
 def test_an_error_in_a_stream_is_raised(workers):
     with pytest.raises(ValueError, match="thirteen"):
         list(map_stream(double, range(20), workers=workers, what="double"))
+
+
+def test_the_labels_of_another_project_are_not_taken_for_those_of_this_one(tmp_path, monkeypatch):
+    for project, name in (("one", "ZTF18aaaaaaa"), ("two", "ZTF18bbbbbbb")):
+        (tmp_path / project).mkdir()
+        monkeypatch.chdir(tmp_path / project)
+        pq.write_table(pa.table({"object_id": [name]}), "labels.parquet")
+        os.utime("labels.parquet", (0, 0))
+        assert LabelledObjects.read(Path("labels.parquet")).contain(np.array([name.encode()])).all()

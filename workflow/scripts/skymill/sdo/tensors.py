@@ -81,6 +81,9 @@ def write_tensors(
         _create(group, samples, good)
         work = _pieces(group, len(samples), slots)
         map_pieces(_write_piece, work, workers=workers, what=f"write {output}")
+        # Zarr writes beside and renames: a worker of a cluster that was killed may have left some.
+        for left in group.rglob("*.partial"):
+            left.unlink()
         _require_complete(group, len(samples), len(slots))
         files = _describe(group, len(samples))
     counts = {

@@ -196,7 +196,9 @@ def open_array(path: Path) -> np.ndarray:
 def take_night(piece: NightPiece) -> pa.Table:
     """Write the stamps of a night to their places; return its other columns, in order of row."""
     tables, done = [], 0
-    with open(piece.array, "r+b", buffering=0) as stream:
+    # For writing alone: an NFS client that may read writes whole pages back, and with them over
+    # what a worker on another machine put beside.
+    with os.fdopen(os.open(piece.array, os.O_WRONLY), "wb", buffering=0) as stream:
         for first, batch in _batches(piece):
             last = int(np.searchsorted(piece.rows, first + batch.num_rows))
             if last == done:

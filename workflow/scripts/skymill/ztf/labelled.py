@@ -25,7 +25,8 @@ class LabelledObjects:
     def read(path: Path) -> "LabelledObjects":
         """Read the column object_id of a Parquet file; the last file is remembered."""
         with _READING:
-            return _read(path, path.stat().st_mtime_ns)
+            # Absolute: a worker of a cluster may serve several projects.
+            return _read(path.absolute(), path.stat().st_mtime_ns)
 
     def contain(self, object_ids: np.ndarray) -> np.ndarray:
         """Return which of these ids (bytes) have a label, boolean."""
