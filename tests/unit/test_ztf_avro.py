@@ -137,6 +137,38 @@ def test_no_flipped_bit_escapes_or_changes_another_record(codec):
         assert len(sound(found)) + lost(found) in (3, 4)
 
 
+@pytest.mark.parametrize("version", ["3.3", "4.02"])
+@pytest.mark.parametrize("bad", [0, 3, 7])
+def test_a_broken_record_costs_itself_and_not_the_rest_of_its_block(version, bad):
+    alerts = [alert(number, version=version) for number in range(8)]
+    text = bytearray(packet(*alerts, interval=10**6, writer_schema=schema(version)))
+    others = expected(bytes(text))
+    del others[bad]
+    identity = text.index(alerts[bad]["objectId"].encode(), text.index(SYNC) + len(SYNC))
+    text[identity - 1] = 0x7F  # its length is negative now
+    records = read(bytes(text))
+    assert repr(sound(records)) == repr(others)
+    assert lost(records) == 1
+
+
+@given(st.integers(0, 10**9), st.integers(1, 255))
+@settings(max_examples=150, deadline=None)
+def test_a_changed_byte_in_a_long_block_costs_its_record_at_most(place, change):
+    text = bytearray(_LONG_BLOCK)
+    begin = text.index(SYNC) + len(SYNC) + 5
+    place = begin + place % (len(text) - begin - len(SYNC))
+    text[place] ^= change
+    records = read(bytes(text))
+    originals = expected(_LONG_BLOCK)
+    originals = [repr(found) for found in originals]
+    kept = [found for found in sound(records) if repr(found) in originals]
+    assert len(kept) >= len(originals) - 1
+    assert len(sound(records)) + lost(records) == len(originals)
+
+
+_LONG_BLOCK = packet(*(alert(number, shape=(21, 21)) for number in range(5)), interval=10**6)
+
+
 def test_a_snappy_block_that_claims_too_much_is_refused():
     text = packet(alert(1), codec="snappy")
     header = read_header(text)

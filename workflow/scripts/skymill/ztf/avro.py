@@ -12,9 +12,10 @@ from functools import cached_property
 import numpy as np
 from isal import isal_zlib
 
+from skymill.ztf.fits import GZIP_MAGIC
 from skymill.ztf.program import Unsupported, compile_program, kind_of, unwrapped
-from skymill.ztf.schema import FIELDS, IMAGES, OPTIONAL, SLOTS, TEXTS
-from skymill.ztf.walk import FAILED, INTEGER, NULL, REAL, SPAN, walk_record
+from skymill.ztf.schema import FIELDS, IMAGES, OBJECT_ID_BYTES, OPTIONAL, SLOTS, TEXTS
+from skymill.ztf.walk import FAILED, INTEGER, NULL, REAL, SPAN, find_record, walk_record
 
 MAGIC = b"Obj\x01"
 SYNC_BYTES = 16
@@ -324,28 +325,44 @@ def _block_records(
     text: bytes, position: int, end: int, count: int, writer: Writer
 ) -> Iterator[Record | BadRecord]:
     """Yield the records of one block that is between its markers."""
-    held = None
+    # The last record is held back: it has to end with its block, and be as late as it says.
+    held, held_from = None, position
     found = 0
     buffer = np.frombuffer(text, np.uint8)
     while position < end:
-        # The last record is held back: it has to end with its block, and be as late as it says.
-        if held is not None:
-            yield held
         slots = np.empty((len(FIELDS), 3), np.int64)
         after = FAILED
         if writer.code is not None:
             after = walk_record(buffer, position, end, writer.code, slots)
         if after != FAILED and (after == end) == (found + 1 == count):
-            held = Record(text, slots, True)
+            record = Record(text, slots, True)
         else:
             try:
-                held, after = _read_record(text, position, end, writer)
+                record, after = _read_record(text, position, end, writer)
             except BadAvro as error:
-                yield BadRecord(str(error), max(1, _plausible(count, end - position) - found))
-                return
+                left = max(1, _plausible(count, end - position) - found)
+                tail, records = _find_tail(buffer, held_from + 1, end, left, writer)
+                if tail < position:
+                    # It begins within the record before: that one's length is what is wrong.
+                    held = None
+                    left += 1
+                elif records == left:
+                    # The broken one would be among them.
+                    tail, records = end, 0
+                if held is not None:
+                    yield held
+                    held = None
+                yield BadRecord(str(error), left - records)
+                if not records:
+                    return
+                found = count - records
+                position = held_from = tail
+                continue
         if after == position:
-            held = None
             break
+        if held is not None:
+            yield held
+        held, held_from = record, position
         found += 1
         position = after
     if found == count:
@@ -355,6 +372,46 @@ def _block_records(
     # Where its records begin and end is then not proved: that costs one of them.
     lost = 1 if found else _plausible(count, end - position)
     yield BadRecord(f"a block says that it holds {count} records, and holds {found}", lost)
+
+
+def _find_tail(
+    buffer: np.ndarray, start: int, end: int, most: int, writer: Writer
+) -> tuple[int, int]:
+    """Return where whole records begin that lead to the end of a block, and how many they are.
+
+    Avro has no mark between records: where the next one begins behind a broken one is found by
+    trying, and proved by records that follow each other, at most as many as the block still has:
+    the first looks like an alert, and the last ends with the block.
+    """
+    slots = np.empty((len(FIELDS), 3), np.int64)
+    if writer.code is None or not most:
+        return end, 0
+    best, best_end, most_found = end, end, 0
+    place = start - 1
+    while (place := find_record(buffer, place + 1, best_end, writer.code, slots)) != FAILED:
+        if not _looks_like_alert(buffer, slots):
+            continue
+        position = first_end = walk_record(buffer, place, end, writer.code, slots)
+        found = 1
+        while FAILED != position < end and found < most:
+            position = walk_record(buffer, position, end, writer.code, slots)
+            found += 1
+        # A text of the broken record may reach over the next ones: the most and the shortest are
+        # the true ones.
+        if position == end and found >= most_found:
+            best, best_end, most_found = place, first_end, found
+    return best, most_found
+
+
+def _looks_like_alert(buffer: np.ndarray, slots: np.ndarray) -> bool:
+    """Return whether a record names an object and has packed stamps: few bytes do by chance."""
+    kind, begin, size = slots[SLOTS["objectId"]].tolist()
+    name = buffer[begin : begin + size].tobytes() if kind == SPAN else b""
+    if not (0 < len(name) <= OBJECT_ID_BYTES and name.isascii() and name.decode().isprintable()):
+        return False
+    images = slots[[SLOTS[path] for path in IMAGES]]
+    beginnings = [buffer[at : at + 2].tobytes() for kind, at, _ in images.tolist() if kind != NULL]
+    return all(beginning == GZIP_MAGIC for beginning in beginnings)
 
 
 def _read_record(text: bytes, position: int, end: int, writer: Writer) -> tuple[Record, int]:

@@ -22,6 +22,9 @@ MAX_AXIS = 4096
 GZIP_WINDOW = 31
 """zlib's `wbits` for a gzip wrapper: the header is required and the CRC is checked."""
 
+USUAL_BYTES = 2**15
+"""Room for a regular stamp, so that it inflates in one go: one of 63 x 63 has 20,160 bytes."""
+
 _INTEGER = re.compile(rb"[ ]*([+-]?\d+)[ ]*(?:/.*)?")
 _REAL = re.compile(rb"[ ]*([+-]?[0-9.]+(?:[ED][+-]?\d+)?)[ ]*(?:/.*)?")
 
@@ -51,7 +54,7 @@ def read_stamp(packed: bytes) -> np.ndarray:
 def inflate(packed: bytes) -> bytes:
     """Return what one gzip member holds, after a check of its CRC and length."""
     try:
-        unpacked = isal_zlib.decompress(packed, GZIP_WINDOW)
+        unpacked = isal_zlib.decompress(packed, GZIP_WINDOW, USUAL_BYTES)
     except (isal_zlib.error, zlib.error, EOFError, ValueError) as error:
         if packed.startswith(JPEG_MAGIC):
             raise BadStamp("jpeg", "a JPEG in place of a gzipped FITS file") from None

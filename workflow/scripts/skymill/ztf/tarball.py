@@ -18,8 +18,11 @@ from isal import igzip_lib, isal_zlib
 from skymill.ztf.avro import MAX_RECORD_BYTES, SYNC_BYTES, BadAvro, read_header
 from skymill.ztf.fits import GZIP_MAGIC
 
-READ_BYTES = 2**15
-"""Compressed bytes taken at a time: what is lost where a gzip stream breaks."""
+READ_BYTES = 2**20
+"""Compressed bytes taken at a time. While they inflate, threads beside the reader run."""
+
+CAREFUL_BYTES = 2**13
+"""The same where a gzip stream breaks: what is lost with the damage."""
 
 SEAL_BYTES = 8
 """CRC and length at a gzip file's end: taken apart, so that what they belie is not lost."""
@@ -115,38 +118,56 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
 
 def _gunzip(file: BinaryIO, night: Night) -> Iterator[bytes]:
     """Inflate a gzip file of one or more members; damage ends it and is noted."""
+    given = 0
+    for size in (READ_BYTES, CAREFUL_BYTES):
+        # What was inflated in one go with damage is lost: so go there again, in smaller steps.
+        again = given
+        try:
+            for chunk in _inflate(file, size, night):
+                fresh = chunk[again:]
+                again -= len(chunk) - len(fresh)
+                given += len(fresh)
+                if fresh:
+                    yield fresh
+            return
+        except (igzip_lib.error, isal_zlib.error, zlib.error, EOFError, ValueError) as error:
+            damage = error
+            if not file.read(1):
+                break  # Only the seal is wrong: nothing was lost.
+    night.broken_off = f"the gzip stream is damaged: {damage}"
+
+
+def _inflate(file: BinaryIO, size: int, night: Night) -> Iterator[bytes]:
+    """Inflate a file from its beginning, `size` bytes at a time; what is not whole is noted."""
     body = file.seek(0, io.SEEK_END) - SEAL_BYTES
     file.seek(0)
 
     def read() -> bytes:
         left = body - file.tell()
-        return file.read(min(READ_BYTES, left) if left > 0 else READ_BYTES)
+        return file.read(min(size, left) if left > 0 else size)
 
     inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
-    try:
-        while True:
-            if inflater.eof:
-                # Another member may follow; zeros, as tapes have, may not be looked at.
-                rest = inflater.unused_data or read()
-                if not rest.strip(b"\0"):
-                    return
-                if not rest.startswith(GZIP_MAGIC):
-                    night.broken_off = "something that is no gzip stands behind its end"
-                    return
-                inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
-                chunk = inflater.decompress(rest, INFLATE_BYTES)
-            elif inflater.needs_input:
-                packed = read()
-                if not packed:
-                    night.broken_off = "the gzip stream ends too early"
-                    return
-                chunk = inflater.decompress(packed, INFLATE_BYTES)
-            else:
-                chunk = inflater.decompress(b"", INFLATE_BYTES)
-            if chunk:
-                yield chunk
-    except (igzip_lib.error, isal_zlib.error, zlib.error, EOFError, ValueError) as error:
-        night.broken_off = f"the gzip stream is damaged: {error}"
+    while True:
+        if inflater.eof:
+            # Another member may follow; zeros, as tapes have, may not be looked at.
+            rest = inflater.unused_data or read()
+            if not rest.strip(b"\0"):
+                return
+            if not rest.startswith(GZIP_MAGIC):
+                night.broken_off = "something that is no gzip stands behind its end"
+                return
+            inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
+            chunk = inflater.decompress(rest, INFLATE_BYTES)
+        elif inflater.needs_input:
+            packed = read()
+            if not packed:
+                night.broken_off = "the gzip stream ends too early"
+                return
+            chunk = inflater.decompress(packed, INFLATE_BYTES)
+        else:
+            chunk = inflater.decompress(b"", INFLATE_BYTES)
+        if chunk:
+            yield chunk
 
 
 class _Source:

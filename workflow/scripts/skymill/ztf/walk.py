@@ -246,3 +246,26 @@ def walk_record(text, start, limit, code, slots):
             return position
         else:
             return FAILED
+
+
+@njit(
+    int64(
+        Array(uint8, 1, "C", readonly=True),
+        int64,
+        int64,
+        Array(int64, 1, "C", readonly=True),
+        Array(int64, 2, "C"),
+    ),
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+)
+def find_record(text, start, limit, code, slots):
+    """Return the first place from `start` on where bytes begin that can be a record, or FAILED.
+
+    Parameters are those of walk_record; the slots are those of the record found.
+    """
+    for place in range(start, limit):
+        if walk_record(text, place, limit, code, slots) != FAILED:
+            return place
+    return FAILED
