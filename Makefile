@@ -2,10 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint format bench pins clean
+.PHONY: help setup demo test test-slurm lint format bench pins clean
 
 help: ## Show what can be made
-	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
 setup: .venv/.ready ## Make .venv with everything that the workflow needs
 
@@ -15,6 +15,10 @@ demo: .venv/.ready ## Run the whole workflow on simulated data and show what was
 
 test: .venv/.ready-dev ## Run all tests
 	$(BIN)/python -m pytest
+
+test-slurm: .venv/.ready-dev ## Run the workflow on a SLURM of its own (as root on Debian)
+	tests/slurm/install.sh
+	$(BIN)/python -m pytest tests/slurm
 
 lint: .venv/.ready-dev ## Check style: Python, Snakemake, workflow
 	$(BIN)/ruff check .

@@ -42,9 +42,9 @@ class Project:
 
     @classmethod
     def new(cls, folder: Path) -> "Project":
-        """Copy the workflow, the profile and the configuration of this checkout."""
+        """Copy the workflow, the profiles and the configuration of this checkout."""
         ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
-        for name in ("workflow", "config", "envs"):
+        for name in ("workflow", "config", "envs", "profiles"):
             shutil.copytree(REPOSITORY / name, folder / name, ignore=ignore)
         (folder / "config" / "small.yaml").write_text(SMALL)
         return cls(folder)
@@ -52,7 +52,9 @@ class Project:
     def copy(self, folder: Path) -> "Project":
         """Copy everything, finished products included, with its times."""
         shutil.copytree(self.folder, folder, symlinks=True)
-        return Project(folder)
+        copied = Project(folder)
+        copied.variables = dict(self.variables)
+        return copied
 
     def environment(self) -> dict[str, str]:
         """Return the environment of this project's Snakemake."""

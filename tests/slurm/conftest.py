@@ -1,9 +1,16 @@
 """A real SLURM for the tests of this folder, which `make test-slurm` runs, not `make test`."""
 
+import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from cluster import Cluster, Refused, running_cluster
+from runs import SLURM_PROFILE
+
+from projects import Project
 
 
 @pytest.fixture(scope="session")
@@ -15,8 +22,8 @@ def slurm() -> Cluster:
     Its one partition, `test`, has 16 CPUs and 64 GB, whatever the machine has; jobs over their
     memory are killed. There is no accounting: an account (-A) is taken and means nothing.
 
-        def test_something(slurm):
-            job = slurm.ask("sbatch", "--parsable", "--wrap", "hostname").strip()
+        def test_something(slurm, tmp_path):
+            job = slurm.ask("sbatch", "--parsable", "-D", str(tmp_path), "--wrap", "hostname")
             slurm.wait_until_idle()
             assert slurm.jobs()[-1]["state"] == "COMPLETED"
 
@@ -31,3 +38,44 @@ def slurm() -> Cluster:
         pytest.exit(f"No SLURM for the tests: {error}", returncode=2)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="session")
+def _fresh(tmp_path_factory) -> Project:
+    """Return a project in which nothing has been made, its profile set up for the test cluster."""
+    project = Project.new(tmp_path_factory.mktemp("fresh") / "project")
+    project.set("ztf: {nights: [20180601]}")
+    project.edit("profiles/slurm/config.yaml", "your-partition", "test")
+    bin_folder = str(Path(sys.executable).parent)
+    project.variables["PATH"] = f"{bin_folder}:{os.environ['PATH']}"
+    return project
+
+
+@pytest.fixture(scope="session")
+def made(_fresh, slurm, tmp_path_factory) -> tuple[Project, Project]:
+    """Return two projects with everything made: by a local run, and through SLURM."""
+    folder = tmp_path_factory.mktemp("made")
+    local, remote = _fresh.copy(folder / "local"), _fresh.copy(folder / "remote")
+    command = local.command("--cores", "2")
+    output = subprocess.DEVNULL
+    # Side by side: the one works while the other waits.
+    with subprocess.Popen(
+        command, cwd=local.folder, env=local.environment(), stdout=output, stderr=output
+    ) as run:
+        remote.run(*SLURM_PROFILE)
+    assert run.returncode == 0
+    return local, remote
+
+
+@pytest.fixture
+def fresh(_fresh, slurm, tmp_path) -> Project:
+    """Return a project in which nothing has been made."""
+    return _fresh.copy(tmp_path / "project")
+
+
+@pytest.fixture
+def finished(made, tmp_path) -> Project:
+    """Return a project whose magnetic branch has been made."""
+    project = made[0].copy(tmp_path / "project")
+    project.set("branches: [magnetic]")
+    return project

@@ -1,0 +1,142 @@
+"""The workflow on a real SLURM, with the profile and the commands that users are given."""
+
+import os
+import re
+import signal
+import subprocess
+
+from runs import (
+    AUGMENTED,
+    FAIL,
+    MAIN,
+    SCRIPT,
+    SLURM_PROFILE,
+    WAIT,
+    jobs_of,
+    make_augmentation_wait,
+    started,
+    wait_for_augmentation,
+)
+
+from projects import said
+
+# 2.2 GB, long enough to be seen.
+HOG = """\
+    import time
+
+    import numpy as np
+
+    hog = np.ones(275_000_000)
+    time.sleep(4)
+"""
+
+
+def test_the_same_bytes_as_a_local_run(made):
+    local, remote = made
+    assert remote.portable_products() == local.portable_products()
+    assert remote.stale(*SLURM_PROFILE) == set()
+
+
+def test_jobs_get_the_threads_of_their_rules_and_memory_for_them(slurm, made):
+    for job in jobs_of(slurm, made[1], "write_clean"):
+        assert (job["cpus"], job["memory"]) == ("8", "6600M")
+
+
+def test_a_raw_file_is_hashed_and_read_by_one_job(slurm, made):
+    assert len(jobs_of(slurm, made[1], "raw_ingest_magnetic_verify_raw")) == 4
+    assert len(jobs_of(slurm, made[1], "raw_extract_night_verify_raw")) == 1
+
+
+def test_small_jobs_are_not_submitted(slurm, made):
+    submitted = " ".join(job["comment"] for job in jobs_of(slurm, made[1]))
+    for rule in ("plan_magnetic", "check_leaks", "check_night", "index_sdo", "convert_stealth"):
+        assert list(made[1].path("logs").glob(f"{rule}*")), f"{rule} has not run"
+        assert rule not in submitted
+
+
+def test_a_failed_job_is_named_with_its_logs(slurm, finished):
+    finished.edit(SCRIPT, MAIN, FAIL)
+    done = finished.run(*SLURM_PROFILE, "--retries", "0", AUGMENTED, succeeds=False)
+    (job,) = jobs_of(slurm, finished, "augment_train")
+    assert job["state"] == "FAILED"
+    assert "Error in rule augment_train" in said(done)
+    log = f"logs/slurm/rule_augment_train/{job['id']}.log"
+    for name in ("logs/augment_train.log", log):
+        assert name in said(done)
+        assert "a fault" in finished.path(name).read_text()
+    # What the log holds is shown as well.
+    assert "RuntimeError: a fault" in said(done)
+
+
+def test_a_job_over_its_memory_is_killed_and_gets_more(slurm, finished):
+    before = finished.products()
+    finished.edit(SCRIPT, MAIN, MAIN + HOG)
+    # With one thread it gets 1.7 GB.
+    finished.run(*SLURM_PROFILE, "--max-threads", "1", AUGMENTED)
+    killed, retried = jobs_of(slurm, finished, "augment_train")
+    assert (killed["memory"], retried["memory"]) == ("1700M", "3400M")
+    assert (killed["state"], retried["state"]) == ("FAILED", "COMPLETED")
+    log = finished.path(f"logs/slurm/rule_augment_train/{killed['id']}.log").read_text()
+    assert re.search("exceeded.*memory limit", log), log
+    part = f"{AUGMENTED}/part-00000.parquet"
+    assert finished.products()[part] == before[part]
+
+
+def test_after_ctrl_c_jobs_are_cancelled_and_a_rerun_goes_on(slurm, finished):
+    before = finished.products()
+    make_augmentation_wait(finished)
+    with started(finished, *SLURM_PROFILE) as run:
+        wait_for_augmentation(slurm, finished, run)
+        os.killpg(run.pid, signal.SIGINT)
+        assert run.wait() != 0
+    slurm.wait_until_idle()
+    (job,) = jobs_of(slurm, finished, "augment_train")
+    assert job["state"] == "CANCELLED"
+
+    finished.edit(SCRIPT, WAIT, MAIN)
+    finished.run(*SLURM_PROFILE)
+    assert finished.products() == before
+
+
+def test_after_kill_9_the_jobs_at_work_are_named_and_then_a_rerun_goes_on(slurm, finished):
+    before = finished.products()
+    make_augmentation_wait(finished)
+    with started(finished, *SLURM_PROFILE) as run:
+        wait_for_augmentation(slurm, finished, run)
+        run.kill()
+        run.wait()
+    (job,) = jobs_of(slurm, finished, "augment_train")
+    assert job["state"] == "RUNNING"
+
+    refused = finished.run("-n", *SLURM_PROFILE, succeeds=False)
+    assert f"scancel {job['id']}" in said(refused)
+    slurm.ask("scancel", job["id"])
+    slurm.wait_until_idle()
+
+    finished.edit(SCRIPT, WAIT, MAIN)
+    done = finished.run(*SLURM_PROFILE)
+    assert "its lock is taken away" in said(done)
+    assert finished.products() == before
+
+
+def test_one_big_job(slurm, made, fresh):
+    fresh.set("branches: [stealth]")
+    command = "snakemake --cores $SLURM_CPUS_PER_TASK --configfile config/small.yaml"
+    done = subprocess.run(
+        ["sbatch", "--parsable", "--cpus-per-task=2", "--mem=4G", "--time=60", "--wrap", command],
+        cwd=fresh.folder,
+        env=fresh.environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    number = done.stdout.strip()
+    slurm.wait_until_idle()
+    output = fresh.path(f"slurm-{number}.out").read_text()
+    (job,) = (job for job in slurm.jobs() if job["id"] == number)
+    assert job["state"] == "COMPLETED", output
+    assert "Provided cores: 2" in output
+    products = fresh.products()
+    expected = made[0].products()
+    assert "data/preprocessed/stealth/solar_flares.parquet" in products
+    assert products == {name: expected[name] for name in products}
