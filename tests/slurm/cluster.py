@@ -10,7 +10,6 @@ import os
 import re
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -249,16 +248,21 @@ def _take_away_leftovers() -> None:
     if (folder / "owner").exists():
         pid, created = (folder / "owner").read_text().split()
         with contextlib.suppress(psutil.NoSuchProcess):
-            if psutil.Process(int(pid)).create_time() == float(created):
+            owner = psutil.Process(int(pid))
+            if owner.create_time() == float(created) and not _is_dead(owner):
                 raise Refused(f"another run of these tests is under way (process {pid}).")
         name = re.search(r"^ClusterName=(\w+)", (folder / "slurm.conf").read_text(), re.M)[1]
-        for process in [*_jobs_of(name), *_daemons_in(folder)]:
+        left = [*_jobs_of(name), *_daemons_in(folder)]
+        for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGKILL)
-    for link in CONFIGURATIONS:
-        if link.is_symlink() and link.readlink().parent == folder:
-            link.unlink()
-    shutil.rmtree(folder, ignore_errors=True)
+                process.kill()
+        psutil.wait_procs(left, timeout=10)
+    _remove_files(folder)
+
+
+def _is_dead(process: psutil.Process) -> bool:
+    """Return whether a process has ended, though nobody has asked how."""
+    return process.status() == psutil.STATUS_ZOMBIE
 
 
 def _daemons_in(folder: Path) -> list[psutil.Process]:
@@ -286,7 +290,9 @@ def _require_free_machine() -> None:
                 f"{path} is there: this machine belongs to a SLURM cluster, or did. Run these "
                 "tests elsewhere, or take the file away if nobody needs it."
             )
-    running = {process.name(): process.pid for process in psutil.process_iter()}
+    running = {
+        process.name(): process.pid for process in psutil.process_iter() if not _is_dead(process)
+    }
     for daemon in ("slurmctld", "slurmd"):
         if daemon in running:
             raise Refused(

@@ -1,5 +1,6 @@
 """The cluster that the other tests of this folder run on."""
 
+import cluster
 import pytest
 from cluster import Refused, running_cluster
 
@@ -18,3 +19,12 @@ def test_a_job_runs_in_the_folder_it_was_submitted_from(slurm, tmp_path):
 def test_a_second_cluster_is_refused(slurm):
     with pytest.raises(Refused, match="another run of these tests"), running_cluster():
         raise AssertionError("a second cluster was started")
+
+
+def test_a_machine_with_a_slurm_of_its_own_is_refused(monkeypatch, tmp_path):
+    configuration = tmp_path / "slurm.conf"
+    configuration.write_text("ClusterName=somebody-elses\n")
+    monkeypatch.setattr(cluster, "CONFIGURATIONS", (configuration,))
+    with pytest.raises(Refused, match="belongs to a SLURM cluster"), running_cluster():
+        raise AssertionError("a cluster was started")
+    assert configuration.exists()

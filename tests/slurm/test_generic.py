@@ -16,7 +16,7 @@ from runs import (
 def test_the_same_bytes_as_a_local_run(slurm, finished):
     before = finished.products()
     finished.path("data/interim/raw/solar_flare_2020/test_4_5_data.json.receipt.json").unlink()
-    finished.run(*GENERIC_PROFILE)
+    finished.run(*GENERIC_PROFILE, "data/preprocessed/solar_flare_2020/test")
     assert finished.products() == before
     logs = finished.path("logs/cluster")
     assert list(logs.glob("GROUP-*.log")), "hashing and reading are one job"

@@ -4,7 +4,9 @@ import os
 import re
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from runs import (
     AUGMENTED,
     FAIL,
@@ -54,35 +56,50 @@ def test_small_jobs_are_not_submitted(slurm, made):
         assert rule not in submitted
 
 
-def test_a_failed_job_is_named_with_its_logs(slurm, finished):
-    finished.edit(SCRIPT, MAIN, FAIL)
-    done = finished.run(*SLURM_PROFILE, "--retries", "0", AUGMENTED, succeeds=False)
-    (job,) = jobs_of(slurm, finished, "augment_train")
+@pytest.fixture(scope="module")
+def troubled(made, tmp_path_factory):
+    """Return two runs with their projects: one that fails, and one that takes too much memory.
+
+    Both at once, for most of their time they wait.
+    """
+    folder = tmp_path_factory.mktemp("troubled")
+    failing, greedy = made[0].copy(folder / "failing"), made[0].copy(folder / "greedy")
+    failing.edit(SCRIPT, MAIN, FAIL)
+    greedy.edit(SCRIPT, MAIN, MAIN + HOG)
+    with ThreadPoolExecutor(2) as pool:
+        fails = pool.submit(
+            failing.run, *SLURM_PROFILE, "--retries", "0", AUGMENTED, succeeds=False
+        )
+        # With one thread the job gets 1.7 GB.
+        retries = pool.submit(greedy.run, *SLURM_PROFILE, "--max-threads", "1", AUGMENTED)
+        return (failing, fails.result()), (greedy, retries.result())
+
+
+def test_a_failed_job_is_named_with_its_logs(slurm, troubled):
+    project, run = troubled[0]
+    (job,) = jobs_of(slurm, project, "augment_train")
     assert job["state"] == "FAILED"
-    assert "Error in rule augment_train" in said(done)
+    assert "Error in rule augment_train" in said(run)
     log = f"logs/slurm/rule_augment_train/{job['id']}.log"
     for name in ("logs/augment_train.log", log):
-        assert name in said(done)
-        assert "a fault" in finished.path(name).read_text()
+        assert name in said(run)
+        assert "a fault" in project.path(name).read_text()
     # What the log holds is shown as well.
-    assert "RuntimeError: a fault" in said(done)
+    assert "RuntimeError: a fault" in said(run)
 
 
-def test_a_job_over_its_memory_is_killed_and_gets_more(slurm, finished):
-    before = finished.products()
-    finished.edit(SCRIPT, MAIN, MAIN + HOG)
-    # With one thread it gets 1.7 GB.
-    finished.run(*SLURM_PROFILE, "--max-threads", "1", AUGMENTED)
-    killed, retried = jobs_of(slurm, finished, "augment_train")
+def test_a_job_over_its_memory_is_killed_and_gets_more(slurm, made, troubled):
+    project, _ = troubled[1]
+    killed, retried = jobs_of(slurm, project, "augment_train")
     assert (killed["memory"], retried["memory"]) == ("1700M", "3400M")
     assert (killed["state"], retried["state"]) == ("FAILED", "COMPLETED")
-    log = finished.path(f"logs/slurm/rule_augment_train/{killed['id']}.log").read_text()
+    log = project.path(f"logs/slurm/rule_augment_train/{killed['id']}.log").read_text()
     assert re.search("exceeded.*memory limit", log), log
     part = f"{AUGMENTED}/part-00000.parquet"
-    assert finished.products()[part] == before[part]
+    assert project.products()[part] == made[0].products()[part]
 
 
-def test_after_ctrl_c_jobs_are_cancelled_and_a_rerun_goes_on(slurm, finished):
+def test_a_run_that_is_cancelled_and_then_killed_goes_on_to_the_same_bytes(slurm, finished):
     before = finished.products()
     make_augmentation_wait(finished)
     with started(finished, *SLURM_PROFILE) as run:
@@ -90,27 +107,19 @@ def test_after_ctrl_c_jobs_are_cancelled_and_a_rerun_goes_on(slurm, finished):
         os.killpg(run.pid, signal.SIGINT)
         assert run.wait() != 0
     slurm.wait_until_idle()
-    (job,) = jobs_of(slurm, finished, "augment_train")
-    assert job["state"] == "CANCELLED"
+    (cancelled,) = jobs_of(slurm, finished, "augment_train")
+    assert cancelled["state"] == "CANCELLED"
 
-    finished.edit(SCRIPT, WAIT, MAIN)
-    finished.run(*SLURM_PROFILE)
-    assert finished.products() == before
-
-
-def test_after_kill_9_the_jobs_at_work_are_named_and_then_a_rerun_goes_on(slurm, finished):
-    before = finished.products()
-    make_augmentation_wait(finished)
+    finished.path("logs/augment_train.log").unlink()
     with started(finished, *SLURM_PROFILE) as run:
         wait_for_augmentation(slurm, finished, run)
         run.kill()
         run.wait()
-    (job,) = jobs_of(slurm, finished, "augment_train")
-    assert job["state"] == "RUNNING"
-
+    _, orphaned = jobs_of(slurm, finished, "augment_train")
+    assert orphaned["state"] == "RUNNING"
     refused = finished.run("-n", *SLURM_PROFILE, succeeds=False)
-    assert f"scancel {job['id']}" in said(refused)
-    slurm.ask("scancel", job["id"])
+    assert f"scancel {orphaned['id']}" in said(refused)
+    slurm.ask("scancel", orphaned["id"])
     slurm.wait_until_idle()
 
     finished.edit(SCRIPT, WAIT, MAIN)

@@ -77,7 +77,7 @@ rule catalogue_sdo:
         "../../envs/sdo.yaml"
     threads: PARALLEL
     resources:
-        mem_mb=memory(1500, each=150),
+        mem_mb=memory(1500, each=250),
         runtime=minutes(120),
     params:
         code=code_digest("catalogue_sdo.py"),
@@ -175,7 +175,7 @@ rule tensors_sdo:
     threads: PARALLEL
     resources:
         # A shard of 42 MB, packed, unpacked and read back.
-        mem_mb=memory(1500, each=300),
+        mem_mb=memory(1500, each=700),
         runtime=minutes(240),
     params:
         code=code_digest("tensors_sdo.py"),
