@@ -1,0 +1,108 @@
+"""The workflow on a Dask cluster: the same bytes, whatever becomes of a worker."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from distributed import Client
+
+from dask_clusters import LoopbackCluster
+from projects import said
+
+CLEAN = "data/preprocessed/solar_flare_2020/train"
+
+STAGES = {
+    "simulate train_partition1_data",
+    "ingest train_partition1_data",
+    f"write {CLEAN}",
+    f"write {CLEAN}_augmented",
+    "write data/processed/magnetic_data/train",
+    "simulate SDOBenchmark",
+    "unpack sdobenchmark.zip",
+    "check images",
+    "write data/processed/sdo/train.zarr",
+    "simulate 20180601",
+    "extract 20180601",
+    "gather stamps",
+}
+"""One of each kind that works on pieces; the auxiliary table has none."""
+
+
+@pytest.fixture
+def cluster(project, tmp_path):
+    """A cluster of two workers that import the project's code."""
+    scripts = project.path("workflow/scripts")
+    with LoopbackCluster(tmp_path / "cluster", pythonpath=(scripts,)) as running:
+        running.add_worker()
+        running.add_worker()
+        yield running
+
+
+def stages_done(running):
+    """Return what the scheduler has had done; the names of tasks begin with that."""
+
+    def done(dask_scheduler):
+        prefixes = dask_scheduler.task_prefixes
+        return [name for name, prefix in prefixes.items() if prefix.state_counts["memory"]]
+
+    with Client(running.address, set_as_default=False) as client:
+        return set(client.run_on_scheduler(done))
+
+
+def test_the_same_bytes_for_every_branch_on_a_cluster(finished, project, cluster):
+    project.set(f"dask: {{scheduler_address: '{cluster.address}'}}")
+    project.run("--cores", "2")
+    assert stages_done(cluster) >= STAGES
+    assert project.portable_products() == finished.portable_products()
+    for name, content in project.products().items():
+        assert cluster.address.encode() not in content, name
+    project.set("dask: {scheduler_address: null}")
+    assert project.stale() == set()
+
+
+def test_a_worker_that_is_killed_in_the_middle_changes_nothing(finished, project, cluster):
+    project.set("branches: [magnetic]")
+    project.variables["DASK_SCHEDULER_ADDRESS"] = cluster.address
+    with subprocess.Popen(
+        project.command("--cores", "2"),
+        cwd=project.folder,
+        env=project.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as run:
+        kill_a_worker_that_is_at(cluster, "ingest", run)
+    assert run.returncode == 0
+    products = project.products()
+    assert any("magnetic_data/train/" in name for name in products)
+    everything = finished.products()
+    assert products == {name: everything[name] for name in products}
+
+
+def kill_a_worker_that_is_at(running, stage, run):
+    """Kill a worker while it has tasks of a stage."""
+    deadline = time.monotonic() + 120
+    with Client(running.address, set_as_default=False) as client:
+        processes = client.run(os.getpid)
+        while time.monotonic() < deadline and run.poll() is None:
+            for worker, tasks in client.processing().items():
+                if any(task.startswith(stage) for task in tasks):
+                    os.kill(processes[worker], signal.SIGKILL)
+                    return
+            time.sleep(0.005)
+    run.kill()
+    raise AssertionError(f"no worker was ever at {stage}")
+
+
+def test_an_address_makes_nothing_stale_and_the_environment_comes_first(finished):
+    finished.set("dask: {scheduler_address: 'tcp://127.0.0.1:1'}")
+    assert finished.stale() == set()
+    for path in finished.path("data/processed/magnetic_data").glob("dev*"):
+        finished.path("trash").mkdir(exist_ok=True)
+        path.rename(finished.path("trash") / path.name)
+    finished.variables["DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT"] = "1"
+    done = finished.run("--cores", "1", succeeds=False)
+    assert "no Dask scheduler answers at tcp://127.0.0.1:1" in said(done)
+    finished.variables["DASK_SCHEDULER_ADDRESS"] = ""
+    finished.run("--cores", "1")
