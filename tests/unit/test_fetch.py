@@ -394,3 +394,68 @@ def test_a_server_in_trouble_is_told(kaggle, tmp_path):
     done = run_job(kaggle, tmp_path, CREDENTIALS[0], kind="zip", kaggle="owner/set")
     assert done.returncode == 3, done.stderr
     assert "500" in done.stderr
+
+
+NIGHT = "ztf/ztf_public_20180604.tar.gz"
+
+
+@pytest.fixture
+def night(tmp_path, server):
+    """Return a function that fetches a night that the archive does not have."""
+
+    def fetch_night(listed="20180605", may_be_absent=True):
+        if listed:
+            server.files["/MD5SUMS"] = f"{'0' * 32}  ztf_public_{listed}.tar.gz\n".encode()
+        source = Source(
+            NIGHT,
+            kind="gzip",
+            page="https://example.org",
+            licence="none",
+            citation="none",
+            addresses=(server.address + "/night.tar.gz",),
+            checksums=server.address + "/MD5SUMS",
+        )
+        target = tmp_path / "raw" / NIGHT
+        fetch(
+            source,
+            target,
+            cache=tmp_path / "raw" / ".cache",
+            lock=tmp_path / "lock.json",
+            patience=Patience(attempts=2, timeout=5, first_pause=0),
+            may_be_absent=may_be_absent,
+        )
+        return target
+
+    return fetch_night
+
+
+def test_a_day_without_a_night_becomes_an_empty_tarball_that_says_so(night, server, tmp_path):
+    target = night()
+    with tarfile.open(target) as archive:
+        assert archive.getnames() == []
+    sidecar = read_json(f"{target}.source.json")
+    assert sidecar["absent"] == server.address + "/night.tar.gz"
+    assert verify_raw(target, "gzip")["source"] == "archive"
+    assert not (tmp_path / "lock.json").exists()
+    # Nothing is kept: another try asks the archive again.
+    server.files["/night.tar.gz"] = b"\x1f\x8b" + b"now there is one"
+    assert night().read_bytes() == server.files["/night.tar.gz"]
+    assert "absent" not in read_json(f"{target}.source.json")
+
+
+@pytest.mark.parametrize(
+    ("listed", "may_be_absent"),
+    [("20180604", True), ("20180603", True), (None, True), ("20180605", False)],
+    ids=["listed", "not listed yet", "no list", "named"],
+)
+def test_a_night_that_should_be_there_is_not_made_up(night, tmp_path, listed, may_be_absent):
+    with pytest.raises(SkymillError, match="404"):
+        night(listed, may_be_absent)
+    assert not (tmp_path / "raw" / NIGHT).exists()
+
+
+def test_a_server_in_trouble_does_not_make_a_night_absent(night, server, tmp_path):
+    server.always("/night.tar.gz", status(503))
+    with pytest.raises(SkymillError, match="503"):
+        night()
+    assert not (tmp_path / "raw" / NIGHT).exists()

@@ -39,7 +39,10 @@ def _page(tmp_path):
     write_json(tmp_path / "labels.json", {"classes": classes, "counts": {"rows": 20, "kept": 20}})
     write_json(tmp_path / "plan.json", {"counts": counts, "source": "sample"})
     return describe(
-        nights=[second, first], labels=tmp_path / "labels.json", plan=tmp_path / "plan.json"
+        nights=[second, first],
+        labels=tmp_path / "labels.json",
+        plan=tmp_path / "plan.json",
+        absent=["20180603", "20180604", "20180607"],
     )
 
 
@@ -54,6 +57,11 @@ def test_nights_are_counted_each_and_together(page):
     assert set(cells(page, "20180602")[1:]) == {"0"}
     assert cells(page, "all")[1:4] == ["1,030", "1,030", "24"]
     assert "- 20180602: it ends early" in page
+
+
+def test_nights_without_alerts_and_days_without_a_file_are_named(page):
+    assert "or the archive has none): 20180602.\n" in page
+    assert "left out, because they have no file: 20180603..20180604, 20180607.\n" in page
 
 
 def test_corrupt_alerts_are_told_by_cause(page):

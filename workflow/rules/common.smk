@@ -9,6 +9,9 @@ from pathlib import Path
 SCRIPTS = Path(workflow.basedir) / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+import snakemake.common
+import snakemake.rules
+import snakemake.sourcecache
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.settings.types import ExecMode
@@ -28,6 +31,7 @@ from skymill.retrieve.registry import (
     load_registry,
 )
 from skymill.settings import check_settings, source_of_branch
+from skymill.ztf.nights import days_since_first_public, read_nights, spans
 
 
 def validate_or_explain(document, schema):
@@ -134,17 +138,23 @@ def one_of(patterns):
 
 
 def fetchable_files():
-    """Return patterns of the raw files that may be fetched: all but those put there by hand."""
+    """Return a pattern of the raw files that may be fetched: all but those put there by hand."""
     folder = Path(paths.RAW_FOLDER["archive"])
-    by_hand = [
-        re.escape(str(path.relative_to(folder)))
+    fetchable = one_of(fetchable_patterns(REGISTRY))
+    files = {
+        str(path.relative_to(folder)): path
         for parent in {Path(name).parent for name in file_patterns(REGISTRY)}
         for path in (folder / parent).glob("*")
-        if path.is_file() and put_by_hand(path)
+    }
+    by_hand = [
+        re.escape(name)
+        for name, path in files.items()
+        if re.fullmatch(fetchable, name) and path.is_file() and put_by_hand(path)
     ]
-    return [f"(?!(?:{one_of(by_hand)})$){pattern}" for pattern in fetchable_patterns(REGISTRY)]
+    return f"(?!(?:{one_of(by_hand)})$)(?:{fetchable})"
 
 
+@functools.cache
 def branch_source(file):
     """Return the source of the branch that a raw file belongs to."""
     return source_of_branch(config, branch_of(REGISTRY, file))
@@ -158,6 +168,11 @@ def raw_path(file):
 def receipt_of(file):
     """Return the receipt of a raw file."""
     return paths.RAW_RECEIPT.format(file=file)
+
+
+def raw_and_receipt(file):
+    """Return where a raw file and its receipt stand."""
+    return Path(raw_path(file)), Path(receipt_of(file))
 
 
 def with_manifest(product):
@@ -274,7 +289,59 @@ def sdo_products():
     return products + with_manifest(paths.SDO_REPORT)
 
 
-NIGHTS = sorted(str(night) for night in config["ztf"]["nights"])
+def unpacked_nights():
+    """Return the folders that the user unpacked nights to, below that of raw files."""
+    root = Path(paths.RAW_FOLDER[source_of_branch(config, "ztf")])
+    beside = (root / paths.ZTF_NIGHT_FOLDER).parent.glob("*")
+    return {str(path.relative_to(root)) for path in beside if path.is_dir()}
+
+
+UNPACKED_NIGHTS = unpacked_nights()
+
+
+def night_file(night):
+    """Return the raw file of a night: its tarball, or the folder that the user unpacked it to."""
+    folder = paths.ZTF_NIGHT_FOLDER.format(night=night)
+    return folder if folder in UNPACKED_NIGHTS else paths.ZTF_NIGHT_FILE.format(night=night)
+
+
+def choose_nights():
+    """Return the nights that are read, and the days of ranges that are left out.
+
+    With `source: local` a range means those of its days whose files are there, or were when they
+    were read. Nights that are named one by one have to be there, see `require_local_files`.
+    """
+    try:
+        asked = read_nights(config["ztf"]["nights"])
+    except SkymillError as error:
+        raise WorkflowError(f"config: {error}") from None
+    absent = set()
+    if source_of_branch(config, "ztf") == "local":
+        absent = {
+            night for night in asked.ranged if missing_local([raw_and_receipt(night_file(night))])
+        }
+    return sorted({*asked.named, *asked.ranged} - absent), sorted(absent)
+
+
+def report_absent_nights():
+    """Say which days of a range have no file; refuse to go on when there are no nights at all."""
+    if "ztf" not in config["branches"] or not ABSENT_NIGHTS:
+        return
+    folder = (Path(paths.RAW_FOLDER["local"]) / paths.ZTF_NIGHT_FILE).parent
+    if not NIGHTS:
+        raise WorkflowError(
+            f"source: local, but none of the nights {spans(ABSENT_NIGHTS)} of ztf.nights is in "
+            f"{folder}. Put their tarballs there, named as in the archive "
+            f"(ztf_public_{ABSENT_NIGHTS[0]}.tar.gz)."
+        )
+    if workflow.exec_mode == ExecMode.DEFAULT:
+        logger.warning(
+            f"Days of ztf.nights left out, as {folder} has no file of them: {spans(ABSENT_NIGHTS)}."
+        )
+
+
+NIGHTS, ABSENT_NIGHTS = choose_nights()
+report_absent_nights()
 ZTF_LABELS = sorted({*config["labels"]["map"].values(), config["labels"]["other"]})
 
 
@@ -288,14 +355,6 @@ def ztf_labels_file():
     if source == "sample" or tarball.exists():
         return paths.ZTF_LABELS_ARCHIVE
     return paths.ZTF_LABELS_FILES[config["labels"]["source"]]
-
-
-def night_file(night):
-    """Return the raw file of a night: its tarball, or the folder that the user unpacked it to."""
-    folder = paths.ZTF_NIGHT_FOLDER.format(night=night)
-    if Path(raw_path(folder)).is_dir():
-        return folder
-    return paths.ZTF_NIGHT_FILE.format(night=night)
 
 
 def labels_for_extraction(wildcards):
@@ -341,7 +400,7 @@ def all_products():
 
 def raw_files(branch):
     """Return the raw files of a branch, each with its receipt."""
-    return [(Path(raw_path(file)), Path(receipt_of(file))) for file in BRANCHES[branch][0]()]
+    return [raw_and_receipt(file) for file in BRANCHES[branch][0]()]
 
 
 def require_local_files():
@@ -373,6 +432,26 @@ def limit_downloads():
 
 
 limit_downloads()
+
+
+def remember_what_never_changes():
+    """Have Snakemake work out once, and not for each job, what is the same for all jobs of a rule.
+
+    What an address consists of, and which parameters a function takes: the answers depend on
+    nothing else, but take a quarter of the time in which 10,000 jobs are planned. A Snakemake
+    without these functions is as fast as it is.
+    """
+    for module, name in (
+        (snakemake.sourcecache, "parse_uri"),
+        (snakemake.common, "get_function_params"),
+        (snakemake.rules, "get_function_params"),
+    ):
+        function = getattr(module, name, None)
+        if function and not hasattr(function, "cache_info"):
+            setattr(module, name, functools.cache(function))
+
+
+remember_what_never_changes()
 
 
 def release_dead_lock():
@@ -414,7 +493,13 @@ REPAIRS = number_repairs()
 
 
 def repair(product):
-    """Return a function that gives the repair number of a product, see skymill.lineage."""
+    """Return the repair number of a product, or a function that gives it, see skymill.lineage.
+
+    Functions are called for each job: where no product of the kind was repaired, 0 does.
+    """
+    kind = product.partition("{")[0]
+    if not any(name.startswith(kind) for name in REPAIRS):
+        return 0
     return lambda wildcards: REPAIRS.get(product.format(**wildcards), 0)
 
 

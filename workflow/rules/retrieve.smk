@@ -19,7 +19,7 @@ rule retrieve:
         "logs/retrieve/{file}.log",
     wildcard_constraints:
         # Never a file that the user put there: Snakemake deletes outputs before it makes them.
-        file=one_of(fetchable_files()),
+        file=fetchable_files(),
     conda:
         "../../envs/retrieve.yaml"
     resources:

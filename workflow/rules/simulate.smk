@@ -83,8 +83,8 @@ rule simulate_night:
     params:
         code=code_digest("simulate_night.py"),
         config=settings("simulate.ztf"),
-        # What is odd about a night follows from its place: one more changes no earlier one.
-        place=lambda wildcards: NIGHTS.index(wildcards.night),
+        # What is odd about a night follows from its date: one more changes no other.
+        place=lambda wildcards: days_since_first_public(wildcards.night),
     script:
         "../scripts/simulate_night.py"
 

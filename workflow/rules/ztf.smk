@@ -80,6 +80,12 @@ rule check_night:
         "../scripts/check_night.py"
 
 
+rule read_nights:
+    """Every night, up to its check and no further: a target that `--batch` can divide."""
+    input:
+        gates=expand(paths.ZTF_ACCEPTED, night=NIGHTS),
+
+
 rule plan_ztf:
     """Match objects with labels, choose alerts, samples and splits; reads keys alone."""
     input:
@@ -222,5 +228,6 @@ rule report_ztf:
     params:
         code=code_digest("report_ztf.py"),
         repair=repair(paths.ZTF_REPORT),
+        absent=ABSENT_NIGHTS,
     script:
         "../scripts/report_ztf.py"

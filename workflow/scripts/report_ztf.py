@@ -14,6 +14,7 @@ def main(snakemake):
         nights=[Path(path) for path in source.nights],
         labels=Path(source.labels),
         plan=Path(source.plan),
+        absent=snakemake.params.absent,
     )
     with new_file(page) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -5,6 +5,7 @@ a rule's outputs before it runs the rule again; what is in the cache is then has
 downloaded.
 """
 
+import gzip
 import hashlib
 import logging
 import os
@@ -21,7 +22,15 @@ from skymill.errors import SkymillError
 from skymill.kinds import require_kind
 from skymill.products import new_file, read_json
 from skymill.raw import sidecar_path, write_sidecar
-from skymill.retrieve.http import CHUNK_BYTES, HEAD_BYTES, PATIENCE, Expected, Patience, download
+from skymill.retrieve.http import (
+    CHUNK_BYTES,
+    HEAD_BYTES,
+    PATIENCE,
+    Expected,
+    NotThereError,
+    Patience,
+    download,
+)
 from skymill.retrieve.registry import LOCK, Source, enforced_checksum, learn, learnt
 
 logger = logging.getLogger(__name__)
@@ -37,8 +46,13 @@ def fetch(
     cache: Path = CACHE,
     lock: Path = LOCK,
     patience: Patience = PATIENCE,
+    may_be_absent: bool = False,
 ) -> None:
     """Put the file of a registry entry at `target`, with a sidecar that says where it came from.
+
+    With `may_be_absent` a tarball that the archive does not have, though it has later ones, becomes
+    an empty one, and the sidecar says so. The cache does not keep it: the next time it is asked for
+    again.
 
     Raises
     ------
@@ -52,6 +66,10 @@ def fetch(
         try:
             checksum = _bring(source, kept, known, patience)
         except SkymillError as error:
+            absent = may_be_absent and isinstance(error, NotThereError)
+            if absent and _passed_over(source, kept.parent, patience):
+                _write_empty(source, target)
+                return
             if known:
                 advice = (
                     f"The first download of it had {known['checksum']}. If it has changed and you "
@@ -78,6 +96,17 @@ def fetch(
             shutil.copyfile(kept, temporary)
         # Now, not when the archive wrote it: what was made from an earlier file is older.
         os.utime(temporary)
+
+
+def _write_empty(source: Source, target: Path) -> None:
+    """Put a tarball without members in the place of one that the archive does not have."""
+    logger.warning("%s is not in the archive: a night without alerts", source.addresses[0])
+    content = gzip.compress(bytes(tarfile.RECORDSIZE), mtime=0)
+    checksum = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    note = {"checksum": checksum, "bytes": len(content), "version": source.version}
+    write_sidecar(target, "archive", absent=source.addresses[0], **note)
+    with new_file(target) as temporary:
+        temporary.write_bytes(content)
 
 
 def _usable(kept: Path, source: Source, lock: Path) -> dict | None:
@@ -139,18 +168,35 @@ def _checksum(source: Source, folder: Path, patience: Patience) -> str | None:
     if source.checksum or not source.checksums:
         return source.checksum
     name = source.file.rpartition("/")[2]
-    path = folder / f"{name}.checksums"
+    listed = _listed(source, folder, patience)
+    if name not in listed:
+        logger.warning("%s does not list %s: nothing to compare it with", source.checksums, name)
+    return listed.get(name)
+
+
+def _passed_over(source: Source, folder: Path, patience: Patience) -> bool:
+    """Return whether the archive's list leaves a file out, but names later ones."""
+    name = source.file.rpartition("/")[2]
+    listed = _listed(source, folder, patience) if source.checksums else {}
+    return name not in listed and any(other > name for other in listed)
+
+
+def _listed(source: Source, folder: Path, patience: Patience) -> dict[str, str]:
+    """Return the checksums of the files that the archive's list names."""
+    path = folder / f"{source.file.rpartition('/')[2]}.checksums"
     try:
         download([source.checksums], path, Expected(kind="text"), patience=patience)
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except NotThereError as error:
+        # It is the list that is not there, not the file.
+        raise SkymillError(str(error)) from None
     finally:
         path.unlink(missing_ok=True)
+    listed = {}
     for line in lines:
-        md5, _, listed = line.partition(" ")
-        if listed.strip().lstrip("*").removeprefix("./") == name:
-            return f"md5:{md5.lower()}"
-    logger.warning("%s does not list %s: nothing to compare it with", source.checksums, name)
-    return None
+        md5, _, name = line.partition(" ")
+        listed[name.strip().lstrip("*").removeprefix("./")] = f"md5:{md5.lower()}"
+    return listed
 
 
 def _dataset(source: Source, kept: Path) -> Path:

@@ -37,6 +37,9 @@ LONGEST_RETRY_AFTER = 900.0
 RETRIED = {408, 425, 429, 500, 502, 503, 504}
 """Answers that another try may change; others are final for their address."""
 
+NOT_THERE = {404, 410}
+"""Answers of a server that has no such file."""
+
 
 @dataclass(frozen=True)
 class Patience:
@@ -69,8 +72,16 @@ class Expected:
     disk_bytes: int = 0
 
 
+class NotThereError(SkymillError):
+    """No address has the file: each server answered that there is none."""
+
+
 class _AddressFailedError(Exception):
-    """The address does not give the file; another may."""
+    """The address does not give the file; another may. `missing`: it has no such file."""
+
+    def __init__(self, why: str, *, missing: bool = False) -> None:
+        super().__init__(why)
+        self.missing = missing
 
 
 class _TryAgainError(Exception):
@@ -104,11 +115,13 @@ def download(
 
     Raises
     ------
+    NotThereError
+        When every address answers that there is no such file.
     SkymillError
         When no address gives the file; it names each with its reason.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    failures = []
+    failures, missing = [], []
     for address in addresses:
         part = _Part(path, address, trusted=expected.checksum is not None)
         try:
@@ -116,10 +129,12 @@ def download(
         except _AddressFailedError as error:
             logger.warning("%s: %s", address, error)
             failures.append(f"  {address}: {error}")
+            missing.append(error.missing)
             continue
         part.finish()
         return checksum
-    raise SkymillError(f"{path.name} could not be fetched:\n" + "\n".join(failures))
+    kind = NotThereError if all(missing) else SkymillError
+    raise kind(f"{path.name} could not be fetched:\n" + "\n".join(failures))
 
 
 def _try_address(part: "_Part", expected: Expected, patience: Patience, sleep: Callable) -> str:
@@ -200,7 +215,8 @@ def _admit(response, part: "_Part", expected: Expected) -> int | None:
             f"the server answered {status} {response.reason}", _retry_after(response)
         )
     if status not in (200, 206):
-        raise _AddressFailedError(f"the server answered {status} {response.reason}")
+        why = f"the server answered {status} {response.reason}"
+        raise _AddressFailedError(why, missing=status in NOT_THERE)
     length = response.headers.get("Content-Length")
     length = int(length) if length and length.isdigit() else None
     if status == 206:

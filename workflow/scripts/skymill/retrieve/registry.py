@@ -5,6 +5,7 @@ learnt with the first download (trust on first use), kept in `config/sources.loc
 and enforced from then on.
 """
 
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,7 @@ def find_source(registry: dict, file: str) -> Source:
     raise SkymillError(f"{REGISTRY} does not know {file}; add it there, or correct its name.")
 
 
+@functools.cache
 def _pattern(name: str, *, named: bool = False) -> str:
     pattern = re.escape(name)
     for placeholder, form in _PLACEHOLDERS.items():

@@ -1,11 +1,13 @@
 """One readable page: what the nights held, what was lost, what was matched, and where it went."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from skymill.markdown import markdown_table
 from skymill.products import read_json
 from skymill.ztf.crossmatch import PUBLISHED_MATCHED, PUBLISHED_OBJECTS, SPLITS
+from skymill.ztf.nights import spans
 
 COLUMNS = {
     "members": "files",
@@ -33,13 +35,15 @@ CAUSES = {
 """What each cause of corruption is."""
 
 
-def describe(*, nights: list[Path], labels: Path, plan: Path) -> str:
+def describe(*, nights: list[Path], labels: Path, plan: Path, absent: Iterable[str] = ()) -> str:
     """Return the page as Markdown.
 
     Parameters
     ----------
     nights, labels, plan
         Manifests of the nights, in any order, of the labels and of the plan.
+    absent
+        Days of a range in `ztf.nights` that were left out, because there is no file of them.
     """
     read = [(_name(path), read_json(path)) for path in nights]
     by_night = dict(sorted(read))
@@ -49,6 +53,7 @@ def describe(*, nights: list[Path], labels: Path, plan: Path) -> str:
         f"Source: {planned['source']}",
         "## Nights",
         _nights(by_night),
+        *_empty(by_night, absent),
         *_broken_off(by_night),
         "### Corrupt alerts",
         _causes(by_night),
@@ -78,6 +83,18 @@ def _nights(by_night: dict[str, dict]) -> str:
         rows.append([night, *found.values()])
     rows.append(["all", *(total[name] for name in COLUMNS)])
     return markdown_table(["night", *COLUMNS.values()], rows)
+
+
+def _empty(by_night: dict[str, dict], absent: Iterable[str]) -> list[str]:
+    """Say on which nights there was nothing to read; nothing when there was on all."""
+    empty = [
+        night for night, manifest in by_night.items() if not manifest["counts"].get("members", 0)
+    ]
+    lines = {
+        "Nights without alerts (the tarball is empty, or the archive has none)": spans(empty),
+        "Days of `ztf.nights` left out, because they have no file": spans(absent),
+    }
+    return [f"{what}: {nights}." for what, nights in lines.items() if nights]
 
 
 def _broken_off(by_night: dict[str, dict]) -> list[str]:
