@@ -42,6 +42,51 @@ def test_an_error_in_a_piece_is_raised(workers):
         map_pieces(operator.neg, [1, "text", 3], workers=workers, what="count")
 
 
+def double(number):
+    if number == 13:
+        raise ValueError("thirteen")
+    return 2 * number
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_stream_is_taken_no_faster_than_it_is_worked_on(workers):
+    taken = []
+
+    def source():
+        for number in range(100, 140):
+            taken.append(number)
+            yield number
+
+    results = map_stream(double, source(), workers=workers, what="double")
+    for place, result in enumerate(results):
+        assert result == 2 * (100 + place)
+        assert len(taken) - place <= 1 + 3 * workers
+    assert len(taken) == 40
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_in_a_stream_is_raised(workers):
+    with pytest.raises(ValueError, match="thirteen"):
+        list(map_stream(double, range(20), workers=workers, what="double"))
+
+
+def test_a_stream_that_breaks_off_says_why():
+    def source():
+        yield 1
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(map_stream(double, source(), workers=2, what="double"))
+
+
+def test_the_order_of_a_stream_is_kept_whatever_its_items_take():
+    def nap(number):
+        time.sleep(0.02 if number % 3 == 0 else 0)
+        return number
+
+    assert list(map_stream(nap, range(30), workers=4, what="nap")) == list(range(30))
+
+
 def test_no_progress_bar_is_shown_when_nobody_watches(capfd):
     map_pieces(operator.neg, [1, 2], workers=1, what="count")
     assert capfd.readouterr() == ("", "")

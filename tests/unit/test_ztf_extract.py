@@ -15,7 +15,6 @@ import pytest
 from alert_packets import alert, images, members, packet, schema, stamp, tar, write
 
 from skymill.errors import SkymillError
-from skymill.parallel import map_stream
 from skymill.ztf import tarball
 from skymill.ztf.decode import Choice
 from skymill.ztf.extract import extract_night
@@ -450,37 +449,6 @@ def test_a_night_that_is_not_whole_fails_unless_it_is_accepted(tmp_path):
         gate(found, limit=1)
     gate(found, limit=1, accepted=[NIGHT])
     gate(found, limit=1, accepted=[int(NIGHT)])
-
-
-# Streams of pieces.
-
-
-def double(number):
-    if number == 13:
-        raise ValueError("thirteen")
-    return 2 * number
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_stream_is_taken_no_faster_than_it_is_worked_on(workers):
-    taken = []
-
-    def source():
-        for number in range(100, 140):
-            taken.append(number)
-            yield number
-
-    results = map_stream(double, source(), workers=workers, what="double")
-    for place, result in enumerate(results):
-        assert result == 2 * (100 + place)
-        assert len(taken) - place <= 1 + 3 * workers
-    assert len(taken) == 40
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_an_error_in_a_stream_is_raised(workers):
-    with pytest.raises(ValueError, match="thirteen"):
-        list(map_stream(double, range(20), workers=workers, what="double"))
 
 
 def test_the_labels_of_another_project_are_not_taken_for_those_of_this_one(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import logging
 import multiprocessing
 import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
@@ -114,9 +115,10 @@ def map_stream(function: Callable, iterable: Iterable, *, workers: int, what: st
     come free, never more than AHEAD for each, so memory does not grow with the stream. Threads
     and not processes, because it is meant for streams that are read faster than they could be
     copied to another process, and for functions that spend most of their time where Python's lock
-    is released (decompression, Arrow, NumPy, compiled loops). Reading goes on in the caller's
-    thread meanwhile. With one worker there are no threads. Where there is a Dask cluster, items go
-    to its workers.
+    is released (decompression, Arrow, NumPy, compiled loops). A worker that comes free takes its
+    next item from the stream itself, one at a time: what it has read is still in its core's cache
+    when it works on it. With one worker there are no threads. Where there is a Dask cluster, items
+    go to its workers.
     """
     address = os.environ.get(ADDRESS)
     if address:
@@ -131,15 +133,27 @@ def map_stream(function: Callable, iterable: Iterable, *, workers: int, what: st
         return
     from concurrent.futures import ThreadPoolExecutor
 
+    numbered = enumerate(iterable)
+    turn = threading.Lock()
+
+    def work() -> tuple[int | None, object]:
+        with turn:
+            number, item = next(numbered, (None, None))
+        return number, None if number is None else function(item)
+
     with ThreadPoolExecutor(workers) as pool:
-        waiting = deque()
+        waiting = deque(pool.submit(work) for _ in range(AHEAD * workers))
+        done, following = {}, 0
         try:
-            for item in iterable:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) >= AHEAD * workers:
-                    yield waiting.popleft().result()
             while waiting:
-                yield waiting.popleft().result()
+                number, result = waiting.popleft().result()
+                if number is None:
+                    continue
+                done[number] = result
+                while following in done:
+                    yield done.pop(following)
+                    following += 1
+                waiting.append(pool.submit(work))
         finally:
             for future in waiting:
                 future.cancel()

@@ -24,8 +24,8 @@ from skymill.ztf.tarball import Lost, Night, Part, read_parts
 
 logger = logging.getLogger(__name__)
 
-BATCH_BYTES = 2**21
-"""Bytes of alert files in a batch, at least: about 35 alerts."""
+BATCH_BYTES = 2**22
+"""Bytes of alert files in a batch, at least: about 70 alerts."""
 
 BATCH_PARTS = 256
 """Files in a batch, at most."""
