@@ -112,7 +112,7 @@ class Project:
         return {
             str(path.relative_to(self.folder)): path.read_bytes()
             for path in sorted((self.folder / "data").rglob("*"))
-            if path.is_file() and path.name != ".snakemake_timestamp"
+            if path.is_file() and path.name not in (".snakemake_timestamp", ".skymill_home")
         }
 
     def portable_products(self) -> dict[str, bytes]:

@@ -1,8 +1,10 @@
 """Lineage: products that have lost what they were made from are found, and made again."""
 
+import json
+
 import pytest
 
-from skymill.lineage import orphans, read_numbers, renumber
+from skymill.lineage import age, made_otherwise, orphans, read_numbers, renumber
 from skymill.products import manifest_path, write_json, write_manifest
 
 
@@ -70,3 +72,42 @@ def test_without_repairs_nothing_is_written(tmp_path):
     state = tmp_path / "state.json"
     assert renumber(state, []) == {}
     assert not state.exists()
+
+
+NOW = {"code": "c", "settings": {"seed": 1}, "inputs": ["raw.json", "gate.json"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({}, None),
+        ({"inputs": None}, None),
+        ({"inputs": ["gate.json", "raw.json"]}, None),
+        ({"code": "d"}, "it was made by other code"),
+        ({"settings": {"seed": 2}}, "it was made with other settings"),
+        ({"settings": {}}, "it was made with other settings"),
+        ({"inputs": ["raw.json"]}, "it was made from other products"),
+        ({"inputs": ["raw.json", "gate.json", "more.json"]}, "it was made from other products"),
+    ],
+)
+def test_a_manifest_tells_whether_its_rule_would_make_the_same(chain, change, why):
+    path = chain / "x.manifest.json"
+    write_manifest(
+        path, {}, code="c", settings={"seed": 1}, inputs=["raw.json"], gates=["gate.json"]
+    )
+    assert made_otherwise(json.loads(path.read_text()), **{**NOW, **change}) == why
+
+
+def test_receipts_of_raw_files_do_not_say_how_they_were_made(chain):
+    assert made_otherwise({"source": "local"}, **NOW) is None
+    unpacked = {"code": "c", "inputs": {"raw.json": "0"}}
+    assert made_otherwise(unpacked, code="c", settings={}, inputs=["raw.json"]) is None
+    assert made_otherwise(unpacked, code="d", settings={}, inputs=None) is not None
+
+
+def test_an_aged_manifest_is_older_than_anything_and_says_the_same(chain):
+    path = chain / "raw.json"
+    before = path.read_bytes()
+    age(path)
+    assert path.stat().st_mtime == 1
+    assert path.read_bytes() == before

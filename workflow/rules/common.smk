@@ -13,11 +13,13 @@ import snakemake.common
 import snakemake.rules
 import snakemake.sourcecache
 from snakemake.exceptions import WorkflowError
+from snakemake.io import is_callable
+from snakemake.iocontainers import Wildcards
 from snakemake.logging import logger
 from snakemake.settings.types import ExecMode
 from snakemake.utils import validate
 
-from skymill import digests, leftovers, lineage, parallel, paths
+from skymill import digests, home, leftovers, lineage, parallel, paths
 from skymill.errors import SkymillError
 from skymill.magnetic.schema import PARTITIONS, SPLITS, TEST_PARTITION, TRAIN_PARTITIONS
 from skymill.products import read_json
@@ -474,9 +476,8 @@ def number_repairs():
     Only a run that a user started looks; its jobs take the numbers as they find them, and so does
     a dry run beside it, for what is missing then is about to be made.
     """
-    state = Path(".snakemake/skymill_repairs.json")
     if workflow.exec_mode != ExecMode.DEFAULT or leftovers.is_locked(Path.cwd()):
-        return lineage.read_numbers(state)
+        return lineage.read_numbers(REPAIRS_STATE)
     described = [path for path in all_products() if path.endswith(".json")]
     products = [path.removesuffix(".manifest.json") for path in described]
     found = lineage.orphans(products, Path.cwd())
@@ -484,12 +485,31 @@ def number_repairs():
         for raw, receipt in raw_files(branch):
             if why := outdated(raw, receipt):
                 found[str(receipt)] = why
+    return repair_numbers(found)
+
+
+def repair_numbers(found):
+    """Return the repair numbers of products, after new ones for these: {product: why}."""
     for product, why in found.items():
         logger.warning(f"{product} is out of date: {why}.")
-    return lineage.renumber(state, found)
+    return lineage.renumber(REPAIRS_STATE, found)
 
 
+REPAIRS_STATE = Path(".snakemake/skymill_repairs.json")
 REPAIRS = number_repairs()
+
+
+def is_adopted():
+    """Return whether there are products that Snakemake's records here do not belong to."""
+    return (
+        workflow.exec_mode == ExecMode.DEFAULT
+        and not leftovers.is_locked(Path.cwd())
+        and Path("data").exists()
+        and not home.is_home(Path.cwd())
+    )
+
+
+ADOPTED = is_adopted()
 
 
 def repair(product):
@@ -498,9 +518,55 @@ def repair(product):
     Functions are called for each job: where no product of the kind was repaired, 0 does.
     """
     kind = product.partition("{")[0]
-    if not any(name.startswith(kind) for name in REPAIRS):
+    if not ADOPTED and not any(name.startswith(kind) for name in REPAIRS):
         return 0
     return lambda wildcards: REPAIRS.get(product.format(**wildcards), 0)
+
+
+def doubt_adopted_products():
+    """Have products made again that were made elsewhere, and not as they would be made here.
+
+    For the end of the Snakefile. Where Snakemake has a record of a product, the repair number makes
+    it stale; where it has none, it goes by times, so the manifest gets a very old one.
+    """
+    if not ADOPTED:
+        return
+    found = {}
+    for path in filter(is_described, all_products()):
+        if Path(path).exists() and (why := made_otherwise(path)):
+            lineage.age(Path(path))
+            found[path.removesuffix(".manifest.json")] = why
+    REPAIRS.update(repair_numbers(found))
+
+
+def made_otherwise(path):
+    """Return in what a product differs from what its rule would make now, given its manifest."""
+    maker, wildcards = producer(path)
+    settings = maker.params.get("config", {})
+    if callable(settings):
+        settings = settings(Wildcards(fromdict=wildcards))
+    fixed = not wildcards and not any(map(is_callable, maker.input))
+    return lineage.made_otherwise(
+        read_json(path),
+        code=maker.params.get("code"),
+        settings=settings,
+        inputs=filter(is_described, map(str, maker.input)) if fixed else None,
+    )
+
+
+def producer(path):
+    """Return the rule that makes a file, and the values of its wildcards."""
+    return next(
+        (maker, match.groupdict())
+        for maker in workflow.rules
+        for output in maker.output
+        if (match := output.match(path))
+    )
+
+
+def is_described(path):
+    """Return whether a path is that of a manifest or receipt."""
+    return path.endswith((".manifest.json", ".receipt.json"))
 
 
 def announce_result():

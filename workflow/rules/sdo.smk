@@ -151,8 +151,7 @@ rule index_sdo:
         code=code_digest("index_sdo.py"),
         repair=repair(paths.SDO_INDEX),
         # The one place with an absolute path: a project that was moved writes its index anew.
-        root=str(Path.cwd()),
-        tree=SDO_FOLDER,
+        config={"root": str(Path.cwd()), "tree": SDO_FOLDER},
     script:
         "../scripts/index_sdo.py"
 

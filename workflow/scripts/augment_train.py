@@ -24,7 +24,11 @@ def main(snakemake):
         {"files": files, "counts": counts},
         code=snakemake.params.code,
         settings=settings,
-        inputs=[snakemake.input.plan_manifest, *snakemake.input.clean_manifest],
+        inputs=[
+            snakemake.input.plan_manifest,
+            *snakemake.input.ids_manifest,
+            *snakemake.input.clean_manifest,
+        ],
     )
 
 

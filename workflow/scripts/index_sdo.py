@@ -10,14 +10,12 @@ def main(snakemake):
     from skymill.sdo.index import make_index, write_index
     from skymill.sdo.tables import read_set
 
-    source = snakemake.input
+    source, settings = snakemake.input, snakemake.params.config
     samples, images, plan = (
         read_set(Path(path), snakemake.wildcards.sdo_set)
         for path in (source.samples, source.images, source.plan)
     )
-    index = make_index(
-        samples, images, plan, tree=snakemake.params.tree, root=snakemake.params.root
-    )
+    index = make_index(samples, images, plan, tree=settings["tree"], root=settings["root"])
     counts = {
         "records_by_label": index["label"].value_counts().sort_index().to_dict(),
         "samples_by_split": index["split"].value_counts().sort_index().to_dict(),
@@ -28,7 +26,7 @@ def main(snakemake):
         Path(snakemake.output.manifest),
         {"files": [write_index(Path(snakemake.output.index), index)], "counts": counts},
         code=snakemake.params.code,
-        settings={},
+        settings=settings,
         inputs=[source.manifest, source.plan_manifest],
     )
 

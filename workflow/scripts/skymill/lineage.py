@@ -5,14 +5,18 @@ when a job fails after a change its output is gone, and the old results downstre
 The manifests tell what each product holds and was made from; a product that lost a file, or whose
 inputs are gone or have other content, gets a new repair number. The number is a parameter of its
 rule, so Snakemake makes the product again, and what it needs, in whatever run asks for it next.
+Manifests tell as well by what code and with which settings a product was made; that is asked where
+Snakemake's own records do not belong to it.
 """
 
+import functools
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from skymill.digests import file_sha256
-from skymill.products import manifest_path, write_json
+from skymill.digests import file_sha256, settings_digest
+from skymill.products import manifest_path, new_file, write_json
 
 
 def orphans(products: Iterable[str], root: Path) -> dict[str, str]:
@@ -24,6 +28,8 @@ def orphans(products: Iterable[str], root: Path) -> dict[str, str]:
         Paths of products and receipts relative to `root`; those that do not exist are passed over.
     """
     found = {}
+    # What gathers thousands of products and the products themselves have many inputs in common.
+    digest_of = functools.cache(file_sha256)
     for product in products:
         manifest = _manifest(root / product)
         if not manifest and (root / product).exists():
@@ -36,9 +42,46 @@ def orphans(products: Iterable[str], root: Path) -> dict[str, str]:
         for name, digest in manifest.get("inputs", {}).items():
             if not (root / name).exists():
                 found[product] = f"{name}, which it was made from, is gone"
-            elif file_sha256(root / name) != digest:
+            elif digest_of(root / name) != digest:
                 found[product] = f"{name} has changed since it was made"
     return found
+
+
+def made_otherwise(
+    manifest: dict, *, code: str, settings: dict, inputs: Iterable[str] | None
+) -> str | None:
+    """Return in what a product differs from what its rule would make now; None when in nothing.
+
+    Parameters
+    ----------
+    manifest
+        Its manifest or receipt. Those of raw files do not say how they were made, and that of an
+        unpacked tree knows no settings.
+    code, settings
+        What the rule would write into the manifest, see products.write_manifest.
+    inputs
+        Manifests and receipts that the rule would take; None if that depends on the product.
+    """
+    if "code" not in manifest:
+        return None
+    if manifest["code"] != code:
+        return "it was made by other code"
+    if "config" in manifest and manifest["config"]["sha256"] != settings_digest(settings):
+        return "it was made with other settings"
+    if inputs is not None and {*inputs} != {*manifest["inputs"], *manifest.get("gates", ())}:
+        return "it was made from other products"
+    return None
+
+
+def age(path: Path) -> None:
+    """Give a manifest a very old time, so that all that its product was made from is newer.
+
+    It is replaced: only its owner may set the time of a file, but colleagues share folders.
+    """
+    content = path.read_bytes()
+    with new_file(path) as temporary:
+        temporary.write_bytes(content)
+        os.utime(temporary, (1, 1))  # 0 would pass for no time
 
 
 def renumber(state: Path, products: Iterable[str]) -> dict[str, int]:
