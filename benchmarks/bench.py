@@ -133,6 +133,13 @@ def alerts(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
     yield from alert_speed.measure_alerts(scratch, quick=options.quick)
 
 
+def nights(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
+    """The DAG of thousands of ZTF nights."""
+    import nights_at_scale
+
+    yield nights_at_scale.measure_nights(scratch, nights=20 if options.quick else 2500)
+
+
 PARTS: dict[str, Callable[[Path, argparse.Namespace], Iterator[Section]]] = {
     "ingest": ingest_one_core,
     "scaling": ingest_two_cores,
@@ -144,6 +151,7 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], Iterator[Section]]] = {
     "images": images,
     "sdo": sdo,
     "export": export,
+    "nights": nights,
 }
 
 

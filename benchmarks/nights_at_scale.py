@@ -1,0 +1,195 @@
+"""Thousands of ZTF nights: how long Snakemake takes to see what is to be done, and its memory.
+
+Reading so many nights would take hours, so one is simulated and read, and its files and Snakemake's
+records of them are multiplied under other names; what gathers the nights then runs on all of them.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+from base64 import urlsafe_b64encode
+from datetime import date, timedelta
+from pathlib import Path
+
+import yaml
+from measure import ONE_THREAD, REPOSITORY, Row, Section, at_most, markdown_table
+
+logger = logging.getLogger(__name__)
+
+FIRST = date(2018, 6, 1)
+CLAIMED_SECONDS, CLAIMED_GB = 20, 1
+
+MADE_BY_NIGHT = (
+    "data/interim/raw/ztf/ztf_public_{night}.tar.gz.receipt.json",
+    "data/preprocessed/ztf/stamps/{night}.parquet.manifest.json",
+    "data/interim/ztf/accepted/{night}.receipt.json",
+)
+"""What tells of a night, each made from the one before."""
+
+OTHERS_OF_NIGHT = (
+    "data/sample/raw/ztf/ztf_public_{night}.tar.gz",
+    "data/sample/raw/ztf/ztf_public_{night}.tar.gz.source.json",
+    "data/preprocessed/ztf/stamps/{night}.parquet",
+    "data/interim/ztf/quarantine/{night}.jsonl",
+)
+
+
+def measure_nights(folder: Path, *, nights: int) -> Section:
+    """Time `snakemake -n` for many nights, with nothing made, with everything, and in between."""
+    days = [(FIRST + timedelta(day)).strftime("%Y%m%d") for day in range(nights + 1)]
+    every = f"{days[0]}..{days[nights - 1]}"
+    runs = {}
+
+    _configure(folder, days[0])
+    _run(folder, "--cores", "2")
+    _configure(folder, every)
+    for night in days[1:nights]:
+        _multiply(folder, days[0], night)
+    start = time.perf_counter()
+    said = _run(folder, "--cores", "2")
+    gathering = time.perf_counter() - start
+    if "rule extract_night" in said or "rule report_ztf" not in said:
+        raise RuntimeError("the nights that were multiplied do not pass for read")
+
+    runs["everything made"] = _dry_run(folder, "Nothing to be done")
+    _configure(folder, [every, int(days[nights])])
+    runs["one night more"] = _dry_run(folder, "extract_night 1 ")
+    _configure(folder, every)
+    for name in ("interim", "preprocessed", "processed"):
+        shutil.rmtree(folder / "data" / name)
+    runs["simulated files there, nothing made"] = _dry_run(folder, f"extract_night {nights} ")
+    (folder / "data/sample/raw").rename(folder / "data/raw")
+    for sidecar in (folder / "data/raw").rglob("*.source.json"):
+        sidecar.unlink()
+    _configure(folder, every, source="local")
+    runs["local files there, nothing made"] = _dry_run(folder, f"extract_night {nights} ")
+    shutil.rmtree(folder / "data")
+    _configure(folder, every, source="archive")
+    runs["nothing there, `source: archive`"] = _dry_run(folder, f"retrieve {nights + 1} ")
+    _configure(folder, every)
+    runs["nothing there, `source: sample`"] = _dry_run(folder, f"simulate_night {nights} ")
+
+    slowest = max(runs, key=lambda name: runs[name][0])
+    largest = max(runs, key=lambda name: runs[name][1])
+    table = markdown_table(
+        ["state", "wall (s)", "peak RSS (GB)"],
+        [[name, f"{wall:.1f}", f"{memory:.2f}"] for name, (wall, memory) in runs.items()],
+    )
+    return Section(
+        f"{nights:,} ZTF nights",
+        [
+            "`snakemake -n`, all of it printed: wall time and peak memory of its one process. "
+            f"What gathers {nights:,} nights (plan, stamps, CSV, report), run for real: "
+            f"{gathering:.0f} s with start and end of Snakemake.",
+        ],
+        [
+            at_most(
+                f"DAG of {nights:,} nights, slowest state ({slowest})",
+                runs[slowest][0],
+                CLAIMED_SECONDS,
+                "s",
+                runs={name: round(wall, 2) for name, (wall, _) in runs.items()},
+            ),
+            at_most(
+                f"its peak memory ({largest})",
+                runs[largest][1],
+                CLAIMED_GB,
+                "GB",
+                runs={name: round(memory, 3) for name, (_, memory) in runs.items()},
+            ),
+            Row(f"gathering {nights:,} nights", f"{gathering:.0f} s"),
+        ],
+        [table],
+    )
+
+
+def _configure(folder: Path, nights: str | list, source: str = "sample") -> None:
+    settings = REPOSITORY / "config"
+    config = yaml.safe_load((settings / "config.yaml").read_text())
+    config |= {"branches": ["ztf"], "source": source}
+    config["ztf"] |= {"nights": nights, "extract": "all"}
+    config["simulate"]["ztf"] = {"alerts": 20, "objects": 86, "seed": 20}
+    config["limits"]["max_corrupt_fraction"] = 0.5
+    (folder / "config").mkdir(parents=True, exist_ok=True)
+    (folder / "config" / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    shutil.copy(settings / "sources.yaml", folder / "config")
+
+
+def _multiply(folder: Path, night: str, other: str) -> None:
+    """Have another night look as if it had been simulated and read as well."""
+
+    def named(path: Path) -> Path:
+        return Path(str(path).replace(night, other))
+
+    for pattern in OTHERS_OF_NIGHT:
+        path = folder / pattern.format(night=night)
+        shutil.copy2(path, named(path))
+    for pattern in MADE_BY_NIGHT:
+        path = folder / pattern.format(night=night)
+        document = json.loads(path.read_text().replace(night, other))
+        for name in document.get("inputs", {}):
+            content = (folder / name).read_bytes()
+            document["inputs"][name] = hashlib.sha256(content).hexdigest()
+        named(path).write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
+        shutil.copystat(path, named(path))
+    place = str((date.fromisoformat(other) - FIRST).days)
+    records = folder / ".snakemake" / "metadata"
+    for pattern in (*OTHERS_OF_NIGHT, *MADE_BY_NIGHT):
+        name = pattern.format(night=night)
+        record = json.loads((records / _record(name)).read_text().replace(night, other))
+        if record["rule"] == "simulate_night":
+            record["params"] = [place if value == "0" else value for value in record["params"]]
+        (records / _record(name.replace(night, other))).write_text(json.dumps(record))
+
+
+def _record(name: str) -> str:
+    """Return how Snakemake names its record of a file."""
+    return urlsafe_b64encode(name.encode()).decode()
+
+
+def _command(*arguments: str) -> list[str]:
+    snakefile = REPOSITORY / "workflow" / "Snakefile"
+    return [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), *arguments]
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in ONE_THREAD}
+
+
+def _run(folder: Path, *arguments: str) -> str:
+    """Run Snakemake to the end and return what it said."""
+    done = subprocess.run(
+        _command(*arguments),
+        cwd=folder,
+        env=_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode:
+        logger.error("%s", done.stdout[-3000:])
+        raise RuntimeError(f"the workflow failed with exit code {done.returncode}")
+    return done.stdout
+
+
+def _dry_run(folder: Path, expected: str) -> tuple[float, float]:
+    """Return wall time in seconds and peak memory in GB of a dry run that has to say something."""
+    output = folder / "snakemake.txt"
+    with open(output, "wb") as stream:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            _command("-n"), cwd=folder, env=_environment(), stdout=stream, stderr=stream
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    said = " ".join(output.read_text().split())
+    if process.returncode or expected not in said:
+        logger.error("%s", said[-3000:])
+        raise RuntimeError(f"a dry run ended with {process.returncode}, without {expected!r}")
+    return wall, usage.ru_maxrss * 1024 / 1e9
