@@ -7,8 +7,12 @@ import numpy as np
 import pytest
 from alert_packets import fits, images, stamp
 
-from skymill.ztf.fits import BadStamp, read_stamp
+from skymill.ztf.fits import BadStamp, inflate, inflate_together, read_image
 from skymill.ztf.stamps import Unfit, source_place, window
+
+
+def read_stamp(packed):
+    return read_image(inflate(packed))
 
 
 @pytest.mark.parametrize("shape", [(63, 63), (53, 63), (63, 44), (1, 1), (1, 3)])
@@ -85,6 +89,57 @@ def test_any_flipped_bit_of_a_stamp_is_noticed():
         broken[place] ^= 1 << generator.integers(8)
         with pytest.raises(BadStamp):
             read_stamp(bytes(broken))
+
+
+def test_stamps_inflated_together_are_those_inflated_one_by_one():
+    packed = [stamp(image) for image in (*images(7), *images(8, (21, 40)))]
+    for count in range(len(packed) + 1):
+        assert inflate_together(packed[:count]) == [inflate(each) for each in packed[:count]]
+
+
+DAMAGES = {
+    "cut": lambda each, _: each[:-3],
+    "more behind it": lambda each, _: each + b"\x1f",
+    "zeros behind it": lambda each, _: each + bytes(2),
+    "two members": lambda each, other: each + other,
+    "an empty member behind it": lambda each, _: each + gzip.compress(b""),
+    "no magic": lambda each, _: b"x" + each[1:],
+    "nothing": lambda each, _: b"",
+    "a picture": lambda each, _: b"\xff\xd8\xff\xe0 a picture",
+    "huge": lambda each, _: gzip.compress(bytes(2**19)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_stamps_are_not_inflated_together_when_one_is_not_as_it_should_be(damage, place):
+    packed = [stamp(image) for image in images(9)]
+    packed[place] = DAMAGES[damage](packed[place], packed[place - 1])
+    assert inflate_together(packed) is None
+
+
+def test_an_empty_member_before_a_stamp_changes_nothing():
+    packed = stamp(images(9)[0])
+    assert inflate(gzip.compress(b"") + packed) == inflate(packed)
+
+
+def test_no_flipped_bit_passes_when_stamps_are_inflated_together():
+    packed = [stamp(image) for image in images(10, (21, 21))]
+    sound = [inflate(each) for each in packed]
+    generator = np.random.default_rng(1)
+    unseen = 0
+    for place in generator.integers(0, sum(map(len, packed)), 400).tolist():
+        broken = bytearray(b"".join(packed))
+        broken[place] ^= 1 << generator.integers(8)
+        ends = np.cumsum([len(each) for each in packed]).tolist()
+        pieces = [
+            bytes(broken[end - len(each) : end]) for each, end in zip(packed, ends, strict=True)
+        ]
+        found = inflate_together(pieces)
+        # Some bits mean nothing: those of the time, and what fills the last byte.
+        assert found in (None, sound)
+        unseen += found is not None
+    assert unseen < 10
 
 
 @pytest.mark.parametrize(("crop", "first", "last"), [(21, 21, 42), (63, 0, 63)])

@@ -3,6 +3,7 @@
 A batch knows nothing of other batches, so any number of workers gives the same rows.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from skymill.ztf.avro import BadAvro, BadRecord, Record, read_header, read_records
-from skymill.ztf.fits import BadStamp, read_stamp
+from skymill.ztf.fits import BadStamp, inflate, inflate_together, read_image
 from skymill.ztf.labelled import LabelledObjects
 from skymill.ztf.schema import (
     FIELDS,
@@ -140,14 +141,15 @@ def _decode_records(
     xpos, ypos = rows["xpos"].tolist(), rows["ypos"].tolist()
     stamps = rows["stamps"].reshape(-1, 3, choice.crop, choice.crop)
     recovered = rows["recovered"]
+    packed = _packed_stamps(records, slots)
     kept = []
-    for index in range(len(records)):
+    for index, unpacked in enumerate(_unpack(packed)):
         if index in problems:
             reject(index, "values", problems[index])
             continue
         try:
             recovered[index] = _fill_stamps(
-                stamps[index], records[index], choice, xpos[index], ypos[index]
+                stamps[index], packed[index], unpacked, choice, xpos[index], ypos[index]
             )
         except BadStamp as bad:
             reject(index, bad.cause, bad.detail)
@@ -168,18 +170,44 @@ def _decode_records(
 _IMAGE_SLOTS = [(SLOTS[path], path.partition(".")[0]) for path in IMAGES]
 
 
-def _fill_stamps(out: np.ndarray, record: Record, choice: Choice, xpos: float, ypos: float) -> bool:
+def _packed_stamps(records: list[Record], slots: np.ndarray) -> list[list[bytes | None]]:
+    """Return the three stamps of each record as they are stored; None where there is none."""
+    places = slots[:, [slot for slot, _ in _IMAGE_SLOTS]].tolist()
+    return [
+        [
+            None if kind == NULL else record.text[begin : begin + size]
+            for kind, begin, size in triple
+        ]
+        for record, triple in zip(records, places, strict=True)
+    ]
+
+
+def _unpack(packed: list[list[bytes | None]]) -> Iterator[list[memoryview | None]]:
+    """Yield the stamps of each record, inflated; None where that is left to `inflate`."""
+    stamps = [stamp for triple in packed for stamp in triple if stamp is not None]
+    together = inflate_together(stamps)
+    contents = itertools.repeat(None) if together is None else iter(together)
+    for triple in packed:
+        yield [None if stamp is None else next(contents) for stamp in triple]
+
+
+def _fill_stamps(
+    out: np.ndarray,
+    packed: list[bytes | None],
+    unpacked: list[memoryview | None],
+    choice: Choice,
+    xpos: float,
+    ypos: float,
+) -> bool:
     """Cut an alert's three stamps out; return whether they were recovered from an edge."""
     shape = rows = columns = None
     at_edge = False
-    text = record.text
-    slots = record.slots
-    for place, (slot, name) in enumerate(_IMAGE_SLOTS):
-        kind, begin, size = slots[slot].tolist()
-        if kind == NULL:
+    for place, (_, name) in enumerate(_IMAGE_SLOTS):
+        if packed[place] is None:
             raise Unfit("null_cutout", f"{name} is null")
         try:
-            image = read_stamp(text[begin : begin + size])
+            content = unpacked[place]
+            image = read_image(inflate(packed[place]) if content is None else content)
         except BadStamp as bad:
             raise BadStamp(bad.cause, f"{name}: {bad.detail}") from None
         if image.shape != shape:
