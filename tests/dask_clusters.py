@@ -9,9 +9,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import skymill
 from skymill.errors import SkymillError
 
 TESTS = Path(__file__).resolve().parent
+SCRIPTS = Path(skymill.__file__).resolve().parents[1]
+"""Where this process has the package from."""
 DEADLINE = 60
 
 
@@ -77,7 +80,7 @@ class LoopbackCluster:
         pythonpath: tuple[Path, ...] = (),
         prefix: tuple[str, ...] = (),
     ) -> subprocess.Popen:
-        path = (*pythonpath, *self._pythonpath, TESTS)
+        path = (*pythonpath, *self._pythonpath, SCRIPTS, TESTS)
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))}
         environment.pop("DASK_SCHEDULER_ADDRESS", None)
         command = [*prefix, sys.executable, "-m", "dask", *arguments]

@@ -104,7 +104,9 @@ def test_without_a_cluster_nothing_of_it_is_imported():
 
 
 def test_the_environment_comes_before_the_configuration(monkeypatch):
-    monkeypatch.delenv(parallel.ADDRESS, raising=False)
+    # Set first: what was never there is not taken away again after the test.
+    monkeypatch.setenv(parallel.ADDRESS, "")
+    monkeypatch.delenv(parallel.ADDRESS)
     parallel.use_cluster(None)
     assert parallel.ADDRESS not in os.environ
     parallel.use_cluster("tcp://configured:8786")
@@ -159,12 +161,14 @@ def done_by():
 
 def in_the_middle(action):
     """Call `action(pid)` in a thread once a piece hangs in process `pid`."""
+    note = Path("hanging.txt").absolute()
 
     def wait():
         deadline = time.monotonic() + 60
-        while not Path("hanging.txt").exists() and time.monotonic() < deadline:
+        while not note.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
-        action(int(Path("hanging.txt").read_text()))
+        if note.exists():  # else the test fails by itself
+            action(int(note.read_text()))
 
     thread = threading.Thread(target=wait, daemon=True)
     thread.start()

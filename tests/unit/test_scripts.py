@@ -12,12 +12,15 @@ from records import REPOSITORY, SCRIPTS
 
 SCRIPT_FILES = sorted(SCRIPTS.glob("*.py"))
 MODULE_FILES = sorted((SCRIPTS / "skymill").rglob("*.py"))
+# Rules that only name what they want of others.
+TARGETS = {"read_nights"}
 RULES = {
     name: body
     for path in sorted((REPOSITORY / "workflow" / "rules").glob("*.smk"))
     for _, name, body in re.findall(
         r"^( *)rule (\w+):\n(.*?)(?=^(?!\1 ) *\S|\Z)", path.read_text(), re.MULTILINE | re.DOTALL
     )
+    if name not in TARGETS
 }
 # An edit of their code must not fetch or unpack gigabytes again.
 WITHOUT_CODE_DIGEST = {"retrieve", "unpack_sdo"}
@@ -48,7 +51,12 @@ def test_every_import_in_a_script_exists(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module.startswith("skymill"):
             module = importlib.import_module(node.module)
-            missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
+            missing = [
+                alias.name
+                for alias in node.names
+                if not hasattr(module, alias.name)
+                and not importlib.util.find_spec(f"{node.module}.{alias.name}")
+            ]
             assert missing == [], node.module
 
 
