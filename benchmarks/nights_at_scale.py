@@ -21,6 +21,9 @@ from measure import ONE_THREAD, REPOSITORY, Row, Section, at_most, markdown_tabl
 
 logger = logging.getLogger(__name__)
 
+RUNS = 2
+"""Of each dry run: the faster one counts."""
+
 FIRST = date(2018, 6, 1)
 CLAIMED_SECONDS, CLAIMED_GB = 20, 1
 
@@ -83,9 +86,9 @@ def measure_nights(folder: Path, *, nights: int) -> Section:
     return Section(
         f"{nights:,} ZTF nights",
         [
-            "`snakemake -n`, all of it printed: wall time and peak memory of its one process. "
-            f"What gathers {nights:,} nights (plan, stamps, CSV, report), run for real: "
-            f"{gathering:.0f} s with start and end of Snakemake.",
+            "`snakemake -n`, all of it printed: wall time (the faster of two runs) and peak memory "
+            f"of its one process. What gathers {nights:,} nights (plan, stamps, CSV, report), run "
+            f"for real: {gathering:.0f} s with start and end of Snakemake.",
         ],
         [
             at_most(
@@ -179,6 +182,11 @@ def _run(folder: Path, *arguments: str) -> str:
 
 def _dry_run(folder: Path, expected: str) -> tuple[float, float]:
     """Return wall time in seconds and peak memory in GB of a dry run that has to say something."""
+    runs = [_dry_run_once(folder, expected) for _ in range(RUNS)]
+    return min(wall for wall, _ in runs), max(memory for _, memory in runs)
+
+
+def _dry_run_once(folder: Path, expected: str) -> tuple[float, float]:
     output = folder / "snakemake.txt"
     with open(output, "wb") as stream:
         start = time.perf_counter()
