@@ -1,5 +1,6 @@
 """Pieces of work give the same list whatever the workers do, here or on a Dask cluster."""
 
+import _thread
 import importlib.metadata
 import operator
 import os
@@ -167,8 +168,10 @@ def in_the_middle(action):
         deadline = time.monotonic() + 60
         while not note.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
-        if note.exists():  # else the test fails by itself
+        if note.exists():
             action(int(note.read_text()))
+        else:
+            _thread.interrupt_main()  # or the test would wait for ever
 
     thread = threading.Thread(target=wait, daemon=True)
     thread.start()
