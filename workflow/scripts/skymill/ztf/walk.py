@@ -73,7 +73,7 @@ def _read_float(text, position, size):
     return double.view(np.int64)[0]
 
 
-@njit(
+_compiled = njit(
     int64(
         Array(uint8, 1, "C", readonly=True),
         int64,
@@ -85,6 +85,9 @@ def _read_float(text, position, size):
     error_model="numpy",
     nogil=True,
 )
+
+
+@_compiled
 def walk_record(text, start, limit, code, slots):
     """Walk one record and note where the wanted fields are.
 
@@ -248,18 +251,7 @@ def walk_record(text, start, limit, code, slots):
             return FAILED
 
 
-@njit(
-    int64(
-        Array(uint8, 1, "C", readonly=True),
-        int64,
-        int64,
-        Array(int64, 1, "C", readonly=True),
-        Array(int64, 2, "C"),
-    ),
-    cache=True,
-    error_model="numpy",
-    nogil=True,
-)
+@_compiled
 def find_record(text, start, limit, code, slots):
     """Return the first place from `start` on where bytes begin that can be a record, or FAILED.
 
