@@ -33,6 +33,8 @@ class LoopbackCluster:
         self.scheduler = self._start(
             "scheduler",
             *("scheduler", "--port", "0", "--scheduler-file", str(note)),
+            # Should the tests be killed.
+            *("--idle-timeout", "600 s"),
             variables=variables,
         )
         self._until(lambda: _address(note), "scheduler")
@@ -83,6 +85,8 @@ class LoopbackCluster:
         path = (*pythonpath, *self._pythonpath, SCRIPTS, TESTS)
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))}
         environment.pop("DASK_SCHEDULER_ADDRESS", None)
+        # How long results are looked for at a worker that was killed; 30 s by default.
+        environment["DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT"] = "3 s"
         command = [*prefix, sys.executable, "-m", "dask", *arguments]
         with open(self.folder / f"{name}.log", "w") as log:
             return subprocess.Popen(
@@ -124,7 +128,7 @@ def note_or_hang(item: int) -> int:
     if item == 5 and not Path("hanging.txt").exists():
         Path("unborn.txt").write_text(str(os.getpid()))
         Path("unborn.txt").replace("hanging.txt")
-        time.sleep(600)
+        _wait_for_the_end()
     return result
 
 
@@ -132,8 +136,15 @@ def hang(item: int) -> int:
     """Tell who hangs, and hang."""
     Path(f"unborn-{item}.txt").write_text(str(os.getpid()))
     Path(f"unborn-{item}.txt").replace("hanging.txt")
-    time.sleep(600)
+    _wait_for_the_end()
     return item
+
+
+def _wait_for_the_end() -> None:
+    """Wait until the worker is killed, or the tests that started it are."""
+    tests = os.getppid()
+    while os.getppid() == tests:
+        time.sleep(0.1)
 
 
 def die(item: int) -> None:
