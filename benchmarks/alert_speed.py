@@ -252,18 +252,24 @@ def _labels(scratch: Path, packets: list[bytes]) -> Path:
 
 
 def repeat(packets: list[bytes], path: Path, alerts: int) -> Path:
-    """Write a tarball of that many alerts: the same packets over and over, candids changed."""
+    """Write a tarball of that many alerts: the same packets over and over, candids changed.
+
+    They ascend, as they do in the archive's tarballs.
+    """
     known = []
     for text in packets:
         header = read_header(text)
         records = [record for record in read_records(text, header, header.end)]
         if len(records) == 1 and hasattr(records[0], "slots"):
             candid = int(records[0].slots[SLOTS["candid"], 1])
-            known.append((text[: header.end], text[header.end :], candid))
+            known.append((candid, text[: header.end], text[header.end :]))
+    known.sort()
+    span = known[-1][0] - known[0][0] + 1
     with igzip.open(path, "wb", compresslevel=1) as stream:
         for number in range(alerts):
-            beginning, body, candid = known[number % len(known)]
-            changed = candid + 10**6 * (1 + number // len(known))
+            turn, place = divmod(number, len(known))
+            candid, beginning, body = known[place]
+            changed = candid + span * turn
             # The number stands in the record and again in its candidate.
             body = body.replace(_long(candid), _long(changed))
             stream.write(member(f"{changed}.avro", beginning + body, 0))

@@ -7,12 +7,25 @@ import numpy as np
 import pytest
 from alert_packets import fits, images, stamp
 
-from skymill.ztf.fits import BadStamp, inflate, inflate_together, read_image
+from skymill.ztf.fits import (
+    BLOCK,
+    BadStamp,
+    inflate,
+    inflate_regular,
+    may_be_regular,
+    read_image,
+    regular_images,
+)
 from skymill.ztf.stamps import Unfit, source_place, window
 
 
 def read_stamp(packed):
     return read_image(inflate(packed))
+
+
+def together(packed):
+    """Inflate stamps as a batch does: in one go, if all may be regular."""
+    return inflate_regular(packed) if all(map(may_be_regular, packed)) else None
 
 
 @pytest.mark.parametrize("shape", [(63, 63), (53, 63), (63, 44), (1, 1), (1, 3)])
@@ -92,9 +105,35 @@ def test_any_flipped_bit_of_a_stamp_is_noticed():
 
 
 def test_stamps_inflated_together_are_those_inflated_one_by_one():
-    packed = [stamp(image) for image in (*images(7), *images(8, (21, 40)))]
-    for count in range(len(packed) + 1):
-        assert inflate_together(packed[:count]) == [inflate(each) for each in packed[:count]]
+    packed = [stamp(image) for image in (*images(7), *images(8))]
+    for count in range(1, len(packed) + 1):
+        unpacked = together(packed[:count])
+        assert [each.tobytes() for each in unpacked] == [inflate(each) for each in packed[:count]]
+
+
+def test_only_stamps_as_long_as_regular_ones_may_be_regular():
+    assert may_be_regular(stamp(images(7)[0]))
+    assert not may_be_regular(stamp(images(7, (62, 30))[0]))
+    assert not may_be_regular(b"")
+
+
+def test_images_of_regular_stamps_are_those_read_one_by_one():
+    # Shapes that fill as many blocks, and one with a card that no other has.
+    shapes = [(62, 63), (63, 63), (63, 62), (63, 63), (1, 4000)]
+    packed = [stamp(images(11, shape)[0]) for shape in shapes]
+    packed += [stamp(images(12)[0]), stamp(images(13)[0], cards=["COMMENT another"])]
+    unpacked = together(packed)
+    found, true = regular_images(unpacked)
+    assert true.tolist() == [False, True, False, True, False, True, False]
+    for place in np.flatnonzero(true).tolist():
+        assert np.array_equal(found[place], read_image(unpacked[place].tobytes()))
+
+
+def test_no_image_is_regular_where_no_header_can_be_read():
+    unpacked = together([stamp(images(14)[0])] * 2).copy()
+    unpacked[0, :3] = 0
+    unpacked[1, :BLOCK] = ord(" ")
+    assert not regular_images(unpacked)[1].any()
 
 
 DAMAGES = {
@@ -115,11 +154,12 @@ DAMAGES = {
 def test_stamps_are_not_inflated_together_when_one_is_not_as_it_should_be(damage, place):
     packed = [stamp(image) for image in images(9)]
     packed[place] = DAMAGES[damage](packed[place], packed[place - 1])
-    assert inflate_together(packed) is None
+    assert together(packed) is None
 
 
-def test_an_empty_member_before_a_stamp_changes_nothing():
-    packed = stamp(images(9)[0])
+@pytest.mark.parametrize("shape", [(63, 63), (20, 63)])
+def test_an_empty_member_before_a_stamp_changes_nothing(shape):
+    packed = stamp(images(9, shape)[0])
     assert inflate(gzip.compress(b"") + packed) == inflate(packed)
 
 
@@ -135,9 +175,9 @@ def test_no_flipped_bit_passes_when_stamps_are_inflated_together():
         pieces = [
             bytes(broken[end - len(each) : end]) for each, end in zip(packed, ends, strict=True)
         ]
-        found = inflate_together(pieces)
+        found = together(pieces)
         # Some bits mean nothing: those of the time, and what fills the last byte.
-        assert found in (None, sound)
+        assert found is None or [each.tobytes() for each in found] == sound
         unseen += found is not None
     assert unseen < 10
 

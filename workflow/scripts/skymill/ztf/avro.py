@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from isal import isal_zlib
@@ -15,10 +16,19 @@ from isal import isal_zlib
 from skymill.ztf.fits import GZIP_MAGIC
 from skymill.ztf.program import Unsupported, compile_program, kind_of, unwrapped
 from skymill.ztf.schema import FIELDS, IMAGES, OBJECT_ID_BYTES, OPTIONAL, SLOTS, TEXTS
-from skymill.ztf.walk import FAILED, INTEGER, NULL, REAL, SPAN, find_record, walk_record
+from skymill.ztf.walk import (
+    FAILED,
+    INTEGER,
+    NULL,
+    REAL,
+    SPAN,
+    SYNC_BYTES,
+    find_record,
+    walk_files,
+    walk_record,
+)
 
 MAGIC = b"Obj\x01"
-SYNC_BYTES = 16
 
 KNOWN_HEADERS = 32
 """Headers that are remembered, with what they were compiled to."""
@@ -93,8 +103,7 @@ class Header:
     end: int
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """One record: the text that its slots refer to, and whether fastavro had to read it."""
 
     text: bytes
@@ -236,6 +245,31 @@ def _unsnap(block: bytes) -> bytes:
 
 
 _CODECS = {"null": bytes, "deflate": _inflate, "snappy": _unsnap}
+
+
+def walk_stretch(text: bytes, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Walk the files in a stretch of a tar that have a known header and hold one record.
+
+    Parameters
+    ----------
+    text, places
+        See tarball.Stretch.
+
+    Returns
+    -------
+    The slots of each, int64, shape (files, fields, 3), and which of them were walked. For the
+    others there are `read_header` and `read_records`, which give the same for these.
+    """
+    slots = np.empty((len(places), len(FIELDS), 3), np.int64)
+    walked = np.zeros(len(places), bool)
+    buffer = np.frombuffer(text, np.uint8)
+    for beginning, writer in _known:
+        if writer.codec == "null" and not writer.lacking and writer.code is not None:
+            start = np.frombuffer(beginning, np.uint8)
+            walk_files(buffer, places, start, writer.code, slots, walked)
+            if walked.all():
+                break
+    return slots, walked
 
 
 def read_records(text: bytes, header: Header, start: int) -> Iterator[Record | BadRecord]:

@@ -3,7 +3,6 @@
 A batch knows nothing of other batches, so any number of workers gives the same rows.
 """
 
-import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,8 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from skymill.ztf.avro import BadAvro, BadRecord, Record, read_header, read_records
-from skymill.ztf.fits import BadStamp, inflate, inflate_together, read_image
+from skymill.ztf.avro import BadAvro, BadRecord, Record, read_header, read_records, walk_stretch
+from skymill.ztf.fits import (
+    BadStamp,
+    inflate,
+    inflate_regular,
+    may_be_regular,
+    read_image,
+    regular_images,
+)
 from skymill.ztf.labelled import LabelledObjects
 from skymill.ztf.schema import (
     FIELDS,
@@ -24,7 +30,7 @@ from skymill.ztf.schema import (
     row_type,
 )
 from skymill.ztf.stamps import Unfit, window
-from skymill.ztf.tarball import Lost, Part
+from skymill.ztf.tarball import Lost, Part, Stretch
 from skymill.ztf.walk import INTEGER, NULL, REAL, SPAN
 
 CORRUPT = ("tar", "avro", "values", "gzip", "jpeg", "fits")
@@ -75,37 +81,51 @@ class Decoded:
     read_slowly: int = 0
 
 
-def decode_batch(parts: list[Part | Lost], choice: Choice) -> Decoded:
+def decode_batch(parts: list[Part | Stretch | Lost], choice: Choice) -> Decoded:
     """Read the records of some files and return the rows of those to keep."""
     result = Decoded(np.empty(0), [], Counter(), [])
     records: list[Record] = []
     places: list[tuple[int, int]] = []
-    for number, part in enumerate(parts):
-        seen = 0
+    for part in parts:
         if isinstance(part, Lost):
-            seen = 1
-            result.rejected.append((number, 1, "tar", part.detail))
+            result.rejected.append((len(result.seen), 1, "tar", part.detail))
             result.reasons["tar"] += 1
-        for record in _records(part):
-            if isinstance(record, BadRecord):
-                result.rejected.append((number, seen + 1, "avro", str(record)))
-                result.reasons["avro"] += record.lost
-                seen += record.lost
-            else:
-                seen += 1
-                records.append(record)
-                places.append((number, seen))
-                result.read_slowly += not record.by_walking
-        continued = isinstance(part, Part) and part.header is not None
-        result.seen.append((part.name, continued, seen))
+            result.seen.append((part.name, False, 1))
+        elif isinstance(part, Part):
+            _read_part(part, records, places, result)
+        else:
+            slots, walked = walk_stretch(part.text, part.places)
+            for index, known in enumerate(walked.tolist()):
+                if known:
+                    records.append(Record(part.text, slots[index], True))
+                    places.append((len(result.seen), 1))
+                    result.seen.append((part.name(index), False, 1))
+                else:
+                    _read_part(part.part(index), records, places, result)
     _decode_records(records, places, choice, result)
     result.rejected.sort()
     return result
 
 
-def _records(part: Part | Lost) -> Iterator[Record | BadRecord]:
-    if isinstance(part, Lost):
-        return
+def _read_part(
+    part: Part, records: list[Record], places: list[tuple[int, int]], result: Decoded
+) -> None:
+    """Add the records of a file, or of a part of one, and where they stand."""
+    number, seen = len(result.seen), 0
+    for record in _records(part):
+        if isinstance(record, BadRecord):
+            result.rejected.append((number, seen + 1, "avro", str(record)))
+            result.reasons["avro"] += record.lost
+            seen += record.lost
+        else:
+            seen += 1
+            records.append(record)
+            places.append((number, seen))
+            result.read_slowly += not record.by_walking
+    result.seen.append((part.name, part.header is not None, seen))
+
+
+def _records(part: Part) -> Iterator[Record | BadRecord]:
     try:
         header = read_header(part.text if part.header is None else part.header)
     except BadAvro as error:
@@ -140,17 +160,18 @@ def _decode_records(
     problems = _fill_values(rows, slots, records)
     xpos, ypos = rows["xpos"].tolist(), rows["ypos"].tolist()
     stamps = rows["stamps"].reshape(-1, 3, choice.crop, choice.crop)
-    recovered = rows["recovered"]
     packed = _packed_stamps(records, slots)
+    regular = _fill_regular_stamps(stamps, packed, choice)
     kept = []
-    for index, unpacked in enumerate(_unpack(packed)):
+    for index, triple in enumerate(packed):
         if index in problems:
             reject(index, "values", problems[index])
             continue
         try:
-            recovered[index] = _fill_stamps(
-                stamps[index], packed[index], unpacked, choice, xpos[index], ypos[index]
-            )
+            if not regular[index]:
+                rows["recovered"][index] = _fill_stamps(
+                    stamps[index], triple, choice, xpos[index], ypos[index]
+                )
         except BadStamp as bad:
             reject(index, bad.cause, bad.detail)
         except Unfit as unfit:
@@ -170,44 +191,52 @@ def _decode_records(
 _IMAGE_SLOTS = [(SLOTS[path], path.partition(".")[0]) for path in IMAGES]
 
 
-def _packed_stamps(records: list[Record], slots: np.ndarray) -> list[list[bytes | None]]:
+def _packed_stamps(records: list[Record], slots: np.ndarray) -> list[list[memoryview | None]]:
     """Return the three stamps of each record as they are stored; None where there is none."""
     places = slots[:, [slot for slot, _ in _IMAGE_SLOTS]].tolist()
-    return [
-        [
-            None if kind == NULL else record.text[begin : begin + size]
-            for kind, begin, size in triple
-        ]
-        for record, triple in zip(records, places, strict=True)
-    ]
+    packed = []
+    for record, triple in zip(records, places, strict=True):
+        text = memoryview(record.text)
+        packed.append(
+            [None if kind == NULL else text[begin : begin + size] for kind, begin, size in triple]
+        )
+    return packed
 
 
-def _unpack(packed: list[list[bytes | None]]) -> Iterator[list[memoryview | None]]:
-    """Yield the stamps of each record, inflated; None where that is left to `inflate`."""
-    stamps = [stamp for triple in packed for stamp in triple if stamp is not None]
-    together = inflate_together(stamps)
-    contents = itertools.repeat(None) if together is None else iter(together)
-    for triple in packed:
-        yield [None if stamp is None else next(contents) for stamp in triple]
+def _fill_regular_stamps(
+    stamps: np.ndarray, packed: list[list[memoryview | None]], choice: Choice
+) -> np.ndarray:
+    """Cut all alerts whose three stamps are regular at once; return which they are."""
+    regular = np.array(
+        [all(stamp is not None and may_be_regular(stamp) for stamp in triple) for triple in packed]
+    )
+    places = np.flatnonzero(regular)
+    if not len(places):
+        return regular
+    unpacked = inflate_regular([stamp for place in places.tolist() for stamp in packed[place]])
+    if unpacked is None:
+        return np.zeros(len(packed), bool)
+    images, true = regular_images(unpacked)
+    true = true.reshape(-1, 3).all(axis=1)
+    regular[places] = true
+    rows, columns, _ = window(*images.shape[1:], choice.crop, choice.edge, np.nan, np.nan)
+    cut = np.ascontiguousarray(images[:, rows, columns], np.float32)
+    stamps[regular] = cut.reshape(-1, *stamps.shape[1:])[true]
+    return regular
 
 
 def _fill_stamps(
-    out: np.ndarray,
-    packed: list[bytes | None],
-    unpacked: list[memoryview | None],
-    choice: Choice,
-    xpos: float,
-    ypos: float,
+    out: np.ndarray, packed: list[memoryview | None], choice: Choice, xpos: float, ypos: float
 ) -> bool:
     """Cut an alert's three stamps out; return whether they were recovered from an edge."""
     shape = rows = columns = None
     at_edge = False
     for place, (_, name) in enumerate(_IMAGE_SLOTS):
-        if packed[place] is None:
+        stamp = packed[place]
+        if stamp is None:
             raise Unfit("null_cutout", f"{name} is null")
         try:
-            content = unpacked[place]
-            image = read_image(inflate(packed[place]) if content is None else content)
+            image = read_image(inflate(bytes(stamp)))
         except BadStamp as bad:
             raise BadStamp(bad.cause, f"{name}: {bad.detail}") from None
         if image.shape != shape:

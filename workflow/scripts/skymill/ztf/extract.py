@@ -13,22 +13,19 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-import numpy as np
-
 from skymill.parallel import map_stream
 from skymill.products import new_file
 from skymill.ztf.decode import CORRUPT, OTHER_REASONS, Choice, Decoded, decode_batch
-from skymill.ztf.schema import CUTOUTS
-from skymill.ztf.store import RowStore, write_stamps
-from skymill.ztf.tarball import Lost, Night, Part, read_parts
+from skymill.ztf.store import SortedStamps, StampsWriter
+from skymill.ztf.tarball import Lost, Night, Part, Stretch, read_parts
 
 logger = logging.getLogger(__name__)
 
-BATCH_BYTES = 2**22
-"""Bytes of alert files in a batch, at least: about 70 alerts."""
+BATCH_BYTES = 3 * 2**20
+"""Bytes of alert files in a batch, at least: about 50 alerts."""
 
 BATCH_PARTS = 256
-"""Files in a batch, at most."""
+"""Files and stretches in a batch, at most."""
 
 OFFENDERS = 20
 """How many of the records that were lost the manifest names; the quarantine has them all."""
@@ -73,20 +70,20 @@ def extract_night(
     with (
         # Beside the output, where there is room; it has no name, so a killed run leaves nothing.
         tempfile.TemporaryFile(dir=stamps.parent, buffering=0) as file,
+        new_file(stamps) as sorted_stamps,
         new_file(quarantine) as path,
         open(path, "w", encoding="utf-8") as log,
     ):
-        store = RowStore(file, choice.crop)
+        output = SortedStamps(sorted_stamps, file, night, choice.crop)
         for result in map_stream(decode, batches, workers=workers, what=f"extract {night}"):
             tally.add(result, log)
-            store.append(result.rows)
-        order, duplicates = store.order()
-        entry = write_stamps(stamps, store, order, night, choice.crop, tally.see)
-    counts = tally.counts(seen, kept=len(order), duplicates=duplicates)
+            output.add(result.rows)
+        written, entry, duplicates = output.finish()
+    counts = tally.counts(seen, written, duplicates)
     if seen.broken_off:
         logger.warning("%s is not whole: %s; what was read is kept", raw.name, seen.broken_off)
     return {
-        "files": [entry],
+        "files": [{**entry, "name": stamps.name}],
         "night": night,
         "counts": counts,
         "truncated": seen.broken_off is not None,
@@ -96,12 +93,14 @@ def extract_night(
     }
 
 
-def _batches(parts: Iterable[Part | Lost]) -> Iterator[list[Part | Lost]]:
+def _batches(
+    parts: Iterable[Part | Stretch | Lost],
+) -> Iterator[list[Part | Stretch | Lost]]:
     """Gather files until they are enough to be worth a worker's attention."""
     batch, size = [], 0
     for part in parts:
         batch.append(part)
-        size += len(part.text)
+        size += part.size
         if size >= BATCH_BYTES or len(batch) == BATCH_PARTS:
             yield batch
             batch, size = [], 0
@@ -116,9 +115,6 @@ class _Tally:
         self.records = 0
         self.read_slowly = 0
         self.reasons: Counter = Counter()
-        self.recovered = 0
-        self.nan_pixels = np.zeros(len(CUTOUTS), np.int64)
-        self.alerts_with_nan = 0
         self.offenders: list[dict] = []
         self._before = 0
 
@@ -140,32 +136,28 @@ class _Tally:
             if len(self.offenders) < OFFENDERS:
                 self.offenders.append(loss)
 
-    def see(self, rows: np.ndarray) -> None:
-        """Count what is told of alerts that are kept."""
-        self.recovered += int(rows["recovered"].sum())
-        self.nan_pixels += rows["nan"].sum(axis=0)
-        self.alerts_with_nan += int(rows["nan"].any(axis=1).sum())
-
-    def counts(self, seen: Night, *, kept: int, duplicates: int) -> dict:
+    def counts(self, seen: Night, written: StampsWriter, duplicates: int) -> dict:
         """Return all counts, after a check that every record is accounted for."""
         corrupt = {cause: self.reasons[cause] for cause in CORRUPT if self.reasons[cause]}
         others = {reason: self.reasons[reason] for reason in OTHER_REASONS}
         lost = sum(others.values()) + sum(corrupt.values()) + duplicates
-        if kept + lost != self.records:
-            raise AssertionError(f"{self.records:,} records, but {kept:,} kept and {lost:,} lost")
+        if written.rows + lost != self.records:
+            raise AssertionError(
+                f"{self.records:,} records, but {written.rows:,} kept and {lost:,} lost"
+            )
         return {
             "members": seen.members,
             "ignored_members": seen.ignored,
             "records": self.records,
-            "kept": kept,
+            "kept": written.rows,
             **others,
             "duplicates": duplicates,
             "corrupt": sum(corrupt.values()),
             "corrupt_by_cause": corrupt,
-            "recovered": self.recovered,
-            "alerts_with_nan": self.alerts_with_nan,
+            "recovered": written.recovered,
+            "alerts_with_nan": written.alerts_with_nan,
             "nan_pixels": dict(
-                zip(("science", "template", "difference"), self.nan_pixels.tolist(), strict=True)
+                zip(("science", "template", "difference"), written.nan_pixels.tolist(), strict=True)
             ),
             "read_by_fastavro": self.read_slowly,
         }

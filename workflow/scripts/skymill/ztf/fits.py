@@ -5,13 +5,15 @@ its cause. Source: FITS Standard 4.0, sections 3 and 4.
 """
 
 import io
-import itertools
 import re
+import threading
 import zlib
 from functools import lru_cache
 
 import numpy as np
 from isal import igzip, isal_zlib
+
+from skymill.ztf.schema import STAMP
 
 GZIP_MAGIC = b"\x1f\x8b"
 JPEG_MAGIC = b"\xff\xd8\xff"
@@ -21,11 +23,15 @@ CARD = 80
 MAX_HEADER = 20 * BLOCK
 MAX_AXIS = 4096
 
-GZIP_WINDOW = 31
-"""zlib's `wbits` for a gzip wrapper: the header is required and the CRC is checked."""
+MAX_BYTES = MAX_HEADER + 4 * MAX_AXIS * MAX_AXIS
+"""Longest stamp that can be an image."""
 
-MAX_TOGETHER = 2**18
-"""Longest stamp, after inflating, of those that are inflated together."""
+_GZIP_ERRORS = (OSError, isal_zlib.error, zlib.error, EOFError, ValueError)
+
+REGULAR_BYTES = BLOCK + -(-4 * STAMP * STAMP // BLOCK) * BLOCK
+"""How long a regular stamp is: a header of one block, and the pixels filled up to whole blocks."""
+
+_REGULAR_END = REGULAR_BYTES.to_bytes(4, "little")
 
 _INTEGER = re.compile(rb"[ ]*([+-]?\d+)[ ]*(?:/.*)?")
 _REAL = re.compile(rb"[ ]*([+-]?[0-9.]+(?:[ED][+-]?\d+)?)[ ]*(?:/.*)?")
@@ -40,7 +46,7 @@ class BadStamp(Exception):
         self.detail = detail
 
 
-def read_image(unpacked: bytes | memoryview) -> np.ndarray:
+def read_image(unpacked: bytes) -> np.ndarray:
     """Return the image in a FITS file: big-endian float32, shape (rows, columns).
 
     Raises
@@ -52,7 +58,7 @@ def read_image(unpacked: bytes | memoryview) -> np.ndarray:
     return np.frombuffer(unpacked, ">f4", rows * columns, offset).reshape(rows, columns)
 
 
-def inflate(packed: bytes) -> bytes | memoryview:
+def inflate(packed: bytes) -> bytes:
     """Return what a gzip file holds, after a check of its CRC and length.
 
     Raises
@@ -60,49 +66,93 @@ def inflate(packed: bytes) -> bytes | memoryview:
     BadStamp
         When either is wrong, or it is no gzip.
     """
-    if together := inflate_together([packed]):
-        return together[0]
+    if packed.startswith(JPEG_MAGIC):
+        raise BadStamp("jpeg", "a JPEG in place of a gzipped FITS file")
+    if not packed.startswith(GZIP_MAGIC):
+        raise BadStamp("gzip", f"it begins with {packed[:8]!r}")
+    size = int.from_bytes(packed[-4:], "little")
+    if size > MAX_BYTES:
+        raise BadStamp("gzip", f"it says that it holds {size:,} bytes")
     try:
-        unpacked = isal_zlib.decompress(packed, GZIP_WINDOW)
-    except (isal_zlib.error, zlib.error, EOFError, ValueError) as error:
-        if packed.startswith(JPEG_MAGIC):
-            raise BadStamp("jpeg", "a JPEG in place of a gzipped FITS file") from None
+        unpacked = _inflate(packed, size)
+    except _GZIP_ERRORS as error:
         raise BadStamp("gzip", str(error)) from None
-    # The length stands at the very end: so nothing follows the member.
-    if int.from_bytes(packed[-4:], "little") != len(unpacked):
-        raise BadStamp("gzip", "something follows the gzip member")
+    # The length stands at the very end: so nothing follows.
+    if len(unpacked) != size:
+        raise BadStamp("gzip", "its length is not what stands at its end")
     return unpacked
 
 
-def inflate_together(packed: list[bytes]) -> list[memoryview] | None:
-    """Return what gzip files hold, inflated in one go; None if any is not as it should be.
+def _inflate(packed: bytes, size: int) -> bytes:
+    """Inflate what should hold `size` bytes; one more tells that it holds more."""
+    with igzip.open(io.BytesIO(packed)) as stream:
+        return stream.read(size + 1)
 
-    What is wrong with which is for `inflate` to say. In one go the interpreter's lock is let go of
-    for milliseconds, so that threads do not wait for each other at every stamp. CRC and length of
-    each are checked; that nothing follows them is seen from the sum of the lengths.
+
+def may_be_regular(packed: bytes | memoryview) -> bool:
+    """Return whether a stamp says of itself that it is a gzip file of REGULAR_BYTES."""
+    return packed[-4:] == _REGULAR_END and packed[:2] == GZIP_MAGIC
+
+
+def inflate_regular(packed: list[bytes] | list[memoryview]) -> np.ndarray | None:
+    """Return what stamps that may be regular hold, inflated in one go: uint8, a row a stamp.
+
+    None if any is not as it should be: which, and why, is for `inflate` to say. In one go the
+    interpreter's lock is let go of for milliseconds, so that threads do not wait for each other at
+    every stamp. CRC and length of each are checked; that nothing follows them is seen from the sum
+    of the lengths.
     """
-    if not all(stamp.startswith(GZIP_MAGIC) for stamp in packed):
-        return None
-    sizes = [int.from_bytes(stamp[-4:], "little") for stamp in packed]
-    if max(sizes, default=0) > MAX_TOGETHER:
-        return None
+    size = len(packed) * REGULAR_BYTES
+    # One byte more tells that they hold more.
+    buffer = _buffer(size + 1)
     try:
-        with igzip.open(io.BytesIO(b"".join(packed))) as stream:
-            unpacked = memoryview(stream.read(sum(sizes) + 1))
-    except (OSError, isal_zlib.error, zlib.error, EOFError, ValueError):
+        reader = igzip._GzipReader(b"".join(packed))
+        found = 0
+        while count := reader.readinto(buffer[found:]):
+            found += count
+        if found != size:
+            return None
+    except _GZIP_ERRORS:
         return None
-    if len(unpacked) != sum(sizes):
-        return None
-    ends = itertools.accumulate(sizes)
-    return [unpacked[end - size : end] for size, end in zip(sizes, ends, strict=True)]
+    return buffer[:size].reshape(-1, REGULAR_BYTES)
 
 
-def _layout(unpacked: bytes | memoryview) -> tuple[int, int, int]:
+_own = threading.local()
+
+
+def _buffer(size: int) -> np.ndarray:
+    """Return bytes of this thread's own, used again and again: new memory has to be cleared."""
+    if len(getattr(_own, "buffer", ())) < size:
+        _own.buffer = np.empty(size, np.uint8)
+    return _own.buffer[:size]
+
+
+def regular_images(unpacked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images of stamps of REGULAR_BYTES, and which of them are true.
+
+    Images are views of big-endian float32, shape (stamps, STAMP, STAMP). Nearly all stamps of the
+    archive have one and the same header, so they are compared with it and not read one by one;
+    where another header stands, the image means nothing and `read_image` is to be asked.
+    """
+    headers = unpacked[:, :BLOCK]
+    images = unpacked[:, BLOCK : BLOCK + 4 * STAMP * STAMP].view(">f4")
+    regular = np.zeros(len(unpacked), bool)
+    for header in headers:
+        try:
+            if _read_cards(header.tobytes()) == (STAMP, STAMP, BLOCK):
+                regular = (headers == header).all(axis=1)
+                break
+        except (BadStamp, _LongHeader):
+            continue
+    return images.reshape(-1, STAMP, STAMP), regular
+
+
+def _layout(unpacked: bytes) -> tuple[int, int, int]:
     """Return rows, columns and where the pixels begin."""
     try:
-        rows, columns, offset = _read_cards(bytes(unpacked[:BLOCK]))
+        rows, columns, offset = _read_cards(unpacked[:BLOCK])
     except _LongHeader:
-        rows, columns, offset = _read_cards.__wrapped__(bytes(unpacked[:MAX_HEADER]), whole=True)
+        rows, columns, offset = _read_cards.__wrapped__(unpacked[:MAX_HEADER], whole=True)
     if len(unpacked) < offset + 4 * rows * columns:
         raise BadStamp("fits", f"{rows} x {columns} pixels need more bytes than there are")
     return rows, columns, offset

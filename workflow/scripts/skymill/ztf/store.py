@@ -1,13 +1,12 @@
-"""Alerts wait in a file of fixed-width rows, and leave it sorted, as one Parquet file.
+"""Alerts leave as one Parquet file, sorted by candid.
 
-A night may hold a million and a half alerts; only their candids fit into memory. So rows are
-appended to a file beside the output as they come, in whatever order, and when all are there each
-row group is gathered from it. In the archive's tarballs rows come nearly sorted, so what is read
-together lies together.
+A night may hold a million and a half alerts; only their candids fit into memory. The archive's
+tarballs hold them in order, so row groups are written while the night is still read. Rows also wait
+in a file beside the output: if one comes out of order, the Parquet file is begun again when all
+are there, each row group gathered from that file. Either way its bytes are the same.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from skymill.products import describe_file, new_file
+from skymill.products import describe_file
 from skymill.ztf.schema import NULL_FIELD, row_type, stamps_schema
 
 GROUP_BYTES = 2**22
@@ -103,41 +102,100 @@ def as_table(rows: np.ndarray, night: str, crop: int) -> pa.Table:
     )
 
 
-def groups(order: np.ndarray, store: RowStore) -> Iterator[np.ndarray]:
-    """Yield the rows of each row group in turn."""
-    size = max(1, GROUP_BYTES // store.type.itemsize)
-    for begin in range(0, len(order), size):
-        yield store.gather(order[begin : begin + size])
+class StampsWriter:
+    """Writes rows, which must come in their final order, as a Parquet file of stamps_schema.
 
-
-def write_stamps(
-    path: Path,
-    store: RowStore,
-    order: np.ndarray,
-    night: str,
-    crop: int,
-    see: Callable[[np.ndarray], None],
-) -> dict:
-    """Write the rows in their final order as one Parquet file; return its entry for a manifest.
-
-    `see` is called with the rows of each row group.
+    Attributes
+    ----------
+    group
+        Rows in a row group.
+    rows, recovered, alerts_with_nan, nan_pixels
+        How many rows were written, how many of them were recovered from an edge, how many held NaN
+        pixels, and how many such pixels there were in each of the three stamps.
     """
-    schema = stamps_schema(crop)
-    floats = [field.name for field in schema if pa.types.is_floating(field.type)]
-    others = [name for name in schema.names if name not in (*floats, "stamps")]
-    encoding = dict.fromkeys([*floats, "stamps.list.element"], "BYTE_STREAM_SPLIT")
-    with new_file(path) as temporary:
-        with pq.ParquetWriter(
-            temporary,
+
+    def __init__(self, path: Path, night: str, crop: int):
+        self.rows = self.recovered = self.alerts_with_nan = 0
+        self.nan_pixels = np.zeros(3, np.int64)
+        self._path, self._night, self._crop = path, night, crop
+        self.group = max(1, GROUP_BYTES // row_type(crop).itemsize)
+        self._pending: list[np.ndarray] = []
+        self._waiting = 0
+        schema = stamps_schema(crop)
+        floats = [field.name for field in schema if pa.types.is_floating(field.type)]
+        others = [name for name in schema.names if name not in (*floats, "stamps")]
+        self._writer = pq.ParquetWriter(
+            path,
             schema,
             compression="zstd",
             compression_level=-1,
             use_dictionary=others,
-            column_encoding=encoding,
+            column_encoding=dict.fromkeys([*floats, "stamps.list.element"], "BYTE_STREAM_SPLIT"),
             write_statistics=others,
-        ) as writer:
-            for rows in groups(order, store):
-                see(rows)
-                writer.write_table(as_table(rows, night, crop), row_group_size=len(rows))
-        entry = describe_file(temporary, len(order))
-    return {**entry, "name": path.name}
+        )
+
+    def add(self, rows: np.ndarray) -> None:
+        """Write rows, by whole row groups; the rest waits."""
+        self._pending.append(rows)
+        self._waiting += len(rows)
+        if self._waiting >= self.group:
+            rows = np.concatenate(self._pending)
+            whole = len(rows) - len(rows) % self.group
+            for begin in range(0, whole, self.group):
+                self._write(rows[begin : begin + self.group])
+            self._pending, self._waiting = [rows[whole:]], len(rows) - whole
+
+    def close(self) -> dict:
+        """Write what waits, and return the file's entry for a manifest."""
+        if self._waiting:
+            self._write(np.concatenate(self._pending))
+        self._writer.close()
+        return describe_file(self._path, self.rows)
+
+    def abandon(self) -> None:
+        """Close the file, whose content is of no use."""
+        self._writer.close()
+
+    def _write(self, rows: np.ndarray) -> None:
+        table = as_table(rows, self._night, self._crop)
+        self._writer.write_table(table, row_group_size=len(rows))
+        self.rows += len(rows)
+        self.recovered += int(rows["recovered"].sum())
+        self.nan_pixels += rows["nan"].sum(axis=0)
+        self.alerts_with_nan += int(rows["nan"].any(axis=1).sum())
+
+
+class SortedStamps:
+    """Takes a night's rows as they come, and makes the Parquet file of them sorted by candid."""
+
+    def __init__(self, path: Path, waiting: BinaryIO, night: str, crop: int):
+        self._store = RowStore(waiting, crop)
+        self._begin = lambda: StampsWriter(path, night, crop)
+        self._writer = self._begin()
+        self._last = -1
+        self._in_order = True
+
+    def add(self, rows: np.ndarray) -> None:
+        """Take the next rows."""
+        if not len(rows):
+            return
+        self._store.append(rows)
+        if self._in_order:
+            candids = rows["candid"]
+            if candids[0] > self._last and (candids[1:] > candids[:-1]).all():
+                self._writer.add(rows)
+                self._last = candids[-1]
+            else:
+                self._writer.abandon()
+                self._in_order = False
+
+    def finish(self) -> tuple[StampsWriter, dict, int]:
+        """Return the writer with its counts, the file's entry, and how many rows were repeats."""
+        duplicates = 0
+        if not self._in_order:
+            order, duplicates = self._store.order()
+            self._writer = self._begin()
+            size = self._writer.group
+            for begin in range(0, len(order), size):
+                self._writer.add(self._store.gather(order[begin : begin + size]))
+        return self._writer, self._writer.close(), duplicates

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 from isal import igzip_lib, isal_zlib
 
 from skymill.ztf.avro import MAX_RECORD_BYTES, SYNC_BYTES, BadAvro, read_header
 from skymill.ztf.fits import GZIP_MAGIC
+from skymill.ztf.members import BLOCK, find_members, is_header, read_octal
 
-READ_BYTES = 2**20
+READ_BYTES = 2**22
 """Compressed bytes taken at a time. While they inflate, threads beside the reader run."""
 
 CAREFUL_BYTES = 2**13
@@ -27,13 +29,15 @@ CAREFUL_BYTES = 2**13
 SEAL_BYTES = 8
 """CRC and length at a gzip file's end: taken apart, so that what they belie is not lost."""
 
-INFLATE_BYTES = 2**20
-"""Bytes inflated at a time."""
+INFLATE_BYTES = 2**23
+"""Bytes inflated at a time, at most."""
 
 PART_BYTES = 2**22
 """Longer files, which hold many records, are cut into parts at their sync markers."""
 
-BLOCK = 512
+STRETCH_FILES = 256
+"""Files in a stretch, at most."""
+
 _ZEROS = bytes(BLOCK)
 _REGULAR = b"0\0" + b"7"
 _NO_DATA = b"12345" + b"6"
@@ -51,6 +55,37 @@ class Part:
     text: bytes
     header: bytes | None = None
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.text)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Whole files that lie one behind the other in a tar, each behind its header.
+
+    `places` is int64, shape (files, 2): where in `text` each begins, and its bytes.
+    """
+
+    text: bytes
+    places: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """Bytes, from the first file to the last."""
+        return int(self.places[-1].sum() - self.places[0, 0])
+
+    def name(self, index: int) -> str:
+        """Return the name of a file."""
+        begin = int(self.places[index, 0])
+        return _name(self.text[begin - BLOCK : begin])
+
+    def part(self, index: int) -> Part:
+        """Return a file on its own."""
+        begin, size = self.places[index].tolist()
+        return Part(self.name(index), self.text[begin : begin + size])
+
 
 @dataclass(frozen=True)
 class Lost:
@@ -58,7 +93,7 @@ class Lost:
 
     name: str
     detail: str
-    text: bytes = b""
+    size = 0
 
 
 @dataclass
@@ -80,7 +115,7 @@ class Night:
             self.ignored_names.append(name)
 
 
-def read_parts(raw: Path, night: Night) -> Iterator[Part | Lost]:
+def read_parts(raw: Path, night: Night) -> Iterator[Part | Stretch | Lost]:
     """Yield the Avro files of a tarball (gzip or plain) or a folder, counting in `night`."""
     if raw.is_dir():
         yield from _folder_parts(raw, night)
@@ -178,6 +213,13 @@ class _Source:
         self._chunk = b""
         self._at = 0
 
+    def stretch(self) -> Stretch | None:
+        """Return the plain alert files that come next, as far as they are in the chunk."""
+        places = np.empty((STRETCH_FILES, 2), np.int64)
+        chunk = np.frombuffer(self._chunk, np.uint8)
+        count, self._at = find_members(chunk, self._at, PART_BYTES, places)
+        return Stretch(self._chunk, places[:count].copy()) if count else None
+
     def take(self, size: int) -> bytes:
         """Return the next `size` bytes, or fewer at the end."""
         end = self._at + size
@@ -209,13 +251,17 @@ class _Source:
         return skipped
 
 
-def _tar_parts(source: _Source, night: Night, *, sealed: bool) -> Iterator[Part | Lost]:
+def _tar_parts(source: _Source, night: Night, *, sealed: bool) -> Iterator[Part | Stretch | Lost]:
     """Yield the Avro files of a tar stream; `sealed` tells that a checksum proves its end."""
     long_name: str | None = None
     overrides: dict[str, str] = {}
     zeros = 0
     lost = False
     while True:
+        if long_name is None and not overrides and (stretch := source.stretch()):
+            night.members += len(stretch.places)
+            zeros, lost = 0, False
+            yield stretch
         block = source.take(BLOCK)
         if len(block) < BLOCK:
             if block or (zeros < 2 and not sealed) or (lost and not zeros):
@@ -230,7 +276,7 @@ def _tar_parts(source: _Source, night: Night, *, sealed: bool) -> Iterator[Part 
                 return
             continue
         zeros = 0
-        if not _is_header(block):
+        if not is_header(np.frombuffer(block, np.uint8), 0):
             if not lost:
                 night.members += 1
                 yield Lost("?", "the header of a member of the tarball is damaged")
@@ -272,25 +318,11 @@ def _tar_parts(source: _Source, night: Night, *, sealed: bool) -> Iterator[Part 
         source.take(-size % BLOCK)
 
 
-def _is_header(block: bytes) -> bool:
-    """Return whether a block's checksum holds; the field itself counts as spaces."""
-    text = block[148:156].strip(b" \0")
-    try:
-        expected = int(text, 8)
-    except ValueError:
-        return False
-    return sum(block) - sum(block[148:156]) + 8 * 32 == expected
-
-
 def _number(text: bytes) -> int:
     """Read a size: octal digits, or with its first bit set a binary number (GNU)."""
     if text[0] & 0x80:
         return int.from_bytes(text[1:])
-    digits = text.strip(b" \0")
-    try:
-        return int(digits, 8) if digits else 0
-    except ValueError:
-        return 0
+    return max(0, read_octal(np.frombuffer(text, np.uint8), 0, len(text)))
 
 
 def _name(block: bytes) -> str:

@@ -9,7 +9,7 @@ Source of the encoding: Apache Avro 1.11 specification, section Binary encoding.
 """
 
 import numpy as np
-from numba import int64, njit, uint8
+from numba import boolean, int64, njit, uint8, void
 from numba.types import Array
 
 (
@@ -41,6 +41,9 @@ MAX_DEPTH = 32
 """Arrays within arrays that can be walked."""
 
 FAILED = -1
+
+SYNC_BYTES = 16
+"""Bytes of the marker that ends a file's header and each of its blocks."""
 
 
 @njit(inline="always")
@@ -249,6 +252,68 @@ def walk_record(text, start, limit, code, slots):
             return position
         else:
             return FAILED
+
+
+@njit(inline="always")
+def _walk_file(text, begin, end, beginning, code, slots):
+    """Walk a file that holds one record in one block; return False if it is no such file."""
+    first = begin + len(beginning)
+    if first + 2 * SYNC_BYTES > end:
+        return False
+    # Slices, and no way out of the loops: so many bytes are compared at a time.
+    own = text[begin:first]
+    sync, last = text[first : first + SYNC_BYTES], text[end - SYNC_BYTES : end]
+    difference = uint8(0)
+    for place in range(len(beginning)):
+        difference |= own[place] ^ beginning[place]
+    for place in range(SYNC_BYTES):
+        difference |= sync[place] ^ last[place]
+    if difference:
+        return False
+    limit = end - SYNC_BYTES
+    count, position = _read_long(text, first + SYNC_BYTES, limit)
+    if position == FAILED or count != 1:
+        return False
+    size, position = _read_long(text, position, limit)
+    if position == FAILED or position + size != limit:
+        return False
+    return walk_record(text, position, limit, code, slots) == limit
+
+
+@njit(
+    void(
+        Array(uint8, 1, "C", readonly=True),
+        Array(int64, 2, "C"),
+        Array(uint8, 1, "C", readonly=True),
+        Array(int64, 1, "C"),
+        Array(int64, 3, "C"),
+        Array(boolean, 1, "C"),
+    ),
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+)
+def walk_files(text, places, beginning, code, slots, walked):
+    """Walk files that hold one record in one block each, as nearly all do.
+
+    Parameters
+    ----------
+    text, places
+        Bytes, and where in them each file begins and how long it is, int64, shape (files, 2).
+    beginning
+        What a file of this schema begins with, up to the sync marker; its codec is null.
+    code
+        The program of this schema.
+    slots
+        int64, shape (files, fields, 3): receives what walk_record notes of each.
+    walked
+        Which files were walked. Those that were already are passed over.
+    """
+    for index in range(len(places)):
+        if not walked[index]:
+            begin = places[index, 0]
+            end = begin + places[index, 1]
+            walked[index] = _walk_file(text, begin, end, beginning, code, slots[index])
 
 
 @_compiled
