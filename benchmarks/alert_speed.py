@@ -38,6 +38,9 @@ MEMORY_MB = 600
 
 RUNS = 5
 
+SCALING_RUNS = 7
+"""More than elsewhere: what a neighbour takes of the machine, two cores feel twice."""
+
 JOB = """
 import json, sys, time
 from pathlib import Path
@@ -321,7 +324,7 @@ def measure_scaling(scratch: Path, packets: list[bytes], alerts: int) -> Section
     """Measure two cores against one, in processes of their own, start-up left out."""
     raw = repeat(packets, scratch / "large.tar.gz", alerts)
     runs = {1: [], 2: []}
-    for _ in range(3):
+    for _ in range(SCALING_RUNS):
         for cores in runs:
             runs[cores].append(_job(raw, scratch, cores, cores)["seconds"])
     best = {cores: min(values) for cores, values in runs.items()}
@@ -330,7 +333,7 @@ def measure_scaling(scratch: Path, packets: list[bytes], alerts: int) -> Section
         "Alerts to stamps, two cores",
         [
             f"A night of {alerts:,} alerts ({raw.stat().st_size / 1e9:.2f} GB), tarball to "
-            f"Parquet, best of 3 in turn. Alerts a second by cores: {rates}."
+            f"Parquet, best of {SCALING_RUNS} in turn. Alerts a second by cores: {rates}."
         ],
         [at_least("tarball to Parquet, two cores against one", best[1] / best[2], 1.8, runs=runs)],
     )

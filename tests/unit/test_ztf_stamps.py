@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from alert_packets import fits, images, stamp
 from skymill.ztf.fits import (
     BLOCK,
     BadStamp,
+    Spans,
     inflate,
     inflate_regular,
     may_be_regular,
@@ -23,9 +25,17 @@ def read_stamp(packed):
     return read_image(inflate(packed))
 
 
+def spans(packed):
+    """Return stamps as they lie in a text, one behind the other."""
+    sizes = np.array([len(each) for each in packed])
+    return Spans(b"".join(packed), np.cumsum(sizes) - sizes, sizes)
+
+
 def together(packed):
     """Inflate stamps as a batch does: in one go, if all may be regular."""
-    return inflate_regular(packed) if all(map(may_be_regular, packed)) else None
+    stamps = spans(packed)
+    unpacked = inflate_regular([stamps]) if may_be_regular(stamps).all() else None
+    return None if unpacked is None else unpacked.copy()
 
 
 @pytest.mark.parametrize("shape", [(63, 63), (53, 63), (63, 44), (1, 1), (1, 3)])
@@ -112,9 +122,22 @@ def test_stamps_inflated_together_are_those_inflated_one_by_one():
 
 
 def test_only_stamps_as_long_as_regular_ones_may_be_regular():
-    assert may_be_regular(stamp(images(7)[0]))
-    assert not may_be_regular(stamp(images(7, (62, 30))[0]))
-    assert not may_be_regular(b"")
+    stamps = [stamp(images(7)[0]), stamp(images(7, (62, 30))[0]), b"", b"\0", stamp(images(8)[0])]
+    assert may_be_regular(spans(stamps)).tolist() == [True, False, False, False, True]
+    assert may_be_regular(spans(stamps[2:])).tolist() == [False, False, True]
+
+
+def test_no_stamps_at_all_are_inflated_together():
+    none = spans([b"x"])._replace(begins=np.empty(0, np.int64), sizes=np.empty(0, np.int64))
+    with ThreadPoolExecutor(1) as fresh:
+        unpacked = fresh.submit(inflate_regular, [none]).result()
+    assert [len(each) for each in regular_images(unpacked)] == [0, 0]
+
+
+def test_stamps_of_several_texts_are_inflated_together():
+    first, second = [stamp(images(1)[0])], [stamp(image) for image in images(2)]
+    unpacked = inflate_regular([spans(first), spans(second)])
+    assert [each.tobytes() for each in unpacked] == [inflate(each) for each in first + second]
 
 
 def test_images_of_regular_stamps_are_those_read_one_by_one():

@@ -3,9 +3,10 @@
 Source: Apache Avro 1.11 specification, section Object Container Files.
 """
 
+import contextlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -262,14 +263,31 @@ def walk_stretch(text: bytes, places: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """
     slots = np.empty((len(places), len(FIELDS), 3), np.int64)
     walked = np.zeros(len(places), bool)
+    _walk_known(_known, text, places, slots, walked)
+    if not walked.all():
+        known = _known
+        begin, size = places[walked.argmin()].tolist()
+        with contextlib.suppress(BadAvro):
+            read_header(text[begin : begin + size])
+        _walk_known([new for new in _known if new not in known], text, places, slots, walked)
+    return slots, walked
+
+
+def _walk_known(
+    known: Iterable[tuple[bytes, Writer]],
+    text: bytes,
+    places: np.ndarray,
+    slots: np.ndarray,
+    walked: np.ndarray,
+) -> None:
+    """Walk the files that have one of these headers and were not walked yet."""
     buffer = np.frombuffer(text, np.uint8)
-    for beginning, writer in _known:
+    for beginning, writer in known:
+        if walked.all():
+            break
         if writer.codec == "null" and not writer.lacking and writer.code is not None:
             start = np.frombuffer(beginning, np.uint8)
             walk_files(buffer, places, start, writer.code, slots, walked)
-            if walked.all():
-                break
-    return slots, walked
 
 
 def read_records(text: bytes, header: Header, start: int) -> Iterator[Record | BadRecord]:

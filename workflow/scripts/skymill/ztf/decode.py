@@ -3,16 +3,19 @@
 A batch knows nothing of other batches, so any number of workers gives the same rows.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from skymill.ztf.avro import BadAvro, BadRecord, Record, read_header, read_records, walk_stretch
 from skymill.ztf.fits import (
     BadStamp,
+    Spans,
     inflate,
     inflate_regular,
     may_be_regular,
@@ -21,6 +24,7 @@ from skymill.ztf.fits import (
 )
 from skymill.ztf.labelled import LabelledObjects
 from skymill.ztf.schema import (
+    CUTOUTS,
     FIELDS,
     IMAGES,
     NULL_FIELD,
@@ -39,8 +43,9 @@ CORRUPT = ("tar", "avro", "values", "gzip", "jpeg", "fits")
 OTHER_REASONS = ("unlabelled", "null_cutout", "wrong_shape", "dropped_at_edge")
 """Reasons for which a sound packet is not kept."""
 
-SIGNS = {b"t": 1, b"1": 1, b"f": -1, b"0": -1}
-"""What isdiffpos can be: science minus template, or the reverse."""
+SIGNS = np.zeros(256, np.int8)
+"""What isdiffpos says by its one letter: +1 science minus template, -1 the reverse, else 0."""
+SIGNS[list(b"t1")], SIGNS[list(b"f0")] = 1, -1
 
 
 @dataclass(frozen=True)
@@ -84,33 +89,53 @@ class Decoded:
 def decode_batch(parts: list[Part | Stretch | Lost], choice: Choice) -> Decoded:
     """Read the records of some files and return the rows of those to keep."""
     result = Decoded(np.empty(0), [], Counter(), [])
-    records: list[Record] = []
-    places: list[tuple[int, int]] = []
-    for part in parts:
-        if isinstance(part, Lost):
-            result.rejected.append((len(result.seen), 1, "tar", part.detail))
-            result.reasons["tar"] += 1
-            result.seen.append((part.name, False, 1))
-        elif isinstance(part, Part):
-            _read_part(part, records, places, result)
-        else:
-            slots, walked = walk_stretch(part.text, part.places)
-            for index, known in enumerate(walked.tolist()):
-                if known:
-                    records.append(Record(part.text, slots[index], True))
-                    places.append((len(result.seen), 1))
-                    result.seen.append((part.name(index), False, 1))
-                else:
-                    _read_part(part.part(index), records, places, result)
-    _decode_records(records, places, choice, result)
+    groups: list[_Group] = []
+    for whole, some in itertools.groupby(parts, _is_whole):
+        if whole:
+            _read_stretch(Stretch.of(list(some)), groups, result)
+            continue
+        for part in some:
+            if isinstance(part, Stretch):
+                _read_stretch(part, groups, result)
+            elif isinstance(part, Part):
+                _read_part(part, groups, result)
+            else:
+                result.rejected.append((len(result.seen), 1, "tar", part.detail))
+                result.reasons["tar"] += 1
+                result.seen.append((part.name, False, 1))
+    _decode_records(groups, choice, result)
     result.rejected.sort()
     return result
 
 
-def _read_part(
-    part: Part, records: list[Record], places: list[tuple[int, int]], result: Decoded
-) -> None:
-    """Add the records of a file, or of a part of one, and where they stand."""
+class _Group(NamedTuple):
+    """Records that lie in one text: the slots of each, and its part and record within the part."""
+
+    text: bytes
+    slots: list[np.ndarray]
+    places: list[tuple[int, int]]
+
+
+def _is_whole(part: Part | Stretch | Lost) -> bool:
+    return isinstance(part, Part) and part.header is None
+
+
+def _read_stretch(stretch: Stretch, groups: list[_Group], result: Decoded) -> None:
+    """Add the records of the files in a stretch."""
+    slots, walked = walk_stretch(stretch.text, stretch.places)
+    together = _Group(stretch.text, [], [])
+    groups.append(together)
+    for index, known in enumerate(walked.tolist()):
+        if known:
+            together.slots.append(slots[index])
+            together.places.append((len(result.seen), 1))
+            result.seen.append((stretch.names[index], False, 1))
+        else:
+            _read_part(stretch.part(index), groups, result)
+
+
+def _read_part(part: Part, groups: list[_Group], result: Decoded) -> None:
+    """Add the records of a file, or of a part of one."""
     number, seen = len(result.seen), 0
     for record in _records(part):
         if isinstance(record, BadRecord):
@@ -119,8 +144,10 @@ def _read_part(
             seen += record.lost
         else:
             seen += 1
-            records.append(record)
-            places.append((number, seen))
+            if not groups or groups[-1].text is not record.text:
+                groups.append(_Group(record.text, [], []))
+            groups[-1].slots.append(record.slots)
+            groups[-1].places.append((number, seen))
             result.read_slowly += not record.by_walking
     result.seen.append((part.name, part.header is not None, seen))
 
@@ -134,52 +161,45 @@ def _records(part: Part) -> Iterator[Record | BadRecord]:
     yield from read_records(part.text, header, header.end if part.header is None else 0)
 
 
-def _decode_records(
-    records: list[Record], places: list[tuple[int, int]], choice: Choice, result: Decoded
-) -> None:
-    """Fill in the rows of the records to keep."""
+def _decode_records(groups: list[_Group], choice: Choice, result: Decoded) -> None:
+    """Fill in the rows of the records to keep, ascending by candid."""
+    groups = [_Group(text, np.array(slots), places) for text, slots, places in groups if places]
+    if choice.labels is not None:
+        groups = _labelled(groups, choice.labels, result)
+    texts = [group.text for group in groups for _ in group.places]
+    places = [place for group in groups for place in group.places]
+    rows = np.zeros(len(texts), row_type(choice.crop))
+    result.rows = rows
+    if not texts:
+        return
+    slots = np.concatenate([group.slots for group in groups])
+    problems = _fill_values(rows, slots, groups)
+    stamps = rows["stamps"].reshape(-1, 3, choice.crop, choice.crop)
+    kept = _fill_regular_stamps(stamps, groups, choice)
+    kept[list(problems)] = False
 
     def reject(index: int, cause: str, detail: str) -> None:
         result.reasons[cause] += 1
         result.rejected.append((*places[index], cause, detail))
 
-    ids = np.array([_span(record, "objectId") for record in records], f"S{OBJECT_ID_BYTES}")
-    if choice.labels is not None:
-        wanted = LabelledObjects.read(choice.labels).contain(ids)
-        result.reasons["unlabelled"] += int((~wanted).sum())
-        chosen = np.flatnonzero(wanted)
-        ids = ids[chosen]
-        records = [records[index] for index in chosen.tolist()]
-        places = [places[index] for index in chosen.tolist()]
-    rows = np.zeros(len(records), row_type(choice.crop))
-    if not records:
-        result.rows = rows
-        return
-    rows["object_id"] = ids
-    slots = np.array([record.slots for record in records])
-    problems = _fill_values(rows, slots, records)
-    xpos, ypos = rows["xpos"].tolist(), rows["ypos"].tolist()
-    stamps = rows["stamps"].reshape(-1, 3, choice.crop, choice.crop)
-    packed = _packed_stamps(records, slots)
-    regular = _fill_regular_stamps(stamps, packed, choice)
-    kept = []
-    for index, triple in enumerate(packed):
+    for index in np.flatnonzero(~kept).tolist():
         if index in problems:
             reject(index, "values", problems[index])
             continue
+        packed = _packed_stamps(texts[index], slots[index])
+        xpos, ypos = float(rows["xpos"][index]), float(rows["ypos"][index])
         try:
-            if not regular[index]:
-                rows["recovered"][index] = _fill_stamps(
-                    stamps[index], triple, choice, xpos[index], ypos[index]
-                )
+            rows["recovered"][index] = _fill_stamps(stamps[index], packed, choice, xpos, ypos)
         except BadStamp as bad:
             reject(index, bad.cause, bad.detail)
         except Unfit as unfit:
             reject(index, unfit.reason, unfit.detail)
         else:
-            kept.append(index)
-    if len(kept) < len(rows):
-        rows = rows[kept]
+            kept[index] = True
+    order = np.flatnonzero(kept)
+    order = order[np.argsort(rows["candid"][order], kind="stable")]
+    if len(order) < len(rows) or (np.diff(order) < 0).any():
+        rows = rows[order]
     stamps = rows["stamps"]
     missing = np.isnan(stamps)
     if missing.any():
@@ -188,55 +208,78 @@ def _decode_records(
     result.rows = rows
 
 
-_IMAGE_SLOTS = [(SLOTS[path], path.partition(".")[0]) for path in IMAGES]
+def _labelled(groups: list[_Group], labels: Path, result: Decoded) -> list[_Group]:
+    """Return the records of objects with a label."""
+    found = LabelledObjects.read(labels)
+    chosen = []
+    for group in groups:
+        wanted = found.contain(_texts([group], "objectId", OBJECT_ID_BYTES)[0])
+        result.reasons["unlabelled"] += int((~wanted).sum())
+        if wanted.any():
+            places = [group.places[index] for index in np.flatnonzero(wanted).tolist()]
+            chosen.append(_Group(group.text, group.slots[wanted], places))
+    return chosen
 
 
-def _packed_stamps(records: list[Record], slots: np.ndarray) -> list[list[memoryview | None]]:
-    """Return the three stamps of each record as they are stored; None where there is none."""
-    places = slots[:, [slot for slot, _ in _IMAGE_SLOTS]].tolist()
-    packed = []
-    for record, triple in zip(records, places, strict=True):
-        text = memoryview(record.text)
-        packed.append(
-            [None if kind == NULL else text[begin : begin + size] for kind, begin, size in triple]
-        )
-    return packed
+def _texts(groups: list[_Group], path: str, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a text of each record, cut to a width, and whether all of it is printable ASCII."""
+    found, printable = [], []
+    for group in groups:
+        kind, begins, sizes = group.slots[:, SLOTS[path]].T
+        places = begins[:, None] + np.arange(width)
+        inside = (np.arange(width) < sizes[:, None]) & (kind == SPAN)[:, None]
+        text = np.frombuffer(group.text or b"\0", np.uint8)
+        letters = np.where(inside, text.take(places, mode="clip"), 0).astype(np.uint8)
+        found.append(letters.view(f"S{width}")[:, 0])
+        printable.append((~inside | ((letters >= 32) & (letters < 127))).all(axis=1))
+    return np.concatenate(found), np.concatenate(printable)
 
 
-def _fill_regular_stamps(
-    stamps: np.ndarray, packed: list[list[memoryview | None]], choice: Choice
-) -> np.ndarray:
+_IMAGE_SLOTS = [SLOTS[path] for path in IMAGES]
+
+
+def _fill_regular_stamps(stamps: np.ndarray, groups: list[_Group], choice: Choice) -> np.ndarray:
     """Cut all alerts whose three stamps are regular at once; return which they are."""
-    regular = np.array(
-        [all(stamp is not None and may_be_regular(stamp) for stamp in triple) for triple in packed]
-    )
-    places = np.flatnonzero(regular)
-    if not len(places):
-        return regular
-    unpacked = inflate_regular([stamp for place in places.tolist() for stamp in packed[place]])
+    packed, chosen = [], []
+    for group in groups:
+        kinds, begins, sizes = group.slots[:, _IMAGE_SLOTS].transpose(2, 0, 1)
+        spans = Spans(group.text, begins.ravel(), sizes.ravel())
+        regular = (may_be_regular(spans) & (kinds == SPAN).ravel()).reshape(-1, 3).all(axis=1)
+        packed.append(Spans(group.text, begins[regular].ravel(), sizes[regular].ravel()))
+        chosen.append(regular)
+    regular = np.concatenate(chosen)
+    unpacked = inflate_regular(packed)
     if unpacked is None:
-        return np.zeros(len(packed), bool)
+        return np.zeros(len(regular), bool)
     images, true = regular_images(unpacked)
     true = true.reshape(-1, 3).all(axis=1)
-    regular[places] = true
     rows, columns, _ = window(*images.shape[1:], choice.crop, choice.edge, np.nan, np.nan)
     cut = np.ascontiguousarray(images[:, rows, columns], np.float32)
+    regular[regular] = true
     stamps[regular] = cut.reshape(-1, *stamps.shape[1:])[true]
     return regular
 
 
+def _packed_stamps(text: bytes, slots: np.ndarray) -> list[bytes | None]:
+    """Return the three stamps of a record as they are stored; None where there is none."""
+    return [
+        None if kind == NULL else text[begin : begin + size]
+        for kind, begin, size in slots[_IMAGE_SLOTS].tolist()
+    ]
+
+
 def _fill_stamps(
-    out: np.ndarray, packed: list[memoryview | None], choice: Choice, xpos: float, ypos: float
+    out: np.ndarray, packed: list[bytes | None], choice: Choice, xpos: float, ypos: float
 ) -> bool:
     """Cut an alert's three stamps out; return whether they were recovered from an edge."""
     shape = rows = columns = None
     at_edge = False
-    for place, (_, name) in enumerate(_IMAGE_SLOTS):
+    for place, name in enumerate(CUTOUTS):
         stamp = packed[place]
         if stamp is None:
             raise Unfit("null_cutout", f"{name} is null")
         try:
-            image = read_image(inflate(bytes(stamp)))
+            image = read_image(inflate(stamp))
         except BadStamp as bad:
             raise BadStamp(bad.cause, f"{name}: {bad.detail}") from None
         if image.shape != shape:
@@ -249,12 +292,7 @@ def _fill_stamps(
     return at_edge
 
 
-def _span(record: Record, path: str) -> bytes:
-    kind, begin, size = record.slots[SLOTS[path]].tolist()
-    return record.text[begin : begin + size] if kind == SPAN else b""
-
-
-def _fill_values(rows: np.ndarray, slots: np.ndarray, records: list[Record]) -> dict[int, str]:
+def _fill_values(rows: np.ndarray, slots: np.ndarray, groups: list[_Group]) -> dict[int, str]:
     """Fill in the metadata; return which records hold values that cannot be, and why."""
     problems: dict[int, str] = {}
 
@@ -262,18 +300,18 @@ def _fill_values(rows: np.ndarray, slots: np.ndarray, records: list[Record]) -> 
         for index in np.flatnonzero(~holds).tolist():
             problems.setdefault(index, what)
 
-    identity = slots[:, SLOTS["objectId"]]
-    fits = (identity[:, 0] == SPAN) & (identity[:, 2] > 0) & (identity[:, 2] <= OBJECT_ID_BYTES)
+    kind, _, size = slots[:, SLOTS["objectId"]].T
+    rows["object_id"], printable = _texts(groups, "objectId", OBJECT_ID_BYTES)
+    fits = (kind == SPAN) & (size > 0) & (size <= OBJECT_ID_BYTES)
     require(fits, f"objectId has no text of 1 to {OBJECT_ID_BYTES} bytes")
-    for index, name in enumerate(rows["object_id"].tolist()):
-        # Numpy drops NULs at the end, which the length tells.
-        if len(name) != identity[index, 2] or not name.isascii() or not name.decode().isprintable():
-            problems.setdefault(index, "objectId holds other than printable letters")
-    rows["schema_version"] = [
-        _printable(_span(record, "schemavsn")[:VERSION_BYTES]) for record in records
-    ]
-    signs = [SIGNS.get(_span(record, "candidate.isdiffpos"), 0) for record in records]
-    rows["isdiffpos"] = signs
+    require(printable, "objectId holds other than printable letters")
+    versions, printable = _texts(groups, "schemavsn", VERSION_BYTES)
+    # What can be written, whatever a flipped bit made of it.
+    rows["schema_version"] = np.where(printable, versions, b"?")
+    kind, _, size = slots[:, SLOTS["candidate.isdiffpos"]].T
+    letters, _ = _texts(groups, "candidate.isdiffpos", 1)
+    signs = SIGNS[letters.view(np.uint8)]
+    rows["isdiffpos"] = np.where((kind == SPAN) & (size == 1), signs, 0)
     require(rows["isdiffpos"] != 0, "isdiffpos is none of t, 1, f, 0")
     for name, least, most in (
         ("candid", 0, 2**63 - 1),
@@ -306,8 +344,3 @@ def _fill_values(rows: np.ndarray, slots: np.ndarray, records: list[Record]) -> 
 
 
 _LIMITS = {"jd": (0, 1e7), "ra": (0, 360), "dec": (-90, 90)}
-
-
-def _printable(text: bytes) -> bytes:
-    """Return a version that can be written, whatever a flipped bit made of it."""
-    return text if text.isascii() and text.decode().isprintable() else b"?"

@@ -9,9 +9,12 @@ import re
 import threading
 import zlib
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from isal import igzip, isal_zlib
+from numba import int64, njit, uint8
+from numba.types import Array
 
 from skymill.ztf.schema import STAMP
 
@@ -74,7 +77,9 @@ def inflate(packed: bytes) -> bytes:
     if size > MAX_BYTES:
         raise BadStamp("gzip", f"it says that it holds {size:,} bytes")
     try:
-        unpacked = _inflate(packed, size)
+        with igzip.open(io.BytesIO(packed)) as stream:
+            # One byte more tells that it holds more.
+            unpacked = stream.read(size + 1)
     except _GZIP_ERRORS as error:
         raise BadStamp("gzip", str(error)) from None
     # The length stands at the very end: so nothing follows.
@@ -83,48 +88,83 @@ def inflate(packed: bytes) -> bytes:
     return unpacked
 
 
-def _inflate(packed: bytes, size: int) -> bytes:
-    """Inflate what should hold `size` bytes; one more tells that it holds more."""
-    with igzip.open(io.BytesIO(packed)) as stream:
-        return stream.read(size + 1)
+class Spans(NamedTuple):
+    """Stamps as they are stored: a text, and where in it each begins and how long it is, int64."""
+
+    text: bytes
+    begins: np.ndarray
+    sizes: np.ndarray
 
 
-def may_be_regular(packed: bytes | memoryview) -> bool:
-    """Return whether a stamp says of itself that it is a gzip file of REGULAR_BYTES."""
-    return packed[-4:] == _REGULAR_END and packed[:2] == GZIP_MAGIC
+def may_be_regular(stamps: Spans) -> np.ndarray:
+    """Return which stamps say of themselves that they are gzip files of REGULAR_BYTES."""
+    text = np.frombuffer(stamps.text, np.uint8)
+    regular = stamps.sizes >= len(GZIP_MAGIC) + len(_REGULAR_END)
+    begins = np.where(regular, stamps.begins, 0)
+    ends = begins + np.where(regular, stamps.sizes, 0)
+    for place, byte in enumerate(GZIP_MAGIC):
+        regular &= text.take(begins + place, mode="clip") == byte
+    for place, byte in enumerate(_REGULAR_END):
+        regular &= text.take(ends - len(_REGULAR_END) + place, mode="clip") == byte
+    return regular
 
 
-def inflate_regular(packed: list[bytes] | list[memoryview]) -> np.ndarray | None:
+def inflate_regular(stamps: list[Spans]) -> np.ndarray | None:
     """Return what stamps that may be regular hold, inflated in one go: uint8, a row a stamp.
 
     None if any is not as it should be: which, and why, is for `inflate` to say. In one go the
     interpreter's lock is let go of for milliseconds, so that threads do not wait for each other at
     every stamp. CRC and length of each are checked; that nothing follows them is seen from the sum
-    of the lengths.
+    of the lengths. The array is this thread's own until its next call.
     """
-    size = len(packed) * REGULAR_BYTES
+    packed = _own_buffer("packed", sum(int(some.sizes.sum()) for some in stamps))
+    at = 0
+    for some in stamps:
+        at = _copy(np.frombuffer(some.text, np.uint8), some.begins, some.sizes, packed, at)
+    size = REGULAR_BYTES * sum(len(some.begins) for some in stamps)
     # One byte more tells that they hold more.
-    buffer = _buffer(size + 1)
+    unpacked = _own_buffer("unpacked", size + 1)
+    found = 0
     try:
-        reader = igzip._GzipReader(b"".join(packed))
-        found = 0
-        while count := reader.readinto(buffer[found:]):
+        # What igzip.decompress reads with, which gives new memory each time.
+        reader = igzip._GzipReader(packed)
+        while count := reader.readinto(unpacked[found:]):
             found += count
-        if found != size:
-            return None
     except _GZIP_ERRORS:
         return None
-    return buffer[:size].reshape(-1, REGULAR_BYTES)
+    return unpacked[:size].reshape(-1, REGULAR_BYTES) if found == size else None
 
 
 _own = threading.local()
 
 
-def _buffer(size: int) -> np.ndarray:
+def _own_buffer(name: str, size: int) -> np.ndarray:
     """Return bytes of this thread's own, used again and again: new memory has to be cleared."""
-    if len(getattr(_own, "buffer", ())) < size:
-        _own.buffer = np.empty(size, np.uint8)
-    return _own.buffer[:size]
+    buffer = getattr(_own, name, None)
+    if buffer is None or len(buffer) < size:
+        buffer = np.empty(size, np.uint8)
+        setattr(_own, name, buffer)
+    return buffer[:size]
+
+
+@njit(
+    int64(
+        Array(uint8, 1, "C", readonly=True),
+        Array(int64, 1, "C"),
+        Array(int64, 1, "C"),
+        Array(uint8, 1, "C"),
+        int64,
+    ),
+    cache=True,
+    nogil=True,
+)
+def _copy(text, begins, sizes, out, at):
+    """Copy parts of a text to `out`, one behind the other from `at` on; return where they end."""
+    for index in range(len(begins)):
+        begin, size = begins[index], sizes[index]
+        out[at : at + size] = text[begin : begin + size]
+        at += size
+    return at
 
 
 def regular_images(unpacked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -119,7 +119,7 @@ class StampsWriter:
         self.nan_pixels = np.zeros(3, np.int64)
         self._path, self._night, self._crop = path, night, crop
         self.group = max(1, GROUP_BYTES // row_type(crop).itemsize)
-        self._pending: list[np.ndarray] = []
+        self._rows = np.empty(self.group, row_type(crop))
         self._waiting = 0
         schema = stamps_schema(crop)
         floats = [field.name for field in schema if pa.types.is_floating(field.type)]
@@ -136,19 +136,18 @@ class StampsWriter:
 
     def add(self, rows: np.ndarray) -> None:
         """Write rows, by whole row groups; the rest waits."""
-        self._pending.append(rows)
-        self._waiting += len(rows)
-        if self._waiting >= self.group:
-            rows = np.concatenate(self._pending)
-            whole = len(rows) - len(rows) % self.group
-            for begin in range(0, whole, self.group):
-                self._write(rows[begin : begin + self.group])
-            self._pending, self._waiting = [rows[whole:]], len(rows) - whole
+        while len(rows):
+            part = rows[: self.group - self._waiting]
+            self._rows[self._waiting : self._waiting + len(part)] = part
+            self._waiting += len(part)
+            rows = rows[len(part) :]
+            if self._waiting == self.group:
+                self._write()
 
     def close(self) -> dict:
         """Write what waits, and return the file's entry for a manifest."""
         if self._waiting:
-            self._write(np.concatenate(self._pending))
+            self._write()
         self._writer.close()
         return describe_file(self._path, self.rows)
 
@@ -156,7 +155,8 @@ class StampsWriter:
         """Close the file, whose content is of no use."""
         self._writer.close()
 
-    def _write(self, rows: np.ndarray) -> None:
+    def _write(self) -> None:
+        rows, self._waiting = self._rows[: self._waiting], 0
         table = as_table(rows, self._night, self._crop)
         self._writer.write_table(table, row_group_size=len(rows))
         self.rows += len(rows)

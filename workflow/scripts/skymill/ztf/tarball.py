@@ -63,11 +63,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Whole files that lie one behind the other in a tar, each behind its header.
+    """Whole files in one text: their names, and where each begins in it and how long it is.
 
-    `places` is int64, shape (files, 2): where in `text` each begins, and its bytes.
+    `places` is int64, shape (files, 2).
     """
 
+    names: list[str]
     text: bytes
     places: np.ndarray
 
@@ -76,15 +77,17 @@ class Stretch:
         """Bytes, from the first file to the last."""
         return int(self.places[-1].sum() - self.places[0, 0])
 
-    def name(self, index: int) -> str:
-        """Return the name of a file."""
-        begin = int(self.places[index, 0])
-        return _name(self.text[begin - BLOCK : begin])
+    @staticmethod
+    def of(parts: list[Part]) -> "Stretch":
+        """Return whole files one behind the other."""
+        sizes = np.array([part.size for part in parts], np.int64)
+        places = np.stack([np.cumsum(sizes) - sizes, sizes], axis=1)
+        return Stretch([part.name for part in parts], b"".join(p.text for p in parts), places)
 
     def part(self, index: int) -> Part:
         """Return a file on its own."""
         begin, size = self.places[index].tolist()
-        return Part(self.name(index), self.text[begin : begin + size])
+        return Part(self.names[index], self.text[begin : begin + size])
 
 
 @dataclass(frozen=True)
@@ -218,7 +221,10 @@ class _Source:
         places = np.empty((STRETCH_FILES, 2), np.int64)
         chunk = np.frombuffer(self._chunk, np.uint8)
         count, self._at = find_members(chunk, self._at, PART_BYTES, places)
-        return Stretch(self._chunk, places[:count].copy()) if count else None
+        if not count:
+            return None
+        names = [_name(self._chunk[begin - BLOCK : begin]) for begin in places[:count, 0].tolist()]
+        return Stretch(names, self._chunk, places[:count].copy())
 
     def take(self, size: int) -> bytes:
         """Return the next `size` bytes, or fewer at the end."""
