@@ -98,7 +98,7 @@ def ingest(
     steps: Path,
     quarantine: Path,
     workers: int = 1,
-    blocks_per_piece: int | None = None,
+    blocks_per_piece: int = 8,
 ) -> dict:
     """Parse a raw file and write its four products.
 
@@ -115,23 +115,22 @@ def ingest(
     quarantine
         JSON lines, one for each rejected line: file, line, reason, detail, beginning.
     workers, blocks_per_piece
-        How the work is spread; neither changes a byte of the products. By default a piece is
-        large enough to keep its worker from waiting, and small enough that none waits at the end.
+        How the work is spread; neither changes a byte of the products. The first pieces have that
+        many blocks, so that workers seldom wait for the next one, and the last have one, so that
+        none waits long for the others at the end.
 
     Returns
     -------
     The manifest's part on content: `files` and `counts` (met = valid + rejected + blank).
     """
     blocks = range(-(-raw.stat().st_size // BLOCK_BYTES))
-    blocks_per_piece = blocks_per_piece or max(1, min(4, len(blocks) // (8 * workers)))
     with new_directory(values) as directory:
-        work = [
-            [
-                Block(raw, number, labelled, directory)
-                for number in blocks[at : at + blocks_per_piece]
-            ]
-            for at in range(0, len(blocks), blocks_per_piece)
-        ]
+        left = [Block(raw, number, labelled, directory) for number in blocks]
+        work = []
+        while left:
+            size = max(1, min(blocks_per_piece, len(left) // (4 * workers)))
+            work.append(left[:size])
+            left = left[size:]
         done = map_pieces(_ingest_blocks, work, workers=workers, what=f"ingest {partition}")
         results = [result for piece in done for result in piece]
         table = _catalogue(partition, results)
