@@ -15,7 +15,7 @@ import pytest
 from alert_packets import alert, images, members, packet, schema, stamp, tar, write
 
 from skymill.errors import SkymillError
-from skymill.ztf import tarball
+from skymill.ztf import decode, tarball
 from skymill.ztf.decode import Choice
 from skymill.ztf.extract import extract_night
 from skymill.ztf.gate import require_sound
@@ -375,6 +375,47 @@ def test_flipped_bits_inside_a_tarball_cost_one_alert_each(tmp_path, seed):
         assert counts["records"] + counts["ignored_members"] == 8
         if kept == 7 and not changed:
             assert len(found.causes) == 1 or counts["ignored_members"] == 1
+
+
+def without_short_cuts(patch):
+    """Have every member, file and stamp looked at by itself."""
+    patch.setattr(tarball._Source, "stretch", lambda self: None)
+    patch.setattr(decode, "walk_stretch", lambda text, places: (None, np.zeros(len(places), bool)))
+    patch.setattr(decode, "inflate_regular", lambda stamps: None)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_read_many_at_a_time_is_what_is_read_one_by_one(tmp_path, seed):
+    jpeg = {"fileName": "x", "stampData": b"\xff\xd8\xff\xe0 a picture"}
+    entries = [
+        *members(range(6)),
+        ("several.avro", packet(*[alert(number) for number in (6, 7)], interval=10**6)),
+        ("deflated.avro", packet(alert(8), codec="deflate")),
+        ("older.avro", packet(alert(9, version="3.1"), writer_schema=schema("3.1"))),
+        ("edge.avro", packet(alert(10, shape=(63, 40)))),
+        ("jpeg.avro", packet(alert(11, cutoutTemplate=jpeg))),
+        ("null.avro", packet(alert(12, cutoutTemplate=None))),
+        ("README", b"not an alert"),
+        *members(range(13, 16)),
+    ]
+    content = tar(entries, mode="w", folder="below/" if seed % 2 else "")
+    generator = np.random.default_rng(seed)
+    for turn in range(25):
+        broken = bytearray(content)
+        # More often where a length or a header stands than anywhere.
+        for place in generator.integers(0, len(content) - 10_240, turn % 3).tolist():
+            broken[place] ^= 1 << generator.integers(8)
+        if turn % 2:
+            begin = content.find(b".avro", int(generator.integers(0, len(content) - 60_000)))
+            broken[begin // 512 * 512 + generator.integers(0, 1024)] ^= 1 << generator.integers(8)
+        raw = write(tmp_path / "night.tar", bytes(broken))
+        fast = Extracted(tmp_path / "fast", raw)
+        with pytest.MonkeyPatch.context() as patch:
+            without_short_cuts(patch)
+            slow = Extracted(tmp_path / "slow", raw)
+        assert fast.manifest == slow.manifest
+        assert fast.stamps.read_bytes() == slow.stamps.read_bytes()
+        assert fast.quarantine.read_bytes() == slow.quarantine.read_bytes()
 
 
 def test_flipped_bits_of_the_gzip_stream_never_crash_or_change_an_alert(tmp_path):

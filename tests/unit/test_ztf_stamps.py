@@ -125,6 +125,7 @@ def test_only_stamps_as_long_as_regular_ones_may_be_regular():
     stamps = [stamp(images(7)[0]), stamp(images(7, (62, 30))[0]), b"", b"\0", stamp(images(8)[0])]
     assert may_be_regular(spans(stamps)).tolist() == [True, False, False, False, True]
     assert may_be_regular(spans(stamps[2:])).tolist() == [False, False, True]
+    assert may_be_regular(spans([b"", b""])).tolist() == [False, False]
 
 
 def test_no_stamps_at_all_are_inflated_together():

@@ -98,7 +98,7 @@ class Spans(NamedTuple):
 
 def may_be_regular(stamps: Spans) -> np.ndarray:
     """Return which stamps say of themselves that they are gzip files of REGULAR_BYTES."""
-    text = np.frombuffer(stamps.text, np.uint8)
+    text = np.frombuffer(stamps.text or b"\0", np.uint8)
     regular = stamps.sizes >= len(GZIP_MAGIC) + len(_REGULAR_END)
     begins = np.where(regular, stamps.begins, 0)
     ends = begins + np.where(regular, stamps.sizes, 0)
