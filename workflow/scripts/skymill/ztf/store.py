@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from skymill.products import describe_file
 from skymill.ztf.schema import NULL_FIELD, row_type, stamps_schema
 
-GROUP_BYTES = 2**22
+GROUP_BYTES = 2**21
 """Bytes of pixels in a row group, about: what one read for a few alerts costs at least."""
 
 

@@ -179,16 +179,18 @@ def _inflate(file: BinaryIO, size: int, night: Night) -> Iterator[bytes]:
     """Inflate a file from its beginning, `size` bytes at a time; what is not whole is noted."""
     body = file.seek(0, io.SEEK_END) - SEAL_BYTES
     file.seek(0)
+    # Used again and again: new memory has to be cleared.
+    buffer = memoryview(bytearray(size))
 
-    def read() -> bytes:
+    def read() -> memoryview:
         left = body - file.tell()
-        return file.read(min(size, left) if left > 0 else size)
+        return buffer[: file.readinto(buffer[:left] if left > 0 else buffer)]
 
     inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
     while True:
         if inflater.eof:
             # Another member may follow; zeros, as tapes have, may not be looked at.
-            rest = inflater.unused_data or read()
+            rest = inflater.unused_data or bytes(read())
             if not rest.strip(b"\0"):
                 return
             if not rest.startswith(GZIP_MAGIC):
@@ -206,6 +208,7 @@ def _inflate(file: BinaryIO, size: int, night: Night) -> Iterator[bytes]:
             chunk = inflater.decompress(b"", INFLATE_BYTES)
         if chunk:
             yield chunk
+        del chunk
 
 
 class _Source:
