@@ -16,11 +16,12 @@ from alert_packets import alert, images, members, packet, schema, stamp, tar, wr
 
 from skymill.errors import SkymillError
 from skymill.ztf import decode, tarball
+from skymill.ztf.avro import _told
 from skymill.ztf.decode import Choice
 from skymill.ztf.extract import extract_night
 from skymill.ztf.gate import require_sound
 from skymill.ztf.labelled import LabelledObjects
-from skymill.ztf.schema import stamps_schema
+from skymill.ztf.schema import row_type, stamps_schema
 
 NIGHT = "20181129"
 
@@ -245,6 +246,11 @@ def test_a_repeated_candid_counts_once_whichever_comes_first(tmp_path):
     assert results[0] == results[1]
 
 
+def test_rows_have_no_bytes_without_a_meaning():
+    kind = row_type(21)
+    assert sum(kind[name].itemsize for name in kind.names) == kind.itemsize
+
+
 def test_objects_without_a_label_are_only_counted(tmp_path):
     labels = tmp_path / "labels.parquet"
     ids = [f"ZTF18a{number:06d}" for number in (2, 7, 99)]
@@ -353,6 +359,80 @@ def test_several_gzip_members_are_one_night(tmp_path):
     found = Extracted(tmp_path / "out", write(tmp_path / "night.tar.gz", packed))
     assert found.numbers == [1, 2, 3]
     assert not found.manifest["truncated"]
+
+
+@pytest.mark.parametrize("zeros", [0, 1, 512, 70_000])
+@pytest.mark.parametrize("beyond", [0, 1, 2, 100])
+def test_a_gzip_member_may_begin_anywhere(tmp_path, monkeypatch, zeros, beyond):
+    content = tar(members([1, 2, 3]), mode="w")
+    second = content.index(b"%d.avro" % (10**15 + 2))
+    first, rest = gzip.compress(content[:second]), gzip.compress(content[second:])
+    raw = write(tmp_path / "night.tar.gz", first + bytes(zeros) + rest)
+    monkeypatch.setattr(tarball, "READ_BYTES", len(first) + beyond)
+    found = Extracted(tmp_path / "out", raw)
+    assert found.numbers == [1, 2, 3]
+    assert not found.manifest["truncated"]
+    # Cut between two files, and there between two gzip members: that nothing is missing is not
+    # proved by a checksum of one of them.
+    two = gzip.compress(content[: second - 2000]) + gzip.compress(content[second - 2000 : second])
+    cut = Extracted(tmp_path / "cut", write(raw, two))
+    assert cut.numbers == [1]
+    assert cut.manifest["truncated"]
+
+
+@pytest.mark.parametrize(
+    "entry", ["11 size=²\n", "9" * 5000 + " size=1\n", "30 size=" + "1" * 21 + "\n"]
+)
+def test_a_pax_header_that_cannot_be_read_is_passed_over(tmp_path, entry):
+    stream = io.BytesIO()
+    for name, content, kind in [
+        *((name, content, tarfile.REGTYPE) for name, content in members([1])),
+        ("note", entry.encode(), tarfile.XHDTYPE),
+        *((name, content, tarfile.REGTYPE) for name, content in members([2])),
+    ]:
+        header = tarfile.TarInfo(name)
+        header.size, header.type = len(content), kind
+        stream.write(header.tobuf(tarfile.USTAR_FORMAT) + content + bytes(-len(content) % 512))
+    raw = write(tmp_path / "night.tar", stream.getvalue() + bytes(1024))
+    assert Extracted(tmp_path / "out", raw).numbers == [1, 2]
+
+
+@pytest.mark.parametrize("size", [b"0000008 \0\0\0\0", b"\xff" * 12, b"x" * 12])
+def test_a_size_that_cannot_be_is_a_damaged_header(tmp_path, size):
+    content = bytearray(tar(members([1, 2, 3]), mode="w"))
+    header = content.index(b"%d.avro" % (10**15 + 2))
+    content[header + 124 : header + 136] = size
+    block = content[header : header + 512]
+    total = sum(block) - sum(block[148:156]) + 8 * 32
+    content[header + 148 : header + 156] = b"%06o\0 " % total
+    found = Extracted(tmp_path / "out", write(tmp_path / "night.tar", bytes(content)))
+    assert found.numbers == [1, 3]
+    assert found.counts["records"] == 3
+    assert found.causes == [("?", 1, "tar")]
+
+
+def test_a_packet_of_zeros_is_one_record_that_is_lost(tmp_path):
+    entries = members([1, 2, 3])
+    name, content = entries[1]
+    begin = content.index(bytes(range(100, 116))) + 16
+    entries[1] = (name, content[: begin + 5] + bytes(len(content) - begin - 21) + content[-16:])
+    found = extract(tmp_path, entries)
+    assert found.numbers == [1, 3]
+    assert found.counts["records"] == 3
+    assert found.counts["corrupt"] == 1
+
+
+def test_what_is_told_of_a_loss_names_no_address(tmp_path):
+    content = packet(alert(1))
+    begin = content.index(bytes(range(100, 116))) + 16
+    # A record that ends too early for the general reader as well.
+    short = content[:begin] + b"\x02\x10" + content[begin + 5 : begin + 13] + content[-16:]
+    found = extract(tmp_path, [("short.avro", short), *members([2])])
+    assert found.causes == [("short.avro", 1, "avro")]
+    assert "cannot be read: EOFError" in found.quarantine.read_text()
+    # What fastavro says of a number that is cut.
+    error = EOFError(f"cannot read double from {object()!r}")
+    assert _told(error) == "EOFError cannot read double"
 
 
 @pytest.mark.parametrize("seed", range(3))

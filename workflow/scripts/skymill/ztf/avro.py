@@ -6,6 +6,7 @@ Source: Apache Avro 1.11 specification, section Object Container Files.
 import contextlib
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -66,7 +67,7 @@ class Writer:
             document = json.loads(self.schema_text)
             return fastavro.schema.parse_schema(_without_logical_types(document))
         except Exception as error:
-            raise BadAvro(f"its schema cannot be read: {error}") from error
+            raise BadAvro(f"its schema cannot be read: {_told(error)}") from error
 
     @cached_property
     def expanded(self):
@@ -78,7 +79,7 @@ class Writer:
                 _without_logical_types(json.loads(self.schema_text))
             )
         except Exception as error:
-            raise BadAvro(f"its schema cannot be read: {error}") from error
+            raise BadAvro(f"its schema cannot be read: {_told(error)}") from error
 
     @cached_property
     def lacking(self) -> list[str]:
@@ -110,6 +111,14 @@ class Record(NamedTuple):
     text: bytes
     slots: np.ndarray
     by_walking: bool
+
+
+def _told(error: Exception) -> str:
+    """Return an exception's kind and text without addresses of objects: no run has those twice."""
+    return f"{type(error).__name__} {_ADDRESS.sub('', str(error))}"
+
+
+_ADDRESS = re.compile(r" (from|at|in)? ?<[^<>]* at 0x[0-9a-f]+>")
 
 
 def _without_logical_types(schema):
@@ -148,10 +157,10 @@ def read_long(text: bytes, position: int) -> tuple[int, int]:
         byte = text[position]
         position += 1
         number |= (byte & 0x7F) << shift
-        if byte < 0x80:
+        if byte < 0x80 and number < 2**64:
             return (number >> 1) ^ -(number & 1), position
         shift += 7
-    raise BadAvro("a number has more than ten bytes")
+    raise BadAvro("a number has more than 64 bits")
 
 
 def _read_bytes(text: bytes, position: int) -> tuple[bytes, int]:
@@ -334,7 +343,7 @@ def read_records(text: bytes, header: Header, start: int) -> Iterator[Record | B
             block = _CODECS[writer.codec](text[begin:end])
         except Exception as error:  # noqa: BLE001 (each codec has errors of its own)
             yield BadRecord(
-                f"a block cannot be decompressed: {error}", _plausible(count, end - begin)
+                f"a block cannot be decompressed: {_told(error)}", _plausible(count, end - begin)
             )
             continue
         yield from _block_records(block, 0, len(block), count, writer)
@@ -393,7 +402,7 @@ def _block_records(
                 record, after = _read_record(text, position, end, writer)
             except BadAvro as error:
                 left = max(1, _plausible(count, end - position) - found)
-                tail, records = _find_tail(buffer, held_from + 1, end, left, writer)
+                tail, records = _find_tail(text, held_from + 1, end, left, writer)
                 if tail < position:
                     # It begins within the record before: that one's length is what is wrong.
                     held = None
@@ -412,12 +421,15 @@ def _block_records(
                 continue
         if after == position:
             break
+        if found >= count and not _looks_like_alert(record):
+            # Zeros, for one, can be read as records without end.
+            break
         if held is not None:
             yield held
         held, held_from = record, position
         found += 1
         position = after
-    if found == count:
+    if found == count and position >= end:
         if held is not None:
             yield held
         return
@@ -426,9 +438,7 @@ def _block_records(
     yield BadRecord(f"a block says that it holds {count} records, and holds {found}", lost)
 
 
-def _find_tail(
-    buffer: np.ndarray, start: int, end: int, most: int, writer: Writer
-) -> tuple[int, int]:
+def _find_tail(text: bytes, start: int, end: int, most: int, writer: Writer) -> tuple[int, int]:
     """Return where whole records begin that lead to the end of a block, and how many they are.
 
     Avro has no mark between records: where the next one begins behind a broken one is found by
@@ -438,10 +448,11 @@ def _find_tail(
     slots = np.empty((len(FIELDS), 3), np.int64)
     if writer.code is None or not most:
         return end, 0
+    buffer = np.frombuffer(text, np.uint8)
     best, best_end, most_found = end, end, 0
     place = start - 1
     while (place := find_record(buffer, place + 1, best_end, writer.code, slots)) != FAILED:
-        if not _looks_like_alert(buffer, slots):
+        if not _looks_like_alert(Record(text, slots, True)):
             continue
         position = first_end = walk_record(buffer, place, end, writer.code, slots)
         found = 1
@@ -455,14 +466,15 @@ def _find_tail(
     return best, most_found
 
 
-def _looks_like_alert(buffer: np.ndarray, slots: np.ndarray) -> bool:
+def _looks_like_alert(record: Record) -> bool:
     """Return whether a record names an object and has packed stamps: few bytes do by chance."""
-    kind, begin, size = slots[SLOTS["objectId"]].tolist()
-    name = buffer[begin : begin + size].tobytes() if kind == SPAN else b""
+    text = record.text
+    kind, begin, size = record.slots[SLOTS["objectId"]].tolist()
+    name = text[begin : begin + size] if kind == SPAN else b""
     if not (0 < len(name) <= OBJECT_ID_BYTES and name.isascii() and name.decode().isprintable()):
         return False
-    images = slots[[SLOTS[path] for path in IMAGES]]
-    beginnings = [buffer[at : at + 2].tobytes() for kind, at, _ in images.tolist() if kind != NULL]
+    images = record.slots[[SLOTS[path] for path in IMAGES]]
+    beginnings = [text[at : at + 2] for kind, at, _ in images.tolist() if kind != NULL]
     return all(beginning == GZIP_MAGIC for beginning in beginnings)
 
 
@@ -475,7 +487,7 @@ def _read_record(text: bytes, position: int, end: int, writer: Writer) -> tuple[
         # A tuple names the branch of a union, which nobody needs here.
         document = fastavro.schemaless_reader(stream, writer.schema)
     except Exception as error:
-        raise BadAvro(f"a record cannot be read: {type(error).__name__} {error}") from error
+        raise BadAvro(f"a record cannot be read: {_told(error)}") from error
     return as_record(document), position + stream.tell()
 
 

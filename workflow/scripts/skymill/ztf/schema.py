@@ -97,6 +97,8 @@ def row_type(crop: int) -> np.dtype:
             ("programid", "i1"),
             ("isdiffpos", "i1"),
             ("recovered", "?"),
+            # What alignment would leave here has no fixed bytes, and rows are compared by theirs.
+            ("zero", "<i2"),
             ("stamps", "<f4", (3 * crop * crop,)),
         ],
         align=True,

@@ -7,6 +7,7 @@ Source: POSIX.1-2017, pax, section ustar Interchange Format; GNU tar manual for 
 """
 
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -103,12 +104,14 @@ class Lost:
 class Night:
     """What was seen beside the parts, complete when all of them were taken.
 
-    `broken_off` says why the archive is not whole, if it is not.
+    `broken_off` says why the archive is not whole, if it is not; `gzip_members` of how many gzip
+    files it consists.
     """
 
     members: int = 0
     ignored: int = 0
     broken_off: str | None = None
+    gzip_members: int = 0
     ignored_names: list[str] = field(default_factory=list)
 
     def ignore(self, name: str) -> None:
@@ -127,7 +130,7 @@ def read_parts(raw: Path, night: Night) -> Iterator[Part | Stretch | Lost]:
         packed = file.read(2) == GZIP_MAGIC
         file.seek(0)
         source = _Source(_gunzip(file, night) if packed else _chunks(file))
-        yield from _tar_parts(source, night, sealed=packed)
+        yield from _tar_parts(source, night)
 
 
 def is_alert_file(name: str) -> bool:
@@ -186,13 +189,17 @@ def _inflate(file: BinaryIO, size: int, night: Night) -> Iterator[bytes]:
         left = body - file.tell()
         return buffer[: file.readinto(buffer[:left] if left > 0 else buffer)]
 
+    night.gzip_members = 1
     inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
     while True:
         if inflater.eof:
-            # Another member may follow; zeros, as tapes have, may not be looked at.
-            rest = inflater.unused_data or bytes(read())
-            if not rest.strip(b"\0"):
+            # Another member may follow, behind zeros, as tapes have.
+            rest = inflater.unused_data.lstrip(b"\0")
+            while len(rest) < len(GZIP_MAGIC) and (more := bytes(read())):
+                rest = (rest + more).lstrip(b"\0")
+            if not rest:
                 return
+            night.gzip_members += 1
             if not rest.startswith(GZIP_MAGIC):
                 night.broken_off = "something that is no gzip stands behind its end"
                 return
@@ -260,8 +267,8 @@ class _Source:
         return skipped
 
 
-def _tar_parts(source: _Source, night: Night, *, sealed: bool) -> Iterator[Part | Stretch | Lost]:
-    """Yield the Avro files of a tar stream; `sealed` tells that a checksum proves its end."""
+def _tar_parts(source: _Source, night: Night) -> Iterator[Part | Stretch | Lost]:
+    """Yield the Avro files of a tar stream."""
     long_name: str | None = None
     overrides: dict[str, str] = {}
     zeros = 0
@@ -273,7 +280,9 @@ def _tar_parts(source: _Source, night: Night, *, sealed: bool) -> Iterator[Part 
             yield stretch
         block = source.take(BLOCK)
         if len(block) < BLOCK:
-            if block or (zeros < 2 and not sealed) or (lost and not zeros):
+            # The checksum of a single gzip file proves the end as well as the zeros do.
+            ended = zeros >= 2 or night.gzip_members == 1
+            if block or not ended or (lost and not zeros):
                 night.broken_off = night.broken_off or "the tar ends too early"
             return
         if block == _ZEROS:
@@ -285,7 +294,8 @@ def _tar_parts(source: _Source, night: Night, *, sealed: bool) -> Iterator[Part 
                 return
             continue
         zeros = 0
-        if not is_header(np.frombuffer(block, np.uint8), 0):
+        size = _number(block[124:136])
+        if size < 0 or not is_header(np.frombuffer(block, np.uint8), 0):
             if not lost:
                 night.members += 1
                 yield Lost("?", "the header of a member of the tarball is damaged")
@@ -293,8 +303,7 @@ def _tar_parts(source: _Source, night: Night, *, sealed: bool) -> Iterator[Part 
             continue
         lost = False
         kind = block[156:157]
-        size = _number(block[124:136])
-        if "size" in overrides and overrides["size"].isdigit():
+        if _DECIMAL.fullmatch(overrides.get("size", "")):
             size = int(overrides["size"])
         name = overrides.get("path") or long_name or _name(block)
         if kind in b"LKxg" and size <= _MAX_NAME:
@@ -328,10 +337,15 @@ def _tar_parts(source: _Source, night: Night, *, sealed: bool) -> Iterator[Part 
 
 
 def _number(text: bytes) -> int:
-    """Read a size: octal digits, or with its first bit set a binary number (GNU)."""
+    """Read a size: octal digits, or with its first bit set a binary number (GNU); -1 if neither."""
     if text[0] & 0x80:
-        return int.from_bytes(text[1:])
-    return max(0, read_octal(np.frombuffer(text, np.uint8), 0, len(text)))
+        return int.from_bytes(text[1:]) if text[0] == 0x80 else -1
+    if not text.strip(b" \0"):
+        return 0
+    return read_octal(np.frombuffer(text, np.uint8), 0, len(text))
+
+
+_DECIMAL = re.compile("[0-9]{1,18}")
 
 
 def _name(block: bytes) -> str:
@@ -347,7 +361,7 @@ def _pax(content: bytes) -> dict[str, str]:
     found = {}
     while content:
         digits, _, _ = content.partition(b" ")
-        if not digits.isdigit() or not 0 < int(digits) <= len(content):
+        if not _DECIMAL.fullmatch(digits.decode("latin-1")) or not 0 < int(digits) <= len(content):
             break
         record, content = content[: int(digits)], content[int(digits) :]
         key, _, value = record[len(digits) + 1 : -1].partition(b"=")

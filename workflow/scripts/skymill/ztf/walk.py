@@ -54,6 +54,8 @@ def _read_long(text, position, limit):
     while position < limit and shift < 64:
         byte = int64(text[position])
         position += 1
+        if shift == 63 and byte > 1:
+            break
         number |= (byte & 0x7F) << shift
         if byte < 0x80:
             return ((number >> 1) & 0x7FFFFFFFFFFFFFFF) ^ -(number & 1), position
