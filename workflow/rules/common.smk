@@ -419,8 +419,8 @@ def require_local_files():
     if missing:
         raise WorkflowError(
             f"source: local, but {', '.join(missing)} is not there. Put the file there (see the "
-            "section on real data in README.md), use source: sample, or leave the branch out of "
-            "`branches`."
+            "section on real data in README.md, also for ztf.nights, which names the nights that "
+            "are read), use source: sample, or leave the branch out of `branches`."
         )
 
 
@@ -578,6 +578,12 @@ def announce_result():
     ]
     simulated = sorted(path for path in made if read_json(path).get("source") == "sample")
     logger.info("`python -m skymill.summary` lists what was made and where.")
+    cross_match = "data/processed/ztf/stamps.parquet.manifest.json"
+    if cross_match in made and not any(file["rows"] for file in read_json(cross_match)["files"]):
+        logger.warning(
+            "NO STAMPS: no object of these nights is in the list of labels, so the ZTF products "
+            "are empty. Take other nights (ztf.nights) or another list (labels, see README.md)."
+        )
     if simulated:
         logger.info(
             "SIMULATED DATA: these results come from `source: sample`, not from the sky. Set "

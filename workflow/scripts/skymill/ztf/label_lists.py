@@ -218,8 +218,9 @@ def _places(raw: Path, name: str, found: list[str]) -> dict[str, int]:
             shown = ", ".join(found)[:500] or "nothing"
             what = f"has no {column}" if known is None else f"has {known} more than once"
             raise SkymillError(
-                f"{raw}: {name} {what}. Found columns: {shown}. Expected columns: {expected}. "
-                "Rename its columns, or replace it with a list of Zenodo 4279623."
+                f"{raw}: {name} {what}. Found columns: {shown}. Expected columns, with commas "
+                f"between them: {expected}. Rename its columns, or replace it with a list of "
+                "Zenodo 4279623."
             )
     return places
 

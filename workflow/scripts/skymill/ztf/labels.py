@@ -288,13 +288,16 @@ def _warnings(listed: LabelList, counts: dict, rules: Rules) -> list[str]:
     if counts["unknown_class"]:
         warnings.append(
             f"{counts['unknown_class']:,} rows have a class that nobody has heard of and are left "
-            "out; the problems name the classes"
+            "out; the file of problems beside the labels names the classes"
         )
     if counts["bad"]:
         warnings.append(f"{counts['bad']:,} rows are no labels and are left out")
     if counts["conflicting_objects"]:
+        unknown = rules.on_conflict == "most_probable" and not listed.has_probability
         warnings.append(
-            f"{counts['conflicting_objects']:,} objects are listed with several classes"
+            f"objects listed with several classes: {counts['conflicting_objects']:,}; "
+            f"labels.on_conflict is {rules.on_conflict}"
+            + (", but without probabilities in the list they are left out" if unknown else "")
         )
     if rules.min_probability > 0 and not listed.has_probability:
         warnings.append(
