@@ -9,7 +9,15 @@ from alert_packets import alert, packet, schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skymill.ztf.avro import BadAvro, BadRecord, as_record, read_header, read_records
+from skymill.ztf.avro import (
+    BadAvro,
+    BadRecord,
+    as_record,
+    read_header,
+    read_long,
+    read_records,
+    walk_stretch,
+)
 from skymill.ztf.program import Unsupported, compile_program
 from skymill.ztf.schema import FIELDS, IMAGES, SLOTS, TEXTS
 from skymill.ztf.walk import NULL, REAL, SPAN
@@ -304,3 +312,18 @@ def test_any_schema_decodes_as_fastavro_decodes_it(text):
 def test_every_path_has_one_slot():
     assert sorted(SLOTS.values()) == list(range(len(FIELDS)))
     assert {*TEXTS, *IMAGES} <= set(FIELDS)
+
+
+def test_numbers_of_more_than_64_bits_are_refused():
+    assert read_long(b"\xff" * 9 + b"\x01", 0) == (-(2**63), 10)
+    with pytest.raises(BadAvro, match="64 bits"):
+        read_long(b"\x82" + b"\x80" * 8 + b"\x02", 0)
+    # The compiled loop says the same: a block that counts so is not walked as one record.
+    content = packet(alert(1))
+    header = read_header(content)
+    sound = content[header.end :]
+    assert sound[:1] == b"\x02"
+    long = content[: header.end] + b"\x82" + b"\x80" * 8 + b"\x02" + sound[1:]
+    for text, walked in ((content, True), (long, False)):
+        places = np.array([[0, len(text)]])
+        assert walk_stretch(text, places)[1].tolist() == [walked]

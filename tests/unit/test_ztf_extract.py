@@ -361,6 +361,14 @@ def test_several_gzip_members_are_one_night(tmp_path):
     assert not found.manifest["truncated"]
 
 
+def test_a_few_files_do_not_keep_all_that_was_read_with_them_in_memory(tmp_path):
+    ignored = [("notes", bytes(10**6))]
+    raw = write(tmp_path / "night.tar", tar([*ignored, *members([1]), *ignored], mode="w"))
+    (stretch,) = tarball.read_parts(raw, tarball.Night())
+    assert len(stretch.text) < 10**5
+    assert stretch.part(0) == tarball.Part(*members([1])[0])
+
+
 @pytest.mark.parametrize("zeros", [0, 1, 512, 70_000])
 @pytest.mark.parametrize("beyond", [0, 1, 2, 100])
 def test_a_gzip_member_may_begin_anywhere(tmp_path, monkeypatch, zeros, beyond):

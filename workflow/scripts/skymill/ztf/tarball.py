@@ -233,8 +233,14 @@ class _Source:
         count, self._at = find_members(chunk, self._at, PART_BYTES, places)
         if not count:
             return None
-        names = [_name(self._chunk[begin - BLOCK : begin]) for begin in places[:count, 0].tolist()]
-        return Stretch(names, self._chunk, places[:count].copy())
+        text, places = self._chunk, places[:count].copy()
+        names = [_name(text[begin - BLOCK : begin]) for begin in places[:, 0].tolist()]
+        first = int(places[0, 0])
+        if 2 * (self._at - first) < len(text):
+            # A small part would keep all of it in memory.
+            text = text[first : self._at]
+            places[:, 0] -= first
+        return Stretch(names, text, places)
 
     def take(self, size: int) -> bytes:
         """Return the next `size` bytes, or fewer at the end."""
