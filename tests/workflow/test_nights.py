@@ -169,6 +169,12 @@ def test_simulated_nights_are_not_taken_for_local_ones(made):
     assert nights(made) == {"20180602"}
 
 
+def test_a_cross_match_of_nothing_is_said_in_the_last_lines(tiny):
+    # An empty tarball, as the archive has some.
+    tiny.set("ztf: {nights: [20180604]}")
+    assert any("NO STAMPS" in line for line in said(tiny.run("--cores", "2")).splitlines()[-8:])
+
+
 @pytest.fixture
 def archive(made, project):
     """Return the archives, serving what a project of six nights has simulated."""

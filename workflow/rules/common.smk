@@ -578,7 +578,7 @@ def announce_result():
     ]
     simulated = sorted(path for path in made if read_json(path).get("source") == "sample")
     logger.info("`python -m skymill.summary` lists what was made and where.")
-    cross_match = "data/processed/ztf/stamps.parquet.manifest.json"
+    cross_match = paths.manifest(paths.ZTF_STAMPS)
     if cross_match in made and not any(file["rows"] for file in read_json(cross_match)["files"]):
         logger.warning(
             "NO STAMPS: no object of these nights is in the list of labels, so the ZTF products "

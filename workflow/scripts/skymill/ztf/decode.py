@@ -67,7 +67,7 @@ class Decoded:
     Attributes
     ----------
     rows
-        The alerts kept, in file order, see schema.row_type.
+        The alerts kept, ascending by candid, see schema.row_type.
     seen
         Each part's member, whether it goes on with the part before, and how many records it held,
         lost ones included.
@@ -109,10 +109,13 @@ def decode_batch(parts: list[Part | Stretch | Lost], choice: Choice) -> Decoded:
 
 
 class _Group(NamedTuple):
-    """Records that lie in one text: the slots of each, and its part and record within the part."""
+    """Records that lie in one text: the slots of each, and its part and record within the part.
+
+    Once all of a text are there, the slots are one array, shape (records, fields, 3).
+    """
 
     text: bytes
-    slots: list[np.ndarray]
+    slots: list[np.ndarray] | np.ndarray
     places: list[tuple[int, int]]
 
 

@@ -54,7 +54,8 @@ def extract_night(
     choice
         What to keep.
     workers
-        Threads that decode, beside the one that reads; any number gives the same bytes.
+        Threads that read in turn and decode, beside the one that writes; any number gives the
+        same bytes.
 
     Returns
     -------

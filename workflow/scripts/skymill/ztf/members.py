@@ -1,6 +1,6 @@
 """Members of a tar found at machine speed: all alert files that lie whole in a stretch of it.
 
-Everything that is compiled lives in this module: Numba's cache looks for changes in no other file.
+What these loops call is compiled in this module too: Numba's cache looks for changes in no other.
 
 Source: POSIX.1-2017, pax, section ustar Interchange Format; GNU tar manual for large sizes.
 """
@@ -10,6 +10,7 @@ from numba.types import Array, UniTuple
 
 BLOCK = 512
 NAME_BYTES = 100
+SIZE, SIZE_END = 124, 136
 CHECKSUM = 148
 KIND = 156
 
@@ -53,7 +54,7 @@ def is_header(text, begin):
 
 @_compiled(boolean(_TEXT, int64))
 def _is_alert_name(text, begin):
-    """Return whether the name in a header is that of an alert file."""
+    """Return what tarball.is_alert_file says of the name in a header."""
     end = begin
     while end < begin + NAME_BYTES and text[end] != 0:
         end += 1
@@ -94,7 +95,7 @@ def find_members(text, begin, longest, places):
         kind = text[begin + KIND]
         if kind != 48 and kind != 0:
             break
-        size = read_octal(text, begin + 124, begin + 136)
+        size = read_octal(text, begin + SIZE, begin + SIZE_END)
         if size < 0 or size > longest:
             break
         first = begin + BLOCK

@@ -19,7 +19,7 @@ from isal import igzip_lib, isal_zlib
 
 from skymill.ztf.avro import MAX_RECORD_BYTES, SYNC_BYTES, BadAvro, read_header
 from skymill.ztf.fits import GZIP_MAGIC
-from skymill.ztf.members import BLOCK, find_members, is_header, read_octal
+from skymill.ztf.members import BLOCK, KIND, SIZE, SIZE_END, find_members, is_header, read_octal
 
 READ_BYTES = 2**22
 """Compressed bytes taken at a time. While they inflate, threads beside the reader run."""
@@ -300,7 +300,7 @@ def _tar_parts(source: _Source, night: Night) -> Iterator[Part | Stretch | Lost]
                 return
             continue
         zeros = 0
-        size = _number(block[124:136])
+        size = _number(block[SIZE:SIZE_END])
         if size < 0 or not is_header(np.frombuffer(block, np.uint8), 0):
             if not lost:
                 night.members += 1
@@ -308,7 +308,7 @@ def _tar_parts(source: _Source, night: Night) -> Iterator[Part | Stretch | Lost]
             lost = True
             continue
         lost = False
-        kind = block[156:157]
+        kind = block[KIND : KIND + 1]
         if _DECIMAL.fullmatch(overrides.get("size", "")):
             size = int(overrides["size"])
         name = overrides.get("path") or long_name or _name(block)

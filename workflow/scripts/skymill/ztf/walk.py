@@ -2,8 +2,8 @@
 
 Avro has no index: to find the third cutout every byte before it must be walked, on schema 4 some
 two thousand history values. A schema becomes a small program once (`program.py`), and a loop that
-Numba compiles runs it on every record. Everything that is compiled lives in this module: Numba's
-cache looks for changes in no other file.
+Numba compiles runs it on every record. What the loops call is compiled in this module too: Numba's
+cache looks for changes in no other.
 
 Source of the encoding: Apache Avro 1.11 specification, section Binary encoding.
 """
