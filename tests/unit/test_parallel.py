@@ -88,6 +88,26 @@ def test_the_order_of_a_stream_is_kept_whatever_its_items_take():
     assert list(map_stream(nap, range(30), workers=4, what="nap")) == list(range(30))
 
 
+def test_while_all_workers_work_one_more_item_is_read():
+    third_is_read = threading.Event()
+
+    def source():
+        yield from (0, 1)
+        third_is_read.set()
+        yield 2
+
+    def work(number):
+        return third_is_read.wait(timeout=30)
+
+    assert list(map_stream(work, source(), workers=2, what="wait")) == [True] * 3
+
+
+def test_many_workers_take_every_item_once():
+    numbers = list(range(3000))
+    for _ in range(5):
+        assert list(map_stream(operator.pos, numbers, workers=8, what="take")) == numbers
+
+
 def test_no_progress_bar_is_shown_when_nobody_watches(capfd):
     map_pieces(operator.neg, [1, 2], workers=1, what="count")
     assert capfd.readouterr() == ("", "")

@@ -5,6 +5,7 @@ or from a running Dask cluster when there is an address of one.
 """
 
 import contextlib
+import ctypes
 import logging
 import multiprocessing
 import os
@@ -17,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 AHEAD = 3
 """Items of a stream that wait or are worked on, for each worker."""
+
+SPARE = 1
+"""Items of a stream that wait to be worked on: nobody has to wait while another one reads."""
 
 PIECES_AHEAD = 16
 """The same for pieces on a cluster: results come in order, and none waits for a slow machine."""
@@ -115,10 +119,10 @@ def map_stream(function: Callable, iterable: Iterable, *, workers: int, what: st
     come free, never more than AHEAD for each, so memory does not grow with the stream. Threads
     and not processes, because it is meant for streams that are read faster than they could be
     copied to another process, and for functions that spend most of their time where Python's lock
-    is released (decompression, Arrow, NumPy, compiled loops). A worker that comes free takes its
-    next item from the stream itself, one at a time: what it has read is still in its core's cache
-    when it works on it. With one worker there are no threads. Where there is a Dask cluster, items
-    go to its workers.
+    is released (decompression, Arrow, NumPy, compiled loops). Workers that come free read the
+    stream themselves, one at a time, and a little ahead: who comes free meanwhile works on what
+    was read before. With one worker there are no threads. Where there is a Dask cluster, items go
+    to its workers.
     """
     address = os.environ.get(ADDRESS)
     if address:
@@ -133,12 +137,28 @@ def map_stream(function: Callable, iterable: Iterable, *, workers: int, what: st
         return
     from concurrent.futures import ThreadPoolExecutor
 
+    _keep_freed_memory()
     numbered = enumerate(iterable)
     turn = threading.Lock()
+    spare: deque = deque()
+
+    def take() -> tuple[int | None, object]:
+        while True:
+            if turn.acquire(blocking=not spare):
+                try:
+                    while len(spare) <= SPARE:
+                        spare.append(next(numbered))
+                except StopIteration:
+                    if not spare:
+                        return None, None
+                finally:
+                    turn.release()
+            # Another one may have been faster.
+            with contextlib.suppress(IndexError):
+                return spare.popleft()
 
     def work() -> tuple[int | None, object]:
-        with turn:
-            number, item = next(numbered, (None, None))
+        number, item = take()
         return number, None if number is None else function(item)
 
     with ThreadPoolExecutor(workers) as pool:
@@ -157,3 +177,19 @@ def map_stream(function: Callable, iterable: Iterable, *, workers: int, what: st
         finally:
             for future in waiting:
                 future.cancel()
+
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Names of settings in the header malloc.h of glibc."""
+
+
+def _keep_freed_memory() -> None:
+    """Have memory that was freed stay with this process, where the C library is glibc.
+
+    It would go back to the system at once, megabytes with every item; and when it is next needed
+    the system clears it again, page by page, while other threads wait for it.
+    """
+    with contextlib.suppress(AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_TRIM_THRESHOLD, 2**29)
+        mallopt(M_MMAP_THRESHOLD, 2**25)
