@@ -292,6 +292,8 @@ def _long(number: int) -> bytes:
 
 def _job(raw: Path, folder: Path, workers: int, cores: int) -> dict:
     """Extract a night in a process of its own; return seconds, kept, and peak memory in MB."""
+    # As Snakemake does before a job.
+    (folder / "stamps.parquet").unlink(missing_ok=True)
     peak = 0.0
     with (
         on_cores(cores),

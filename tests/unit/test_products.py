@@ -10,6 +10,8 @@ from records import contents_of
 from skymill.digests import file_sha256
 from skymill.errors import SkymillError
 from skymill.products import (
+    HashedFile,
+    describe_file,
     manifest_path,
     new_directory,
     new_file,
@@ -202,3 +204,12 @@ def test_equal_tables_give_equal_bytes_and_a_true_entry(tmp_path):
     read = pq.read_table(tmp_path / "a.parquet")
     assert read.schema == table.schema
     assert json.dumps(read.to_pylist()) == json.dumps(table.to_pylist())
+
+
+def test_a_file_is_described_while_it_is_written_as_it_is_when_read(tmp_path):
+    file = HashedFile(tmp_path / "file")
+    for part in (b"one\n", memoryview(b"two\n"), b""):
+        assert file.write(part) == len(part)
+    assert file.tell() == 8
+    assert file.describe(2) == describe_file(tmp_path / "file", 2)
+    assert file.closed

@@ -34,8 +34,10 @@ def write(tmp_path_factory):
 
     def write(name, batches):
         path = folder / name
-        with patch.object(store, "GROUP_BYTES", GROUP * row_type(CROP).itemsize):
-            output = SortedStamps(path, BytesIO(), "20180605", CROP)
+        with (
+            patch.object(store, "GROUP_BYTES", GROUP * row_type(CROP).itemsize),
+            SortedStamps(path, BytesIO(), "20180605", CROP) as output,
+        ):
             for candids in batches:
                 output.add(made(candids))
             written, entry, duplicates = output.finish()
@@ -70,10 +72,12 @@ def test_order_and_batches_do_not_matter(write, batches, ascending):
 
 def test_rows_in_order_are_written_while_they_come(tmp_path):
     path = tmp_path / "stamps.parquet"
-    with patch.object(store, "GROUP_BYTES", GROUP * row_type(CROP).itemsize):
-        output = SortedStamps(path, BytesIO(), "20180605", CROP)
-        output.add(made(range(4 * GROUP)))
-        assert path.stat().st_size > 1000
+    with (
+        patch.object(store, "GROUP_BYTES", GROUP * row_type(CROP).itemsize),
+        SortedStamps(path, BytesIO(), "20180605", CROP) as output,
+    ):
+        output.add(made(range(100 * GROUP)))
+        assert path.stat().st_size > 30_000
         output.add(made([3]))
         written, _, duplicates = output.finish()
-    assert (written.rows, duplicates) == (4 * GROUP, 1)
+    assert (written.rows, duplicates) == (100 * GROUP, 1)

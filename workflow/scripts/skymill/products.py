@@ -6,6 +6,8 @@ paths, so that the same inputs give the same manifest.
 """
 
 import contextlib
+import hashlib
+import io
 import json
 import os
 import shutil
@@ -117,8 +119,30 @@ def write_manifest(
 
 def describe_file(path: Path, rows: int) -> dict:
     """Return the entry of a file in its manifest: name, bytes, sha256 and rows (lines of text)."""
-    size, digest = path.stat().st_size, file_sha256(path)
-    return {"name": path.name, "bytes": size, "sha256": digest, "rows": rows}
+    return _entry(path.name, path.stat().st_size, file_sha256(path), rows)
+
+
+def _entry(name: str, size: int, digest: str, rows: int) -> dict:
+    return {"name": name, "bytes": size, "sha256": digest, "rows": rows}
+
+
+class HashedFile(io.BufferedWriter):
+    """A new file whose digest is taken while it is written: it may be too large to read again."""
+
+    def __init__(self, path: Path):
+        super().__init__(io.FileIO(path, "w"))
+        self._digest = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        """Write bytes at the end."""
+        self._digest.update(data)
+        return super().write(data)
+
+    def describe(self, rows: int) -> dict:
+        """Close the file and return its entry in a manifest, see describe_file."""
+        size = self.tell()
+        self.close()
+        return _entry(Path(self.name).name, size, self._digest.hexdigest(), rows)
 
 
 def require_files(product: Path, manifest: dict) -> list[Path]:

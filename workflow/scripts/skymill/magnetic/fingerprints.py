@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 import pyarrow as pa
 
+from skymill.arrays import to_arrow
 from skymill.magnetic.schema import INDEX, MAGNETIC_PARAMETERS, STEPS
 
 TRIVIAL_BELOW = 8
@@ -87,7 +88,7 @@ def _absorb(state: np.ndarray, bits: np.ndarray, spare: np.ndarray) -> None:
 
 def steps_to_table(steps: np.ndarray) -> pa.Table:
     """Return step fingerprints, uint64 of shape (records, 60), as a table of STEPS_SCHEMA."""
-    flat = pa.array(np.ascontiguousarray(steps).reshape(-1))
+    flat = to_arrow(steps.reshape(-1), pa.uint64())
     return pa.Table.from_arrays(
         [pa.FixedSizeListArray.from_arrays(flat, STEPS)], schema=STEPS_SCHEMA
     )

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from skymill.arrays import to_arrow
 from skymill.magnetic.fingerprints import fingerprint, steps_to_table
 from skymill.magnetic.parse import RejectedLine, parse_line, reject_unusable
 from skymill.magnetic.schema import LABELS, PARAMETERS, STEPS
@@ -195,15 +196,19 @@ def _ingest_block(block: Block) -> BlockResult:
         columns["seq_id"] = np.tile(np.arange(STEPS, dtype=np.int8), (len(valid), 1))
         table = step_table(columns, VALUES_SCHEMA)
         file = write_parquet(path, table, rows_per_group=table.num_rows)
-    columns = list(zip(*sorted(entries, key=itemgetter(0)), strict=True)) or [()] * len(
-        LINES_SCHEMA
-    )
     return BlockResult(
-        lines=pa.table(columns, schema=LINES_SCHEMA),
+        lines=_lines(sorted(entries, key=itemgetter(0))),
         steps=steps,
         rejected=sorted(rejected, key=lambda entry: entry["line"]),
         file=file,
     )
+
+
+def _lines(entries: list[tuple]) -> pa.Table:
+    """Return entries as a table of LINES_SCHEMA."""
+    columns = list(zip(*entries, strict=True)) or [()] * len(LINES_SCHEMA)
+    arrays = [to_arrow(each, kind) for each, kind in zip(columns, LINES_SCHEMA.types, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=LINES_SCHEMA)
 
 
 def read_lines(path: Path, number: int) -> Iterator[bytes]:
@@ -241,13 +246,13 @@ def _skip_line(stream: BinaryIO, limit: int) -> int:
 
 def _catalogue(partition: str, results: list[BlockResult]) -> pa.Table:
     """Return the catalogue of a file from those of its blocks."""
-    lines = pa.concat_tables([LINES_SCHEMA.empty_table(), *(r.lines for r in results)])
+    lines = pa.concat_tables([_lines([]), *(r.lines for r in results)])
     lines = lines.combine_chunks()  # what is written depends on chunks, and they on the blocks
     # Every line of every block has a row, so that rows count lines.
     columns = {
         **dict(zip(lines.column_names, lines.columns, strict=True)),
-        "partition": pa.repeat(partition, lines.num_rows),
-        "line": pa.array(np.arange(1, lines.num_rows + 1)),
+        "partition": to_arrow(np.full(lines.num_rows, partition.encode()), pa.string()),
+        "line": to_arrow(np.arange(1, lines.num_rows + 1), pa.int64()),
     }
     return pa.table(
         [columns[field.name].cast(field.type) for field in CATALOGUE_SCHEMA],
@@ -273,7 +278,8 @@ def _counts(catalogue: pa.Table) -> dict:
         return {entry["values"]: entry["counts"] for entry in counted}
 
     def count(column: str, status: str) -> dict:
-        chosen = catalogue.filter(pc.equal(catalogue["status"].cast("string"), status))
+        wanted = to_arrow([status], pa.string())[0]
+        chosen = catalogue.filter(pc.equal(catalogue["status"].cast("string"), wanted))
         counts = {value or "unknown": number for value, number in tally(chosen[column]).items()}
         order = {label: place for place, label in enumerate(LABELS)}
         return dict(sorted(counts.items(), key=lambda item: (order.get(item[0], 9), item[0])))

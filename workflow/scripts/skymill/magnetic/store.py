@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from skymill.arrays import to_arrow
 from skymill.magnetic.schema import STEPS
 from skymill.products import read_json, require_files
 
@@ -30,10 +31,7 @@ def step_table(columns: dict[str, np.ndarray | pa.Array], schema: pa.Schema) -> 
     for field in schema:
         values = columns[field.name]
         if isinstance(values, np.ndarray) and values.ndim == 2:
-            flat = np.ascontiguousarray(values, dtype=field.type.to_pandas_dtype()).reshape(-1)
-            # pa.array would import pandas, in every worker.
-            buffers = [None, pa.py_buffer(flat)]
-            arrays.append(pa.Array.from_buffers(field.type, len(flat), buffers))
+            arrays.append(to_arrow(values.reshape(-1), field.type))
         elif isinstance(values, np.ndarray) and values.dtype != object:
             arrays.append(pa.array(np.repeat(values, STEPS), type=field.type))
         else:

@@ -74,8 +74,8 @@ def extract_night(
         new_file(stamps) as sorted_stamps,
         new_file(quarantine) as path,
         open(path, "w", encoding="utf-8") as log,
+        SortedStamps(sorted_stamps, file, night, choice.crop) as output,
     ):
-        output = SortedStamps(sorted_stamps, file, night, choice.crop)
         for result in map_stream(decode, batches, workers=workers, what=f"extract {night}"):
             tally.add(result, log)
             output.add(result.rows)

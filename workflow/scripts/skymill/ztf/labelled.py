@@ -16,10 +16,11 @@ class LabelledObjects:
     """Sorted object ids: ten bytes an object where a set of strings takes a hundred."""
 
     def __init__(self, object_ids: np.ndarray):
-        self._sorted = np.unique(object_ids.astype(f"S{OBJECT_ID_BYTES}"))
-        if len(self._sorted):
-            longest = np.char.str_len(self._sorted).max()
-            self._sorted = self._sorted.astype(f"S{max(longest, 1)}")
+        longest = np.char.str_len(object_ids).max(initial=1)
+        self._sorted = object_ids.astype(f"S{longest}")
+        # The table of labels is sorted, which sorting would not notice.
+        if not (self._sorted[1:] > self._sorted[:-1]).all():
+            self._sorted = np.unique(self._sorted)
 
     @staticmethod
     def read(path: Path) -> "LabelledObjects":
@@ -42,6 +43,7 @@ class LabelledObjects:
 def _read(path: Path, _changed: int) -> LabelledObjects:
     import pyarrow.parquet as pq
 
-    column = pq.read_table(path, columns=["object_id"], use_threads=False)["object_id"]
+    # Not pq.read_table, which imports pandas.
+    column = pq.ParquetFile(path).read(["object_id"], use_threads=False)["object_id"]
     ids = column.cast("string").to_pylist()
     return LabelledObjects(np.array([name.encode() for name in ids] or [], f"S{OBJECT_ID_BYTES}"))

@@ -8,13 +8,14 @@ are there, each row group gathered from that file. Either way its bytes are the 
 
 import itertools
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from skymill.products import describe_file
+from skymill.arrays import to_arrow
+from skymill.products import HashedFile
 from skymill.ztf.schema import NULL_FIELD, row_type, stamps_schema
 
 GROUP_BYTES = 2**21
@@ -79,27 +80,19 @@ class RowStore:
 def as_table(rows: np.ndarray, night: str, crop: int) -> pa.Table:
     """Return rows as a table of stamps_schema."""
     schema = stamps_schema(crop)
-    columns = {
-        "night": pa.repeat(night, len(rows)),
-        "object_id": pa.array(rows["object_id"].tolist(), pa.binary()).cast(pa.string()),
-        "schema_version": pa.array(rows["schema_version"].tolist(), pa.binary()).cast(pa.string()),
-        "field": pa.array(rows["field"], mask=rows["field"] == NULL_FIELD),
-        "stamps": pa.FixedSizeListArray.from_arrays(
-            pa.array(np.ascontiguousarray(rows["stamps"]).reshape(-1)),
-            type=schema.field("stamps").type,
-        ),
-    }
+    columns = {name: rows[name] for name in rows.dtype.names}
+    columns["night"] = np.full(len(rows), night.encode())
     for place, name in enumerate(("science", "template", "difference")):
-        columns[f"nan_{name}"] = pa.array(np.ascontiguousarray(rows["nan"][:, place]))
-    for name in ("rb", "drb", "xpos", "ypos"):
-        values = np.ascontiguousarray(rows[name])
-        columns[name] = pa.array(values, mask=np.isnan(values))
-    for name in schema.names:
-        if name not in columns:
-            columns[name] = pa.array(np.ascontiguousarray(rows[name]))
-    return pa.table(
-        [columns[name].cast(schema.field(name).type) for name in schema.names], schema=schema
-    )
+        columns[f"nan_{name}"] = rows["nan"][:, place]
+    missing = {name: np.isnan(rows[name]) for name in ("rb", "drb", "xpos", "ypos")}
+    missing["field"] = rows["field"] == NULL_FIELD
+    pixels = to_arrow(rows["stamps"].reshape(-1), pa.float32())
+    stamps = pa.FixedSizeListArray.from_arrays(pixels, type=schema.field("stamps").type)
+    arrays = [
+        stamps if name == "stamps" else to_arrow(columns[name], kind, missing.get(name))
+        for name, kind in zip(schema.names, schema.types, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 class StampsWriter:
@@ -117,15 +110,18 @@ class StampsWriter:
     def __init__(self, path: Path, night: str, crop: int):
         self.rows = self.recovered = self.alerts_with_nan = 0
         self.nan_pixels = np.zeros(3, np.int64)
-        self._path, self._night, self._crop = path, night, crop
+        self._night, self._crop = night, crop
+        self._file = HashedFile(path)
         self.group = max(1, GROUP_BYTES // row_type(crop).itemsize)
         self._rows = np.empty(self.group, row_type(crop))
+        # As plain bytes they are copied at once and not field by field.
+        self._bytes = self._rows.view(np.uint8).reshape(self.group, -1)
         self._waiting = 0
         schema = stamps_schema(crop)
         floats = [field.name for field in schema if pa.types.is_floating(field.type)]
         others = [name for name in schema.names if name not in (*floats, "stamps")]
         self._writer = pq.ParquetWriter(
-            path,
+            self._file,
             schema,
             compression="zstd",
             compression_level=-1,
@@ -138,7 +134,8 @@ class StampsWriter:
         """Write rows, by whole row groups; the rest waits."""
         while len(rows):
             part = rows[: self.group - self._waiting]
-            self._rows[self._waiting : self._waiting + len(part)] = part
+            plain = np.ascontiguousarray(part).view(np.uint8).reshape(len(part), -1)
+            self._bytes[self._waiting : self._waiting + len(part)] = plain
             self._waiting += len(part)
             rows = rows[len(part) :]
             if self._waiting == self.group:
@@ -149,11 +146,12 @@ class StampsWriter:
         if self._waiting:
             self._write()
         self._writer.close()
-        return describe_file(self._path, self.rows)
+        return self._file.describe(self.rows)
 
     def abandon(self) -> None:
-        """Close the file, whose content is of no use."""
+        """Close the file as it is, whose content is of no use unless it was closed before."""
         self._writer.close()
+        self._file.close()
 
     def _write(self) -> None:
         rows, self._waiting = self._rows[: self._waiting], 0
@@ -174,6 +172,14 @@ class SortedStamps:
         self._writer = self._begin()
         self._last = -1
         self._in_order = True
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file, however far it is."""
+        self._writer.abandon()
 
     def add(self, rows: np.ndarray) -> None:
         """Take the next rows."""

@@ -1,0 +1,66 @@
+"""Arrow arrays made of memory.
+
+PyArrow's own `pa.array` imports pandas wherever it is installed: a third of a second or more, in
+every job and every worker process.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+
+def to_arrow(
+    values: np.ndarray | Sequence, kind: pa.DataType, missing: np.ndarray | None = None
+) -> pa.Array:
+    """Return values as an Arrow array, which for numbers shares their memory.
+
+    Parameters
+    ----------
+    values
+        Numbers or truth values, shape (n,), or bytes (dtype S) for a string column; or a sequence
+        of str, bytes or int in which None is null.
+    kind
+        The Arrow type: of numbers, bool, string, or binary of a fixed length.
+    missing
+        bool, shape (n,): which elements of an array are null.
+    """
+    if not isinstance(values, np.ndarray):
+        return _sequence_to_arrow(values, kind)
+    valid = None if missing is None else _bits(~missing)
+    if values.dtype.kind == "S":
+        sizes = np.char.str_len(values)
+        letters = np.ascontiguousarray(values).view(np.uint8).reshape(-1, values.itemsize)
+        text = letters[np.arange(letters.shape[1]) < sizes[:, None]]
+        return _array(kind, len(values), valid, _offsets(sizes), text)
+    data = np.ascontiguousarray(values, kind.to_pandas_dtype())
+    return _array(kind, len(values), valid, _bits(data) if pa.types.is_boolean(kind) else data)
+
+
+def _sequence_to_arrow(values: Sequence, kind: pa.DataType) -> pa.Array:
+    missing = np.array([value is None for value in values], bool)
+    valid = _bits(~missing) if missing.any() else None
+    if pa.types.is_integer(kind):
+        numbers = [0 if value is None else value for value in values]
+        return _array(kind, len(values), valid, np.array(numbers, kind.to_pandas_dtype()))
+    if pa.types.is_fixed_size_binary(kind):
+        parts = [bytes(kind.byte_width) if value is None else value for value in values]
+        return _array(kind, len(values), valid, b"".join(parts))
+    parts = [b"" if value is None else value.encode() for value in values]
+    sizes = np.array([len(part) for part in parts], np.int64)
+    return _array(kind, len(values), valid, _offsets(sizes), b"".join(parts))
+
+
+def _array(kind: pa.DataType, size: int, valid: np.ndarray | None, *data) -> pa.Array:
+    buffers = [None if each is None else pa.py_buffer(each) for each in (valid, *data)]
+    return pa.Array.from_buffers(kind, size, buffers)
+
+
+def _bits(flags: np.ndarray) -> np.ndarray:
+    return np.packbits(flags, bitorder="little")
+
+
+def _offsets(sizes: np.ndarray) -> np.ndarray:
+    offsets = np.zeros(len(sizes) + 1, np.int32)
+    np.cumsum(sizes, out=offsets[1:])
+    return offsets
