@@ -68,6 +68,8 @@ def test_sequences_with_nulls_are_those_of_pyarrow(texts, numbers, digests):
 
 
 def test_a_number_that_does_not_fit_is_an_error():
+    with pytest.raises(TypeError, match="Cannot cast"):
+        to_arrow(np.array([1]), pa.int8())
     with pytest.raises(OverflowError):
         to_arrow([2**63], pa.int64())
 

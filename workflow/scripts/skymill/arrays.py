@@ -24,6 +24,11 @@ def to_arrow(
         The Arrow type: of numbers, bool, string, or binary of a fixed length.
     missing
         bool, shape (n,): which elements of an array are null.
+
+    Raises
+    ------
+    TypeError, OverflowError
+        When the type does not hold all values of the array's, or a value of the sequence.
     """
     if not isinstance(values, np.ndarray):
         return _sequence_to_arrow(values, kind)
@@ -33,7 +38,7 @@ def to_arrow(
         letters = np.ascontiguousarray(values).view(np.uint8).reshape(-1, values.itemsize)
         text = letters[np.arange(letters.shape[1]) < sizes[:, None]]
         return _array(kind, len(values), valid, _offsets(sizes), text)
-    data = np.ascontiguousarray(values, kind.to_pandas_dtype())
+    data = np.ascontiguousarray(values.astype(kind.to_pandas_dtype(), casting="safe", copy=False))
     return _array(kind, len(values), valid, _bits(data) if pa.types.is_boolean(kind) else data)
 
 

@@ -21,8 +21,8 @@ from skymill.ztf.tarball import Lost, Night, Part, Stretch, read_parts
 
 logger = logging.getLogger(__name__)
 
-BATCH_BYTES = 3 * 2**20
-"""Bytes of alert files in a batch, at least: about 50 alerts."""
+BATCH_BYTES = 5 * 2**19
+"""Bytes of alert files in a batch, at least: about 40 alerts."""
 
 BATCH_PARTS = 256
 """Files and stretches in a batch, at most."""

@@ -21,7 +21,7 @@ from skymill.ztf.avro import MAX_RECORD_BYTES, SYNC_BYTES, BadAvro, read_header
 from skymill.ztf.fits import GZIP_MAGIC
 from skymill.ztf.members import BLOCK, KIND, SIZE, SIZE_END, find_members, is_header, read_octal
 
-READ_BYTES = 2**22
+READ_BYTES = 3 * 2**20
 """Compressed bytes taken at a time. While they inflate, threads beside the reader run."""
 
 CAREFUL_BYTES = 2**13
