@@ -13,8 +13,9 @@ demo: .venv/.ready ## Run the whole workflow on simulated data and show what was
 	$(BIN)/snakemake --config source=sample
 	$(BIN)/python -m skymill.summary
 
-test: .venv/.ready-dev ## Run all tests
-	$(BIN)/python -m pytest
+# A test may run the whole workflow: more than four at a time need much memory.
+test: .venv/.ready-dev ## Run all tests (15 minutes on two cores)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-slurm: .venv/.ready-dev ## Run the workflow on a SLURM of its own (as root on Debian)
 	tests/slurm/install.sh
