@@ -17,7 +17,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from isal import igzip, isal_zlib
-from measure import PACKAGE, REPOSITORY, Row, Section, at_least, interleaved, on_cores, seconds
+from measure import (
+    PACKAGE,
+    REPOSITORY,
+    SCALING_RUNS,
+    Row,
+    Section,
+    at_least,
+    interleaved,
+    on_cores,
+    seconds,
+)
 
 from skymill.simulate.tarballs import member
 from skymill.simulate.ztf import write_night
@@ -37,9 +47,6 @@ LABELLED = 0.37
 MEMORY_MB = 600
 
 RUNS = 5
-
-SCALING_RUNS = 7
-"""More than elsewhere: what a neighbour takes of the machine, two cores feel twice."""
 
 JOB = """
 import json, sys, time

@@ -24,6 +24,11 @@ ONE_THREAD = {
 """Environment in which a process computes with one thread; to be set before NumPy is imported."""
 
 
+SCALING_RUNS = 7
+"""Runs on one core and on two: more than elsewhere, for what a neighbour takes of the machine two
+cores feel twice."""
+
+
 @dataclass(frozen=True)
 class Timing:
     """Seconds of the best of some runs, and of all of them in the order they were made."""
