@@ -32,7 +32,7 @@ format: .venv/.ready-dev ## Format Python and Snakemake files
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt workflow
 
-bench: .venv/.ready-dev ## Measure the speed claims (about 10 minutes)
+bench: .venv/.ready-dev ## Measure the speed claims (half an hour)
 	$(BIN)/python benchmarks/bench.py
 
 pins: ## Resolve the pinned requirements anew (needs uv)
