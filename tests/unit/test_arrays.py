@@ -39,7 +39,7 @@ def test_numbers_are_those_of_pyarrow(data):
     expected = pa.array(values, kind, mask=missing)
     made = to_arrow(values, kind, missing)
     made.validate(full=True)
-    # NaN is not equal to itself; its bytes are.
+    # NaN is not equal to itself, so neither are arrays of it.
     assert made.null_count == expected.null_count
     assert made.is_null().equals(expected.is_null())
     for ours, theirs in zip(made.to_pylist(), expected.to_pylist(), strict=True):
@@ -72,6 +72,14 @@ def test_a_number_that_does_not_fit_is_an_error():
         to_arrow(np.array([1]), pa.int8())
     with pytest.raises(OverflowError):
         to_arrow([2**63], pa.int64())
+    with pytest.raises(TypeError, match="float"):
+        to_arrow([1.5], pa.int64())
+
+
+def test_digests_of_another_length_are_an_error():
+    # Together they would be as long as two sound ones.
+    with pytest.raises(ValueError, match="16 bytes"):
+        to_arrow([bytes(15), bytes(17)], pa.binary(16))
 
 
 INGEST = """

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from alert_packets import alert, images, members, packet, schema, stamp, tar, write
+from hypothesis import given
+from hypothesis import strategies as st
 
 from skymill.errors import SkymillError
 from skymill.ztf import decode, tarball
@@ -261,6 +263,14 @@ def test_objects_without_a_label_are_only_counted(tmp_path):
     assert found.numbers == [2, 7]
     assert found.counts["unlabelled"] == 2
     assert found.counts["corrupt"] == 0
+
+
+@given(st.lists(st.text("AZ09", max_size=4)), st.booleans(), st.lists(st.text("AZ09", max_size=5)))
+def test_labels_are_found_whatever_their_order(names, ascending, asked):
+    listed = sorted(set(names)) if ascending else names
+    labelled = LabelledObjects(np.array([name.encode() for name in listed], "S24"))
+    found = labelled.contain(np.array([name.encode() for name in asked], "S24"))
+    assert found.tolist() == [name in set(names) for name in asked]
 
 
 def test_no_labels_at_all_keep_nothing(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skymill.products import HashedFile
 from skymill.ztf import store
 from skymill.ztf.schema import row_type
 from skymill.ztf.store import SortedStamps
@@ -81,3 +82,23 @@ def test_rows_in_order_are_written_while_they_come(tmp_path):
         output.add(made([3]))
         written, _, duplicates = output.finish()
     assert (written.rows, duplicates) == (100 * GROUP, 1)
+
+
+def test_a_night_that_fails_leaves_no_open_file(tmp_path):
+    files = []
+
+    def break_off(output):
+        output.add(made(range(9)))
+        raise OSError("the disk is full")
+
+    def open_file(path):
+        files.append(HashedFile(path))
+        return files[-1]
+
+    with (
+        patch.object(store, "HashedFile", open_file),
+        pytest.raises(OSError, match="full"),
+        SortedStamps(tmp_path / "stamps.parquet", BytesIO(), "20180605", CROP) as output,
+    ):
+        break_off(output)
+    assert [file.closed for file in files] == [True]

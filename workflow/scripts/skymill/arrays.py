@@ -4,6 +4,7 @@ PyArrow's own `pa.array` imports pandas wherever it is installed: a third of a s
 every job and every worker process.
 """
 
+import operator
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,6 +30,8 @@ def to_arrow(
     ------
     TypeError, OverflowError
         When the type does not hold all values of the array's, or a value of the sequence.
+    ValueError
+        When a binary value has another length than the type.
     """
     if not isinstance(values, np.ndarray):
         return _sequence_to_arrow(values, kind)
@@ -46,10 +49,12 @@ def _sequence_to_arrow(values: Sequence, kind: pa.DataType) -> pa.Array:
     missing = np.array([value is None for value in values], bool)
     valid = _bits(~missing) if missing.any() else None
     if pa.types.is_integer(kind):
-        numbers = [0 if value is None else value for value in values]
+        numbers = [0 if value is None else operator.index(value) for value in values]
         return _array(kind, len(values), valid, np.array(numbers, kind.to_pandas_dtype()))
     if pa.types.is_fixed_size_binary(kind):
         parts = [bytes(kind.byte_width) if value is None else value for value in values]
+        if any(len(part) != kind.byte_width for part in parts):
+            raise ValueError(f"a value has not the {kind.byte_width} bytes of its type")
         return _array(kind, len(values), valid, b"".join(parts))
     parts = [b"" if value is None else value.encode() for value in values]
     sizes = np.array([len(part) for part in parts], np.int64)

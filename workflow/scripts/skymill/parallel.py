@@ -19,11 +19,11 @@ logger = logging.getLogger(__name__)
 AHEAD = 3
 """Items of a stream that wait or are worked on, for each worker."""
 
-SPARE = 1
-"""Items of a stream that wait to be worked on: nobody has to wait while another one reads."""
-
 PIECES_AHEAD = 16
 """The same for pieces on a cluster: results come in order, and none waits for a slow machine."""
+
+SPARE = 1
+"""Items of a stream that are read ahead: nobody has to wait while another one reads."""
 
 ADDRESS = "DASK_SCHEDULER_ADDRESS"
 """The environment variable, Dask's own, that names the scheduler of a running cluster."""
@@ -192,4 +192,4 @@ def _keep_freed_memory() -> None:
     with contextlib.suppress(AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(M_TRIM_THRESHOLD, 2**29)
-        mallopt(M_MMAP_THRESHOLD, 2**25)
+        mallopt(M_MMAP_THRESHOLD, 2**25)  # the most that glibc takes

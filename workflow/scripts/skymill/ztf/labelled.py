@@ -18,7 +18,7 @@ class LabelledObjects:
     def __init__(self, object_ids: np.ndarray):
         longest = np.char.str_len(object_ids).max(initial=1)
         self._sorted = object_ids.astype(f"S{longest}")
-        # The table of labels is sorted, which sorting would not notice.
+        # The table of labels is sorted, and to sort it again takes longer than a small night.
         if not (self._sorted[1:] > self._sorted[:-1]).all():
             self._sorted = np.unique(self._sorted)
 

@@ -35,7 +35,7 @@ class RowStore:
         if not len(rows):
             return
         self._candids.append(rows["candid"].copy())
-        view = memoryview(np.ascontiguousarray(rows).view(np.uint8))
+        view = memoryview(_plain(rows).reshape(-1))
         while len(view):
             view = view[self._file.write(view) :]
 
@@ -77,6 +77,11 @@ class RowStore:
         return rows
 
 
+def _plain(rows: np.ndarray) -> np.ndarray:
+    """Return rows as plain bytes, uint8 of shape (rows, bytes of a row)."""
+    return np.ascontiguousarray(rows).view(np.uint8).reshape(-1, rows.itemsize)
+
+
 def as_table(rows: np.ndarray, night: str, crop: int) -> pa.Table:
     """Return rows as a table of stamps_schema."""
     schema = stamps_schema(crop)
@@ -114,8 +119,6 @@ class StampsWriter:
         self._file = HashedFile(path)
         self.group = max(1, GROUP_BYTES // row_type(crop).itemsize)
         self._rows = np.empty(self.group, row_type(crop))
-        # As plain bytes they are copied at once and not field by field.
-        self._bytes = self._rows.view(np.uint8).reshape(self.group, -1)
         self._waiting = 0
         schema = stamps_schema(crop)
         floats = [field.name for field in schema if pa.types.is_floating(field.type)]
@@ -134,8 +137,8 @@ class StampsWriter:
         """Write rows, by whole row groups; the rest waits."""
         while len(rows):
             part = rows[: self.group - self._waiting]
-            plain = np.ascontiguousarray(part).view(np.uint8).reshape(len(part), -1)
-            self._bytes[self._waiting : self._waiting + len(part)] = plain
+            # As plain bytes they are copied at once and not field by field.
+            _plain(self._rows)[self._waiting : self._waiting + len(part)] = _plain(part)
             self._waiting += len(part)
             rows = rows[len(part) :]
             if self._waiting == self.group:
@@ -149,7 +152,7 @@ class StampsWriter:
         return self._file.describe(self.rows)
 
     def abandon(self) -> None:
-        """Close the file as it is, whose content is of no use unless it was closed before."""
+        """Close the file as it is: of no use, unless `close` was called before."""
         self._writer.close()
         self._file.close()
 
