@@ -86,6 +86,7 @@ def interleaved(
     contenders: dict[str, Callable[[], object]],
     repeats: dict[str, int],
     cores: dict[str, int] | None = None,
+    before: Callable[[str], object] | None = None,
 ) -> dict[str, Timing]:
     """Time the contenders in turn, so that a busy minute of the machine hits all of them.
 
@@ -97,6 +98,8 @@ def interleaved(
         Runs of each.
     cores
         Cores of each; one where nothing is said.
+    before
+        What to do before each run, with its name; not timed.
 
     Returns
     -------
@@ -107,6 +110,8 @@ def interleaved(
         for name, contender in contenders.items():
             if turn >= repeats[name]:
                 continue
+            if before:
+                before(name)
             gc.collect()
             with on_cores((cores or {}).get(name, 1)):
                 start = time.perf_counter()

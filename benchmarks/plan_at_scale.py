@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 PUBLISHED_TEST_RECORDS = 120_000
 """The test file has 6 GB at about 50 kB a line."""
 
+RECORDS_PER_BLOCK = 320
+"""Records in a file of ingested values."""
+
 TRIVIAL_SHARE = 0.003
 """Steps without enough values to say where they are from."""
 
@@ -71,7 +74,7 @@ def _write_catalogues(folder: Path, records: int, test_records: int, seed: int) 
     import numpy as np
     import pyarrow as pa
 
-    from skymill.magnetic.fingerprints import TRIVIAL, steps_to_table
+    from skymill.magnetic.fingerprints import TRIVIAL
     from skymill.magnetic.ingest import CATALOGUE_SCHEMA
     from skymill.magnetic.schema import LABELS, PARTITIONS, STEPS, TEST_PARTITION
     from skymill.randomness import key, keyed_hash
@@ -108,8 +111,30 @@ def _write_catalogues(folder: Path, records: int, test_records: int, seed: int) 
             schema=CATALOGUE_SCHEMA,
         )
         write_table(folder / f"catalogue_{partition}.parquet", table)
-        write_table(folder / f"{partition}.parquet", steps_to_table(steps), rows_per_group=2**14)
+        _write_values(folder / partition, steps)
     return len(np.unique(region[: ends[3]]))
+
+
+def _write_values(directory: Path, fingerprints) -> None:
+    """Write the values that belong to fingerprints of shape (records, 60), all of them zero."""
+    import numpy as np
+
+    from skymill.magnetic.ingest import VALUES_SCHEMA
+    from skymill.magnetic.store import step_table
+    from skymill.products import manifest_path, write_json
+    from skymill.tables import write_parquet
+
+    directory.mkdir()
+    files = []
+    for start in range(0, len(fingerprints), RECORDS_PER_BLOCK):
+        block = fingerprints[start : start + RECORDS_PER_BLOCK]
+        columns = dict.fromkeys(VALUES_SCHEMA.names, np.zeros(block.shape))
+        columns["seq_id"] = columns["seq_id"].astype(np.int8)
+        columns["fingerprint"] = block
+        table = step_table(columns, VALUES_SCHEMA)
+        path = directory / f"part-{start:06d}.parquet"
+        files.append(write_parquet(path, table, rows_per_group=table.num_rows))
+    write_json(manifest_path(directory), {"files": files})
 
 
 def _published_labels(label, records: int):
@@ -152,12 +177,17 @@ def _plan(folder: Path) -> dict:
         from skymill.magnetic.plan_table import read_plan
         from skymill.magnetic.regions import describe_regions, find_regions, regions_table
         from skymill.magnetic.schema import TEST_PARTITION, TRAIN_PARTITIONS
+        from skymill.magnetic.store import stores_by_name
+        from skymill.products import manifest_path
         from skymill.tables import write_table
 
     config = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
     ids_path = {name: folder / f"ids_{name}.parquet" for name in ("train", "test")}
     plan_path = folder / "plan.parquet"
-    train_steps = [folder / f"{name}.parquet" for name in TRAIN_PARTITIONS]
+    train_values = [folder / name for name in TRAIN_PARTITIONS]
+    train_stores = stores_by_name(train_values, map(manifest_path, train_values))
+    test_values = folder / TEST_PARTITION
+    test_stores = {TEST_PARTITION: (test_values, manifest_path(test_values))}
     with part("assign ids"):
         for collection, members in (("train", TRAIN_PARTITIONS), ("test", [TEST_PARTITION])):
             catalogues = [pq.read_table(folder / f"catalogue_{name}.parquet") for name in members]
@@ -167,7 +197,7 @@ def _plan(folder: Path) -> dict:
     with part("find regions"):
         train = read_ids(ids_path["train"])
         record_id = train["record_id"].to_numpy()
-        region = find_regions(record_id, steps_of_records(train, train_steps))
+        region = find_regions(record_id, steps_of_records(train, train_stores))
         sizes = describe_regions(region)
         write_table(folder / "regions.parquet", regions_table(record_id, region))
     with part("make plan"):
@@ -183,8 +213,8 @@ def _plan(folder: Path) -> dict:
         find_overlap(
             plan[plan["method"] == "original"].set_index("record_id")["split"],
             record_id,
-            steps_of_records(train, train_steps),
-            steps_of_records(test, [folder / f"{TEST_PARTITION}.parquet"]),
+            steps_of_records(train, train_stores),
+            steps_of_records(test, test_stores),
         )
     return {
         "cpu_seconds": spent,

@@ -65,7 +65,6 @@ def ingest_file(raw, folder):
         labelled=True,
         values=folder / "values" / raw.stem,
         catalogue=folder / "catalogue" / f"{raw.stem}.parquet",
-        steps=folder / "steps" / f"{raw.stem}.parquet",
         quarantine=folder / "quarantine" / f"{raw.stem}.jsonl",
     )
 
@@ -91,8 +90,7 @@ class Stages:
         ids_path, plan_path = folder / "ids.parquet", folder / "plan.parquet"
         write_table(ids_path, ids)
         self.ids = read_ids(ids_path)
-        steps = [folder / "steps" / f"{name}.parquet" for name in TRAIN_PARTITIONS]
-        self.steps = steps_of_records(self.ids, steps)
+        self.steps = steps_of_records(self.ids, stores)
         self.region = find_regions(self.ids["record_id"].to_numpy(), self.steps)
         files = write_clean(ids_path, stores, folder / "clean")
         clean = self._store(folder / "clean", files)

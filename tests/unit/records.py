@@ -8,7 +8,6 @@ import pyarrow.parquet as pq
 import yaml
 
 from skymill.magnetic import ingest as ingest_module
-from skymill.magnetic.fingerprints import steps_from_table
 from skymill.magnetic.schema import INDEX, LORENTZ, PARAMETERS, STEPS
 from skymill.magnetic.store import RecordStore
 
@@ -84,7 +83,6 @@ class Ingested:
         self.paths = {
             "values": self.values_directory,
             "catalogue": folder / "catalogue" / f"{raw.stem}.parquet",
-            "steps": folder / "steps" / f"{raw.stem}.parquet",
             "quarantine": folder / "quarantine" / f"{raw.stem}.jsonl",
         }
         self.content = ingest_module.ingest(raw, raw.stem, labelled=labelled, **self.paths, **how)
@@ -92,14 +90,20 @@ class Ingested:
         self.manifest = folder / "values" / f"{raw.stem}.manifest.json"
         self.manifest.write_text(json.dumps(self.content))
         self.catalogue = pq.read_table(self.paths["catalogue"])
-        self.steps = steps_from_table(pq.read_table(self.paths["steps"]))
         lines = self.paths["quarantine"].read_bytes().split(b"\n")[:-1]
         self.quarantine = [json.loads(line) for line in lines]
 
     def values(self) -> np.ndarray:
         """Return the values of the valid records in file order, shape (33, records, 60)."""
+        return self._read(PARAMETERS, np.float64)
+
+    def fingerprints(self) -> np.ndarray:
+        """Return the fingerprints of their steps, uint64 of shape (records, 60)."""
+        return self._read(["fingerprint"], np.uint64)[0]
+
+    def _read(self, names, dtype) -> np.ndarray:
         store = RecordStore(self.values_directory, self.manifest)
-        return store.read(np.arange(len(store)), PARAMETERS)
+        return store.read(np.arange(len(store)), names, dtype)
 
 
 def contents_of(*roots: Path) -> dict[str, bytes]:

@@ -24,6 +24,7 @@ from skymill.magnetic.schema import (
     TRAIN_PARTITIONS,
     TRAIN_SPLITS,
 )
+from skymill.magnetic.store import stores_by_name
 from skymill.products import write_json
 from skymill.tables import write_table
 
@@ -109,17 +110,19 @@ class Run:
         )
         path = self.ids[collection] = self.folder / f"ids_{collection}.parquet"
         self._write_manifest(path, [write_table(path, ids)], counts)
-        stores = {
-            name: (self.ingested[name].values_directory, self.ingested[name].manifest)
-            for name in partitions
-        }
+        stores = self._stores(partitions)
         clean = self.clean[collection] = self.folder / collection
         self._write_manifest(clean, write_clean(path, stores, clean), {})
 
+    def _stores(self, partitions) -> dict[str, tuple[Path, Path]]:
+        found = [self.ingested[name] for name in partitions]
+        return stores_by_name(
+            [one.values_directory for one in found], [one.manifest for one in found]
+        )
+
     def _plan(self) -> None:
         originals = read_ids(self.ids["train"])
-        paths = [self.ingested[name].paths["steps"] for name in PARTITIONS]
-        steps = steps_of_records(originals, paths[:3])
+        steps = steps_of_records(originals, self._stores(TRAIN_PARTITIONS))
         record_id = originals["record_id"].to_numpy()
         region = find_regions(record_id, steps)
         self.regions = self.folder / "regions.parquet"
@@ -135,7 +138,7 @@ class Run:
         self.planned = read_plan(self.plan)
         self.plan_counts = counts
         self.leaks = self.folder / "leaks.receipt.json"
-        test_steps = steps_of_records(read_ids(self.ids["test"]), paths[3:])
+        test_steps = steps_of_records(read_ids(self.ids["test"]), self._stores([TEST_PARTITION]))
         write_json(
             self.leaks,
             {

@@ -86,7 +86,7 @@ INGEST = """
 from skymill.magnetic.ingest import ingest
 counts = ingest(
     raw, "partition1", labelled=True, values=out / "values", catalogue=out / "catalogue.parquet",
-    steps=out / "steps.parquet", quarantine=out / "lost.jsonl",
+    quarantine=out / "lost.jsonl",
 )["counts"]
 assert (counts["valid"], counts["rejected"]) == (2, 1)
 """

@@ -7,11 +7,8 @@ from hypothesis import strategies as st
 from records import physical_values
 
 from skymill.magnetic.fingerprints import (
-    STEPS_SCHEMA,
     TRIVIAL,
     fingerprint,
-    steps_from_table,
-    steps_to_table,
 )
 from skymill.magnetic.schema import INDEX, MAGNETIC_PARAMETERS, PARAMETERS, STEPS
 
@@ -149,11 +146,3 @@ def test_trivial_steps_still_count_for_the_content():
     changed = values.copy()
     changed[4, 4] = 1.0
     assert of_one(values)[1] != of_one(changed)[1]
-
-
-@pytest.mark.parametrize("records", [0, 1, 7])
-def test_step_fingerprints_survive_their_table(records):
-    steps = np.random.default_rng(0).integers(0, 2**64, (records, STEPS), dtype=np.uint64)
-    table = steps_to_table(steps)
-    assert table.schema == STEPS_SCHEMA
-    assert np.array_equal(steps_from_table(table), steps)

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skymill.magnetic.fingerprints import steps_to_table
 from skymill.magnetic.ids import IDS_SCHEMA, assign_ids, read_ids, steps_of_records
 from skymill.magnetic.ingest import CATALOGUE_SCHEMA
 from skymill.magnetic.schema import STEPS
+from skymill.products import write_json
+from skymill.tables import write_parquet
 
 NAMES = ("first", "second", "third")
 
@@ -191,13 +192,17 @@ def test_a_written_table_is_read_back(tmp_path):
 
 def test_step_fingerprints_follow_records_by_partition_and_position(tmp_path):
     steps = np.arange(5 * STEPS, dtype=np.uint64).reshape(5, STEPS)
+    stores = {}
     for name, part in (("first", steps[:3]), ("second", steps[3:])):
-        pq.write_table(steps_to_table(part), tmp_path / f"{name}.parquet")
+        stores[name] = tmp_path / name, tmp_path / f"{name}.manifest.json"
+        stores[name][0].mkdir()
+        table = pa.table({"fingerprint": part.reshape(-1)})
+        entry = write_parquet(stores[name][0] / "part.parquet", table, rows_per_group=STEPS)
+        write_json(stores[name][1], {"files": [entry]})
     ids = pd.DataFrame(
         {"partition": ["second", "first", "first", "second"], "position": [1, 2, 0, 0]}
     )
-    paths = [tmp_path / "first.parquet", tmp_path / "second.parquet"]
-    assert np.array_equal(steps_of_records(ids, paths), steps[[4, 2, 0, 3]])
+    assert np.array_equal(steps_of_records(ids, stores), steps[[4, 2, 0, 3]])
 
 
 @pytest.mark.parametrize("last", [171_036, 171_037, 171_038])

@@ -100,7 +100,7 @@ def test_every_line_is_valid_rejected_or_blank(tmp_path_factory, kinds, block, f
     rows = done.catalogue.to_pylist()
     assert [row["line"] for row in rows] == list(range(1, len(lines) + 1))
     assert [(row["status"], row["reason"]) for row in rows] == [line[1:] for line in lines]
-    assert len(done.steps) == counts["valid"] == done.values().shape[1]
+    assert len(done.fingerprints()) == counts["valid"] == done.values().shape[1]
     assert sum(counts["valid_by_label"].values()) == counts["valid"]
     assert sum(counts["rejected_by_reason"].values()) == counts["rejected"]
     assert sum(counts["rejected_by_label"].values()) == counts["rejected"]
@@ -130,8 +130,9 @@ def test_the_size_of_blocks_changes_neither_tables_nor_values(tmp_path, monkeypa
     plain = Ingested(raw, tmp_path / "plain")
     monkeypatch.setattr(module, "BLOCK_BYTES", block)
     other = Ingested(raw, tmp_path / "other", blocks_per_piece=100)
-    for name in ("catalogue", "steps", "quarantine"):
+    for name in ("catalogue", "quarantine"):
         assert contents_of(other.paths[name]) == contents_of(plain.paths[name])
+    assert np.array_equal(other.fingerprints(), plain.fingerprints())
     assert same_bits(other.values(), plain.values())
 
 
@@ -160,7 +161,7 @@ def test_values_have_a_row_a_step_in_order_and_no_nulls(tmp_path):
         table = pq.read_table(path)
         assert table["seq_id"].to_pylist() == list(range(STEPS)) * (len(table) // STEPS)
         assert sum(column.null_count for column in table.columns) == 0
-        assert table.column_names == ["seq_id", *PARAMETERS]
+        assert table.column_names == ["seq_id", "fingerprint", *PARAMETERS]
 
 
 def test_the_catalogue_tells_what_every_line_was(tmp_path):
@@ -182,7 +183,7 @@ def test_step_fingerprints_are_those_of_the_valid_records_in_file_order(tmp_path
     lines = [record(5, "X"), dark_record(6, "Q"), record(9, "Q", physical_values(4))]
     done = Ingested(write_raw(tmp_path / "train.json", lines), tmp_path)
     expected, _ = fingerprint(np.stack([physical_values(0), physical_values(4)]))
-    assert np.array_equal(done.steps, expected)
+    assert np.array_equal(done.fingerprints(), expected)
 
 
 def test_counts_are_by_label_and_by_reason(tmp_path):
@@ -231,7 +232,7 @@ def test_an_empty_file_gives_empty_products(tmp_path):
     assert done.content["files"] == []
     assert done.counts["lines"] == 0
     assert done.catalogue.num_rows == 0
-    assert done.steps.shape == (0, STEPS)
+    assert done.fingerprints().shape == (0, STEPS)
     assert done.quarantine == []
     assert list(done.values_directory.iterdir()) == []
 
@@ -242,7 +243,7 @@ def test_a_file_without_a_valid_record_gives_no_values(tmp_path, kinds):
     assert done.content["files"] == []
     assert done.counts["valid"] == 0
     assert done.catalogue.num_rows == len(kinds)
-    assert done.steps.shape == (0, STEPS)
+    assert done.fingerprints().shape == (0, STEPS)
 
 
 def test_a_line_that_is_too_long_is_rejected_and_the_next_one_read(tmp_path, monkeypatch):

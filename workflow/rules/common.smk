@@ -196,7 +196,6 @@ def magnetic_products():
     products = [receipt_of(file) for file in magnetic_files()]
     for pattern in (
         paths.CATALOGUE,
-        paths.STEP_HASHES,
         paths.QUARANTINE,
         paths.ACCEPTED,
     ):

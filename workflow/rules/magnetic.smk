@@ -23,7 +23,6 @@ rule ingest_magnetic:
         values=directory(paths.VALUES),
         manifest=paths.manifest(paths.VALUES),
         catalogue=paths.CATALOGUE,
-        steps=paths.STEP_HASHES,
         quarantine=paths.QUARANTINE,
     log:
         "logs/ingest_magnetic/{partition}.log",
@@ -122,7 +121,7 @@ rule find_regions:
     input:
         ids=expand(paths.IDS, collection="train"),
         ids_manifest=expand(paths.manifest(paths.IDS), collection="train"),
-        steps=expand(paths.STEP_HASHES, partition=TRAIN_PARTITIONS),
+        values=expand(paths.VALUES, partition=TRAIN_PARTITIONS),
         manifests=expand(paths.manifest(paths.VALUES), partition=TRAIN_PARTITIONS),
     output:
         regions=paths.REGIONS,
@@ -193,7 +192,7 @@ rule check_leaks:
         plan_manifest=paths.manifest(paths.PLAN),
         ids=expand(paths.IDS, collection=["train", "test"]),
         ids_manifests=expand(paths.manifest(paths.IDS), collection=["train", "test"]),
-        steps=expand(paths.STEP_HASHES, partition=PARTITIONS),
+        values=expand(paths.VALUES, partition=PARTITIONS),
         manifests=expand(paths.manifest(paths.VALUES), partition=PARTITIONS),
     output:
         receipt=paths.LEAKS,

@@ -9,18 +9,21 @@ def main(snakemake):
     from skymill.magnetic.ids import read_ids, steps_of_records
     from skymill.magnetic.leaks import find_leaks, find_overlap, require_no_leak
     from skymill.magnetic.plan_table import read_plan
+    from skymill.magnetic.schema import TEST_PARTITION
+    from skymill.magnetic.store import stores_by_name
     from skymill.products import write_manifest
 
     settings = snakemake.params.config
-    *train_steps, test_steps = [Path(path) for path in snakemake.input.steps]
+    train_stores = stores_by_name(snakemake.input["values"], snakemake.input.manifests)
+    test_stores = {TEST_PARTITION: train_stores.pop(TEST_PARTITION)}
     train, test = [read_ids(Path(path)) for path in snakemake.input.ids]
     plan = read_plan(Path(snakemake.input.plan))
     leaks = find_leaks(plan, train.set_index("record_id")["content"])
     overlap = find_overlap(
         plan[plan["method"] == "original"].set_index("record_id")["split"],
         train["record_id"].to_numpy(),
-        steps_of_records(train, train_steps),
-        steps_of_records(test, [test_steps]),
+        steps_of_records(train, train_stores),
+        steps_of_records(test, test_stores),
     )
     require_no_leak(leaks, settings["split.unit"])
     write_manifest(

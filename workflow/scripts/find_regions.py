@@ -8,13 +8,14 @@ from skymill.job import logged_job
 def main(snakemake):
     from skymill.magnetic.ids import read_ids, steps_of_records
     from skymill.magnetic.regions import describe_regions, find_regions, regions_table
+    from skymill.magnetic.store import stores_by_name
     from skymill.products import write_manifest
     from skymill.tables import write_table
 
     ids = read_ids(Path(snakemake.input.ids[0]))
-    steps = steps_of_records(ids, [Path(path) for path in snakemake.input.steps])
+    stores = stores_by_name(snakemake.input["values"], snakemake.input.manifests)
     record_id = ids["record_id"].to_numpy()
-    region = find_regions(record_id, steps)
+    region = find_regions(record_id, steps_of_records(ids, stores))
     counts = describe_regions(region)
     file = write_table(Path(snakemake.output.regions), regions_table(record_id, region))
     write_manifest(

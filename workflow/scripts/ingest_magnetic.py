@@ -15,7 +15,6 @@ def main(snakemake):
         labelled=snakemake.params.labelled,
         values=Path(snakemake.output.values),
         catalogue=Path(snakemake.output.catalogue),
-        steps=Path(snakemake.output.steps),
         quarantine=Path(snakemake.output.quarantine),
         workers=snakemake.threads,
     )

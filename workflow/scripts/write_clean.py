@@ -7,11 +7,10 @@ from skymill.job import logged_job
 
 def main(snakemake):
     from skymill.magnetic.clean import write_clean
+    from skymill.magnetic.store import stores_by_name
     from skymill.products import read_json, write_manifest
 
-    values = [Path(path) for path in snakemake.input["values"]]
-    manifests = [Path(path) for path in snakemake.input.manifests]
-    stores = {path.name: (path, manifest) for path, manifest in zip(values, manifests, strict=True)}
+    stores = stores_by_name(snakemake.input["values"], snakemake.input.manifests)
     files = write_clean(
         Path(snakemake.input.ids), stores, Path(snakemake.output.clean), workers=snakemake.threads
     )
@@ -23,7 +22,7 @@ def main(snakemake):
         {"files": files, "counts": counts},
         code=snakemake.params.code,
         settings={},
-        inputs=[snakemake.input.ids_manifest, *manifests],
+        inputs=[snakemake.input.ids_manifest, *snakemake.input.manifests],
     )
 
 

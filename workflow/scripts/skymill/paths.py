@@ -11,7 +11,6 @@ RAW_RECEIPT = "data/interim/raw/{file}.receipt.json"
 _INTERIM = "data/interim/solar_flare_2020"
 VALUES = _INTERIM + "/values/{partition}"
 CATALOGUE = _INTERIM + "/catalogue/{partition}.parquet"
-STEP_HASHES = _INTERIM + "/steps/{partition}.parquet"
 QUARANTINE = _INTERIM + "/quarantine/{partition}.jsonl"
 ACCEPTED = _INTERIM + "/accepted/{partition}.receipt.json"
 

@@ -3,9 +3,7 @@
 import hashlib
 
 import numpy as np
-import pyarrow as pa
 
-from skymill.arrays import to_arrow
 from skymill.magnetic.schema import INDEX, MAGNETIC_PARAMETERS, STEPS
 
 TRIVIAL_BELOW = 8
@@ -13,9 +11,6 @@ TRIVIAL_BELOW = 8
 
 TRIVIAL = np.uint64(0)
 """The fingerprint that stands for every trivial step."""
-
-STEPS_SCHEMA = pa.schema([pa.field("steps", pa.list_(pa.uint64(), STEPS), nullable=False)])
-"""The 60 step fingerprints of each valid record, in file order."""
 
 _BATCH = 64
 """Records at a time: what they need stays in the processor's cache."""
@@ -84,16 +79,3 @@ def _absorb(state: np.ndarray, bits: np.ndarray, spare: np.ndarray) -> None:
     state *= _MULTIPLIER
     np.right_shift(state, _SHIFT, out=spare)
     state ^= spare
-
-
-def steps_to_table(steps: np.ndarray) -> pa.Table:
-    """Return step fingerprints, uint64 of shape (records, 60), as a table of STEPS_SCHEMA."""
-    flat = to_arrow(steps.reshape(-1), pa.uint64())
-    return pa.Table.from_arrays(
-        [pa.FixedSizeListArray.from_arrays(flat, STEPS)], schema=STEPS_SCHEMA
-    )
-
-
-def steps_from_table(table: pa.Table) -> np.ndarray:
-    """Return step fingerprints as uint64 of shape (records, 60)."""
-    return table.column("steps").combine_chunks().flatten().to_numpy().reshape(-1, STEPS)

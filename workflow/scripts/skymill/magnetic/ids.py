@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from skymill.magnetic.fingerprints import steps_from_table
 from skymill.magnetic.schema import FIRST_NEW_ID, STEPS
+from skymill.magnetic.store import RecordStore
 from skymill.tables import read_frame
 
 IDS_SCHEMA = pa.schema(
@@ -104,15 +103,17 @@ def read_ids(path: Path) -> pd.DataFrame:
     return read_frame(path)
 
 
-def steps_of_records(ids: pd.DataFrame, paths: list[Path]) -> np.ndarray:
+def steps_of_records(ids: pd.DataFrame, stores: dict[str, tuple[Path, Path]]) -> np.ndarray:
     """Return the step fingerprints of the records of an ids table, row by row.
 
-    `paths` are the step files of the partitions, named after them. The result is uint64 of shape
-    (records, 60).
+    `stores` has for each partition the directory of ingested values and its manifest. The result is
+    uint64 of shape (records, 60).
     """
     steps = np.empty((len(ids), STEPS), dtype=np.uint64)
-    for path in paths:
-        rows = (ids["partition"] == path.stem).to_numpy()
-        all_steps = steps_from_table(pq.read_table(path))
-        steps[rows] = all_steps[ids["position"].to_numpy()[rows]]
+    position = ids["position"].to_numpy()
+    for name, (directory, manifest) in stores.items():
+        rows = np.flatnonzero(ids["partition"] == name)
+        rows = rows[np.argsort(position[rows])]
+        store = RecordStore(directory, manifest)
+        [steps[rows]] = store.read(position[rows], ["fingerprint"], np.uint64)
     return steps

@@ -1,4 +1,4 @@
-"""Ingest: one raw file becomes values, a catalogue, step fingerprints and a quarantine.
+"""Ingest: one raw file becomes values, a catalogue and a quarantine.
 
 The file is cut into blocks of bytes; a block owns the lines that begin in it, and becomes one
 Parquet file. Blocks are independent, so any number of workers gives the same bytes.
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skymill.arrays import to_arrow
-from skymill.magnetic.fingerprints import fingerprint, steps_to_table
+from skymill.magnetic.fingerprints import fingerprint
 from skymill.magnetic.parse import RejectedLine, parse_line, reject_unusable
 from skymill.magnetic.schema import LABELS, PARAMETERS, STEPS
 from skymill.magnetic.store import step_table
@@ -42,9 +42,12 @@ BEGINNING_BYTES = 160
 VALUES_SCHEMA = pa.schema(
     [
         pa.field("seq_id", pa.int8(), nullable=False),
+        pa.field("fingerprint", pa.uint64(), nullable=False),
         *(pa.field(name, pa.float64(), nullable=False) for name in PARAMETERS),
     ]
 )
+"""A row for each step of each valid record; `fingerprint` is that of
+its magnetic parameters."""
 
 CATALOGUE_SCHEMA = pa.schema(
     [
@@ -84,7 +87,6 @@ class BlockResult:
     """What a block held; line numbers count from 0 within the block."""
 
     lines: pa.Table
-    steps: np.ndarray
     rejected: list[dict]
     file: dict | None
 
@@ -96,12 +98,11 @@ def ingest(
     labelled: bool,
     values: Path,
     catalogue: Path,
-    steps: Path,
     quarantine: Path,
     workers: int = 1,
     blocks_per_piece: int = 8,
 ) -> dict:
-    """Parse a raw file and write its four products.
+    """Parse a raw file and write its three products.
 
     Parameters
     ----------
@@ -110,9 +111,9 @@ def ingest(
     labelled
         Whether its records must have labels (training files).
     values
-        Directory of Parquet files, one row a step of each valid record in file order.
-    catalogue, steps
-        Parquet files, see CATALOGUE_SCHEMA and fingerprints.STEPS_SCHEMA.
+        Directory of Parquet files of VALUES_SCHEMA, records in file order.
+    catalogue
+        Parquet file of CATALOGUE_SCHEMA.
     quarantine
         JSON lines, one for each rejected line: file, line, reason, detail, beginning.
     workers, blocks_per_piece
@@ -136,8 +137,6 @@ def ingest(
         results = [result for piece in done for result in piece]
         table = _catalogue(partition, results)
         write_table(catalogue, table)
-        hashes = np.concatenate([np.empty((0, STEPS), np.uint64), *(r.steps for r in results)])
-        write_table(steps, steps_to_table(hashes), rows_per_group=2**14)
         _write_quarantine(quarantine, raw, results)
     return {
         "files": [result.file for result in results if result.file],
@@ -193,12 +192,12 @@ def _ingest_block(block: Block) -> BlockResult:
     if valid:
         path = block.values / f"part-{block.number:05d}.parquet"
         columns = {name: values[:, index] for index, name in enumerate(PARAMETERS)}
+        columns["fingerprint"] = steps
         columns["seq_id"] = np.tile(np.arange(STEPS, dtype=np.int8), (len(valid), 1))
         table = step_table(columns, VALUES_SCHEMA)
         file = write_parquet(path, table, rows_per_group=table.num_rows)
     return BlockResult(
         lines=_lines(sorted(entries, key=itemgetter(0))),
-        steps=steps,
         rejected=sorted(rejected, key=lambda entry: entry["line"]),
         file=file,
     )

@@ -4,7 +4,7 @@ A store is a directory of Parquet files whose rows, file after file, are records
 A record's position is its place in that order; which record stands there, the ids table tells.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,14 @@ def step_table(columns: dict[str, np.ndarray | pa.Array], schema: pa.Schema) -> 
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
+def stores_by_name(
+    directories: Iterable[Path | str], manifests: Iterable[Path | str]
+) -> dict[str, tuple[Path, Path]]:
+    """Return stores and their manifests, as rules list them, by the names of the directories."""
+    pairs = zip(map(Path, directories), map(Path, manifests), strict=True)
+    return {directory.name: (directory, manifest) for directory, manifest in pairs}
+
+
 class RecordStore:
     """Reads records of one store by position.
 
@@ -58,12 +66,14 @@ class RecordStore:
         """Return the number of records."""
         return int(self._starts[-1])
 
-    def read(self, positions: np.ndarray, names: Sequence[str]) -> np.ndarray:
-        """Return float64 values, shape (len(names), len(positions), 60).
+    def read(
+        self, positions: np.ndarray, names: Sequence[str], dtype: np.dtype | type = np.float64
+    ) -> np.ndarray:
+        """Return the values of columns of one type, shape (len(names), len(positions), 60).
 
         `positions` are int64, ascending; a position may occur more than once.
         """
-        out = np.empty((len(names), len(positions), STEPS))
+        out = np.empty((len(names), len(positions), STEPS), dtype)
         bounds = np.searchsorted(positions, self._starts)
         for number, path in enumerate(self._files):
             first, last = int(bounds[number]), int(bounds[number + 1])
