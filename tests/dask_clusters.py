@@ -147,6 +147,13 @@ def _wait_for_the_end() -> None:
         time.sleep(0.1)
 
 
+def begin(item: int) -> float:
+    """Take a little while, and return when that was begun."""
+    begun = time.monotonic()
+    time.sleep(0.01)
+    return begun
+
+
 def die(item: int) -> None:
     """Kill the worker."""
     os.kill(os.getpid(), signal.SIGKILL)

@@ -15,6 +15,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import dask
+import numpy as np
 import pytest
 from distributed import Client
 from records import SCRIPTS
@@ -35,6 +36,19 @@ def test_results_come_in_the_order_of_the_pieces(workers):
 
 def test_no_pieces_give_no_results():
     assert map_pieces(operator.neg, [], workers=3, what="count") == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_pieces_are_begun_in_their_order(workers):
+    # The largest come first, so that nobody works long when the others have done.
+    begun = np.array(map_pieces(dask_clusters.begin, range(60), workers=workers, what="begin"))
+    late = np.argsort(np.argsort(begun)) - np.arange(60)
+    assert abs(late).max() < 20
+
+
+def test_a_worker_that_is_killed_is_told_of_with_what_to_do():
+    with pytest.raises(SkymillError, match=r"killed \(die\): .* fewer --cores"):
+        map_pieces(dask_clusters.die, [0, 1], workers=2, what="die")
 
 
 @pytest.mark.parametrize("workers", [1, 2])

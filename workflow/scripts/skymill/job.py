@@ -78,5 +78,5 @@ def _fail(handler: logging.FileHandler, log: str, trace: str, message: str) -> N
     handler.flush()
     sys.stderr.write(f"{Path(log).stem}: {message}\n")
     sys.stderr.flush()
-    # os._exit would skip Dask's clean-up; SystemExit ends the script without a second traceback.
+    # os._exit would skip what cleans up; SystemExit ends the script without a second traceback.
     raise SystemExit(os.EX_SOFTWARE)

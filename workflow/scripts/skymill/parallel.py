@@ -1,4 +1,4 @@
-"""Independent pieces of one job, spread over processes by Dask, or a stream's over threads.
+"""Independent pieces of one job, spread over processes, or those of a stream over threads.
 
 Every data-parallel stage takes its parallelism from here and from nowhere else: from this machine,
 or from a running Dask cluster when there is an address of one.
@@ -13,6 +13,8 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+
+from skymill.errors import SkymillError
 
 logger = logging.getLogger(__name__)
 
@@ -59,45 +61,33 @@ def map_pieces(function: Callable, pieces: Iterable, *, workers: int, what: str)
         if address and pieces:
             from skymill.cluster import map_on_cluster
 
-            results = []
-            for result in map_on_cluster(
+            results = map_on_cluster(
                 function, pieces, address=address, ahead=PIECES_AHEAD, what=what
-            ):
-                results.append(result)
-                bar.update()
-            return results
-
-        import dask
-        import dask.local
-        import dask.multiprocessing
-        from dask.callbacks import Callback
-
-        def advance(*_):
+            )
+        elif workers == 1:
+            results = map(function, pieces)
+        else:
+            results = _map_in_processes(function, pieces, workers, what)
+        done = []
+        for result in results:
+            done.append(result)
             bar.update()
-
-        tasks = [dask.delayed(function, pure=False)(piece) for piece in pieces]
-        # Schedulers themselves: for their names Dask would import distributed, which takes longer
-        # than all else here.
-        with Callback(posttask=advance):
-            if workers == 1:
-                return list(dask.compute(*tasks, scheduler=dask.local.get_sync))
-            with _forked_workers(function):
-                processes = dask.multiprocessing.get
-                return list(
-                    dask.compute(*tasks, scheduler=processes, num_workers=workers, chunksize=1)
-                )
+    return done
 
 
-@contextlib.contextmanager
-def _forked_workers(function: Callable) -> Iterator[None]:
-    """Have Dask's workers forked from a server that has imported what they need.
+def _map_in_processes(function: Callable, pieces: list, workers: int, what: str) -> Iterator:
+    """Yield `function(piece)` for each piece, in order, computed by processes of our own.
 
-    Each worker starts in hundredths of a second instead of half a second, and unlike a fork of
-    this process it inherits no threads or locks.
+    Not by Dask's local schedulers: these begin pieces in an order of their own (that of random
+    names), so that large ones may come last, and a worker has its next piece only when the main
+    process has dealt with the one before.
     """
-    import dask
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
 
-    multiprocessing.set_forkserver_preload(["dask.multiprocessing", function.__module__])
+    # Forked from a server that has imported what they need, workers start in hundredths of a
+    # second instead of half a second, and unlike forks of this process inherit no threads or locks.
+    multiprocessing.set_forkserver_preload(["concurrent.futures.process", function.__module__])
     # A worker has one core; without this NumPy would start threads in the server.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     main = sys.modules["__main__"]
@@ -106,8 +96,13 @@ def _forked_workers(function: Callable) -> Iterator[None]:
     # are never there.
     main.__file__ = None
     try:
-        with dask.config.set({"multiprocessing.context": "forkserver"}):
-            yield
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver")) as pool:
+            yield from pool.map(function, pieces)
+    except BrokenProcessPool as error:
+        raise SkymillError(
+            f"A worker process was killed ({what}): most often there was not enough memory for "
+            f"{workers} at a time. Run again with fewer --cores, or ask for more memory (mem_mb)."
+        ) from error
     finally:
         main.__file__ = path
 
