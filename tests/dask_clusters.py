@@ -154,6 +154,13 @@ def begin(item: int) -> float:
     return begun
 
 
+def sleep(item: int) -> None:
+    """Tell who sleeps, and sleep far longer than any test."""
+    Path(f"{item}.unborn").write_text(str(os.getpid()))
+    Path(f"{item}.unborn").replace(f"{item}.pid")
+    time.sleep(3600)
+
+
 def die(item: int) -> None:
     """Kill the worker."""
     os.kill(os.getpid(), signal.SIGKILL)

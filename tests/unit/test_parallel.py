@@ -1,6 +1,7 @@
 """Pieces of work give the same list whatever the workers do, here or on a Dask cluster."""
 
 import _thread
+import contextlib
 import importlib.metadata
 import operator
 import os
@@ -49,6 +50,33 @@ def test_pieces_are_begun_in_their_order(workers):
 def test_a_worker_that_is_killed_is_told_of_with_what_to_do():
     with pytest.raises(SkymillError, match=r"killed \(die\): .* fewer --cores"):
         map_pieces(dask_clusters.die, [0, 1], workers=2, what="die")
+
+
+def test_workers_end_when_their_job_is_killed(tmp_path):
+    program = (
+        "import dask_clusters\n"
+        "from skymill.parallel import map_pieces\n"
+        "map_pieces(dask_clusters.sleep, [0, 1], workers=2, what='sleep')\n"
+    )
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, env=variables) as job:
+        notes = [tmp_path / "0.pid", tmp_path / "1.pid"]
+        wait_until(lambda: all(note.exists() for note in notes))
+        job.kill()
+    workers = [int(note.read_text()) for note in notes]
+    try:
+        wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+    finally:
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "waited for a minute"
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -87,7 +87,9 @@ def _map_in_processes(function: Callable, pieces: list, workers: int, what: str)
 
     # Forked from a server that has imported what they need, workers start in hundredths of a
     # second instead of half a second, and unlike forks of this process inherit no threads or locks.
-    multiprocessing.set_forkserver_preload(["concurrent.futures.process", function.__module__])
+    multiprocessing.set_forkserver_preload(
+        ["concurrent.futures.process", function.__module__]
+    )
     # A worker has one core; without this NumPy would start threads in the server.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     main = sys.modules["__main__"]
@@ -96,7 +98,8 @@ def _map_in_processes(function: Callable, pieces: list, workers: int, what: str)
     # are never there.
     main.__file__ = None
     try:
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("forkserver")) as pool:
+        context = multiprocessing.get_context("forkserver")
+        with ProcessPoolExecutor(workers, context, _end_with_the_job) as pool:
             yield from pool.map(function, pieces)
     except BrokenProcessPool as error:
         raise SkymillError(
@@ -105,6 +108,16 @@ def _map_in_processes(function: Callable, pieces: list, workers: int, what: str)
         ) from error
     finally:
         main.__file__ = path
+
+
+def _end_with_the_job() -> None:
+    """Have this worker end when its job is killed, instead of waiting for pieces for ever."""
+
+    def watch() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(os.EX_SOFTWARE)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def map_stream(function: Callable, iterable: Iterable, *, workers: int, what: str) -> Iterator:
