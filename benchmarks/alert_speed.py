@@ -25,6 +25,7 @@ from measure import (
     Section,
     at_least,
     interleaved,
+    neighbours,
     on_cores,
     seconds,
 )
@@ -344,7 +345,12 @@ def measure_scaling(scratch: Path, packets: list[bytes], alerts: int) -> Section
             f"A night of {alerts:,} alerts ({raw.stat().st_size / 1e9:.2f} GB), tarball to "
             f"Parquet, best of {SCALING_RUNS} in turn. Alerts a second by cores: {rates}."
         ],
-        [at_least("tarball to Parquet, two cores against one", best[1] / best[2], 1.8, runs=runs)],
+        [
+            at_least(
+                "tarball to Parquet, two cores against one", best[1] / best[2], 1.8, runs=runs
+            ),
+            neighbours(runs[1], runs[2]),
+        ],
     )
 
 

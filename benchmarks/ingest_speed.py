@@ -17,6 +17,7 @@ from measure import (
     at_least,
     at_most,
     interleaved,
+    neighbours,
     seconds,
 )
 from references import ingest_with_pandas
@@ -178,7 +179,10 @@ def measure_two_cores(folder: Path, raw: Path) -> Section:
             f"{SCALING_RUNS} in turn. The start of the worker processes is part of the time; the "
             "archive's files have 2 to 6 GB.",
         ],
-        [at_least("two cores against one", one / two, 1.8, bytes=size, seconds=seconds(timings))],
+        [
+            at_least("two cores against one", one / two, 1.8, bytes=size, seconds=seconds(timings)),
+            neighbours(timings["one core"].runs, timings["two cores"].runs),
+        ],
     )
 
 

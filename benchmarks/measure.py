@@ -4,9 +4,10 @@ import contextlib
 import gc
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = REPOSITORY / "workflow" / "scripts"
@@ -61,13 +62,20 @@ class Section:
 def at_least(what: str, factor: float, claim: float, **figures) -> Row:
     """Return the row of a speed-up that should reach `claim`."""
     figures |= {"factor": factor, "claim": claim}
-    return Row(what, f"{factor:.1f} x", f">= {claim:g} x", factor >= claim, figures)
+    return Row(what, f"{factor:.3g} x", f">= {claim:g} x", factor >= claim, figures)
 
 
 def at_most(what: str, value: float, claim: float, unit: str, **figures) -> Row:
     """Return the row of a cost that should stay within `claim`."""
     figures |= {"value": value, "claim": claim, "unit": unit}
     return Row(what, f"{value:.2f} {unit}", f"<= {claim:g} {unit}", value <= claim, figures)
+
+
+def neighbours(slow: Sequence[float], fast: Sequence[float]) -> Row:
+    """Return the row of how each run compares with the one beside it; nothing is claimed of it."""
+    ratios = [one / other for one, other in zip(slow, fast, strict=True)]
+    spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+    return Row("each run against the one beside it", f"{median(ratios):.2f} x ({spread})")
 
 
 @contextlib.contextmanager

@@ -87,9 +87,7 @@ def _map_in_processes(function: Callable, pieces: list, workers: int, what: str)
 
     # Forked from a server that has imported what they need, workers start in hundredths of a
     # second instead of half a second, and unlike forks of this process inherit no threads or locks.
-    multiprocessing.set_forkserver_preload(
-        ["concurrent.futures.process", function.__module__]
-    )
+    multiprocessing.set_forkserver_preload(["concurrent.futures.process", function.__module__])
     # A worker has one core; without this NumPy would start threads in the server.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     main = sys.modules["__main__"]
