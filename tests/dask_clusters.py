@@ -161,6 +161,11 @@ def sleep(item: int) -> None:
     time.sleep(3600)
 
 
+def knows(module: str) -> bool:
+    """Return whether this process has imported a module."""
+    return module in sys.modules
+
+
 def die(item: int) -> None:
     """Kill the worker."""
     os.kill(os.getpid(), signal.SIGKILL)

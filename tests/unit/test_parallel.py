@@ -52,6 +52,32 @@ def test_a_worker_that_is_killed_is_told_of_with_what_to_do():
         map_pieces(dask_clusters.die, [0, 1], workers=2, what="die")
 
 
+STARTED_EARLY = """
+import operator, os
+import dask_clusters, psutil
+from skymill.parallel import map_pieces, start_workers
+
+def children():
+    return [child.pid for child in psutil.Process().children()]
+
+start_workers("colorsys", 1)
+os.environ["DASK_SCHEDULER_ADDRESS"] = "tcp://127.0.0.1:1"
+start_workers("colorsys", 2)
+del os.environ["DASK_SCHEDULER_ADDRESS"]
+assert children() == []
+start_workers("colorsys", 2)
+started = children()
+assert started
+assert map_pieces(dask_clusters.knows, ["colorsys"] * 3, workers=2, what="ask") == [True] * 3
+assert children() == started
+"""
+
+
+def test_workers_that_are_started_early_are_those_that_work():
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", STARTED_EARLY], env=variables, check=True)
+
+
 def test_workers_end_when_their_job_is_killed(tmp_path):
     program = (
         "import dask_clusters\n"

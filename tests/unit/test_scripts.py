@@ -72,6 +72,20 @@ def test_the_code_digest_of_a_rule_is_of_its_own_script(rule):
     assert re.findall(r'code_digest\("(.+?)"\)', RULES[rule]) == expected
 
 
+SPREADS = {module_name(path): "map_pieces(" in path.read_text() for path in MODULE_FILES}
+
+
+@pytest.mark.parametrize("path", SCRIPT_FILES, ids=lambda path: path.stem)
+def test_a_script_starts_the_workers_of_the_module_that_spreads_its_work(path):
+    text = path.read_text()
+    imported = re.findall(r"^    from (skymill[\w.]+) import", text, re.MULTILINE)
+    spread = [name for name in imported if SPREADS[name]]
+    said = [f'start_workers("{name}", snakemake.threads)' for name in spread]
+    first = ast.unparse(ast.parse(text).body[-2].body[0]).replace("'", '"')
+    assert said in ([], [first])
+    assert text.count("start_workers(") == len(said)
+
+
 def test_every_script_has_a_rule():
     assert sorted(RULES) == [path.stem for path in SCRIPT_FILES]
 

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from skymill.job import logged_job
+from skymill.parallel import start_workers
 
 
 def main(snakemake):
+    start_workers("skymill.sdo.catalogue", snakemake.threads)
     from skymill.products import read_json, write_manifest
     from skymill.sdo.catalogue import catalogue
 

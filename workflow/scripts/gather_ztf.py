@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from skymill.job import logged_job
+from skymill.parallel import start_workers
 
 
 def main(snakemake):
+    start_workers("skymill.ztf.gather", snakemake.threads)
     from skymill.products import write_manifest
     from skymill.ztf.gather import gather
 

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from skymill.job import logged_job
+from skymill.parallel import start_workers
 
 
 def main(snakemake):
+    start_workers("skymill.simulate.files", snakemake.threads)
     from skymill.simulate.files import write_magnetic
 
     size = snakemake.params.config["simulate.magnetic"]

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from skymill.job import logged_job
+from skymill.parallel import start_workers
 
 
 def main(snakemake):
+    start_workers("skymill.simulate.sdo", snakemake.threads)
     from skymill.simulate.sdo import write_sdo
 
     size = snakemake.params.config["simulate.sdo"]

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from skymill.job import logged_job
+from skymill.parallel import start_workers
 
 
 def main(snakemake):
+    start_workers("skymill.sdo.tensors", snakemake.threads)
     from skymill.products import write_manifest
     from skymill.sdo.tables import read_set
     from skymill.sdo.tensors import write_tensors

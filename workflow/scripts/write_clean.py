@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from skymill.job import logged_job
+from skymill.parallel import start_workers
 
 
 def main(snakemake):
+    start_workers("skymill.magnetic.clean", snakemake.threads)
     from skymill.magnetic.clean import write_clean
     from skymill.magnetic.store import stores_by_name
     from skymill.products import read_json, write_manifest

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from skymill.job import logged_job
+from skymill.parallel import start_workers
 
 
 def main(snakemake):
+    start_workers("skymill.magnetic.features", snakemake.threads)
     from skymill.magnetic.features import promised_counts, records_of_split, write_features
     from skymill.products import read_json, write_manifest
 

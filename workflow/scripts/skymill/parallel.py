@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import logging
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import sys
 import threading
@@ -39,6 +40,16 @@ def use_cluster(address: str | None) -> None:
     """
     if address:
         os.environ.setdefault(ADDRESS, address)
+
+
+def start_workers(module: str, workers: int) -> None:
+    """Start what workers come from, which takes as long as it takes to import `module`.
+
+    A job says so first, so that its own imports go on at the same time. `module` is the one whose
+    function `map_pieces` will be given; without this it starts the same, later.
+    """
+    if workers > 1 and not os.environ.get(ADDRESS):
+        _start_server(module)
 
 
 def map_pieces(function: Callable, pieces: Iterable, *, workers: int, what: str) -> list:
@@ -85,11 +96,7 @@ def _map_in_processes(function: Callable, pieces: list, workers: int, what: str)
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
-    # Forked from a server that has imported what they need, workers start in hundredths of a
-    # second instead of half a second, and unlike forks of this process inherit no threads or locks.
-    multiprocessing.set_forkserver_preload(["concurrent.futures.process", function.__module__])
-    # A worker has one core; without this NumPy would start threads in the server.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _start_server(function.__module__)
     main = sys.modules["__main__"]
     path = getattr(main, "__file__", None)
     # Workers would run the main script again to find functions there, with all its imports; ours
@@ -106,6 +113,18 @@ def _map_in_processes(function: Callable, pieces: list, workers: int, what: str)
         ) from error
     finally:
         main.__file__ = path
+
+
+def _start_server(module: str) -> None:
+    """Start the server that workers are forked from, unless it runs.
+
+    It has imported what they need, so they start in hundredths of a second instead of half a
+    second, and unlike forks of this process they inherit no threads or locks.
+    """
+    multiprocessing.set_forkserver_preload(["concurrent.futures.process", module])
+    # A worker has one core; without this NumPy would start threads in the server.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    multiprocessing.forkserver.ensure_running()
 
 
 def _end_with_the_job() -> None:
