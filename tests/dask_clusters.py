@@ -147,25 +147,6 @@ def _wait_for_the_end() -> None:
         time.sleep(0.1)
 
 
-def begin(item: int) -> float:
-    """Take a little while, and return when that was begun."""
-    begun = time.monotonic()
-    time.sleep(0.01)
-    return begun
-
-
-def sleep(item: int) -> None:
-    """Tell who sleeps, and sleep far longer than any test."""
-    Path(f"{item}.unborn").write_text(str(os.getpid()))
-    Path(f"{item}.unborn").replace(f"{item}.pid")
-    time.sleep(3600)
-
-
-def knows(module: str) -> bool:
-    """Return whether this process has imported a module."""
-    return module in sys.modules
-
-
 def die(item: int) -> None:
     """Kill the worker."""
     os.kill(os.getpid(), signal.SIGKILL)

@@ -203,6 +203,9 @@ def test_step_fingerprints_follow_records_by_partition_and_position(tmp_path):
         {"partition": ["second", "first", "first", "second"], "position": [1, 2, 0, 0]}
     )
     assert np.array_equal(steps_of_records(ids, stores), steps[[4, 2, 0, 3]])
+    del stores["second"]
+    with pytest.raises(KeyError, match="second"):
+        steps_of_records(ids, stores)
 
 
 @pytest.mark.parametrize("last", [171_036, 171_037, 171_038])

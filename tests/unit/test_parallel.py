@@ -3,6 +3,7 @@
 import _thread
 import contextlib
 import importlib.metadata
+import multiprocessing.forkserver
 import operator
 import os
 import shutil
@@ -13,11 +14,13 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import dask
 import numpy as np
 import pytest
+import worker_pieces
 from distributed import Client
 from records import SCRIPTS
 
@@ -42,47 +45,91 @@ def test_no_pieces_give_no_results():
 @pytest.mark.parametrize("workers", [1, 2])
 def test_pieces_are_begun_in_their_order(workers):
     # The largest come first, so that nobody works long when the others have done.
-    begun = np.array(map_pieces(dask_clusters.begin, range(60), workers=workers, what="begin"))
+    begun = np.array(map_pieces(worker_pieces.begin, range(60), workers=workers, what="begin"))
     late = np.argsort(np.argsort(begun)) - np.arange(60)
     assert abs(late).max() < 20
 
 
 def test_a_worker_that_is_killed_is_told_of_with_what_to_do():
-    with pytest.raises(SkymillError, match=r"killed \(die\): .* fewer --cores"):
+    with pytest.raises(SkymillError, match=r"killed or crashed \(die\).* fewer --cores"):
         map_pieces(dask_clusters.die, [0, 1], workers=2, what="die")
 
 
-STARTED_EARLY = """
-import operator, os
-import dask_clusters, psutil
+EARLY = """
+import os, sys
+from pathlib import Path
+sys.path.extend(sys.argv[1:])
+import psutil
 from skymill.parallel import map_pieces, start_workers
 
 def children():
     return [child.pid for child in psutil.Process().children()]
 
-start_workers("colorsys", 1)
+environment = dict(os.environ)
+start_workers("worker_pieces", 1)
 os.environ["DASK_SCHEDULER_ADDRESS"] = "tcp://127.0.0.1:1"
-start_workers("colorsys", 2)
+start_workers("worker_pieces", 2)
 del os.environ["DASK_SCHEDULER_ADDRESS"]
 assert children() == []
-start_workers("colorsys", 2)
+start_workers("worker_pieces", 2)
 started = children()
 assert started
-assert map_pieces(dask_clusters.knows, ["colorsys"] * 3, workers=2, what="ask") == [True] * 3
+import worker_pieces
+assert map_pieces(worker_pieces.look, [1, 2, 3], workers=2, what="look") == [(True, "1")] * 3
 assert children() == started
+assert dict(os.environ) == environment
 """
 
 
-def test_workers_that_are_started_early_are_those_that_work():
-    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    subprocess.run([sys.executable, "-c", STARTED_EARLY], env=variables, check=True)
+def test_workers_that_are_started_early_have_imported_what_the_job_imports(tmp_path):
+    script, elsewhere = tmp_path / "scripts" / "job.py", tmp_path / "elsewhere"
+    script.parent.mkdir()
+    script.write_text(EARLY)
+    elsewhere.mkdir()
+    # The job does not import from where it stands, so its workers do not either.
+    (elsewhere / "worker_pieces.py").write_text("raise RuntimeError('this is another one')")
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    variables |= {"OPENBLAS_NUM_THREADS": "2"}  # as Snakemake says to a job of two threads
+    folders = [str(SCRIPTS), str(Path(__file__).parent)]
+    done = subprocess.run(
+        [sys.executable, str(script), *folders],
+        cwd=elsewhere,
+        env=variables,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_workers_that_cannot_be_started_are_told_of_with_what_to_do(monkeypatch):
+    def refuse():
+        raise OSError("AF_UNIX path too long")
+
+    monkeypatch.setattr(multiprocessing.forkserver, "ensure_running", refuse)
+    with pytest.raises(SkymillError, match=r"AF_UNIX path too long.*TMPDIR"):
+        map_pieces(worker_pieces.begin, [0, 1], workers=2, what="begin")
+
+
+def test_when_a_piece_fails_nobody_waits_for_the_others(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="item 0 is bad"):
+        map_pieces(worker_pieces.fail_beside_a_sleeper, range(12), workers=2, what="fail")
+    # Who failed may have begun the next one, but not two.
+    assert {"1.pid"} <= {path.name for path in tmp_path.iterdir()} <= {"1.pid", "2.unborn", "2.pid"}
+
+
+def test_an_error_that_cannot_be_read_is_not_taken_for_a_killed_worker():
+    with pytest.raises(BrokenProcessPool) as caught:
+        map_pieces(worker_pieces.fail_unreadably, [0, 1], workers=2, what="fail")
+    assert "UnreadableError" in str(caught.value.__cause__)
 
 
 def test_workers_end_when_their_job_is_killed(tmp_path):
     program = (
-        "import dask_clusters\n"
+        "import worker_pieces\n"
         "from skymill.parallel import map_pieces\n"
-        "map_pieces(dask_clusters.sleep, [0, 1], workers=2, what='sleep')\n"
+        "map_pieces(worker_pieces.sleep, [0, 1], workers=2, what='sleep')\n"
     )
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, env=variables) as job:

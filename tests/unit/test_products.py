@@ -206,6 +206,27 @@ def test_equal_tables_give_equal_bytes_and_a_true_entry(tmp_path):
     assert json.dumps(read.to_pylist()) == json.dumps(table.to_pylist())
 
 
+def test_a_column_is_stored_as_its_kind_needs(tmp_path):
+    columns = {"value": pa.array([1.5, 1.5]), "hash": pa.array([7, 2**64 - 1], pa.uint64())}
+    table = pa.table({**columns, "name": ["x", "x"], "number": [1, 1]})
+    write_parquet(tmp_path / "a.parquet", table, rows_per_group=2)
+    group = pq.read_metadata(tmp_path / "a.parquet").row_group(0)
+    stored = {}
+    for index in range(group.num_columns):
+        column = group.column(index)
+        encoding = {*column.encodings} & {"PLAIN", "BYTE_STREAM_SPLIT", "RLE_DICTIONARY"}
+        assert column.compression == "ZSTD"
+        assert (column.statistics is None) == (column.path_in_schema in ("value", "hash"))
+        stored[column.path_in_schema] = encoding
+    # The dictionary itself is plain.
+    assert stored == {
+        "value": {"BYTE_STREAM_SPLIT"},
+        "hash": {"PLAIN"},
+        "name": {"PLAIN", "RLE_DICTIONARY"},
+        "number": {"PLAIN", "RLE_DICTIONARY"},
+    }
+
+
 def test_a_file_is_described_while_it_is_written_as_it_is_when_read(tmp_path):
     file = HashedFile(tmp_path / "file")
     for part in (b"one\n", memoryview(b"two\n"), b""):

@@ -53,6 +53,12 @@ def test_the_parameters_asked_for_come_in_the_order_asked_for(store):
     assert same_bits(got, values[1:])
 
 
+@pytest.mark.parametrize("position", [-1, 17])
+def test_a_position_that_the_store_does_not_have_is_an_error(store, position):
+    with pytest.raises(IndexError, match="of 17 records"):
+        RecordStore(*store[:2]).read(np.array(sorted([3, position])), NAMES)
+
+
 def test_the_length_is_the_number_of_records(store, tmp_path):
     assert len(RecordStore(*store[:2])) == 17
     assert len(RecordStore(*make_store(tmp_path, [])[:2])) == 0

@@ -69,16 +69,15 @@ def map_pieces(function: Callable, pieces: Iterable, *, workers: int, what: str)
     logger.info("%s: %d pieces, %s", what, len(pieces), where)
     # disable=None: no bar unless a person is watching.
     with tqdm(total=len(pieces), desc=what, file=sys.stderr, disable=None, leave=False) as bar:
+        if workers > 1 and not address:
+            return _map_in_processes(function, pieces, workers, what, bar.update)
+        results = map(function, pieces)
         if address and pieces:
             from skymill.cluster import map_on_cluster
 
             results = map_on_cluster(
                 function, pieces, address=address, ahead=PIECES_AHEAD, what=what
             )
-        elif workers == 1:
-            results = map(function, pieces)
-        else:
-            results = _map_in_processes(function, pieces, workers, what)
         done = []
         for result in results:
             done.append(result)
@@ -86,45 +85,79 @@ def map_pieces(function: Callable, pieces: Iterable, *, workers: int, what: str)
     return done
 
 
-def _map_in_processes(function: Callable, pieces: list, workers: int, what: str) -> Iterator:
-    """Yield `function(piece)` for each piece, in order, computed by processes of our own.
+def _map_in_processes(
+    function: Callable, pieces: list, workers: int, what: str, advance: Callable
+) -> list:
+    """Return `function(piece)` for each piece, in order, computed by processes of our own.
 
     Not by Dask's local schedulers: these begin pieces in an order of their own (that of random
     names), so that large ones may come last, and a worker has its next piece only when the main
     process has dealt with the one before.
     """
-    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures import ProcessPoolExecutor, as_completed
     from concurrent.futures.process import BrokenProcessPool
 
     _start_server(function.__module__)
-    main = sys.modules["__main__"]
-    path = getattr(main, "__file__", None)
+    main = vars(sys.modules["__main__"])
     # Workers would run the main script again to find functions there, with all its imports; ours
     # are never there.
-    main.__file__ = None
+    path = main.pop("__file__", None)
+    context = multiprocessing.get_context("forkserver")
     try:
-        context = multiprocessing.get_context("forkserver")
         with ProcessPoolExecutor(workers, context, _end_with_the_job) as pool:
-            yield from pool.map(function, pieces)
+            try:
+                futures = [pool.submit(function, piece) for piece in pieces]
+                for future in as_completed(futures):
+                    future.result()
+                    advance()
+                return [future.result() for future in futures]
+            except BaseException:
+                # They would end what they do, and do what was sent ahead, before anybody is told.
+                for worker in multiprocessing.active_children():
+                    worker.terminate()
+                raise
     except BrokenProcessPool as error:
+        if error.__cause__:  # a result that could not be read
+            raise
         raise SkymillError(
-            f"A worker process was killed ({what}): most often there was not enough memory for "
-            f"{workers} at a time. Run again with fewer --cores, or ask for more memory (mem_mb)."
+            f"a worker process was killed or crashed ({what}): most often there was not enough "
+            f"memory for {workers} at a time. Run again with fewer --cores, or ask for more memory "
+            "(mem_mb)."
         ) from error
     finally:
-        main.__file__ = path
+        if path is not None:
+            main["__file__"] = path
 
 
 def _start_server(module: str) -> None:
     """Start the server that workers are forked from, unless it runs.
 
     It has imported what they need, so they start in hundredths of a second instead of half a
-    second, and unlike forks of this process they inherit no threads or locks.
+    second, and unlike forks of this process they inherit none of its threads and locks.
     """
     multiprocessing.set_forkserver_preload(["concurrent.futures.process", module])
-    # A worker has one core; without this NumPy would start threads in the server.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    multiprocessing.forkserver.ensure_running()
+    variables = {
+        # It imports from where this process does: Python 3.11 does not tell it.
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "PYTHONSAFEPATH": "1",
+        # A worker has one core. Snakemake allows as many threads as the whole job has.
+        **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+    }
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        multiprocessing.forkserver.ensure_running()
+    except OSError as error:
+        raise SkymillError(
+            f"worker processes cannot be started: {error}. If a path is too long, set TMPDIR to a "
+            "shorter one; --cores 1 does without such processes."
+        ) from error
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _end_with_the_job() -> None:

@@ -111,9 +111,9 @@ def steps_of_records(ids: pd.DataFrame, stores: dict[str, tuple[Path, Path]]) ->
     """
     steps = np.empty((len(ids), STEPS), dtype=np.uint64)
     position = ids["position"].to_numpy()
-    for name, (directory, manifest) in stores.items():
+    for name in ids["partition"].unique():
         rows = np.flatnonzero(ids["partition"] == name)
         rows = rows[np.argsort(position[rows])]
-        store = RecordStore(directory, manifest)
+        store = RecordStore(*stores[name])
         [steps[rows]] = store.read(position[rows], ["fingerprint"], np.uint64)
     return steps

@@ -71,8 +71,11 @@ class RecordStore:
     ) -> np.ndarray:
         """Return the values of columns of one type, shape (len(names), len(positions), 60).
 
-        `positions` are int64, ascending; a position may occur more than once.
+        `positions` are int64, ascending; a position may occur more than once. One that the store
+        does not have is an IndexError.
         """
+        if len(positions) and not 0 <= positions[0] <= positions[-1] < len(self):
+            raise IndexError(f"positions {positions[0]} to {positions[-1]} of {len(self)} records")
         out = np.empty((len(names), len(positions), STEPS), dtype)
         bounds = np.searchsorted(positions, self._starts)
         for number, path in enumerate(self._files):
