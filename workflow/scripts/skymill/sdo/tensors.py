@@ -31,8 +31,7 @@ IMAGE_BYTES = WIDTH * WIDTH
 class ShardPiece:
     """One shard: some samples of a group, and the images that they have.
 
-    `images` has row, step, channel, path and content (digest) of each; a frame, because Dask looks
-    into lists one by one.
+    `images` has row, step, channel, path and content (digest) of each.
     """
 
     group: Path

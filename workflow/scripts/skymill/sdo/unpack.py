@@ -188,15 +188,12 @@ def _homes(spelling: dict[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class UnpackPiece:
-    """Some members to extract, and the mark that says that all of them were.
-
-    Names and paths are arrays of objects, because Dask looks into lists one by one.
-    """
+    """Some members to extract, and the mark that says that all of them were."""
 
     archive: Path
-    names: np.ndarray
+    names: list[str]
     members: np.ndarray
-    paths: np.ndarray
+    paths: list[str]
     folder: Path
     mark: Path
 
@@ -246,14 +243,13 @@ def unpack(archive: Path, folder: Path, *, workers: int = 1) -> dict:
     for parent in sorted({path.rpartition("/")[0] for path in chosen.paths}):
         (tree / parent).mkdir(parents=True, exist_ok=True)
     marks.mkdir(exist_ok=True)
-    names = np.array([contents.names[row] for row in chosen.rows], dtype=object)
-    paths = np.array(chosen.paths, dtype=object)
+    names = [contents.names[row] for row in chosen.rows]
     work = []
-    for first in range(0, len(paths), MEMBERS_PER_PIECE):
+    for first in range(0, len(names), MEMBERS_PER_PIECE):
         part = slice(first, first + MEMBERS_PER_PIECE)
         members = contents.members[chosen.rows[part]]
         mark = marks / f"{first:08d}"
-        work.append(UnpackPiece(archive, names[part], members, paths[part], tree, mark))
+        work.append(UnpackPiece(archive, names[part], members, chosen.paths[part], tree, mark))
     map_pieces(_unpack_piece, work, workers=workers, what=f"unpack {archive.name}")
 
     manifest = _describe(archive, contents, chosen)
