@@ -1,21 +1,24 @@
 """The diagnostics page answers what was rejected, why, and how that bears on the classes."""
 
+import json
+
 import pytest
 
 from skymill.magnetic.diagnostics import diagnose
 from skymill.magnetic.schema import LABELS, PARTITIONS, SPLITS
 
 
-def page_of(run):
-    return diagnose(
-        catalogues=[run.ingested[name].paths["catalogue"] for name in PARTITIONS],
-        quarantines=[run.ingested[name].paths["quarantine"] for name in PARTITIONS],
-        ids=[run.manifest(run.ids[name]) for name in ("train", "test")],
-        regions=run.manifest(run.regions),
-        plan=run.manifest(run.plan),
-        leaks=run.leaks,
-        features=[run.manifest(run.features(split)) for split in SPLITS],
-    )
+def page_of(run, **other):
+    parts = {
+        "catalogues": [run.ingested[name].paths["catalogue"] for name in PARTITIONS],
+        "quarantines": [run.ingested[name].paths["quarantine"] for name in PARTITIONS],
+        "ids": [run.manifest(run.ids[name]) for name in ("train", "test")],
+        "regions": run.manifest(run.regions),
+        "plan": run.manifest(run.plan),
+        "leaks": run.leaks,
+        "features": [run.manifest(run.features(split)) for split in SPLITS],
+    }
+    return diagnose(**(parts | other))
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +48,12 @@ def test_rejected_records_are_crossed_with_their_classes(page):
     rows = {row["reason"]: row for row in table(page, "Rejected records by class")}
     assert rows["wrong_steps"]["M"] == "1"
     assert rows["no_usflux"]["B"] == "1"
-    assert rows["no_usflux"]["no label"] == "1"
-    assert rows["invalid_json"]["no label"] == "1"
+    assert rows["no_usflux"]["test file, unlabelled"] == "1"
+    assert rows["invalid_json"]["not readable"] == "1"
     assert rows["all rejected"] == {
         "reason": "all rejected",
-        **{"X": "0", "M": "1", "C": "0", "B": "1", "Q": "0", "no label": "2"},
+        **{"X": "0", "M": "1", "C": "0", "B": "1", "Q": "0"},
+        **{"not readable": "1", "test file, unlabelled": "1"},
     }
     assert [rows["valid"][label] for label in LABELS] == ["12"] * 5
     assert rows["share rejected"]["M"] == "7.69%"
@@ -58,7 +62,7 @@ def test_rejected_records_are_crossed_with_their_classes(page):
 def test_records_with_the_wrong_number_of_steps_are_listed(page):
     (row,) = table(page, "Records with the wrong number of steps")
     assert row["file"] == "train_partition1_data.json"
-    assert row["line"] == "4"
+    assert (row["line"], row["id"], row["class"]) == ("4", "900", "M")
     assert row["what"] == "MEANALP has 59 steps, without 59"
 
 
@@ -74,7 +78,17 @@ def test_ids_regions_splits_and_leaks_are_told(page, small_run):
         assert splits[name]["records"] == f"{told['records']:,}"
         assert splits[name]["X"] == f"{told['by_label']['X']:,}"
     assert [row["in several splits"] for row in table(page, "Leaks and overlap")] == ["0"] * 3
-    assert "3 training records share a step with 1 records of the test file" in page
+    assert "3 training records share a step with 1 records of the test file (train " in page
+
+
+def test_sizes_of_regions_are_told_from_small_to_large(small_run):
+    counts = json.loads(small_run.manifest(small_run.regions).read_text())
+    counts["counts"]["regions_by_size"] = {"10-19": 2, "1000-more": 1, "2": 7, "3-4": 0, "5-9": 4}
+    told = small_run.folder / "other.manifest.json"
+    told.write_text(json.dumps(counts))
+    assert "Regions by size: 2: 7, 5-9: 4, 10-19: 2, 1000-more: 1." in page_of(
+        small_run, regions=told
+    )
 
 
 def test_parameters_never_measured_are_told_by_split(page):

@@ -35,6 +35,9 @@ def verify(tmp_path, content):
         (b" \n\n\t", "is empty"),
         (b"<!DOCTYPE html><html><body>503</body></html>", "HTML page"),
         (b"\n  <html>", "HTML page"),
+        (b"\xef\xbb\xbf<!DOCTYPE html>", "HTML page"),
+        ("\ufeff<!DOCTYPE html>".encode("utf-16"), "HTML page"),
+        (record(1).decode().encode("utf-16"), "no JSON object"),
         (gzip.compress(b"{}", mtime=0), "compressed archive"),
         (b"PK\x03\x04 something", "compressed archive"),
         (b"[" + record(1) + b"]", "one JSON array"),
@@ -63,6 +66,8 @@ def test_what_is_not_the_2020_data_set_is_named(tmp_path, content, said):
         record(1, ABSENT),
         record(1)[:100],  # one bad line is for ingest to reject
         record(1)[:3000] + b"\n" + record(2),
+        record(1)[-3000:] + b"\n" + record(2),
+        b"\xef\xbb\xbf" + record(1) + b"\r\n" + record(2),
         b"{" + b" " * HEAD_BYTES + record(1)[1:],
         record(1, "Q").replace(b": 1", b": NaN"),
     ],

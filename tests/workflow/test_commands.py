@@ -76,6 +76,11 @@ def test_a_misspelt_key_inside_a_section_is_refused_by_name(project):
     assert "max_regions_fraction" in said(project.run("-n", succeeds=False))
 
 
+def test_a_misspelt_branch_of_the_source_is_refused_by_name(project):
+    project.set("source: {magnetc: sample}")
+    assert "'magnetc' was unexpected" in said(project.run("-n", succeeds=False))
+
+
 def test_a_column_that_nobody_declared_is_refused(project):
     project.edit("config/config.yaml", "    - R_VALUE\n", "    - R_VALU\n")
     assert "R_VALU" in said(project.run("-n", succeeds=False))
@@ -100,6 +105,7 @@ def test_every_key_of_the_schema_is_described():
     schema = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
 
     def check(node, where):
+        node = node.get("then", node)
         if "properties" in node:
             assert node["additionalProperties"] is False, where
             for name, child in node["properties"].items():

@@ -81,6 +81,18 @@ def test_after_a_failed_job_no_run_succeeds_on_stale_results(finished, target):
     assert finished.stale() == set()
 
 
+def test_a_target_of_a_branch_that_is_switched_off_is_no_exception(finished):
+    module = finished.path(PLAN_MODULE)
+    code = module.read_text()
+    module.write_text(code + FAULT)
+    finished.run("--cores", "2", succeeds=False)
+    finished.set("branches: [stealth]")
+    assert "out of date" not in said(finished.run("--cores", "2")), "nobody asked for it"
+    finished.run("--cores", "2", TRAIN, succeeds=False)
+    module.write_text(code)
+    assert "SIMULATED DATA" in said(finished.run("--cores", "2", TRAIN))
+
+
 def test_after_a_refused_raw_file_no_single_target_succeeds(finished):
     raw = finished.path(RAW)
     good = raw.read_bytes()

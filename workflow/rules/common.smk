@@ -4,6 +4,7 @@ import functools
 import json
 import re
 import sys
+import time
 from pathlib import Path
 
 SCRIPTS = Path(workflow.basedir) / "scripts"
@@ -394,9 +395,14 @@ BRANCHES = {
 """Raw files and products of each branch."""
 
 
+def products_of(branches):
+    """Return the products of some branches."""
+    return [product for branch in branches for product in BRANCHES[branch][1]()]
+
+
 def all_products():
     """Return the products of the branches that the configuration switches on."""
-    return [product for branch in config["branches"] for product in BRANCHES[branch][1]()]
+    return products_of(config["branches"])
 
 
 def raw_files(branch):
@@ -473,14 +479,15 @@ def number_repairs():
     """Return the repair numbers of products, after giving new ones where something is missing.
 
     Only a run that a user started looks; its jobs take the numbers as they find them, and so does
-    a dry run beside it, for what is missing then is about to be made.
+    a dry run beside it, for what is missing then is about to be made. Branches that are switched
+    off are looked at as well: a target may be one of their products.
     """
     if workflow.exec_mode != ExecMode.DEFAULT or leftovers.is_locked(Path.cwd()):
         return lineage.read_numbers(REPAIRS_STATE)
-    described = [path for path in all_products() if path.endswith(".json")]
+    described = [path for path in products_of(BRANCHES) if path.endswith(".json")]
     products = [path.removesuffix(".manifest.json") for path in described]
     found = lineage.orphans(products, Path.cwd())
-    for branch in config["branches"]:
+    for branch in BRANCHES:
         for raw, receipt in raw_files(branch):
             if why := outdated(raw, receipt):
                 found[str(receipt)] = why
@@ -488,9 +495,14 @@ def number_repairs():
 
 
 def repair_numbers(found):
-    """Return the repair numbers of products, after new ones for these: {product: why}."""
+    """Return the repair numbers of products, after new ones for these: {product: why}.
+
+    Nobody is told of products that only a target of a branch that is switched off would need.
+    """
+    switched_on = {path.removesuffix(".manifest.json") for path in all_products()}
     for product, why in found.items():
-        logger.warning(f"{product} is out of date: {why}.")
+        if product in switched_on:
+            logger.warning(f"{product} is out of date: {why}.")
     return lineage.renumber(REPAIRS_STATE, found)
 
 
@@ -531,7 +543,7 @@ def doubt_adopted_products():
     if not ADOPTED:
         return
     found = {}
-    for path in filter(is_described, all_products()):
+    for path in filter(is_described, products_of(BRANCHES)):
         if Path(path).exists() and (why := made_otherwise(path)):
             lineage.age(Path(path))
             found[path.removesuffix(".manifest.json")] = why
@@ -568,12 +580,20 @@ def is_described(path):
     return path.endswith((".manifest.json", ".receipt.json"))
 
 
+STARTED = time.time()
+
+
 def announce_result():
     """Say in a run's last lines where the results are, and whether they are simulated."""
     if workflow.exec_mode != ExecMode.DEFAULT:
         return
+    switched_on = {*all_products()}
     made = [
-        path for path in all_products() if path.endswith(".manifest.json") and Path(path).exists()
+        path
+        for path in products_of(BRANCHES)
+        if path.endswith(".manifest.json") and Path(path).exists()
+        # A target may be of a branch that is switched off.
+        if path in switched_on or Path(path).stat().st_mtime >= STARTED
     ]
     simulated = sorted(path for path in made if read_json(path).get("source") == "sample")
     logger.info("`python -m skymill.summary` lists what was made and where.")

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 from pathlib import Path
 
 import orjson
@@ -160,19 +161,27 @@ def _proven_origin(raw: Path, sha256: str) -> str:
     return origin(raw)
 
 
+RECORD_BEGINS = re.compile(rb'^\s*\{\s*"\d+"\s*:\s*\{', re.MULTILINE)
+"""The beginning of a line that holds a record."""
+
+BYTE_ORDER_MARKS = b"\xef\xbb\xbf\xff\xfe"
+"""The bytes of those of UTF-8 and UTF-16."""
+
+
 def _require_magnetic(raw: Path, head: bytes) -> None:
     """Refuse a file that does not hold JSON lines of the 2020 data set.
 
-    Only the first line that is not blank is looked at: single bad lines are for ingest to reject.
+    Only its beginning is looked at: single bad lines, also the first, are for ingest to reject.
     """
     start = head.lstrip()
+    text = head.replace(b"\0", b"").lstrip(BYTE_ORDER_MARKS + b" \t\r\n")
     advice = (
         "Replace it with the file of that name from the IEEE Big Data Cup 2020 "
         "(expected: one JSON object a line, {id: {label, values}})."
     )
     if not start:
         raise SkymillError(f"{raw} is empty. {advice}")
-    if start[:1] == b"<":
+    if text[:1] == b"<":
         raise SkymillError(
             f"{raw} is an HTML page, not JSON: an error page saved as data? {advice}"
         )
@@ -185,7 +194,7 @@ def _require_magnetic(raw: Path, head: bytes) -> None:
         raise SkymillError(
             f"{raw} has the layout of the 2019 competition (id, classNum, values). {advice}"
         )
-    if start[:1] != b"{":
+    if start[:1] != b"{" and not RECORD_BEGINS.search(head):
         raise SkymillError(f"{raw} begins with {start[:20]!r}, which is no JSON object. {advice}")
     try:
         document = orjson.loads(line.replace(b": NaN", b": null"))

@@ -11,12 +11,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from skymill.magnetic.schema import LABELS, TRAIN_SPLITS
+from skymill.magnetic.schema import LABELS, TEST_PARTITION, TRAIN_SPLITS
 from skymill.markdown import markdown_table
 from skymill.products import read_json
 
 SHOWN = 20
 UNREADABLE = "not readable"
+"""Class of a training line whose label could not be read."""
 
 
 def diagnose(
@@ -48,7 +49,7 @@ def diagnose(
         "## Rejected records by class",
         _rejected_by_class(tables),
         "## Records with the wrong number of steps",
-        _wrong_steps(quarantines),
+        _wrong_steps(tables, quarantines),
         "## Ids and regions",
         _ids_and_regions(ids, regions),
         "## Splits",
@@ -78,14 +79,15 @@ def _lines_met(tables: dict[str, pa.Table]) -> str:
 def _rejected_by_class(tables: dict[str, pa.Table]) -> str:
     """Cross reasons with classes, over all files, beside the valid records for comparison."""
     rejected, valid = Counter(), Counter()
-    for table in tables.values():
+    for partition, table in tables.items():
+        unlabelled = TEST_PARTITION if partition == TEST_PARTITION else UNREADABLE
         columns = (_strings(table, name) for name in ("status", "label", "reason"))
         for status, label, reason in zip(*columns, strict=True):
             if status == "rejected":
-                rejected[reason, label or UNREADABLE] += 1
+                rejected[reason, label or unlabelled] += 1
             elif status == "valid":
-                valid[label or UNREADABLE] += 1
-    classes = [*LABELS, UNREADABLE]
+                valid[label or unlabelled] += 1
+    classes = [*LABELS, UNREADABLE, TEST_PARTITION]
     reasons = sorted({reason for reason, _ in rejected})
     rows = [[reason, *(rejected[reason, label] for label in classes)] for reason in reasons]
     totals = [sum(rejected[reason, label] for reason in reasons) for label in classes]
@@ -96,19 +98,22 @@ def _rejected_by_class(tables: dict[str, pa.Table]) -> str:
         for total, label in zip(totals, classes, strict=True)
     ]
     rows.append(["share rejected", *shares])
-    return markdown_table(["reason", *LABELS, "no label"], rows)
+    return markdown_table(["reason", *LABELS, UNREADABLE, "test file, unlabelled"], rows)
 
 
-def _wrong_steps(quarantines: list[Path]) -> str:
+def _wrong_steps(tables: dict[str, pa.Table], quarantines: list[Path]) -> str:
     rows, count = [], 0
     for path in quarantines:
+        table = tables[path.stem]
         with open(path, encoding="utf-8") as stream:
             for text in stream:
                 entry = json.loads(text)
                 if entry["reason"] == "wrong_steps":
                     count += 1
                     if len(rows) < SHOWN:
-                        rows.append([entry["file"], entry["line"], entry["detail"]])
+                        met = table.slice(entry["line"] - 1, 1).to_pylist()[0]
+                        known = [met["source_id"], met["label"] or "-"]
+                        rows.append([entry["file"], entry["line"], *known, entry["detail"]])
     if not count:
         return "None."
     note = (
@@ -116,7 +121,7 @@ def _wrong_steps(quarantines: list[Path]) -> str:
         if count > len(rows)
         else ""
     )
-    return markdown_table(["file", "line", "what"], rows) + note
+    return markdown_table(["file", "line", "id", "class", "what"], rows) + note
 
 
 def _ids_and_regions(ids: list[Path], regions: Path) -> str:
@@ -130,15 +135,20 @@ def _ids_and_regions(ids: list[Path], regions: Path) -> str:
     counts = [read_json(path)["counts"] for path in ids]
     rows = [[text, *(count[name] for count in counts)] for name, text in names.items()]
     found = read_json(regions)["counts"]
-    sizes = ", ".join(
-        f"{size}: {count:,}" for size, count in found["regions_by_size"].items() if count
-    )
+    # A manifest's keys are in the order of text.
+    by_size = sorted(found["regions_by_size"].items(), key=lambda entry: _smallest(entry[0]))
+    sizes = ", ".join(f"{size}: {count:,}" for size, count in by_size if count)
     return (
         markdown_table(["", "training files", "test file"], rows)
         + f"\n\n{found['regions']:,} regions in {found['records']:,} training records; the largest "
         f"has {found['largest']:,} records, the median {found['median_size']:g}. "
         f"Regions by size: {sizes}."
     )
+
+
+def _smallest(sizes: str) -> float:
+    """Return where a range of sizes begins, for example `5-9`."""
+    return float(sizes.partition("-")[0])
 
 
 def _splits(planned: dict) -> str:
@@ -173,7 +183,7 @@ def _leaks(receipt: dict) -> str:
         for name, leak in receipt["leaks"].items()
     ]
     overlap = receipt["overlap_with_test_file"]
-    by_split = ", ".join(f"{name} {count:,}" for name, count in overlap["by_split"].items())
+    by_split = ", ".join(f"{name} {overlap['by_split'][name]:,}" for name in TRAIN_SPLITS)
     return (
         markdown_table(["what", "in several splits", "records concerned"], rows)
         + f"\n\n{overlap['training_records']:,} training records share a step with "
