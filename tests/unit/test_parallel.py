@@ -57,7 +57,6 @@ def test_a_worker_that_is_killed_is_told_of_with_what_to_do():
 
 EARLY = """
 import os, sys
-from pathlib import Path
 sys.path.extend(sys.argv[1:])
 import psutil
 from skymill.parallel import map_pieces, start_workers

@@ -67,6 +67,8 @@ def test_what_is_not_the_2020_data_set_is_named(tmp_path, content, said):
         record(1)[:100],  # one bad line is for ingest to reject
         record(1)[:3000] + b"\n" + record(2),
         record(1)[-3000:] + b"\n" + record(2),
+        b"0.5\n" + record(2),
+        b'"an error"\n' + record(2),
         b"\xef\xbb\xbf" + record(1) + b"\r\n" + record(2),
         b"{" + b" " * HEAD_BYTES + record(1)[1:],
         record(1, "Q").replace(b": 1", b": NaN"),

@@ -195,11 +195,7 @@ def magnetic_products():
     file again while what was made from it exists.
     """
     products = [receipt_of(file) for file in magnetic_files()]
-    for pattern in (
-        paths.CATALOGUE,
-        paths.QUARANTINE,
-        paths.ACCEPTED,
-    ):
+    for pattern in (paths.CATALOGUE, paths.QUARANTINE, paths.ACCEPTED):
         products += expand(pattern, partition=PARTITIONS)
     products += expand(with_manifest(paths.VALUES), partition=PARTITIONS)
     for pattern in (*with_manifest(paths.IDS), *with_manifest(paths.CLEAN), paths.CONSERVATION):
@@ -499,7 +495,8 @@ def repair_numbers(found):
 
     Nobody is told of products that only a target of a branch that is switched off would need.
     """
-    switched_on = {path.removesuffix(".manifest.json") for path in all_products()}
+    told = all_products() if found else []
+    switched_on = {path.removesuffix(".manifest.json") for path in told}
     for product, why in found.items():
         if product in switched_on:
             logger.warning(f"{product} is out of date: {why}.")

@@ -194,7 +194,9 @@ def _require_magnetic(raw: Path, head: bytes) -> None:
         raise SkymillError(
             f"{raw} has the layout of the 2019 competition (id, classNum, values). {advice}"
         )
-    if start[:1] != b"{" and not RECORD_BEGINS.search(head):
+    if RECORD_BEGINS.search(head):
+        return
+    if start[:1] != b"{":
         raise SkymillError(f"{raw} begins with {start[:20]!r}, which is no JSON object. {advice}")
     try:
         document = orjson.loads(line.replace(b": NaN", b": null"))

@@ -112,7 +112,7 @@ def _wrong_steps(tables: dict[str, pa.Table], quarantines: list[Path]) -> str:
                     count += 1
                     if len(rows) < SHOWN:
                         met = table.slice(entry["line"] - 1, 1).to_pylist()[0]
-                        known = [met["source_id"], met["label"] or "-"]
+                        known = [str(met["source_id"]), met["label"] or "-"]
                         rows.append([entry["file"], entry["line"], *known, entry["detail"]])
     if not count:
         return "None."
