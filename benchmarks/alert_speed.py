@@ -30,13 +30,13 @@ from measure import (
     seconds,
 )
 
+from skymill.alerts.avro import read_header, read_records
+from skymill.alerts.packet import CUTOUTS, IMAGES, SLOTS
+from skymill.alerts.tarball import Part
 from skymill.simulate.tarballs import member
 from skymill.simulate.ztf import write_night
-from skymill.ztf.avro import read_header, read_records
+from skymill.ztf.catalogue import BATCH_BYTES, extract_night
 from skymill.ztf.decode import Choice, decode_batch
-from skymill.ztf.extract import BATCH_BYTES, extract_night
-from skymill.ztf.schema import CUTOUTS, IMAGES, SLOTS
-from skymill.ztf.tarball import Part
 
 REAL = Path(os.environ.get("SKYMILL_REAL_DATA") or REPOSITORY.parent / "shared" / "real")
 REAL_NIGHT = REAL / "ztf" / "ztf_public_20181129.tar.gz"
@@ -53,7 +53,7 @@ JOB = """
 import json, sys, time
 from pathlib import Path
 from skymill.ztf.decode import Choice
-from skymill.ztf.extract import extract_night
+from skymill.ztf.catalogue import extract_night
 raw, folder, workers = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 if __name__ == "__main__":
     start = time.perf_counter()

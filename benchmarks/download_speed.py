@@ -35,7 +35,7 @@ while True:
 CLIENT = """
 import json, re, sys, time
 from pathlib import Path
-from skymill.retrieve.http import Expected, download
+from skymill.raw.http import Expected, download
 address, path, algorithm = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 start = time.perf_counter()
 checksum = download([address], path, Expected(kind="json_lines", algorithm=algorithm))

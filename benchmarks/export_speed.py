@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 from measure import Section, at_most, interleaved, seconds
 
-from skymill.tables import write_table
-from skymill.ztf.crossmatch import make_plan
+from skymill.engine.tables import write_table
 from skymill.ztf.export import FORMS, export_label, read_csv_stamps
-from skymill.ztf.gather import gather
+from skymill.ztf.plan import make_plan
 from skymill.ztf.schema import stamps_schema
+from skymill.ztf.write import gather
 
 RUNS = 3
 CLAIM = 1.3

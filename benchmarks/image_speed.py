@@ -5,7 +5,7 @@ from pathlib import Path
 from measure import Row, Section, at_most, interleaved, seconds
 from PIL import Image
 
-from skymill.parallel import map_pieces
+from skymill.engine.parallel import map_pieces
 from skymill.sdo.catalogue import catalogue
 from skymill.sdo.tree import find_root
 from skymill.sdo.unpack import unpack

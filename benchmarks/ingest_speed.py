@@ -22,7 +22,7 @@ from measure import (
 )
 from references import ingest_with_pandas
 
-from skymill.magnetic.ingest import ingest
+from skymill.magnetic.catalogue import ingest
 from skymill.magnetic.schema import TRAIN_PARTITIONS
 from skymill.simulate.magnetic import PARTITION_SHARES
 

@@ -4,7 +4,6 @@ Reading so many nights would take hours, so one is simulated and read, and its f
 records of them are multiplied under other names; what gathers the nights then runs on all of them.
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -19,16 +18,27 @@ from pathlib import Path
 import yaml
 from measure import ONE_THREAD, REPOSITORY, Row, Section, at_most, markdown_table
 
+from skymill.engine.products import read_document, write_document
+
 logger = logging.getLogger(__name__)
+
+MEASURED = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+code = subprocess.run(sys.argv[1:]).returncode
+memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+print(f"\\n[{time.perf_counter() - start}, {memory}]", end="", flush=True)
+sys.exit(code)
+"""
+"""Runs a command from a small process: a child's peak includes its parent's memory at the fork."""
 
 RUNS = 2
 """Of each dry run: the faster one counts."""
 
 FIRST = date(2018, 6, 1)
-CLAIMED_SECONDS, CLAIMED_GB = 20, 1
+CLAIMED_SECONDS, CLAIMED_GB = 20, 0.5
 
 MADE_BY_NIGHT = (
-    "data/interim/raw/ztf/ztf_public_{night}.tar.gz.receipt.json",
     "data/preprocessed/ztf/stamps/{night}.parquet.manifest.json",
     "data/interim/ztf/accepted/{night}.receipt.json",
 )
@@ -135,10 +145,9 @@ def _multiply(folder: Path, night: str, other: str) -> None:
     for pattern in MADE_BY_NIGHT:
         path = folder / pattern.format(night=night)
         document = json.loads(path.read_text().replace(night, other))
-        for name in document.get("inputs", {}):
-            content = (folder / name).read_bytes()
-            document["inputs"][name] = hashlib.sha256(content).hexdigest()
-        named(path).write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
+        for name in document["inputs"]:
+            document["inputs"][name] = read_document(folder / "data" / name)["digest"]
+        write_document(named(path), {k: v for k, v in document.items() if k != "digest"})
         shutil.copystat(path, named(path))
     place = str((date.fromisoformat(other) - FIRST).days)
     records = folder / ".snakemake" / "metadata"
@@ -189,15 +198,18 @@ def _dry_run(folder: Path, expected: str) -> tuple[float, float]:
 def _dry_run_once(folder: Path, expected: str) -> tuple[float, float]:
     output = folder / "snakemake.txt"
     with open(output, "wb") as stream:
-        start = time.perf_counter()
-        process = subprocess.Popen(
-            _command("-n"), cwd=folder, env=_environment(), stdout=stream, stderr=stream
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURED, *_command("-n")],
+            cwd=folder,
+            env=_environment(),
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            check=False,
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    said = " ".join(output.read_text().split())
-    if process.returncode or expected not in said:
+    said, _, figures = output.read_text().rpartition("\n")
+    said = " ".join(said.split())
+    if done.returncode or expected not in said:
         logger.error("%s", said[-3000:])
-        raise RuntimeError(f"a dry run ended with {process.returncode}, without {expected!r}")
-    return wall, usage.ru_maxrss * 1024 / 1e9
+        raise RuntimeError(f"a dry run ended with {done.returncode}, without {expected!r}")
+    wall, memory = json.loads(figures)
+    return wall, memory / 1e9

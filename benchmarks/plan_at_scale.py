@@ -74,12 +74,12 @@ def _write_catalogues(folder: Path, records: int, test_records: int, seed: int) 
     import numpy as np
     import pyarrow as pa
 
+    from skymill.engine.randomness import key, keyed_hash
+    from skymill.engine.tables import write_table
+    from skymill.magnetic.catalogue import CATALOGUE_SCHEMA
     from skymill.magnetic.fingerprints import TRIVIAL
-    from skymill.magnetic.ingest import CATALOGUE_SCHEMA
     from skymill.magnetic.schema import LABELS, PARTITIONS, STEPS, TEST_PARTITION
-    from skymill.randomness import key, keyed_hash
     from skymill.simulate.magnetic import layout
-    from skymill.tables import write_table
 
     plan = layout(records, test_records, seed)
     rng = np.random.default_rng(seed)
@@ -119,10 +119,10 @@ def _write_values(directory: Path, fingerprints) -> None:
     """Write the values that belong to fingerprints of shape (records, 60), all of them zero."""
     import numpy as np
 
-    from skymill.magnetic.ingest import VALUES_SCHEMA
+    from skymill.engine.products import manifest_path, write_json
+    from skymill.engine.tables import write_parquet
+    from skymill.magnetic.catalogue import VALUES_SCHEMA
     from skymill.magnetic.store import step_table
-    from skymill.products import manifest_path, write_json
-    from skymill.tables import write_parquet
 
     directory.mkdir()
     files = []
@@ -171,6 +171,8 @@ def _plan(folder: Path) -> dict:
         import pyarrow.parquet as pq
         import yaml
 
+        from skymill.engine.products import manifest_path
+        from skymill.engine.tables import write_table
         from skymill.magnetic.ids import assign_ids, read_ids, steps_of_records
         from skymill.magnetic.leaks import find_leaks, find_overlap, require_no_leak
         from skymill.magnetic.plan import make_plan
@@ -178,8 +180,6 @@ def _plan(folder: Path) -> dict:
         from skymill.magnetic.regions import describe_regions, find_regions, regions_table
         from skymill.magnetic.schema import TEST_PARTITION, TRAIN_PARTITIONS
         from skymill.magnetic.store import stores_by_name
-        from skymill.products import manifest_path
-        from skymill.tables import write_table
 
     config = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
     ids_path = {name: folder / f"ids_{name}.parquet" for name in ("train", "test")}

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy.interpolate import CubicSpline
 
+from skymill.engine.randomness import generator, key
 from skymill.magnetic.augment import LOWEST_WARP, SCALE_RANGE, WARP_DEVIATION, WARP_KNOTS
 from skymill.magnetic.schema import (
     EXTENSIVE_PARAMETERS,
@@ -20,7 +21,6 @@ from skymill.magnetic.schema import (
     STEPS,
     XR_MAX_MISSING,
 )
-from skymill.randomness import generator, key
 
 CHUNK_LINES = 50
 """Lines that pandas reads at once: the fastest of 1, 10, 50 and 100."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import skymill
-from skymill.errors import SkymillError
+from skymill.engine.errors import SkymillError
 
 TESTS = Path(__file__).resolve().parent
 SCRIPTS = Path(skymill.__file__).resolve().parents[1]

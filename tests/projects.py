@@ -10,6 +10,9 @@ from pathlib import Path
 import yaml
 from snakemake.utils import update_config
 
+from warm_snakemake import WarmSnakemake
+
+WARM = WarmSnakemake()
 REPOSITORY = Path(__file__).resolve().parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 
@@ -17,7 +20,7 @@ SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 SMALL = """
 simulate:
   magnetic: {records: 300, test_records: 40, seed: 20}
-  sdo: {training_samples: 20, test_samples: 10, copies: 2, seed: 20}
+  sdo: {training_samples: 20, test_samples: 10, copies: 1, seed: 20}
   stealth: {rows: 400, seed: 20}
 ztf: {nights: [20180601, 20180602]}
 limits: {max_rejected_fraction: 0.05, max_region_fraction: 0.5}
@@ -27,6 +30,17 @@ limits: {max_rejected_fraction: 0.05, max_region_fraction: 0.5}
 def said(done: subprocess.CompletedProcess) -> str:
     """Return all that a run wrote: Snakemake sends its messages to stdout in dry runs."""
     return done.stdout + done.stderr
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """Copy a file, or link it if it is large or one of many and no test or job changes it.
+
+    Jobs replace files, and the times of these mean nothing: they are in folders.
+    """
+    if source.endswith(".jpg") or ".zarr/images/c/" in source:
+        os.link(source, target)
+    else:
+        shutil.copy2(source, target)
 
 
 class Project:
@@ -43,7 +57,8 @@ class Project:
     @classmethod
     def new(cls, folder: Path) -> "Project":
         """Copy the workflow, the profiles and the configuration of this checkout."""
-        ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        # What Numba has compiled comes along: it belongs to files of the same time and size.
+        ignore = shutil.ignore_patterns("*.pyc", "*.egg-info")
         for name in ("workflow", "config", "envs", "profiles"):
             shutil.copytree(REPOSITORY / name, folder / name, ignore=ignore)
         (folder / "config" / "small.yaml").write_text(SMALL)
@@ -51,7 +66,7 @@ class Project:
 
     def copy(self, folder: Path) -> "Project":
         """Copy everything, finished products included, with its times."""
-        shutil.copytree(self.folder, folder, symlinks=True)
+        shutil.copytree(self.folder, folder, symlinks=True, copy_function=_link_or_copy)
         copied = Project(folder)
         copied.variables = dict(self.variables)
         return copied
@@ -68,14 +83,8 @@ class Project:
 
     def run(self, *arguments: str, succeeds: bool | None = True) -> subprocess.CompletedProcess:
         """Run Snakemake; check its exit unless `succeeds` is None."""
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=self.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = self.command(*arguments)[len(SNAKEMAKE) :]
+        done = WARM.run(command, self.folder, self.environment())
         if succeeds is not None:
             assert (done.returncode == 0) == succeeds, done.stdout + done.stderr
         return done
@@ -108,11 +117,11 @@ class Project:
         path.write_text(text.replace(old, new))
 
     def products(self) -> dict[str, bytes]:
-        """Return the content of every file under data/, without Snakemake's time stamps."""
+        """Return the content of every file under data/, without notes of Snakemake and of runs."""
         return {
             str(path.relative_to(self.folder)): path.read_bytes()
             for path in sorted((self.folder / "data").rglob("*"))
-            if path.is_file() and path.name not in (".snakemake_timestamp", ".skymill_home")
+            if path.is_file() and path.name not in (".snakemake_timestamp", "products.json")
         }
 
     def portable_products(self) -> dict[str, bytes]:

@@ -14,11 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from skymill.engine.products import Product, manifest_path, write_document
+from skymill.engine.tables import write_table
 from skymill.magnetic.augment import synthesise, write_augmented
-from skymill.magnetic.clean import write_clean
+from skymill.magnetic.catalogue import ingest
 from skymill.magnetic.features import FeatureSet, records_of_split, write_features
 from skymill.magnetic.ids import assign_ids, read_ids, steps_of_records
-from skymill.magnetic.ingest import ingest
 from skymill.magnetic.leaks import find_leaks
 from skymill.magnetic.plan import make_plan
 from skymill.magnetic.plan_table import read_plan
@@ -32,9 +33,8 @@ from skymill.magnetic.schema import (
     TRAIN_SPLITS,
 )
 from skymill.magnetic.store import RecordStore
-from skymill.products import write_json
-from skymill.raw import verify_raw
-from skymill.tables import write_table
+from skymill.magnetic.write import write_clean
+from skymill.raw.files import verify_raw
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = Path(os.environ.get("SKYMILL_REAL_DATA") or REPOSITORY.parent / "shared" / "real")
@@ -81,7 +81,7 @@ class Stages:
             raw.write_bytes(b"".join(lines[2 * number : 2 * number + 2]))
             contents.append(ingest_file(raw, folder))
             stores[partition] = self._store(folder / "values" / partition, contents[-1]["files"])
-        values = [RecordStore(*store).read(np.arange(2), PARAMETERS) for store in stores.values()]
+        values = [RecordStore(store).read(np.arange(2), PARAMETERS) for store in stores.values()]
         self.values = np.concatenate(values, axis=1)
         catalogues = [folder / "catalogue" / f"{name}.parquet" for name in TRAIN_PARTITIONS]
         ids, self.id_counts = assign_ids(
@@ -135,9 +135,9 @@ class Stages:
 
     @staticmethod
     def _store(directory, files):
-        manifest = Path(f"{directory}.manifest.json")
-        write_json(manifest, {"files": files})
-        return directory, manifest
+        named = [{**file, "name": f"{directory.name}/{file['name']}"} for file in files]
+        write_document(manifest_path(directory), {"product": directory.name, "files": named})
+        return Product(directory)
 
 
 @pytest.fixture(scope="module")

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import zarr
 
+from skymill.engine.tables import read_frame
 from skymill.sdo.catalogue import catalogue
 from skymill.sdo.goes import goes_class, label
 from skymill.sdo.images import check_image, pixels
 from skymill.sdo.metadata import format_time, read_metadata
 from skymill.sdo.names import CHANNELS
-from skymill.sdo.splits import make_plan
+from skymill.sdo.plan import make_plan
 from skymill.sdo.tables import read_set
 from skymill.sdo.tensors import write_tensors
-from skymill.tables import read_frame
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = Path(os.environ.get("SKYMILL_REAL_DATA") or REPOSITORY.parent / "shared" / "real")

@@ -11,9 +11,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from skymill.stealth.convert import convert
-from skymill.stealth.ingest import ingest
+from skymill.stealth.catalogue import ingest
 from skymill.stealth.schema import PUBLISHED_ROWS
+from skymill.stealth.write import convert
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = Path(os.environ.get("SKYMILL_REAL_DATA") or REPOSITORY.parent / "shared" / "real")

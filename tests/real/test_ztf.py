@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from skymill.ztf.avro import as_record, read_header, read_records
+from skymill.alerts.avro import as_record, read_header, read_records
+from skymill.alerts.packet import CUTOUTS, FIELDS, SLOTS
+from skymill.alerts.walk import SPAN
+from skymill.ztf.catalogue import extract_night
 from skymill.ztf.decode import Choice
-from skymill.ztf.extract import extract_night
-from skymill.ztf.schema import CUTOUTS, FIELDS, SLOTS
-from skymill.ztf.walk import SPAN
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = Path(os.environ.get("SKYMILL_REAL_DATA") or REPOSITORY.parent / "shared" / "real")

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import yaml
 
-from skymill.magnetic import ingest as ingest_module
+from skymill.engine.products import Product, manifest_path, write_document
+from skymill.magnetic import catalogue as ingest_module
 from skymill.magnetic.schema import INDEX, LORENTZ, PARAMETERS, STEPS
 from skymill.magnetic.store import RecordStore
 
@@ -75,6 +76,22 @@ def write_raw(path: Path, lines: list[bytes]) -> Path:
     return path
 
 
+def described(path: Path, files: list[dict], **content) -> Product:
+    """Write the manifest of a product, in a results folder that is the product's parent.
+
+    Files are those of a folder, or the one file and others beside it.
+    """
+    before = f"{path.name}/" if path.is_dir() else ""
+    document = {
+        "product": path.name,
+        "source": "local",
+        **content,
+        "files": [{**entry, "name": f"{before}{entry['name']}"} for entry in files],
+    }
+    write_document(manifest_path(path), document)
+    return Product(path)
+
+
 class Ingested:
     """One raw file ingested into a folder, and its products read back."""
 
@@ -87,8 +104,7 @@ class Ingested:
         }
         self.content = ingest_module.ingest(raw, raw.stem, labelled=labelled, **self.paths, **how)
         self.counts = self.content["counts"]
-        self.manifest = folder / "values" / f"{raw.stem}.manifest.json"
-        self.manifest.write_text(json.dumps(self.content))
+        self.store = described(self.values_directory, **self.content)
         self.catalogue = pq.read_table(self.paths["catalogue"])
         lines = self.paths["quarantine"].read_bytes().split(b"\n")[:-1]
         self.quarantine = [json.loads(line) for line in lines]
@@ -102,7 +118,7 @@ class Ingested:
         return self._read(["fingerprint"], np.uint64)[0]
 
     def _read(self, names, dtype) -> np.ndarray:
-        store = RecordStore(self.values_directory, self.manifest)
+        store = RecordStore(self.store)
         return store.read(np.arange(len(store)), names, dtype)
 
 

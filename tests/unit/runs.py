@@ -5,10 +5,20 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from records import ABSENT, Ingested, document, physical_values, record, windows, write_raw
+from records import (
+    ABSENT,
+    Ingested,
+    described,
+    document,
+    physical_values,
+    record,
+    windows,
+    write_raw,
+)
 
+from skymill.engine.products import Product, write_document
+from skymill.engine.tables import write_table
 from skymill.magnetic.augment import write_augmented
-from skymill.magnetic.clean import write_clean
 from skymill.magnetic.features import records_of_split, write_features
 from skymill.magnetic.ids import assign_ids, read_ids, steps_of_records
 from skymill.magnetic.leaks import find_leaks, find_overlap
@@ -24,9 +34,7 @@ from skymill.magnetic.schema import (
     TRAIN_PARTITIONS,
     TRAIN_SPLITS,
 )
-from skymill.magnetic.store import stores_by_name
-from skymill.products import write_json
-from skymill.tables import write_table
+from skymill.magnetic.write import write_clean
 
 REGIONS_PER_CLASS = 4
 WINDOWS_PER_REGION = 3
@@ -68,6 +76,7 @@ class Run:
 
     def __init__(self, folder: Path, config: dict):
         self.folder, self.config = folder, config
+        self.products: dict[Path, Product] = {}
         self.everything = config["split"]["augment"] == "all"
         self.raw = small_raw_files()
         self.ingested = {
@@ -96,12 +105,10 @@ class Run:
 
     def read(self, product: Path) -> pa.Table:
         """Return the rows of a directory, in manifest order."""
-        files = json.loads(self.manifest(product).read_text())["files"]
-        return pa.concat_tables([pq.read_table(product / file["name"]) for file in files])
+        return pa.concat_tables(map(pq.read_table, self.products[product].files()))
 
     def _write_manifest(self, product: Path, files: list, counts: dict) -> None:
-        document = {"files": files, "counts": counts, "source": "local"}
-        write_json(self.manifest(product), document)
+        self.products[product] = described(product, files, counts=counts)
 
     def _collect(self, collection: str, partitions) -> None:
         ids, counts = assign_ids(
@@ -114,11 +121,8 @@ class Run:
         clean = self.clean[collection] = self.folder / collection
         self._write_manifest(clean, write_clean(path, stores, clean), {})
 
-    def _stores(self, partitions) -> dict[str, tuple[Path, Path]]:
-        found = [self.ingested[name] for name in partitions]
-        return stores_by_name(
-            [one.values_directory for one in found], [one.manifest for one in found]
-        )
+    def _stores(self, partitions) -> dict[str, Product]:
+        return {name: self.ingested[name].store for name in partitions}
 
     def _plan(self) -> None:
         originals = read_ids(self.ids["train"])
@@ -139,9 +143,10 @@ class Run:
         self.plan_counts = counts
         self.leaks = self.folder / "leaks.receipt.json"
         test_steps = steps_of_records(read_ids(self.ids["test"]), self._stores([TEST_PARTITION]))
-        write_json(
+        write_document(
             self.leaks,
             {
+                "product": self.leaks.name,
                 "leaks": find_leaks(self.planned, originals.set_index("record_id")["content"]),
                 "overlap_with_test_file": find_overlap(
                     self.planned[self.planned["method"] == "original"].set_index("record_id")[
@@ -159,7 +164,7 @@ class Run:
         files, counts = write_augmented(
             self.plan,
             self.ids["train"],
-            (self.clean["train"], self.manifest(self.clean["train"])),
+            self.products[self.clean["train"]],
             self.augmented,
             seed=self.config["seed"],
             everything=self.everything,
@@ -179,7 +184,7 @@ class Run:
             records = records_of_split(split, self.ids["test"], None, everything=False)
             expected = {"unknown": len(records[0])}
         files, never_measured = write_features(
-            (store, self.manifest(store)),
+            self.products[store],
             *records,
             self.config["features"],
             self.features(split),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from records import SCRIPTS, record, write_raw
 
-from skymill.arrays import to_arrow
+from skymill.engine.arrays import to_arrow
 
 NUMBERS = {
     pa.int8(): np.int8,
@@ -83,7 +83,7 @@ def test_digests_of_another_length_are_an_error():
 
 
 INGEST = """
-from skymill.magnetic.ingest import ingest
+from skymill.magnetic.catalogue import ingest
 counts = ingest(
     raw, "partition1", labelled=True, values=out / "values", catalogue=out / "catalogue.parquet",
     quarantine=out / "lost.jsonl",
@@ -93,7 +93,7 @@ assert (counts["valid"], counts["rejected"]) == (2, 1)
 
 EXTRACT = """
 from skymill.ztf.decode import Choice
-from skymill.ztf.extract import extract_night
+from skymill.ztf.catalogue import extract_night
 counts = extract_night(
     raw, "20180605", stamps=out / "stamps.parquet", quarantine=out / "lost.jsonl",
     choice=Choice(labels=out / "labels.parquet"), workers=2,

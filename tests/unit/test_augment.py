@@ -1,7 +1,5 @@
 """Synthetic records stay physical, and each copy is the same whatever else is made."""
 
-import json
-
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -10,7 +8,8 @@ from hypothesis import strategies as st
 from records import FORCES, contents_of, physical_values, same_bits
 
 from skymill.magnetic import augment as module
-from skymill.magnetic.augment import synthesise, write_augmented
+from skymill.magnetic.augment import FACTORS, synthesise, write_augmented
+from skymill.magnetic.plan_table import CHANGED
 from skymill.magnetic.schema import INDEX, PARAMETERS, STEPS, XR_MAX_MISSING
 from skymill.magnetic.store import pieces
 
@@ -211,12 +210,25 @@ def test_copies_differ_by_parent_copy_seed_and_method(method):
     assert len(set(found)) == 5
 
 
+def test_every_method_that_a_plan_changes_values_by_has_its_factors():
+    assert set(FACTORS) == set(CHANGED)
+
+
+@pytest.mark.parametrize("unknown", ["wrap", "", "Warp"])
+def test_a_method_that_is_none_of_the_plans_is_refused_by_name(unknown):
+    before = records(2)
+    after = before.copy()
+    methods = np.array(["warp", unknown], object)
+    with pytest.raises(ValueError, match=f"no such method of augmentation: {unknown}$"):
+        synthesise(after, np.array([1, 2]), methods, np.ones(2, np.int16), 1)
+    assert same_bits(after, before)
+
+
 def written(run, folder, everything=False, workers=1):
-    clean = run.clean["train"]
     files, counts = write_augmented(
         run.plan,
         run.ids["train"],
-        (clean, run.manifest(clean)),
+        run.products[run.clean["train"]],
         folder,
         seed=run.config["seed"],
         everything=everything,
@@ -266,7 +278,7 @@ def test_the_clean_set_is_left_as_it_is(small_run, tmp_path):
 
 
 def test_counts_are_by_class_and_method(small_run):
-    counts = json.loads(small_run.manifest(small_run.augmented).read_text())["counts"]
+    counts = small_run.products[small_run.augmented].counts
     plan = small_run.planned[small_run.planned["split"] == "train"]
     assert counts["records"] == len(plan)
     assert counts["records_by_label"] == plan["label"].value_counts().to_dict()

@@ -1,16 +1,16 @@
 """The gates between stages: too much lost, regions too large, books that do not balance."""
 
+import copy
 import json
 
 import numpy as np
 import pytest
 from records import Ingested, record, write_raw
 
-from skymill.errors import SkymillError
-from skymill.magnetic.books import conserve, require_accepted, require_small_regions
+from skymill.engine.errors import SkymillError
+from skymill.magnetic.check import conserve, require_accepted, require_small_regions
 from skymill.magnetic.regions import describe_regions
 from skymill.magnetic.schema import TEST_PARTITION, TRAIN_PARTITIONS
-from skymill.products import read_json
 
 
 def counts(valid, rejected, blank=0):
@@ -74,8 +74,8 @@ def books_of(run, collection="train"):
     partitions = TRAIN_PARTITIONS if collection == "train" else (TEST_PARTITION,)
     planned = [run.plan, run.augmented] if collection == "train" else []
     return [
-        [run.ingested[name].manifest for name in partitions],
-        *(run.manifest(path) for path in (run.ids[collection], run.clean[collection], *planned)),
+        [run.ingested[name].store for name in partitions],
+        *(run.products[path] for path in (run.ids[collection], run.clean[collection], *planned)),
     ]
 
 
@@ -102,24 +102,26 @@ def test_the_books_of_the_test_file_balance(small_run):
     }
 
 
-def change(document, keys, by):
+def changed(product, keys, by):
+    """Return a product whose document says another number."""
+    product = copy.deepcopy(product)
+    part = product.document
     for key in keys[:-1]:
-        document = document[key]
-    document[keys[-1]] += by
+        part = part[key]
+    part[keys[-1]] += by
+    return product
 
 
-def test_dropped_records_are_accounted_for(small_run, tmp_path):
+def test_dropped_records_are_accounted_for(small_run):
     ingested, ids, *others = books_of(small_run)
-    document = read_json(ids)
-    change(document, ("counts", "kept"), -1)
-    change(document, ("counts", "dropped_identical"), 1)
-    (tmp_path / "ids.json").write_text(json.dumps(document))
+    ids = changed(ids, ("counts", "kept"), -1)
+    ids = changed(ids, ("counts", "dropped_identical"), 1)
     with pytest.raises(SkymillError, match="records kept 59, records in the clean files 60"):
-        conserve(ingested, tmp_path / "ids.json", *others)
+        conserve(ingested, ids, *others)
 
 
 @pytest.mark.parametrize(
-    ("manifest", "keys", "by", "said"),
+    ("number", "keys", "by", "said"),
     [
         (0, ("counts", "rejected"), 1, "lines met 64, valid + rejected + blank 65"),
         (0, ("counts", "lines"), -1, "lines met 63, valid + rejected + blank 64"),
@@ -131,14 +133,9 @@ def test_dropped_records_are_accounted_for(small_run, tmp_path):
         (4, ("files", 0, "rows"), 60, "augmented records planned"),
     ],
 )
-def test_books_that_do_not_balance_are_refused_with_both_numbers(
-    small_run, tmp_path, manifest, keys, by, said
-):
+def test_books_that_do_not_balance_are_refused_with_both_numbers(small_run, number, keys, by, said):
     ingested, *others = books_of(small_run)
-    paths = [ingested[0], *others]
-    document = read_json(paths[manifest])
-    change(document, keys, by)
-    paths[manifest] = tmp_path / "changed.json"
-    paths[manifest].write_text(json.dumps(document))
+    products = [ingested[0], *others]
+    products[number] = changed(products[number], keys, by)
     with pytest.raises(SkymillError, match=said.replace(" + ", " [+] ")):
-        conserve([paths[0], *ingested[1:]], *paths[1:])
+        conserve([products[0], *ingested[1:]], *products[1:])

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from skymill.errors import SkymillError
-from skymill.magnetic.checks import require_counts, require_finite, require_records
+from skymill.engine.errors import SkymillError
+from skymill.magnetic.output_checks import require_counts, require_finite, require_records
 from skymill.magnetic.schema import STEPS
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from records import SMALL_BLOCK, Ingested, contents_of, same_bits
 
-from skymill.magnetic import clean as module
-from skymill.magnetic import ingest
-from skymill.magnetic.clean import CLEAN_SCHEMA, write_clean
+from skymill.magnetic import catalogue as ingest
+from skymill.magnetic import write as module
 from skymill.magnetic.ids import read_ids
 from skymill.magnetic.schema import PARAMETERS, STEPS, TRAIN_PARTITIONS
 from skymill.magnetic.store import pieces
+from skymill.magnetic.write import CLEAN_SCHEMA, write_clean
 
 
 @pytest.mark.parametrize("collection", ["train", "test"])
@@ -55,7 +55,7 @@ def test_records_are_gathered_from_many_files_in_any_order(small_run, tmp_path, 
     for name in TRAIN_PARTITIONS:
         done = Ingested(small_run.folder / f"{name}.json", tmp_path)
         assert len(done.content["files"]) > 3
-        stores[name] = (done.values_directory, done.manifest)
+        stores[name] = done.store
     write_clean(small_run.ids["train"], stores, tmp_path / "train")
     assert contents_of(tmp_path / "train") == contents_of(small_run.clean["train"])
 
@@ -65,10 +65,7 @@ def test_records_are_the_same_for_any_number_of_files_and_workers(
     small_run, tmp_path, monkeypatch, workers
 ):
     monkeypatch.setattr(module, "pieces", lambda total: pieces(total, 7))
-    stores = {
-        name: (small_run.ingested[name].values_directory, small_run.ingested[name].manifest)
-        for name in TRAIN_PARTITIONS
-    }
+    stores = {name: small_run.ingested[name].store for name in TRAIN_PARTITIONS}
     files = write_clean(small_run.ids["train"], stores, tmp_path / "train", workers=workers)
     assert [file["rows"] // STEPS for file in files] == [7] * 8 + [4]
     small_run._write_manifest(tmp_path / "train", files, {})

@@ -1,10 +1,11 @@
 """The diagnostics page answers what was rejected, why, and how that bears on the classes."""
 
-import json
+import copy
 
 import pytest
 
-from skymill.magnetic.diagnostics import diagnose
+from skymill.engine.products import Product
+from skymill.magnetic.report import diagnose
 from skymill.magnetic.schema import LABELS, PARTITIONS, SPLITS
 
 
@@ -12,11 +13,11 @@ def page_of(run, **other):
     parts = {
         "catalogues": [run.ingested[name].paths["catalogue"] for name in PARTITIONS],
         "quarantines": [run.ingested[name].paths["quarantine"] for name in PARTITIONS],
-        "ids": [run.manifest(run.ids[name]) for name in ("train", "test")],
-        "regions": run.manifest(run.regions),
-        "plan": run.manifest(run.plan),
-        "leaks": run.leaks,
-        "features": [run.manifest(run.features(split)) for split in SPLITS],
+        "ids": [run.products[run.ids[name]] for name in ("train", "test")],
+        "regions": run.products[run.regions],
+        "plan": run.products[run.plan],
+        "leaks": Product(run.leaks),
+        "features": [run.products[run.features(split)] for split in SPLITS],
     }
     return diagnose(**(parts | other))
 
@@ -82,10 +83,8 @@ def test_ids_regions_splits_and_leaks_are_told(page, small_run):
 
 
 def test_sizes_of_regions_are_told_from_small_to_large(small_run):
-    counts = json.loads(small_run.manifest(small_run.regions).read_text())
-    counts["counts"]["regions_by_size"] = {"10-19": 2, "1000-more": 1, "2": 7, "3-4": 0, "5-9": 4}
-    told = small_run.folder / "other.manifest.json"
-    told.write_text(json.dumps(counts))
+    told = copy.deepcopy(small_run.products[small_run.regions])
+    told.counts["regions_by_size"] = {"10-19": 2, "1000-more": 1, "2": 7, "3-4": 0, "5-9": 4}
     assert "Regions by size: 2: 7, 5-9: 4, 10-19: 2, 1000-more: 1." in page_of(
         small_run, regions=told
     )

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from servers import FileServer, cut, page, retry_date, stall, status, whole
-from skymill.errors import SkymillError
-from skymill.retrieve import http
-from skymill.retrieve.http import Expected, Patience, download
+from skymill.engine.errors import SkymillError
+from skymill.raw import http
+from skymill.raw.http import Expected, Patience, download
 
 CONTENT = b'{"1": ' + bytes(range(32, 127)) * 3000
 OTHER = b'{"2": ' + bytes(range(32, 127)) * 2500
@@ -216,7 +216,7 @@ def test_when_all_fail_each_is_named_with_its_reason(server, tmp_path):
 
 
 def test_a_full_disk_is_told_before_the_download(server, tmp_path, monkeypatch):
-    monkeypatch.setattr("skymill.space.RESERVE_BYTES", 2**62)
+    monkeypatch.setattr("skymill.engine.space.RESERVE_BYTES", 2**62)
     with pytest.raises(SkymillError, match="GB are free"):
         fetch(server, tmp_path)
     assert not (tmp_path / "x.json.part").exists()

@@ -1,7 +1,7 @@
 """Features: those of a plain pandas computation, strictly inside each record, always finite."""
 
-import json
 import warnings
+from collections import Counter
 from copy import deepcopy
 
 import numpy as np
@@ -11,15 +11,16 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from records import contents_of, load_config, physical_values, same_bits
+from records import contents_of, described, load_config, physical_values, same_bits
 
-from skymill.errors import SkymillError
+from skymill.engine.errors import SkymillError
 from skymill.magnetic import features as module
 from skymill.magnetic.features import (
     FeatureSet,
     difference,
     fill_missing,
     lag,
+    promised_counts,
     records_of_split,
     rolling_mean,
     rolling_std,
@@ -34,7 +35,6 @@ from skymill.magnetic.schema import (
     XR_MAX_MISSING,
 )
 from skymill.magnetic.store import pieces
-from skymill.products import read_json
 
 DEFAULT = load_config("config.yaml")["features"]
 CURATED = [
@@ -279,7 +279,7 @@ def write(run, split, folder, *, expected=None, workers=1):
     if expected is None:
         expected = run.plan_counts["by_split"][split]["by_label"]
     return write_features(
-        (store, run.manifest(store)),
+        run.products[store],
         *records,
         run.config["features"],
         folder,
@@ -320,11 +320,11 @@ def test_an_infinite_feature_is_refused_with_its_record_and_step(small_run, tmp_
     )
     size = (store / "part-00000.parquet").stat().st_size
     entry = {"name": "part-00000.parquet", "bytes": size, "rows": len(table)}
-    (tmp_path / "store.manifest.json").write_text(json.dumps({"files": [entry]}))
+    product = described(store, [entry])
     ids = table["record_id"].to_numpy()[::STEPS]
     with pytest.raises(SkymillError, match=f"MEANSHR is inf in record {ids[1]}, step 5"):
         write_features(
-            (store, tmp_path / "store.manifest.json"),
+            product,
             np.arange(len(ids)),
             ids,
             np.full(len(ids), "Q", object),
@@ -366,7 +366,17 @@ def test_a_written_split_is_computed_from_its_own_records(request, which, split)
     np.testing.assert_allclose(table[CURATED], expected[CURATED], rtol=1e-9, atol=1e-6)
 
 
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_counts_that_ids_and_plan_promise_are_those_of_the_written_split(small_run, split):
+    held_out = split == "holdout_test"
+    ids = small_run.products[small_run.ids["test" if held_out else "train"]]
+    plan = None if held_out else small_run.products[small_run.plan]
+    promised = promised_counts(split, ids, plan)
+    labels = small_run.read(small_run.features(split))["label"].to_pylist()[::STEPS]
+    assert {label: count for label, count in promised.items() if count} == Counter(labels)
+
+
 def test_holdout_parameters_never_measured_are_counted(small_run):
-    counts = read_json(small_run.manifest(small_run.features("holdout_test")))["counts"]
+    counts = small_run.products[small_run.features("holdout_test")].counts
     assert counts["records"] == 4
     assert set(counts["records_never_measured"].values()) == {0}

@@ -14,12 +14,12 @@ import pytest
 from records import REPOSITORY, SCRIPTS, record
 
 from servers import FileServer, KaggleServer, cut, page, stall, status
-from skymill.errors import SkymillError
-from skymill.products import read_json, write_json
-from skymill.raw import origin, outdated, put_by_hand, verify_raw
-from skymill.retrieve.fetch import fetch
-from skymill.retrieve.http import Patience
-from skymill.retrieve.registry import (
+from skymill.engine.errors import SkymillError
+from skymill.engine.products import read_json
+from skymill.raw.fetch import fetch
+from skymill.raw.files import changed_since, origin, put_by_hand, verify_raw
+from skymill.raw.http import Patience
+from skymill.raw.registry import (
     Source,
     branch_of,
     file_patterns,
@@ -198,15 +198,14 @@ def test_a_download_that_was_replaced_by_hand_is_local(place, content):
     receipt = verify_raw(place.target, "json_lines")
     assert receipt["source"] == "local"
     assert put_by_hand(place.target)
-    write_json(place.target.with_name("receipt.json"), receipt)
-    assert outdated(place.target, place.target.with_name("receipt.json")) is None
+    assert changed_since({"raw": receipt}, place.target, receipt["name"]) is None
 
 
 def test_a_file_is_never_in_place_without_its_origin(place, monkeypatch):
     def fail(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skymill.retrieve.fetch.os.utime", fail)
+    monkeypatch.setattr("skymill.raw.fetch.os.utime", fail)
     with pytest.raises(KeyboardInterrupt):
         place.fetch()
     assert not place.target.exists()
@@ -252,9 +251,9 @@ TOKEN = "KGAT_0123456789abcdef0123456789abcdef"
 JOB = """
 import json, sys
 from pathlib import Path
-from skymill.errors import SkymillError
-from skymill.retrieve.fetch import fetch
-from skymill.retrieve.registry import Source
+from skymill.engine.errors import SkymillError
+from skymill.raw.fetch import fetch
+from skymill.raw.registry import Source
 target, fields = Path(sys.argv[1]), json.loads(sys.argv[2])
 fields |= {"page": "https://kaggle/page", "licence": "", "citation": "", "version": 1}
 source = Source(target.name, **fields)

@@ -7,12 +7,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from records import described
 
+from skymill.engine.tables import write_parquet
+from skymill.magnetic.catalogue import CATALOGUE_SCHEMA
 from skymill.magnetic.ids import IDS_SCHEMA, assign_ids, read_ids, steps_of_records
-from skymill.magnetic.ingest import CATALOGUE_SCHEMA
 from skymill.magnetic.schema import STEPS
-from skymill.products import write_json
-from skymill.tables import write_parquet
 
 NAMES = ("first", "second", "third")
 
@@ -194,11 +194,11 @@ def test_step_fingerprints_follow_records_by_partition_and_position(tmp_path):
     steps = np.arange(5 * STEPS, dtype=np.uint64).reshape(5, STEPS)
     stores = {}
     for name, part in (("first", steps[:3]), ("second", steps[3:])):
-        stores[name] = tmp_path / name, tmp_path / f"{name}.manifest.json"
-        stores[name][0].mkdir()
+        folder = tmp_path / name
+        folder.mkdir()
         table = pa.table({"fingerprint": part.reshape(-1)})
-        entry = write_parquet(stores[name][0] / "part.parquet", table, rows_per_group=STEPS)
-        write_json(stores[name][1], {"files": [entry]})
+        entry = write_parquet(folder / "part.parquet", table, rows_per_group=STEPS)
+        stores[name] = described(folder, [entry])
     ids = pd.DataFrame(
         {"partition": ["second", "first", "first", "second"], "position": [1, 2, 0, 0]}
     )

@@ -20,11 +20,10 @@ from records import (
     write_raw,
 )
 
-from skymill.magnetic import ingest as module
+from skymill.magnetic import catalogue as module
+from skymill.magnetic.catalogue import read_lines
 from skymill.magnetic.fingerprints import fingerprint
-from skymill.magnetic.ingest import read_lines
 from skymill.magnetic.schema import INDEX, PARAMETERS, STEPS
-from skymill.products import require_files
 
 
 def short_record(record_id, label):
@@ -157,7 +156,7 @@ def test_values_come_back_from_parquet_bit_for_bit_as_python_reads_them(tmp_path
 
 def test_values_have_a_row_a_step_in_order_and_no_nulls(tmp_path):
     done = Ingested(write_raw(tmp_path / "raw.json", mixed_lines()), tmp_path)
-    for path in require_files(done.values_directory, done.content):
+    for path in done.store.files():
         table = pq.read_table(path)
         assert table["seq_id"].to_pylist() == list(range(STEPS)) * (len(table) // STEPS)
         assert sum(column.null_count for column in table.columns) == 0

@@ -1,12 +1,22 @@
-"""Jobs: a log, and errors that end in a line that says what to do."""
+"""Jobs: a log, errors that end in a line that says what to do, and a manifest at the end."""
 
 import logging
+import sys
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from records import SCRIPTS
+from rule_jobs import RESULTS, job, write_product
 
-from skymill.errors import SkymillError
-from skymill.job import logged_job, require_own_package
+from skymill.engine.digests import document_digest
+from skymill.engine.errors import SkymillError
+from skymill.engine.job import Paths, Run, logged_job, require_own_package, run_job
+from skymill.engine.products import Product, describe_file, read_document, read_json
+from skymill.engine.staleness import MANY, listing_digest
+from skymill.engine.tables import write_table
+from skymill.watch import Watch
 
 SCRIPT = str(SCRIPTS / "assign_ids.py")
 
@@ -54,3 +64,452 @@ def test_a_script_with_another_package_beside_it_refuses_to_run(tmp_path, capsys
         ran.append(True)
     assert ran == []
     assert "Python imports" in capsys.readouterr().err
+
+
+# --- Paths ---------------------------------------------------------------------------------------
+
+
+def test_paths_are_known_by_their_names():
+    paths = Paths({"one": "a/b", "many": ["c", "d"], "none": []}.items())
+    assert paths.one == Path("a/b")
+    assert paths.many == [Path("c"), Path("d")]
+    assert paths.none == []
+    assert paths.all() == [Path("a/b"), Path("c"), Path("d")]
+
+
+def test_a_name_that_a_rule_does_not_have_is_none_or_an_error():
+    paths = Paths({"one": "a"}.items())
+    assert paths.get("one") == Path("a")
+    assert paths.get("other") is None
+    with pytest.raises(AttributeError, match="other"):
+        _ = paths.other
+
+
+# --- What a job is given -------------------------------------------------------------------------
+
+
+def test_a_run_has_what_the_rule_gives_it():
+    given = job({"raw": "a"}, {"table": "b"}, settings={"seed": 1})
+    run = Run(given)
+    assert run.input.raw == Path("a")
+    assert run.output.table == Path("b")
+    assert run.settings == {"seed": 1}
+    assert run.config is given.config
+    assert (run.params, run.wildcards, run.threads) == (given.params, given.wildcards, 1)
+
+
+def test_a_rule_without_settings_has_none():
+    given = job()
+    del given.params.__dict__["settings"]
+    assert Run(given).settings == {}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The folder that Snakemake runs in: paths of a rule are relative to it."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_inputs_are_opened_as_products(folder):
+    manifests = [
+        write_product(Path(f"data/interim/{name}"), counts={"rows": number})
+        for number, name in enumerate("ab")
+    ]
+    receipt = write_product(Path("data/interim/x.receipt.json"), counts={"rows": 7})
+    run = Run(job({"first": "data/interim/a", "both": manifests, "receipt": receipt}))
+    assert run.product("first").counts == {"rows": 0}
+    assert run.product("receipt").counts == {"rows": 7}
+    assert [product.counts["rows"] for product in run.products("both")] == [0, 1]
+
+
+# --- What a job ends with ------------------------------------------------------------------------
+
+ALERTS = {"alerts": "data/processed/alerts", "manifest": "data/processed/alerts.manifest.json"}
+OUTPUTS = {"table": "data/interim/x.parquet", "manifest": "data/interim/x.parquet.manifest.json"}
+
+
+def table_of(rows):
+    return pa.table({"number": range(rows)})
+
+
+def finish(inputs=None, outputs=OUTPUTS, files=None, *, rows=3, content=None, **given):
+    """Write the table of a rule and finish its job; return the document."""
+    entry = write_table(Path(outputs["table"]), table_of(rows))
+    run = Run(job(inputs, outputs, **given))
+    run.finish([entry] if files is None else files, **(content or {"source": "local"}))
+    return read_document(Path(outputs["manifest"]))
+
+
+def test_a_manifest_says_what_its_product_holds_and_how_it_was_made(folder):
+    settings = {"split.unit": "region", "seed": 1}
+    content = {"source": "local", "counts": {"records": 3}, "more": [1]}
+    document = finish(settings=settings, content=content)
+    del document["digest"]
+    assert document == {
+        "product": "interim/x.parquet",
+        "files": [{**describe_file(Path(OUTPUTS["table"]), 3), "name": "interim/x.parquet"}],
+        "code": "c0de",
+        "settings": {"keys": ["seed", "split.unit"], "sha256": document_digest(settings)},
+        "inputs": {},
+        "checks": [],
+        "source": "local",
+        "counts": {"records": 3},
+        "more": [1],
+    }
+
+
+def test_a_product_can_be_opened_by_what_its_job_wrote(folder):
+    finish(content={"source": "local", "counts": {"records": 3}})
+    product = Product(OUTPUTS["table"])
+    assert product.files() == [folder / OUTPUTS["table"]]
+    assert (product.rows, product.counts) == (3, {"records": 3})
+
+
+def test_outputs_that_are_not_described_are_read(folder):
+    outputs = {
+        "table": "data/interim/x.parquet",
+        "rejects": "data/interim/x/rejects.jsonl",
+        "page": "data/interim/x.md",
+        "sheet": "data/interim/x.png",
+        "manifest": "data/interim/x.parquet.manifest.json",
+    }
+    texts = {"rejects": "{}\n{}\n", "page": "# Page\n", "sheet": "\n\n\n"}
+    for name, text in texts.items():
+        path = Path(outputs[name])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    files = finish(outputs=outputs, files=[])["files"]
+    rows = {"table": 3, "rejects": 2, "page": 1, "sheet": 0}
+    assert files == [
+        {**describe_file(Path(outputs[name]), count), "name": outputs[name].removeprefix("data/")}
+        for name, count in rows.items()
+    ]
+
+
+def test_what_is_described_is_not_read_again(folder):
+    entry = {"name": "x.parquet", "bytes": 7, "sha256": "taken while it was written", "rows": 5}
+    assert finish(files=[entry])["files"] == [{**entry, "name": "interim/x.parquet"}]
+
+
+def test_files_in_a_folder_are_named_by_their_place_in_it(folder):
+    outputs = {
+        "values": "data/interim/values/one",
+        "table": "data/interim/one.parquet",
+        "manifest": "data/interim/values/one.manifest.json",
+    }
+    directory = Path(outputs["values"])
+    (directory / "deep").mkdir(parents=True)
+    entries = []
+    for name in ("b", "deep/a"):
+        (directory / name).write_text(name)
+        entries.append({**describe_file(directory / name, 1), "name": name})
+    files = finish(outputs=outputs, files=entries)["files"]
+    assert [entry["name"] for entry in files] == [
+        "interim/values/one/b",
+        "interim/values/one/deep/a",
+        "interim/one.parquet",
+    ]
+    assert Product(directory).files() == [folder / directory / "b", folder / directory / "deep/a"]
+
+
+def test_an_empty_folder_has_no_entries(folder):
+    Path(ALERTS["alerts"]).mkdir(parents=True)
+    Run(job(outputs=ALERTS)).finish([], source="local")
+    assert read_document(Path(ALERTS["manifest"]))["files"] == []
+
+
+def test_a_file_that_is_described_but_no_output_is_a_fault(folder):
+    with pytest.raises(AssertionError, match=r"\['other'\] are described, but no outputs"):
+        finish(files=[{"name": "other", "bytes": 1, "sha256": "", "rows": 1}])
+    assert not Path(OUTPUTS["manifest"]).exists()
+
+
+def test_an_output_that_is_not_there_is_a_fault(folder):
+    run = Run(job(outputs=OUTPUTS))
+    with pytest.raises(FileNotFoundError):
+        run.finish(source="local")
+    assert not Path(OUTPUTS["manifest"]).exists()
+
+
+def test_a_receipt_describes_no_files(folder):
+    receipt = "data/interim/x.receipt.json"
+    manifest = write_product(Path("data/interim/a"))
+    Run(job({"a": manifest}, {"receipt": receipt})).finish(counts={"rejected": 1})
+    document = read_document(Path(receipt))
+    assert document["product"] == "interim/x.receipt.json"
+    assert document["counts"] == {"rejected": 1}
+    assert "files" not in document
+
+
+# --- What a product was made from ----------------------------------------------------------------
+
+
+@pytest.fixture
+def inputs(folder):
+    """Two products, and a check of them."""
+    return {
+        "one": "data/interim/one",
+        "one_manifest": write_product(Path("data/interim/one"), source="archive"),
+        "others": [write_product(Path("data/interim/other"), source="archive")],
+        "checks": [
+            write_product(Path(f"data/interim/{name}.receipt.json"), source="archive")
+            for name in ("good", "fine")
+        ],
+    }
+
+
+def test_inputs_are_named_with_the_digests_of_their_documents(inputs):
+    assert finish(inputs, content={"counts": {}})["inputs"] == {
+        f"interim/{name}.manifest.json": read_json(Path(f"data/interim/{name}.manifest.json"))[
+            "digest"
+        ]
+        for name in ("one", "other")
+    }
+
+
+def test_checks_are_named_apart(inputs):
+    document = finish(inputs, content={"counts": {}})
+    assert document["checks"] == ["interim/fine.receipt.json", "interim/good.receipt.json"]
+
+
+def test_what_a_check_says_does_not_change_the_manifest(inputs):
+    before = finish(inputs, content={"counts": {}})
+    write_product(Path("data/interim/good.receipt.json"), source="archive", limit=2)
+    assert finish(inputs, content={"counts": {}}) == before
+
+
+def test_a_receipt_that_is_no_check_is_an_input(folder):
+    receipt = write_product(Path("data/interim/x.receipt.json"))
+    document = finish({"receipt": receipt}, content={"counts": {}})
+    assert list(document["inputs"]) == ["interim/x.receipt.json"]
+    assert document["checks"] == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "source"),
+    [({}, "archive"), ({"one": "local"}, "local"), ({"one": "local", "other": "sample"}, "sample")],
+)
+def test_the_source_is_the_least_trustworthy_of_the_inputs(inputs, changed, source):
+    for name, stated in changed.items():
+        write_product(Path(f"data/interim/{name}"), source=stated)
+    assert finish(inputs, content={"counts": {}})["source"] == source
+
+
+def test_the_source_that_a_job_states_counts_as_well(inputs):
+    assert finish(inputs, content={"source": "sample"})["source"] == "sample"
+
+
+def test_a_damaged_input_is_refused_by_name(inputs):
+    Path("data/interim/one.manifest.json").write_text("{")
+    with pytest.raises(SkymillError, match=r"one\.manifest\.json holds no JSON object"):
+        finish(inputs)
+    assert not Path(OUTPUTS["manifest"]).exists()
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        ("data/raw/ztf/night.tar.gz", "raw:ztf/night.tar.gz"),
+        ("data/sample/raw/ztf/night.tar.gz", "sample/raw/ztf/night.tar.gz"),
+    ],
+)
+def test_a_raw_file_is_named_where_it_is_and_states_its_source(folder, raw, name):
+    receipt = {"name": "night.tar.gz", "bytes": 3, "sha256": "0", "source": "archive"}
+    document = finish({"raw": raw}, content={"raw": receipt})
+    assert document["raw"] == {**receipt, "name": name}
+    assert document["source"] == "archive"
+    assert document["inputs"] == {}
+
+
+def test_the_order_of_inputs_checks_and_settings_does_not_change_the_manifest(inputs):
+    settings = {"seed": 1, "split.unit": "region"}
+    before = finish(inputs, settings=settings, content={"counts": {}})
+    turned = dict(reversed(inputs.items())) | {"checks": inputs["checks"][::-1]}
+    settings = dict(reversed(settings.items()))
+    assert finish(turned, settings=settings, content={"counts": {}}) == before
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"code": "other"}, {"settings": {"seed": 2}}, {"rows": 4}, {"content": {"counts": {"a": 1}}}],
+)
+def test_another_code_setting_or_content_changes_the_manifest(inputs, other):
+    usual = {"settings": {"seed": 1}, "content": {"counts": {}}}
+    before = finish(inputs, **usual)
+    assert finish(inputs, **{**usual, **other})["digest"] != before["digest"]
+
+
+def test_another_input_changes_the_manifest(inputs):
+    before = finish(inputs, content={"counts": {}})
+    write_product(Path("data/interim/one"), source="archive", counts={"records": 2})
+    assert finish(inputs, content={"counts": {}})["digest"] != before["digest"]
+
+
+def in_results(results, before=""):
+    """Finish the same job in some results folder; return the bytes of its manifest."""
+    one, made = Path(f"{before}{results}/interim/one"), f"{before}{results}/interim/x.parquet"
+    inputs = {"one": write_product(one, results=results), "raw": f"{before}data/raw/x.json"}
+    outputs = {"table": made, "manifest": f"{made}.manifest.json"}
+    receipt = {"name": "x.json", "bytes": 3, "sha256": "0", "source": "archive"}
+    finish(inputs, outputs, results=results, content={"raw": receipt})
+    return Path(outputs["manifest"]).read_bytes()
+
+
+@pytest.mark.parametrize("results", ["trial", "runs/trial", "interim"])
+def test_the_name_of_the_results_folder_is_not_in_the_manifest(folder, results):
+    assert in_results(results) == in_results("data")
+
+
+def test_an_absolute_results_folder_is_not_in_the_manifest(folder):
+    assert in_results(str(folder / "elsewhere" / "trial")) == in_results("data")
+
+
+def test_where_a_storage_keeps_its_copies_is_not_in_the_manifest(folder):
+    before = ".snakemake/storage/s3/bucket/"
+    assert in_results("data", before) == in_results("data")
+
+
+# --- Long lists ----------------------------------------------------------------------------------
+
+MEMBERS = Path("data/processed/alerts.manifest.members.parquet")
+
+
+def finish_alerts(count):
+    """Finish a job that wrote so many files; return the document and the entries."""
+    directory = Path(ALERTS["alerts"])
+    directory.mkdir(parents=True)
+    entries = []
+    for number in range(count):
+        (directory / f"{number:05}.npy").write_bytes(b"x" * (number % 3))
+        digest = f"{number:064x}"
+        entries.append(
+            {"name": f"{number:05}.npy", "bytes": number % 3, "sha256": digest, "rows": 1}
+        )
+    Run(job(outputs=ALERTS)).finish(entries, source="local")
+    named = [{**entry, "name": f"processed/alerts/{entry['name']}"} for entry in entries]
+    return read_document(Path(ALERTS["manifest"])), named
+
+
+def test_a_manifest_lists_a_thousand_files_itself(folder):
+    document, entries = finish_alerts(MANY)
+    assert document["files"] == entries
+    assert "members" not in document
+    assert not MEMBERS.exists()
+
+
+def test_a_longer_list_of_files_stands_beside_the_manifest(folder):
+    document, entries = finish_alerts(MANY + 1)
+    assert document["files"] == []
+    listing = {entry["name"].rpartition("/")[2]: entry["bytes"] for entry in entries}
+    assert document["members"] == {
+        "folder": "processed/alerts",
+        "count": MANY + 1,
+        "bytes": sum(listing.values()),
+        "rows": MANY + 1,
+        "listing_sha256": listing_digest(listing),
+    }
+    assert document["members_list"] == describe_file(MEMBERS, MANY + 1)
+    assert Path(ALERTS["manifest"]).stat().st_size < 10_000
+    rows = pq.read_table(MEMBERS).to_pylist()
+    assert rows == [{"role": "file", **entry} for entry in entries]
+
+
+def finish_gathered(count):
+    """Finish a job that read so many products; return the document and their digests."""
+    manifests = [
+        write_product(Path(f"data/interim/{number:05}.receipt.json"), counts={"n": number})
+        for number in range(count)
+    ]
+    document = finish({"nights": manifests}, content={"counts": {}})
+    digests = {f"interim/{Path(path).name}": read_json(Path(path))["digest"] for path in manifests}
+    return document, digests
+
+
+def test_a_longer_list_of_inputs_stands_beside_the_manifest(folder):
+    document, digests = finish_gathered(MANY + 1)
+    assert document["inputs"] == {
+        "count": MANY + 1,
+        "names_sha256": document_digest(dict.fromkeys(digests)),
+        "sha256": document_digest(digests),
+    }
+    assert [entry["name"] for entry in document["files"]] == ["interim/x.parquet"]
+    assert "members" not in document
+    place = Path("data/interim/x.parquet.manifest.members.parquet")
+    assert document["members_list"] == describe_file(place, MANY + 2)
+    rows = pq.read_table(place).to_pylist()
+    assert {row["name"]: row["sha256"] for row in rows if row["role"] == "input"} == digests
+    assert [row["name"] for row in rows if row["role"] == "file"] == ["interim/x.parquet"]
+
+
+# --- A job ends, the next run finds it current ---------------------------------------------------
+
+
+def why_again(given):
+    """Return why a run that gives its job the same would run it again."""
+    reason = Watch(RESULTS, {}, []).why(
+        given.output, given.input, code=given.params.code, settings=given.params.settings
+    )
+    return reason and reason.text
+
+
+def test_a_job_that_has_ended_is_current(inputs):
+    finish(inputs, settings={"seed": 1}, content={"counts": {}})
+    assert why_again(job(inputs, OUTPUTS, settings={"seed": 1})) is None
+    assert (
+        why_again(job(inputs, OUTPUTS, settings={"seed": 2})) == "it was made with other settings"
+    )
+    fewer = {**inputs, "others": []}
+    assert why_again(job(fewer, OUTPUTS, settings={"seed": 1})) == "it was made from other products"
+
+
+def test_a_job_with_long_lists_that_has_ended_is_current(folder):
+    finish_alerts(MANY + 1)
+    assert why_again(job(outputs=ALERTS)) is None
+    (Path(ALERTS["alerts"]) / "00007.npy").unlink()
+    assert why_again(job(outputs=ALERTS)) is not None
+
+
+def test_a_job_of_many_inputs_that_has_ended_is_current(folder):
+    _, digests = finish_gathered(MANY + 1)
+    manifests = [f"data/{name}" for name in digests]
+    assert why_again(job({"nights": manifests}, OUTPUTS)) is None
+    write_product(Path(manifests[700]), counts={"n": -1})
+    said = "one of the 1,001 products that it was made from has changed"
+    assert why_again(job({"nights": manifests}, OUTPUTS)) == said
+
+
+# --- From the script to its end ------------------------------------------------------------------
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Have this process pass for one that runs a script of the workflow."""
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", SCRIPT, raising=False)
+
+
+def test_the_work_of_a_script_is_given_its_run(folder, script):
+    seen = []
+    run_job(seen.append, job({"raw": "a"}))
+    assert seen[0].input.raw == Path("a")
+    assert Path("logs/job.log").exists()
+
+
+def test_a_script_that_fails_leaves_no_manifest(folder, script):
+    def main(run):
+        write_table(run.output.table, table_of(3))
+        raise SkymillError("raise the limit")
+
+    with pytest.raises(SystemExit):
+        run_job(main, job(outputs=OUTPUTS))
+    assert not Path(OUTPUTS["manifest"]).exists()
+    assert Path("logs/job.log").read_text().endswith("ERROR: raise the limit\n")
+
+
+def test_workers_start_before_the_work(folder, script, monkeypatch):
+    done = []
+    monkeypatch.setattr(
+        "skymill.engine.parallel.start_workers", lambda *arguments: done.append(arguments)
+    )
+    run_job(lambda run: done.append("work"), job(), workers="skymill.magnetic.write")
+    assert done == [("skymill.magnetic.write", 1), "work"]

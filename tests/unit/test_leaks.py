@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skymill.errors import SkymillError
+from skymill.engine.errors import SkymillError
 from skymill.magnetic.fingerprints import TRIVIAL
 from skymill.magnetic.leaks import find_leaks, find_overlap, require_no_leak
 

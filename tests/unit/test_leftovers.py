@@ -1,14 +1,24 @@
 """The lock of a killed run is taken away when nothing of that run lives, and only then."""
 
+import os
 import subprocess
 import sys
 
 import psutil
 import pytest
 
-from skymill.errors import SkymillError
-from skymill.leftovers import LOCAL, LOCKS, NOTE, SLURM, note_run, release_dead_lock
-from skymill.products import read_json, write_json
+from skymill.engine.errors import SkymillError
+from skymill.engine.products import read_json, write_json
+from skymill.engine.stale_lock import (
+    LOCAL,
+    LOCKS,
+    NOTE,
+    SLURM,
+    forget_run,
+    is_held,
+    note_run,
+    release_dead_lock,
+)
 
 
 @pytest.fixture
@@ -147,3 +157,76 @@ def test_a_lock_younger_than_the_note_is_left_to_its_run(locked):
     (locked / LOCKS / "1.output.lock").write_text("data/b\n")
     assert not release_dead_lock(locked)
     assert len(locks(locked)) == 2
+
+
+# --- Whether a run holds the lock ----------------------------------------------------------------
+
+
+def test_a_living_run_holds_its_lock(locked):
+    assert is_held(locked)
+
+
+def test_without_a_lock_nobody_holds_it(locked):
+    for lock in locks(locked):
+        lock.unlink()
+    assert not is_held(locked)
+
+
+def test_a_folder_that_no_run_has_seen_is_held_by_nobody(tmp_path):
+    assert not is_held(tmp_path)
+    assert not release_dead_lock(tmp_path)
+
+
+def test_a_run_that_is_known_to_be_dead_holds_nothing_and_its_lock_stays_there(locked):
+    kill_in_note(locked)
+    assert not is_held(locked)
+    assert locks(locked)
+
+
+@pytest.mark.parametrize(
+    "otherwise", [{"host": "elsewhere", "slurm_job": None}, {"executor": "cluster-generic"}]
+)
+def test_a_run_of_which_nothing_is_known_holds_its_lock(locked, otherwise):
+    kill_in_note(locked, **otherwise)
+    assert is_held(locked)
+
+
+def test_a_lock_without_a_note_is_held(locked):
+    (locked / NOTE).unlink()
+    assert is_held(locked)
+
+
+def test_a_lock_younger_than_the_note_is_held(locked):
+    kill_in_note(locked)
+    (locked / LOCKS / "1.output.lock").write_text("data/b\n")
+    assert is_held(locked)
+
+
+def test_a_dead_run_whose_jobs_live_holds_its_lock(locked, queue):
+    queue(f"7|{RUN}|{locked}")
+    kill_in_note(locked, executor=SLURM)
+    assert is_held(locked)
+
+
+def test_a_run_that_ended_by_itself_is_forgotten(locked):
+    forget_run(locked)
+    assert not (locked / NOTE).exists()
+    forget_run(locked)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\0", b'{"pid": 12'])
+def test_the_lock_of_a_run_whose_note_was_lost_with_the_machine_goes(locked, content):
+    (locked / NOTE).write_bytes(content)
+    before_start = psutil.boot_time() - 10
+    for lock in locks(locked):
+        os.utime(lock, (before_start, before_start))
+    assert not is_held(locked)
+    assert release_dead_lock(locked)
+    assert not locks(locked)
+
+
+def test_a_damaged_note_says_nothing_of_a_lock_since_the_machine_started(locked):
+    (locked / NOTE).write_bytes(b"")
+    assert is_held(locked)
+    assert not release_dead_lock(locked)
+    assert locks(locked)

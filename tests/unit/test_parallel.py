@@ -27,9 +27,9 @@ from records import SCRIPTS
 import dask_clusters
 from dask_clusters import LoopbackCluster
 from servers import FileServer
-from skymill import cluster, parallel
-from skymill.errors import SkymillError
-from skymill.parallel import map_pieces, map_stream
+from skymill.engine import cluster, parallel
+from skymill.engine.errors import SkymillError
+from skymill.engine.parallel import map_pieces, map_stream
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
@@ -59,7 +59,7 @@ EARLY = """
 import os, sys
 sys.path.extend(sys.argv[1:])
 import psutil
-from skymill.parallel import map_pieces, start_workers
+from skymill.engine.parallel import map_pieces, start_workers
 
 def children():
     return [child.pid for child in psutil.Process().children()]
@@ -127,7 +127,7 @@ def test_an_error_that_cannot_be_read_is_not_taken_for_a_killed_worker():
 def test_workers_end_when_their_job_is_killed(tmp_path):
     program = (
         "import worker_pieces\n"
-        "from skymill.parallel import map_pieces\n"
+        "from skymill.engine.parallel import map_pieces\n"
         "map_pieces(worker_pieces.sleep, [0, 1], workers=2, what='sleep')\n"
     )
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -230,10 +230,10 @@ def test_no_progress_bar_is_shown_when_nobody_watches(capfd):
 def test_without_a_cluster_nothing_of_it_is_imported():
     program = (
         "import operator, sys\n"
-        "from skymill.parallel import map_pieces, map_stream\n"
+        "from skymill.engine.parallel import map_pieces, map_stream\n"
         "map_pieces(operator.neg, [1, 2], workers=2, what='count')\n"
         "list(map_stream(operator.neg, [1, 2], workers=2, what='count'))\n"
-        "assert 'distributed' not in sys.modules and 'skymill.cluster' not in sys.modules\n"
+        "assert 'distributed' not in sys.modules and 'skymill.engine.cluster' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 

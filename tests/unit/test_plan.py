@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skymill.errors import SkymillError
+from skymill.engine.errors import SkymillError
 from skymill.magnetic.plan import augmented_counts, make_plan
 from skymill.magnetic.plan_table import METHODS, PLAN_SCHEMA, planned_records, read_plan
 from skymill.magnetic.schema import LABELS, TRAIN_PARTITIONS, TRAIN_SPLITS
+from skymill.settings import plan_keys
 
 SPLIT = {
     "unit": "region",
@@ -348,3 +349,14 @@ def test_a_written_plan_is_read_back(tmp_path):
     train = planned_records(tmp_path / "plan.parquet", everything=False)
     assert set(train["split"]) == {"train"}
     assert len(planned_records(tmp_path / "plan.parquet", everything=True)) == len(plan)
+
+
+@pytest.mark.parametrize("unit", ["region", "record", "partition"])
+def test_a_plan_is_made_of_no_other_settings_than_its_rule_reads(unit):
+    split = {**SPLIT, "unit": unit}
+    read = {key.removeprefix("split."): None for key in plan_keys({"split": split})}
+    originals = many(dict.fromkeys(LABELS, 12))
+    table, counts = make_plan(originals, {key: split[key] for key in read}, AUGMENTATION, 1)
+    expected, expected_counts = make_plan(originals, split, AUGMENTATION, 1)
+    assert table.equals(expected)
+    assert counts == expected_counts

@@ -1,27 +1,34 @@
 """Products are whole or absent, and manifests are functions of what they describe."""
 
 import json
+import re
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from records import contents_of
+from records import contents_of, described
 
-from skymill.digests import file_sha256
-from skymill.errors import SkymillError
-from skymill.products import (
+from skymill.engine.digests import document_digest, file_sha256
+from skymill.engine.errors import SkymillError
+from skymill.engine.products import (
     HashedFile,
+    Product,
+    check_document,
     describe_file,
+    document_path,
+    is_document,
     manifest_path,
     new_directory,
     new_file,
+    read_document,
     read_json,
-    require_files,
     source_of,
+    write_document,
     write_json,
-    write_manifest,
+    write_page,
 )
-from skymill.tables import write_parquet, write_table
+from skymill.engine.tables import write_parquet, write_table
 
 
 class Trouble(Exception):
@@ -107,56 +114,99 @@ def test_a_manifest_stands_beside_its_product(tmp_path):
     assert manifest_path(tmp_path / "set") == tmp_path / "set.manifest.json"
 
 
-@pytest.fixture
-def inputs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    write_json(tmp_path / "one.json", {"source": "local"})
-    write_json(tmp_path / "two.json", {"source": "archive"})
-    return ["one.json", "two.json"]
+@pytest.mark.parametrize(
+    ("product", "document"),
+    [
+        ("set", "set.manifest.json"),
+        ("plan.parquet", "plan.parquet.manifest.json"),
+        ("check.receipt.json", "check.receipt.json"),
+    ],
+)
+def test_a_product_has_a_manifest_and_a_check_its_receipt(tmp_path, product, document):
+    assert document_path(tmp_path / product) == tmp_path / document
+    assert is_document(tmp_path / document)
+    assert is_document(document)
 
 
-def manifest(path, inputs, settings=None, gates=()):
-    settings = {"seed": 1, "split": {"unit": "region"}} if settings is None else settings
-    content = {"files": [], "counts": {"records": 3}}
-    write_manifest(path, content, code="c0de", settings=settings, inputs=inputs, gates=gates)
-    return path.read_bytes()
+@pytest.mark.parametrize("path", ["set", "plan.parquet", "raw.json.source.json", "products.json"])
+def test_other_files_are_no_documents(path):
+    assert not is_document(path)
+    assert not is_document(Path(path))
 
 
-def test_a_manifest_says_what_its_product_holds_and_was_made_from(tmp_path, inputs):
-    manifest(tmp_path / "m.json", inputs, gates=["gate.json"])
-    document = read_json(tmp_path / "m.json")
-    assert document["counts"] == {"records": 3}
-    assert document["code"] == "c0de"
-    assert document["source"] == "local"
-    assert document["config"]["keys"] == ["seed", "split"]
-    assert document["gates"] == ["gate.json"]
-    assert document["inputs"] == {
-        name: file_sha256(tmp_path / name) for name in ("one.json", "two.json")
-    }
+def test_a_page_is_written_whole(tmp_path):
+    write_page(tmp_path / "deep" / "page.md", "# ζ\n")
+    assert contents_of(tmp_path) == {f"{tmp_path.name}/deep/page.md": "# ζ\n".encode()}
 
 
-def test_equal_inputs_give_equal_manifests(tmp_path, inputs):
-    one = manifest(tmp_path / "m.json", inputs)
-    reordered = {"split": {"unit": "region"}, "seed": 1}
-    assert manifest(tmp_path / "n.json", inputs[::-1], reordered) == one
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"\0\0\0", "is empty"),
+        (b" \n", "is empty"),
+        (b'{"a": 1', "holds no JSON object"),
+        (b"[1]", "holds no JSON object"),
+        (b"null", "holds no JSON object"),
+        (b"\xff\xfe", "holds no JSON object"),
+    ],
+)
+def test_json_that_is_damaged_is_refused_by_name(tmp_path, content, said):
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with pytest.raises(SkymillError, match=f"^{re.escape(str(path))} {said}: .*Delete it and run"):
+        read_json(path)
 
 
-def test_a_changed_setting_or_input_changes_the_manifest(tmp_path, inputs):
-    one = manifest(tmp_path / "m.json", inputs)
-    assert manifest(tmp_path / "m.json", inputs, {"seed": 2}) != one
-    write_json(tmp_path / "two.json", {"source": "archive", "more": 1})
-    assert manifest(tmp_path / "m.json", inputs) != one
+def test_json_that_is_not_there_is_told_apart(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_json(tmp_path / "a.json")
 
 
-def test_what_a_gate_says_does_not_change_the_manifest(tmp_path, inputs):
-    write_json(tmp_path / "gate.json", {"limit": 1})
-    one = manifest(tmp_path / "m.json", inputs, gates=["gate.json"])
-    write_json(tmp_path / "gate.json", {"limit": 2})
-    assert manifest(tmp_path / "m.json", inputs, gates=["gate.json"]) == one
+CONTENT = {"counts": {"records": 3}, "source": "local"}
 
 
-def test_a_manifest_holds_no_absolute_path(tmp_path, inputs):
-    assert str(tmp_path).encode() not in manifest(tmp_path / "m.json", inputs)
+def test_a_document_carries_the_digest_of_its_own_content(tmp_path):
+    write_document(tmp_path / "x.manifest.json", CONTENT)
+    document = read_json(tmp_path / "x.manifest.json")
+    assert document == {**CONTENT, "digest": document_digest(CONTENT)}
+    assert read_document(tmp_path / "x.manifest.json") == document
+    assert check_document(document, "x") is document
+
+
+def test_equal_content_gives_equal_bytes(tmp_path):
+    write_document(tmp_path / "a.manifest.json", CONTENT)
+    write_document(tmp_path / "b.manifest.json", dict(reversed(CONTENT.items())))
+    assert len(set(contents_of(tmp_path).values())) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"source": "archive"}, {"counts": {"records": 4}}, {"more": 1}, {"digest": "0" * 64}],
+)
+def test_a_document_that_was_changed_is_refused_by_name(tmp_path, change):
+    path = tmp_path / "x.manifest.json"
+    write_document(path, CONTENT)
+    document = {**read_json(path), **change}
+    write_json(path, document)
+    said = "does not have the content that was written: .* Delete it and run again"
+    with pytest.raises(SkymillError, match=f"^{re.escape(str(path))} {said}"):
+        read_document(path)
+    with pytest.raises(SkymillError, match=f"^here {said}"):
+        check_document(document, "here")
+
+
+@pytest.mark.parametrize("content", [b'{"rows": NaN}', b'{"rows": 1e999}'])
+def test_numbers_that_json_does_not_know_are_no_content_of_a_document(tmp_path, content):
+    (tmp_path / "x.manifest.json").write_bytes(content)
+    with pytest.raises(SkymillError, match="does not have the content that was written"):
+        read_document(tmp_path / "x.manifest.json")
+
+
+def test_a_document_without_a_digest_is_refused(tmp_path):
+    write_json(tmp_path / "x.manifest.json", CONTENT)
+    with pytest.raises(SkymillError, match="or another version of Skymill wrote it"):
+        read_document(tmp_path / "x.manifest.json")
 
 
 @pytest.mark.parametrize(
@@ -168,28 +218,102 @@ def test_a_manifest_holds_no_absolute_path(tmp_path, inputs):
     ],
 )
 def test_the_least_trustworthy_source_is_stated(sources, stated):
-    assert source_of([{"source": source} for source in sources]) == stated
+    assert source_of(sources) == stated
+    assert source_of(iter(sources)) == stated
+
+
+def made(results, name, *entries, **content):
+    """Write files of a product and its manifest in a results folder; return its path."""
+    described = []
+    for own, text in entries:
+        path = results / own
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        described.append({**describe_file(path, text.count("\n")), "name": own})
+    document = {"product": name, "files": described, "counts": {}, "source": "local", **content}
+    (results / name).parent.mkdir(parents=True, exist_ok=True)
+    write_document(document_path(results / name), document)
+    return results / name
+
+
+def test_a_product_is_known_by_its_manifest(tmp_path):
+    path = made(tmp_path, "processed/a.csv", ("processed/a.csv", "x\n"), counts={"rows": 1})
+    for opened in (path, str(path), manifest_path(path), f"{path}.manifest.json"):
+        product = Product(opened)
+        assert product.path == path
+        assert product.name == "processed/a.csv"
+        assert product.counts == {"rows": 1}
+        assert product.source == "local"
+        assert product.document == read_document(manifest_path(path))
+
+
+def test_a_receipt_is_opened_like_a_product(tmp_path):
+    receipt = tmp_path / "interim" / "x.receipt.json"
+    receipt.parent.mkdir()
+    write_document(receipt, {"product": "interim/x.receipt.json", **CONTENT})
+    assert Product(receipt).counts == {"records": 3}
+    assert Product(receipt).results == tmp_path
+
+
+def test_a_product_knows_its_results_folder(tmp_path, monkeypatch):
+    path = made(tmp_path / "runs" / "trial", "processed/deep/a.csv")
+    assert Product(path).results == tmp_path / "runs" / "trial"
+    monkeypatch.chdir(tmp_path)
+    assert Product("runs/trial/processed/deep/a.csv").results == tmp_path / "runs" / "trial"
+
+
+def test_a_product_without_a_manifest_says_what_to_do(tmp_path):
+    (tmp_path / "set").mkdir()
+    with pytest.raises(SkymillError, match=r"set\.manifest\.json is not there: run again"):
+        Product(tmp_path / "set")
+
+
+def test_a_product_with_a_damaged_manifest_is_refused(tmp_path):
+    path = made(tmp_path, "set")
+    manifest_path(path).write_bytes(b"")
+    with pytest.raises(SkymillError, match=r"set\.manifest\.json is empty"):
+        Product(path)
 
 
 def test_files_are_found_in_manifest_order_and_checked_by_size(tmp_path):
-    product = tmp_path / "set"
-    product.mkdir()
-    entries = []
-    for name in ("b", "a"):
-        (product / name).write_text(name * 3)
-        entries.append({"name": name, "bytes": 3})
-    assert require_files(product, {"files": entries}) == [product / "b", product / "a"]
-    (product / "a").write_text("aa")
+    product = Product(made(tmp_path, "set", ("set/b", "bbb"), ("set/a", "aaa")))
+    assert product.files() == [tmp_path / "set" / "b", tmp_path / "set" / "a"]
+    (tmp_path / "set" / "a").write_text("aa")
     with pytest.raises(SkymillError, match=r"Delete .*set and run again"):
-        require_files(product, {"files": entries})
+        product.files()
+    (tmp_path / "set" / "a").unlink()
+    with pytest.raises(SkymillError, match=r"set/a is not the file that .*set\.manifest\.json"):
+        product.files()
+
+
+def test_files_are_found_from_anywhere(tmp_path, monkeypatch):
+    made(tmp_path / "data", "processed/set", ("processed/set/a", "a"))
+    monkeypatch.chdir(tmp_path)
+    product = Product("data/processed/set")
+    monkeypatch.chdir(tmp_path / "data")
+    assert Product("processed/set").files() == [tmp_path / "data" / "processed" / "set" / "a"]
+    monkeypatch.chdir(tmp_path)
+    assert product.files() == [tmp_path / "data" / "processed" / "set" / "a"]
 
 
 def test_the_file_of_a_single_product_stands_under_its_own_name(tmp_path):
     entry = write_table(tmp_path / "plan.parquet", pa.table({"a": [1.5, 2.5]}))
     assert entry["name"] == "plan.parquet"
-    assert require_files(tmp_path / "plan.parquet", {"files": [entry]}) == [
-        tmp_path / "plan.parquet"
-    ]
+    product = described(tmp_path / "plan.parquet", [entry])
+    assert product.files() == [tmp_path / "plan.parquet"]
+
+
+def test_files_beside_a_product_are_none_of_its_own(tmp_path):
+    entries = [("x/a", "1\n"), ("x/b", "2\n3\n"), ("x.jsonl", "4\n"), ("xy/c", "5\n")]
+    product = Product(made(tmp_path, "x", *entries))
+    assert [entry["name"] for entry in product.entries] == ["x/a", "x/b"]
+    assert product.files() == [tmp_path / "x" / "a", tmp_path / "x" / "b"]
+    assert product.rows == 3
+
+
+def test_a_product_of_no_files_has_no_rows(tmp_path):
+    product = Product(made(tmp_path, "x"))
+    assert (product.files(), product.rows) == ([], 0)
 
 
 def test_equal_tables_give_equal_bytes_and_a_true_entry(tmp_path):

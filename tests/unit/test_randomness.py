@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skymill.randomness import generator, key, keyed_hash, smallest
+from skymill.engine.randomness import generator, key, keyed_hash, smallest
 
 IDS = st.lists(st.integers(-(2**63), 2**63 - 1), unique=True, max_size=60)
 

@@ -1,19 +1,25 @@
 """Raw files: what is not the 2020 data set is named, and where a file came from is known."""
 
 import gzip
+import hashlib
+import io
 import json
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from records import ABSENT, document, record, write_raw
 
-from skymill.digests import file_sha256
-from skymill.errors import SkymillError
-from skymill.products import write_json
-from skymill.raw import (
+from skymill.engine.digests import file_sha256
+from skymill.engine.errors import SkymillError
+from skymill.raw.files import (
     HEAD_BYTES,
-    missing_local,
+    HashedRaw,
+    changed_since,
+    damaged_sidecar,
     origin,
-    outdated,
+    put_by_hand,
     sidecar_path,
     verify_raw,
     write_sidecar,
@@ -121,22 +127,232 @@ def test_a_sidecar_that_does_not_say_it_is_refused(tmp_path, content):
         origin(raw)
 
 
-def test_a_receipt_is_outdated_by_another_size_or_another_origin(tmp_path):
-    raw, receipt = tmp_path / "raw.json", tmp_path / "receipt.json"
-    assert outdated(raw, receipt) is None
+def test_a_document_is_outdated_by_another_size_or_another_origin(tmp_path):
+    raw, name = tmp_path / "raw.json", "raw:raw.json"
+    document = {"raw": {"name": name, "bytes": 3, "source": "local"}}
+    assert changed_since(document, raw, name) is None
     raw.write_bytes(b"{}\n")
-    write_json(receipt, {"bytes": 3, "source": "local"})
-    assert outdated(raw, receipt) is None
+    assert changed_since(document, raw, name) is None
     write_sidecar(raw, "archive")
-    assert "archive" in outdated(raw, receipt)
+    assert "archive" in changed_since(document, raw, name)
     raw.write_bytes(b"{}")
-    assert "2 bytes" in outdated(raw, receipt)
+    assert "2 bytes" in changed_since(document, raw, name)
 
 
-def test_a_local_file_may_go_only_after_it_was_read_itself(tmp_path):
-    raw, receipt = tmp_path / "raw.json", tmp_path / "receipt.json"
-    assert missing_local([(raw, receipt)]) == [raw]
-    write_json(receipt, {"bytes": 3, "source": "sample"})
-    assert missing_local([(raw, receipt)]) == [raw]
-    write_json(receipt, {"bytes": 3, "source": "local"})
-    assert missing_local([(raw, receipt)]) == []
+def test_a_document_is_outdated_by_another_file(tmp_path):
+    raw = tmp_path / "raw.json"
+    document = {"raw": {"name": "sample/raw/x.json", "bytes": 3, "source": "sample"}}
+    said = "it was made from sample/raw/x.json, not from raw:x.json"
+    assert changed_since(document, raw, "raw:x.json") == said
+
+
+def test_the_size_of_a_folder_is_no_matter(tmp_path):
+    (tmp_path / "night").mkdir()
+    document = {"raw": {"name": "raw:night", "bytes": 3, "source": "local"}}
+    assert changed_since(document, tmp_path / "night", "raw:night") is None
+
+
+@pytest.mark.parametrize("source", ["sample", "archive"])
+def test_a_file_that_a_rule_wrote_was_not_put_there_by_hand(tmp_path, source):
+    raw = write_raw(tmp_path / "raw.json", [record(1)])
+    assert put_by_hand(raw)
+    write_sidecar(raw, source)
+    assert not put_by_hand(raw)
+    write_sidecar(raw, source, bytes=raw.stat().st_size + 1)
+    assert put_by_hand(raw)
+
+
+def test_a_file_that_is_not_there_was_not_put_there_by_hand(tmp_path):
+    assert not put_by_hand(tmp_path / "raw.json")
+    write_sidecar(tmp_path / "raw.json", "archive")
+    assert not put_by_hand(tmp_path / "raw.json")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"source": "moon"}'])
+def test_a_file_with_a_damaged_sidecar_may_have_been_put_there_by_hand(tmp_path, content):
+    raw = write_raw(tmp_path / "raw.json", [record(1)])
+    write_sidecar(raw, "sample")
+    assert damaged_sidecar(raw) is None
+    sidecar_path(raw).write_bytes(content)
+    assert damaged_sidecar(raw) == f"{sidecar_path(raw)} cannot be read"
+    assert put_by_hand(raw)
+
+
+def test_a_sidecar_without_its_file_or_a_file_without_one_is_not_damaged(tmp_path):
+    raw = tmp_path / "raw.json"
+    sidecar_path(raw).write_bytes(b"{")
+    assert damaged_sidecar(raw) is None
+    sidecar_path(raw).unlink()
+    raw.write_bytes(b"x")
+    assert damaged_sidecar(raw) is None
+
+
+# --- Files that are hashed while they are read ---------------------------------------------------
+
+CONTENT = gzip.compress(np.random.default_rng(0).bytes(300_000), mtime=0)
+"""More than one block of a buffered reader, and of the hashing of what was not read."""
+
+
+def read_nothing(stream):
+    pass
+
+
+def read_some(stream):
+    stream.read(1000)
+
+
+def read_all(stream):
+    assert stream.read() == CONTENT
+
+
+def read_in_pieces(stream):
+    assert b"".join(iter(lambda: stream.read(777), b"")) == CONTENT
+
+
+def read_into_buffers(stream):
+    buffer = bytearray(70_000)
+    while stream.readinto(buffer):
+        pass
+
+
+def read_twice(stream):
+    read_in_pieces(stream)
+    stream.seek(0)
+    read_in_pieces(stream)
+
+
+def read_back_and_forth(stream):
+    for place, size in ((0, 5000), (2000, 100), (4000, 90_000), (0, 10), (80_000, 200_000)):
+        stream.seek(place)
+        assert stream.read(size) == CONTENT[place : place + size]
+
+
+def read_the_end_first(stream):
+    stream.seek(-1000, io.SEEK_END)
+    assert stream.read() == CONTENT[-1000:]
+    stream.seek(0)
+    stream.read(1000)
+
+
+def read_the_uncompressed(stream):
+    with gzip.open(stream) as inflated:
+        while inflated.read(10_000):
+            pass
+
+
+READS = (
+    read_nothing,
+    read_some,
+    read_all,
+    read_in_pieces,
+    read_into_buffers,
+    read_twice,
+    read_back_and_forth,
+    read_the_end_first,
+    read_the_uncompressed,
+)
+
+
+@pytest.fixture
+def night(tmp_path):
+    """A gzip file as it was fetched, with a checksum that is known."""
+    raw = tmp_path / "night.tar.gz"
+    raw.write_bytes(CONTENT)
+    checksum = f"md5:{hashlib.md5(CONTENT).hexdigest()}"
+    write_sidecar(raw, "archive", bytes=len(CONTENT), checksum=checksum, version=None)
+    return raw
+
+
+@pytest.mark.parametrize("read", READS)
+@pytest.mark.parametrize("algorithm", [None, "md5", "sha256"])
+def test_the_receipt_is_the_same_whatever_was_read(night, read, algorithm):
+    checksum = algorithm and f"{algorithm}:{hashlib.new(algorithm, CONTENT).hexdigest()}"
+    raw = HashedRaw(night, "gzip", checksum=checksum)
+    with raw.open(night) as stream:
+        read(stream)
+    assert raw.receipt() == verify_raw(night, "gzip", checksum=checksum)
+    assert raw.receipt()["sha256"] == hashlib.sha256(CONTENT).hexdigest()
+    assert raw.receipt()["source"] == "archive"
+
+
+def test_the_receipt_of_what_was_never_opened_is_the_same(night):
+    assert HashedRaw(night, "gzip").receipt() == verify_raw(night, "gzip")
+
+
+def test_a_file_that_is_opened_again_has_the_same_receipt(night):
+    raw = HashedRaw(night, "gzip")
+    for read in (read_some, read_the_end_first):
+        with raw.open(night) as stream:
+            read(stream)
+    assert raw.receipt() == verify_raw(night, "gzip")
+
+
+@given(st.lists(st.tuples(st.integers(0, len(CONTENT) + 10), st.integers(0, 200_000)), max_size=6))
+def test_any_seeks_and_reads_give_the_content_and_the_same_receipt(tmp_path, reads):
+    path = tmp_path / "night.tar.gz"
+    path.write_bytes(CONTENT)
+    raw = HashedRaw(path, "gzip")
+    with raw.open(path) as stream:
+        for place, size in reads:
+            stream.seek(place)
+            assert stream.read(size) == CONTENT[place : place + size]
+    assert raw.receipt()["sha256"] == hashlib.sha256(CONTENT).hexdigest()
+
+
+def test_a_fetched_file_that_was_replaced_counts_as_local_once_it_was_read(night, caplog):
+    night.write_bytes(CONTENT[:-1] + b"x")
+    raw = HashedRaw(night, "gzip")
+    with raw.open(night) as stream:
+        stream.read()
+    assert raw.receipt()["source"] == "local"
+    assert put_by_hand(night)
+    assert "is not the file that was fetched" in caplog.text
+
+
+def test_a_file_without_its_checksum_is_refused_with_both(night):
+    raw = HashedRaw(night, "gzip", checksum=f"sha256:{'0' * 64}")
+    with pytest.raises(SkymillError, match=r"sha256 is [0-9a-f]{64}, expected is 0{64}"):
+        raw.receipt()
+    with pytest.raises(SkymillError, match="expected is 0"):
+        verify_raw(night, "gzip", checksum=f"sha256:{'0' * 64}")
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>503</html>", b'{"error": 1}', b"text\n"])
+def test_what_is_of_another_kind_is_refused_before_it_is_read(tmp_path, content):
+    (tmp_path / "night.tar.gz").write_bytes(content)
+    with pytest.raises(SkymillError, match=r"night\.tar\.gz should be a gzip file, but it is "):
+        HashedRaw(tmp_path / "night.tar.gz", "gzip")
+
+
+@pytest.fixture
+def unpacked(tmp_path):
+    """A folder of files, some of them in a folder of it."""
+    folder = tmp_path / "ztf_public_20181129"
+    (folder / "deep").mkdir(parents=True)
+    for number, name in enumerate(("b.avro", "a.avro", "deep/c.avro")):
+        (folder / name).write_bytes(bytes([number]) * 1000 * number)
+    return folder
+
+
+@pytest.mark.parametrize("opened", [[], ["b.avro"], ["deep/c.avro", "a.avro", "b.avro"]])
+@pytest.mark.parametrize("size", [0, 10, -1])
+def test_the_receipt_of_a_folder_is_the_same_whatever_was_read(unpacked, opened, size):
+    expected = verify_raw(unpacked, "folder")
+    raw = HashedRaw(unpacked, "folder")
+    for name in opened:
+        with raw.open(unpacked / name) as stream:
+            stream.read(size)
+    assert raw.receipt() == expected
+    assert (expected["bytes"], expected["source"]) == (3000, "local")
+
+
+def test_a_file_in_a_folder_that_changes_gives_another_receipt(unpacked):
+    before = verify_raw(unpacked, "folder")["sha256"]
+    (unpacked / "deep" / "c.avro").write_bytes(b"x" * 2000)
+    assert verify_raw(unpacked, "folder")["sha256"] != before
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    (tmp_path / "night" / "deep").mkdir(parents=True)
+    with pytest.raises(SkymillError, match="holds no files"):
+        HashedRaw(tmp_path / "night", "folder")

@@ -1,17 +1,23 @@
 """The catalogue: a row for every sample and file, and everything that is wrong with them."""
 
 import json
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from records import SCRIPTS
+from rule_jobs import job
 from sdo_files import HEADER, OFFSETS, image_name, jpeg, row, write_tree
 
-from skymill.errors import SkymillError
-from skymill.products import write_json
+from skymill.engine.errors import SkymillError
+from skymill.engine.job import Run
+from skymill.engine.products import read_document, write_document
+from skymill.engine.tables import read_frame
 from skymill.sdo.catalogue import catalogue, check_sample
-from skymill.sdo.gate import require_intact
+from skymill.sdo.check import exceeded, losses, require_intact
 from skymill.sdo.images import STATUSES, check_image
 from skymill.sdo.metadata import format_time, parse_time, read_metadata
 from skymill.sdo.names import (
@@ -21,8 +27,7 @@ from skymill.sdo.names import (
     parse_image_name,
     parse_sample_id,
 )
-from skymill.sdo.tree import find_root, survey
-from skymill.tables import read_frame
+from skymill.sdo.tree import find_root, locate
 
 TRAIN = [row(11390, "2012-01-05 17:06:01"), row(11390, "2012-01-06 17:06:01", "8e-07")]
 TEST = [row(11500, "2012-02-05 17:06:01", "1.6470588235294118e-06")]
@@ -248,18 +253,44 @@ def test_a_folder_of_something_else_is_refused_by_what_is_in_it(tmp_path):
         find_root(tmp_path)
 
 
-def test_the_receipt_changes_with_the_listing_and_tells_the_source(tmp_path):
+def test_the_receipt_tells_root_and_size_and_changes_with_the_listing(tmp_path):
     folder = tmp_path / "sdo"
     write_tree(folder / "full", TRAIN, TEST)
-    before = survey(folder)
-    assert (before["root"], before["source"]) == ("full", "local")
+    before = locate(folder)
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    assert before["root"] == "full"
+    assert before["counts"] == {"files": len(sizes), "bytes": sum(sizes)}
     (folder / "full" / "extra").write_bytes(b"x")
-    assert survey(folder)["listing_sha256"] != before["listing_sha256"]
-    write_json(tmp_path / "sdo.manifest.json", {"source": "sample"})
-    assert survey(folder)["source"] == "sample"
+    assert locate(folder)["listing_sha256"] != before["listing_sha256"]
 
 
-def test_the_gate_names_the_first_offenders(tmp_path):
+@pytest.mark.parametrize("source", ["sample", "archive", None])
+def test_the_receipt_tells_the_source_of_what_was_unpacked_and_else_local(
+    tmp_path, monkeypatch, source
+):
+    monkeypatch.chdir(tmp_path)
+    write_tree(Path("data/raw/sdo/full"), TRAIN, TEST)
+    manifest = Path("data/raw/sdo.manifest.json")
+    if source:
+        write_document(manifest, {"source": source})
+    inputs = {"folder": "data/raw/sdo", "manifest": [str(manifest)] if source else []}
+    receipt = Path("data/interim/sdo/raw.receipt.json")
+    script = runpy.run_path(str(SCRIPTS / "locate_sdo.py"))
+    script["main"](Run(job({**inputs, "receipt": []}, {"receipt": str(receipt)})))
+    document = read_document(receipt)
+    assert document["source"] == (source or "local")
+    assert document["root"] == "full"
+
+
+def test_a_file_that_snakemake_left_is_no_part_of_the_listing(tmp_path):
+    folder = tmp_path / "sdo"
+    write_tree(folder / "full", TRAIN, TEST)
+    before = locate(folder)
+    (folder / "full" / ".snakemake_timestamp").write_bytes(b"")
+    assert locate(folder) == before
+
+
+def test_the_check_names_the_first_offenders(tmp_path):
     images = {TRAIN[0][0]: {image_name(START, 0, "94"): b"broken"}, TEST[0][0]: None}
     counts, *_ = run(tmp_path, images=images)
     problems = tmp_path / "out1" / "problems.jsonl"
@@ -274,3 +305,51 @@ def test_a_region_in_both_sets_is_always_fatal(tmp_path):
     counts, *_ = run(tmp_path, test=[row(11390, "2012-02-05 17:06:01")])
     with pytest.raises(SkymillError, match=r"1 active regions .* in training and in test: 11390"):
         require_intact(counts, tmp_path / "out1" / "problems.jsonl", **NO_LIMITS)
+
+
+def damage(**otherwise):
+    """Return the counts of a catalogue that lost nothing, but for what is said `otherwise`."""
+    sound = {
+        "images": 10,
+        "images_damaged": 0,
+        "samples": {"train": 6, "test": 2},
+        "samples_without_folder": 0,
+        "malformed_rows": {"train": 0, "test": 0},
+    }
+    return sound | otherwise
+
+
+LIMITS = {"max_damaged_fraction": 0.1, "max_lost_samples_fraction": 0.2}
+
+
+def test_losses_are_bad_images_and_rows_that_are_malformed_or_without_a_folder():
+    counts = damage(
+        images_damaged=3, samples_without_folder=1, malformed_rows={"train": 2, "test": 0}
+    )
+    assert losses(counts, LIMITS) == {
+        "limits.max_damaged_fraction": (3, 10, 0.1),
+        "limits.max_lost_samples_fraction": (3, 10, 0.2),
+    }
+
+
+@pytest.mark.parametrize(
+    ("counts", "named"),
+    [
+        (damage(), []),
+        (damage(images_damaged=1), []),
+        (damage(images_damaged=2), ["limits.max_damaged_fraction"]),
+        (damage(samples_without_folder=2), ["limits.max_lost_samples_fraction"]),
+        (damage(malformed_rows={"train": 2, "test": 0}), []),
+        (damage(malformed_rows={"train": 2, "test": 1}), ["limits.max_lost_samples_fraction"]),
+        (damage(images=0), ["limits.max_damaged_fraction"]),
+        (damage(images=0, samples={"train": 0, "test": 0}), [*losses(damage(), LIMITS)]),
+    ],
+)
+def test_limits_that_do_not_hold_are_named(counts, named):
+    assert exceeded(counts, LIMITS) == named
+
+
+def test_a_tree_without_images_is_refused_whatever_is_allowed(tmp_path):
+    counts = damage(images=0, regions_in_both_sets=[])
+    with pytest.raises(SkymillError, match="the data set is empty: 0 of 0 images"):
+        require_intact(counts, tmp_path / "problems.jsonl", **NO_LIMITS)

@@ -9,21 +9,22 @@ import pytest
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from records import described
 from sdo_files import image_name, jpeg, row, write_tree
 
-from skymill.errors import SkymillError
-from skymill.parallel import map_pieces
-from skymill.products import write_json
+from skymill.engine.errors import SkymillError
+from skymill.engine.parallel import map_pieces
+from skymill.engine.products import Product
+from skymill.engine.tables import read_frame, write_table
 from skymill.sdo import tensors
 from skymill.sdo.catalogue import catalogue
 from skymill.sdo.goes import LABELS
 from skymill.sdo.images import pixels
 from skymill.sdo.index import COLUMNS, ends_at_peak, make_index, overlaps, write_index
+from skymill.sdo.plan import cut_validation, make_plan, require_no_shared_region
 from skymill.sdo.report import describe
-from skymill.sdo.splits import cut_validation, make_plan, require_no_shared_region
 from skymill.sdo.tables import read_set
 from skymill.sdo.tensors import write_tensors
-from skymill.tables import read_frame, write_table
 
 TRAIN = [row(11390 + day // 2, f"2012-01-{day:02} 17:06:01", "2e-06") for day in range(1, 20)]
 TEST = [row(11500, "2012-02-05 17:06:01"), row(11500, "2012-02-05 20:06:01")]
@@ -52,9 +53,9 @@ def _built(tmp_path):
         problems=tmp_path / "problems.jsonl",
     )
     plan, counts = make_plan(read_frame(tmp_path / "samples.parquet"), **PLAN)
-    write_table(tmp_path / "plan.parquet", plan)
-    write_json(tmp_path / "catalogue.json", {**content, "source": "sample"})
-    write_json(tmp_path / "plan.json", {"counts": counts, "source": "sample"})
+    planned = write_table(tmp_path / "plan.parquet", plan)
+    described(tmp_path / "samples.parquet", **content, source="sample")
+    described(tmp_path / "plan.parquet", [planned], counts=counts, source="sample")
     return tmp_path
 
 
@@ -242,8 +243,8 @@ def test_the_report_tells_counts_problems_and_splits(built):
         samples=built / "samples.parquet",
         images=built / "images.parquet",
         problems=built / "problems.jsonl",
-        catalogue_manifest=built / "catalogue.json",
-        plan_manifest=built / "plan.json",
+        catalogue=Product(built / "samples.parquet"),
+        plan=Product(built / "plan.parquet"),
         flux_scale=0.85,
     )
     for said in ("8,336", "886", "image_undecodable", TRAIN[1][0], "Source: sample", "0.85"):

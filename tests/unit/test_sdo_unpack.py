@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sdo_files import write_zip
 
-from skymill.errors import SkymillError
-from skymill.products import read_json
-from skymill.raw import write_sidecar
+from skymill.engine.digests import document_digest
+from skymill.engine.errors import SkymillError
+from skymill.engine.products import read_json
+from skymill.raw.files import write_sidecar
 from skymill.sdo import unpack as unpack_module
 from skymill.sdo.archive import read_contents
 from skymill.sdo.unpack import select, unpack
@@ -49,7 +50,8 @@ def test_case_copies_are_extracted_once_under_one_spelling(tmp_path):
     assert tree(tmp_path / "sdo") == {f"full/{name}": content for name, content in FILES.items()}
     assert manifest["counts"]["copies"] == 9
     assert manifest["counts"]["extracted"] == 3
-    assert manifest == read_json(tmp_path / "sdo.manifest.json")
+    document = {**manifest, "digest": document_digest(manifest)}
+    assert document == read_json(tmp_path / "sdo.manifest.json")
     assert manifest["source"] == "local"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sdo", "sdo.manifest.json", "x.zip"]
 
@@ -217,14 +219,10 @@ def test_the_manifest_comes_before_the_tree(tmp_path, monkeypatch):
     archive = write_zip(tmp_path / "x.zip", four_times(FILES))
 
     def killed(path, document):
+        assert path.name == "sdo.manifest.json"
         raise KeyboardInterrupt
 
-    write = unpack_module.write_json
-    monkeypatch.setattr(
-        unpack_module,
-        "write_json",
-        lambda path, document: (killed if "manifest" in path.name else write)(path, document),
-    )
+    monkeypatch.setattr(unpack_module, "write_document", killed)
     with pytest.raises(KeyboardInterrupt):
         unpack(archive, tmp_path / "sdo")
     assert not (tmp_path / "sdo").exists()

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from skymill.raw import origin
+from skymill.raw.files import origin
 from skymill.simulate.active_regions import LOOKS, SIZE, draw_image, draw_spots
 from skymill.simulate.sdo import (
     EXAMPLE_ROOT,

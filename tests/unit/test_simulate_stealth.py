@@ -5,9 +5,9 @@ from collections import Counter
 import pyarrow.parquet as pq
 import pytest
 
-from skymill.raw import origin
+from skymill.raw.files import origin
 from skymill.simulate.stealth import MARGINALS, write_stealth
-from skymill.stealth.ingest import ingest
+from skymill.stealth.catalogue import ingest
 from skymill.stealth.schema import COLUMNS
 
 

@@ -17,7 +17,7 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skymill.raw import origin
+from skymill.raw.files import origin
 from skymill.simulate.tarballs import combine_crc
 from skymill.simulate.ztf import DAMAGES, packet, plan_night, write_night
 from skymill.simulate.ztf_labels import label_rows, write_labels

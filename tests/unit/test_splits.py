@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skymill.errors import SkymillError
+from skymill.engine.errors import SkymillError
 from skymill.magnetic.schema import TRAIN_SPLITS
 from skymill.magnetic.splits import require_no_empty_split, split_records, split_units
 

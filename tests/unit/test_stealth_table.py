@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skymill.errors import SkymillError
-from skymill.stealth.convert import convert, require_accepted
-from skymill.stealth.ingest import RejectedLine, ingest, parse_line
+from skymill.engine.errors import SkymillError
+from skymill.stealth.catalogue import RejectedLine, ingest, parse_line
+from skymill.stealth.check import require_accepted
 from skymill.stealth.schema import COLUMNS, PUBLISHED_ROWS, SCHEMA
+from skymill.stealth.write import convert
 
 NAMES = ",".join(column.raw_name for column in COLUMNS)
 ROW = "C,S,O,1,2,1,1,2,1,2,3,1,0"
@@ -208,6 +209,13 @@ def test_another_number_of_rows_is_a_warning_for_real_data_only(tmp_path, caplog
     (warning,) = ingested.convert(simulated=False)["warnings"]
     assert warning == f"1 rows instead of the {PUBLISHED_ROWS:,} of the published file"
     assert "another version" in caplog.text
+
+
+def test_the_manifest_keeps_what_was_counted_when_the_lines_were_read(tmp_path):
+    ingested = run(tmp_path, [*[ROW] * 9, "C,S,O", ""])
+    content = ingested.convert(limit=1)
+    assert content["ingested"] == ingested.content["counts"]
+    assert (content["ingested"]["valid"], content["ingested"]["rejected"]) == (9, 1)
 
 
 def test_too_many_rejected_lines_stop_the_run_and_are_shown(tmp_path):

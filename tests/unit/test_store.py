@@ -1,25 +1,23 @@
 """Stores: records are read back by position, however they are cut into files and row groups."""
 
-import json
-
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from records import same_bits
+from records import described, same_bits
 
-from skymill.errors import SkymillError
+from skymill.engine.errors import SkymillError
+from skymill.engine.tables import write_parquet
 from skymill.magnetic.schema import STEPS
 from skymill.magnetic.store import RECORDS_PER_FILE, RecordStore, pieces, step_table
-from skymill.tables import write_parquet
 
 NAMES = ("TOTFX", "MEANSHR")
 SCHEMA = pa.schema([pa.field(name, pa.float64(), nullable=False) for name in NAMES])
 
 
 def make_store(folder, sizes, per_group=3):
-    """Write files of so many records; return (directory, manifest, values)."""
+    """Write files of so many records; return (product, values)."""
     directory = folder / "store"
     directory.mkdir(parents=True)
     values = np.random.default_rng(0).normal(size=(len(NAMES), sum(sizes), STEPS))
@@ -30,9 +28,7 @@ def make_store(folder, sizes, per_group=3):
         path = directory / f"part-{number}.parquet"
         files.append(write_parquet(path, table, rows_per_group=per_group * STEPS))
         start += size
-    manifest = folder / "store.manifest.json"
-    manifest.write_text(json.dumps({"files": files}))
-    return directory, manifest, values
+    return described(directory, files), values
 
 
 @pytest.fixture(scope="module")
@@ -42,37 +38,37 @@ def store(tmp_path_factory):
 
 @given(st.lists(st.integers(0, 16), max_size=30).map(sorted))
 def test_any_positions_are_read_in_ascending_order_with_repeats(store, positions):
-    directory, manifest, values = store
+    product, values = store
     at = np.array(positions, np.int64)
-    assert same_bits(RecordStore(directory, manifest).read(at, NAMES), values[:, at])
+    assert same_bits(RecordStore(product).read(at, NAMES), values[:, at])
 
 
 def test_the_parameters_asked_for_come_in_the_order_asked_for(store):
-    directory, manifest, values = store
-    got = RecordStore(directory, manifest).read(np.arange(17), ["MEANSHR"])
+    product, values = store
+    got = RecordStore(product).read(np.arange(17), ["MEANSHR"])
     assert same_bits(got, values[1:])
 
 
 @pytest.mark.parametrize("position", [-1, 17])
 def test_a_position_that_the_store_does_not_have_is_an_error(store, position):
     with pytest.raises(IndexError, match="of 17 records"):
-        RecordStore(*store[:2]).read(np.array(sorted([3, position])), NAMES)
+        RecordStore(store[0]).read(np.array(sorted([3, position])), NAMES)
 
 
 def test_the_length_is_the_number_of_records(store, tmp_path):
-    assert len(RecordStore(*store[:2])) == 17
-    assert len(RecordStore(*make_store(tmp_path, [])[:2])) == 0
+    assert len(RecordStore(store[0])) == 17
+    assert len(RecordStore(make_store(tmp_path, [])[0])) == 0
 
 
 def test_a_file_of_another_size_than_its_manifest_says_is_refused(tmp_path):
-    directory, manifest, _ = make_store(tmp_path, [2, 2])
-    with open(directory / "part-1.parquet", "ab") as stream:
+    product, _ = make_store(tmp_path, [2, 2])
+    with open(product.path / "part-1.parquet", "ab") as stream:
         stream.write(b"x")
     with pytest.raises(SkymillError, match=r"part-1\.parquet is not the file that"):
-        RecordStore(directory, manifest)
-    (directory / "part-1.parquet").unlink()
+        RecordStore(product)
+    (product.path / "part-1.parquet").unlink()
     with pytest.raises(SkymillError, match=r"part-1\.parquet is not the file that"):
-        RecordStore(directory, manifest)
+        RecordStore(product)
 
 
 def test_a_value_a_record_is_repeated_for_each_step():

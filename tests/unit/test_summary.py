@@ -2,26 +2,29 @@
 
 import pytest
 
-from skymill.products import write_json
+from skymill.engine.products import manifest_path, write_document, write_json
 from skymill.summary import summarise
 
 
-def make(root, name, source="local", counts=None, rows=(1200, 60), size=1500):
-    files = [{"name": f"{n}.parquet", "rows": count, "bytes": size} for n, count in enumerate(rows)]
-    write_json(
-        root / f"{name}.manifest.json",
-        {"files": files, "counts": counts or {}, "source": source},
+def make(root, name, source="local", counts=None, rows=(1200, 60), size=1500, **content):
+    files = [
+        {"name": f"{name}/{n}.parquet", "rows": count, "bytes": size}
+        for n, count in enumerate(rows)
+    ]
+    write_document(
+        manifest_path(root / name),
+        {"product": name, "files": files, "counts": counts or {}, "source": source, **content},
     )
 
 
 def test_an_empty_folder_says_what_to_run(tmp_path):
-    assert summarise(tmp_path) == f"Nothing has been made under {tmp_path}/ yet: run `snakemake`."
+    assert summarise(str(tmp_path)) == f"Nothing has been made in {tmp_path}/ yet: run `snakemake`."
 
 
 def test_a_product_has_rows_size_source_and_classes_in_order(tmp_path):
     counts = {"records_by_label": {"Q": 1200, "X": 3, "B": 2}}
     make(tmp_path, "processed/magnetic_data/train", counts=counts)
-    row = summarise(tmp_path).splitlines()[2].split()
+    row = summarise(str(tmp_path)).splitlines()[2].split()
     assert row[0].endswith("processed/magnetic_data/train")
     assert row[1:] == ["1,260", "3.0", "kB", "local", "X", "3", "B", "2", "Q", "1,200"]
 
@@ -29,16 +32,92 @@ def test_a_product_has_rows_size_source_and_classes_in_order(tmp_path):
 def test_interim_products_are_not_listed(tmp_path):
     make(tmp_path, "interim/values")
     make(tmp_path, "preprocessed/plan.parquet")
-    lines = summarise(tmp_path).splitlines()
+    lines = summarise(str(tmp_path)).splitlines()
     assert len(lines) == 3
     assert "preprocessed/plan.parquet" in lines[2]
+
+
+def test_files_beside_a_product_count_as_bytes_and_not_as_rows(tmp_path):
+    files = [
+        {"name": "processed/a.parquet", "rows": 7, "bytes": 1000},
+        {"name": "processed/a.csv", "rows": 7, "bytes": 500},
+    ]
+    make(tmp_path, "processed/a.parquet", files=files)
+    assert summarise(str(tmp_path)).splitlines()[2].split()[1:4] == ["7", "1.5", "kB"]
+
+
+def test_a_product_of_many_files_has_the_rows_and_size_of_all(tmp_path):
+    members = {"folder": "processed/alerts", "count": 2000, "rows": 2000, "bytes": 3_000_000}
+    make(tmp_path, "processed/alerts", rows=(), members=members)
+    assert summarise(str(tmp_path)).splitlines()[2].split()[1:4] == ["2,000", "3.0", "MB"]
+
+
+def test_receipts_are_not_listed(tmp_path):
+    make(tmp_path, "processed/one")
+    write_document(tmp_path / "preprocessed" / "x.receipt.json", {"source": "local"})
+    assert len(summarise(str(tmp_path)).splitlines()) == 3
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}"])
+def test_a_damaged_product_is_named_below_the_others(tmp_path, content):
+    make(tmp_path, "processed/one")
+    make(tmp_path, "processed/two")
+    damaged = manifest_path(tmp_path / "processed" / "two")
+    damaged.write_text(content)
+    lines = summarise(str(tmp_path)).splitlines()
+    assert lines[2].split()[0].endswith("processed/one")
+    assert lines[3:5] == ["", "DAMAGED, the next run makes them again:"]
+    assert lines[5].startswith(f"  {damaged} ")
+    assert len(lines) == 6
+
+
+def test_a_folder_with_nothing_but_damaged_products_is_not_an_empty_one(tmp_path):
+    make(tmp_path, "processed/two")
+    manifest_path(tmp_path / "processed" / "two").write_text("{")
+    assert "DAMAGED" in summarise(str(tmp_path))
+
+
+def expect(root, *names):
+    """Write what the configuration of the latest run makes."""
+    documents = [f"{name}.manifest.json" for name in names]
+    write_json(root / "products.json", {"branches": ["ztf"], "products": {"ztf": documents}})
+
+
+def test_what_an_earlier_configuration_left_is_named_apart(tmp_path):
+    make(tmp_path, "processed/ztf/one")
+    make(tmp_path, "processed/ztf/old", source="sample")
+    make(tmp_path, "interim/ztf/old")
+    make(tmp_path, "processed/sdo/of_a_branch_that_is_off")
+    expect(tmp_path, "processed/ztf/one")
+    lines = summarise(str(tmp_path)).splitlines()
+    assert [line.split()[0].removeprefix(f"{tmp_path}/") for line in lines[2:4]] == [
+        "processed/sdo/of_a_branch_that_is_off",
+        "processed/ztf/one",
+    ]
+    assert lines[4:] == [
+        "",
+        "LEFT by an earlier configuration, nothing makes them now (`python -m skymill.prune`):",
+        f"  {tmp_path}/interim/ztf/old",
+        f"  {tmp_path}/processed/ztf/old",
+    ]
+
+
+def test_a_folder_with_nothing_but_leftovers_is_not_an_empty_one(tmp_path):
+    make(tmp_path, "processed/ztf/old")
+    expect(tmp_path)
+    assert f"  {tmp_path}/processed/ztf/old" in summarise(str(tmp_path)).splitlines()
+
+
+def test_without_a_list_of_products_nothing_is_called_left_over(tmp_path):
+    make(tmp_path, "processed/ztf/old")
+    assert "LEFT" not in summarise(str(tmp_path))
 
 
 @pytest.mark.parametrize(("source", "said"), [("sample", True), ("local", False)])
 def test_simulated_data_is_called_so_in_the_last_line(tmp_path, source, said):
     make(tmp_path, "processed/one", source="archive")
     make(tmp_path, "processed/two", source=source)
-    assert ("SIMULATED DATA" in summarise(tmp_path).splitlines()[-1]) == said
+    assert ("SIMULATED DATA" in summarise(str(tmp_path)).splitlines()[-1]) == said
 
 
 @pytest.mark.parametrize(
@@ -47,7 +126,7 @@ def test_simulated_data_is_called_so_in_the_last_line(tmp_path, source, said):
 )
 def test_sizes_have_fitting_units(tmp_path, size, shown):
     make(tmp_path, "processed/one", rows=(60,), size=size)
-    assert f" {shown}  local" in summarise(tmp_path)
+    assert f" {shown}  local" in summarise(str(tmp_path))
 
 
 def test_the_summary_of_a_run_lists_its_products(small_run, tmp_path):
@@ -55,4 +134,4 @@ def test_the_summary_of_a_run_lists_its_products(small_run, tmp_path):
     root.mkdir()
     (root / "processed").symlink_to(small_run.folder / "processed")
     for split in ("train", "dev", "test", "holdout_test"):
-        assert f"processed/{split} " in summarise(root)
+        assert f"processed/{split} " in summarise(str(root))

@@ -9,7 +9,7 @@ from alert_packets import alert, packet, schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skymill.ztf.avro import (
+from skymill.alerts.avro import (
     BadAvro,
     BadRecord,
     as_record,
@@ -18,9 +18,9 @@ from skymill.ztf.avro import (
     read_records,
     walk_stretch,
 )
-from skymill.ztf.program import Unsupported, compile_program
-from skymill.ztf.schema import FIELDS, IMAGES, SLOTS, TEXTS
-from skymill.ztf.walk import NULL, REAL, SPAN
+from skymill.alerts.packet import FIELDS, IMAGES, SLOTS, TEXTS
+from skymill.alerts.program import Unsupported, compile_program
+from skymill.alerts.walk import NULL, REAL, SPAN
 
 SYNC = bytes(range(100, 116))
 

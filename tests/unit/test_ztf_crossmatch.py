@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ztf_nights import write_labels, write_night
 
-from skymill.errors import SkymillError
-from skymill.ztf.crossmatch import ALL, PLAN_SCHEMA, RANKED_BY, make_plan
+from skymill.engine.errors import SkymillError
 from skymill.ztf.object_hashes import fractions, name_hashes, order_by_hash
+from skymill.ztf.plan import ALL, PLAN_SCHEMA, RANKED_BY, make_plan
 
 OPTIONS = {"representative": "first", "sample": {}, "split": {}, "seed": 1}
 OBJECTS = [f"ZTF18a{letters}" for letters in ("aaaaaa", "aaaaab", "bcdefg", "zzzzzz", "z")]

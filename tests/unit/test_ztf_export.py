@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from test_ztf_gather import Gathered
 
-from skymill.errors import SkymillError
+from skymill.engine.errors import SkymillError
+from skymill.engine.products import describe_file
 from skymill.ztf import export as module
 from skymill.ztf.export import (
     FORMS,
@@ -204,7 +205,7 @@ def test_a_writer_that_loses_digits_is_refused(tmp_path, gathered, monkeypatch):
 def test_alert_files_hold_one_alert_each(tmp_path):
     folder, _, _ = Gathered(tmp_path, representative="first").gather()
     table, array = folder / "stamps.parquet", folder / "stamps.npy"
-    content, counts = write_alert_files(table, array, tmp_path / "alerts", by_candid=False)
+    entries, counts = write_alert_files(table, array, tmp_path / "alerts", by_candid=False)
     rows = pq.read_table(table).select(["object_id", "sampled"]).to_pylist()
     sampled = [row["sampled"] for row in rows]
     assert counts["files"] == sum(sampled) == len(list((tmp_path / "alerts").iterdir()))
@@ -218,8 +219,9 @@ def test_alert_files_hold_one_alert_each(tmp_path):
         assert read.dtype == np.float32
         assert np.array_equal(read, stamp)
     again, _ = write_alert_files(table, array, tmp_path / "alerts", by_candid=False)
-    assert again == content
-    assert content["files"] == []
+    assert again == entries
+    assert entries == [describe_file(path, 1) for path in sorted((tmp_path / "alerts").iterdir())]
+    assert counts["bytes"] == sum(entry["bytes"] for entry in entries)
 
 
 def test_two_alerts_of_an_object_have_two_files(tmp_path, gathered):

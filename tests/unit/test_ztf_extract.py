@@ -16,12 +16,13 @@ from alert_packets import alert, images, members, packet, schema, stamp, tar, wr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skymill.errors import SkymillError
-from skymill.ztf import decode, tarball
-from skymill.ztf.avro import _told
+from skymill.alerts import tarball
+from skymill.alerts.avro import _told
+from skymill.engine.errors import SkymillError
+from skymill.ztf import decode
+from skymill.ztf.catalogue import extract_night
+from skymill.ztf.check import require_sound
 from skymill.ztf.decode import Choice
-from skymill.ztf.extract import extract_night
-from skymill.ztf.gate import require_sound
 from skymill.ztf.labelled import LabelledObjects
 from skymill.ztf.schema import row_type, stamps_schema
 

@@ -1,6 +1,7 @@
 """The cross-matched stamps in one place: Parquet, array and list of labels agree with the plan."""
 
 import csv
+import hashlib
 import itertools
 
 import numpy as np
@@ -12,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ztf_nights import stamp_of, write_labels, write_night
 
-from skymill.errors import SkymillError
-from skymill.tables import write_table
-from skymill.ztf import gather as module
-from skymill.ztf.crossmatch import make_plan
-from skymill.ztf.gather import LIST_COLUMNS, gather
+from skymill.engine.errors import SkymillError
+from skymill.engine.tables import write_table
+from skymill.ztf import write as module
+from skymill.ztf.plan import make_plan
+from skymill.ztf.write import LIST_COLUMNS, gather
 
 LABELS = {f"ZTF18a{n:07}": ("QSO", "Otro", "AGN")[n % 3] for n in range(20)}
 PRODUCTS = ("stamps.parquet", "stamps.npy", "labels.csv")
@@ -53,9 +54,9 @@ class Gathered:
         self.planned = plan.to_pandas()
 
     def gather(self, where="made", nights=None, workers=1):
-        """Gather into a folder; return it with entries and counts."""
+        """Gather into a folder; return it with entries and counts, and keep the identity."""
         folder = self.folder / where
-        entries, counts = gather(
+        entries, counts, self.identity = gather(
             self.plan,
             nights or self.nights,
             table=folder / PRODUCTS[0],
@@ -132,6 +133,23 @@ def test_order_of_nights_and_workers_do_not_show_in_the_bytes(tmp_path, monkeypa
     # One alert a batch reads the same.
     monkeypatch.setattr(module, "BATCH_BYTES", 1)
     assert contents(built.gather("batches")[0]) == contents(expected)
+
+
+def test_the_identity_is_a_digest_of_the_alerts_in_the_order_of_the_rows(tmp_path):
+    built = Gathered(tmp_path)
+    folder, _, _ = built.gather()
+    rows = pq.read_table(folder / "stamps.parquet", columns=["object_id", "candid"]).to_pylist()
+    lines = "".join(f"{row['object_id']},{row['candid']}\n" for row in rows)
+    assert built.identity == hashlib.sha256(lines.encode()).hexdigest()
+
+
+def test_other_alerts_have_another_identity(tmp_path):
+    identities = []
+    for representative in ("all", "last"):
+        built = Gathered(tmp_path, representative=representative)
+        built.gather()
+        identities.append(built.identity)
+    assert identities[0] != identities[1]
 
 
 def test_entries_describe_the_three_files(tmp_path):

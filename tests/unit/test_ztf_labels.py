@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skymill.errors import SkymillError
+from skymill.engine.errors import SkymillError
 from skymill.simulate.ztf_labels import label_rows, write_labels
 from skymill.ztf import label_lists
 from skymill.ztf.classes import CLASSES, MEMBERS, PUBLISHED_COUNTS, canonical_class

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skymill.errors import SkymillError
+from skymill.engine.errors import SkymillError
 from skymill.ztf.nights import days_since_first_public, read_nights, spans
 
 

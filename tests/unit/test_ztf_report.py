@@ -1,11 +1,11 @@
 """The report tells what the manifests say, and reads those that lack a counter."""
 
 import pytest
+from records import described
 from test_ztf_gather import LABELS
 from ztf_nights import write_labels, write_night
 
-from skymill.products import write_json
-from skymill.ztf.crossmatch import make_plan
+from skymill.ztf.plan import make_plan
 from skymill.ztf.report import describe
 
 
@@ -21,9 +21,6 @@ def _page(tmp_path):
         split={"validation": 0.2, "test": 0.2},
         seed=1,
     )
-    first, second = (
-        tmp_path / f"{name}.parquet.manifest.json" for name in ("20180601", "20180602")
-    )
     found = {
         "members": 1030,
         "records": 1030,
@@ -33,15 +30,21 @@ def _page(tmp_path):
         "corrupt": 5,
         "corrupt_by_cause": {"jpeg": 2, "gzip": 3},
     }
-    write_json(first, {"counts": found})
-    write_json(second, {"counts": {}, "truncated": True, "broken_off": "it ends early"})
+    first = described(night, [], night="20180601", counts=found)
+    second = described(
+        tmp_path / "20180602.parquet",
+        [],
+        night="20180602",
+        counts={},
+        truncated=True,
+        broken_off="it ends early",
+    )
     classes = {"QSO": {"objects": 7, "published": 43054}, "AGN": {"objects": 0, "published": None}}
-    write_json(tmp_path / "labels.json", {"classes": classes, "counts": {"rows": 20, "kept": 20}})
-    write_json(tmp_path / "plan.json", {"counts": counts, "source": "sample"})
+    listed = {"rows": 20, "kept": 20}
     return describe(
         nights=[second, first],
-        labels=tmp_path / "labels.json",
-        plan=tmp_path / "plan.json",
+        labels=described(tmp_path / "labels.parquet", [], classes=classes, counts=listed),
+        plan=described(tmp_path / "plan.parquet", [], counts=counts, source="sample"),
         absent=["20180603", "20180604", "20180607"],
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from alert_packets import fits, images, stamp
 
-from skymill.ztf.fits import (
+from skymill.alerts.fits import (
     BLOCK,
     BadStamp,
     Spans,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skymill.products import HashedFile
+from skymill.engine.products import HashedFile
 from skymill.ztf import store
 from skymill.ztf.schema import row_type
 from skymill.ztf.store import SortedStamps

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from filelock import FileLock
 
 from projects import Project
 
@@ -19,8 +20,29 @@ def project(_fresh, tmp_path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def _finished(_fresh, tmp_path_factory) -> Project:
-    project = _fresh.copy(tmp_path_factory.mktemp("finished") / "project")
+def made_once(_fresh, tmp_path_factory, worker_id):
+    """Return a function that makes a project once for all test workers: (name, settings)."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def make(name: str, settings: str = "") -> Project:
+        folder = shared / f"made_{name}"
+        with FileLock(f"{folder}.lock"):
+            if not folder.exists():
+                project = _fresh.copy(shared / f"making_{name}")
+                if settings:
+                    project.set(settings)
+                project.run("--cores", "2")
+                project.folder.rename(folder)
+        return Project(folder)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def _finished(made_once, tmp_path_factory) -> Project:
+    # A project that was moved has an index to write anew: each worker's is made where it stays.
+    project = made_once("finished").copy(tmp_path_factory.mktemp("finished") / "project")
     project.run("--cores", "2")
     project.folder.rename(project.folder.with_name("kept"))
     return project
@@ -30,7 +52,7 @@ def _finished(_fresh, tmp_path_factory) -> Project:
 def finished(_finished) -> Project:
     """Return a project with everything made, to be changed at will.
 
-    It always stands where it was made: a project that was moved has an index to write anew.
+    It is always where it was made: a project that was moved has an index to write anew.
     """
     shutil.rmtree(_finished.folder, ignore_errors=True)
     return Project(_finished.folder.with_name("kept")).copy(_finished.folder)

@@ -100,7 +100,7 @@ def test_what_makes_a_download_stale_is_its_name_and_version_alone(archive):
     project = archive.project
     target = f"data/interim/raw/{FILE}.receipt.json"
     project.run("--cores", "1", target)
-    project.edit("workflow/scripts/skymill/retrieve/http.py", "2**18", "2**19")
+    project.edit("workflow/scripts/skymill/raw/http.py", "2**18", "2**19")
     project.edit("workflow/scripts/retrieve.py", "Fetch one", "Bring one")
     project.edit("config/sources.yaml", "disk_gb: 5", "disk_gb: 7")
     project.set("retrieve: {attempts: 9}")

@@ -26,11 +26,8 @@ def tiny(project):
 
 
 @pytest.fixture(scope="session")
-def _made(_fresh, tmp_path_factory):
-    project = _fresh.copy(tmp_path_factory.mktemp("nights") / "project")
-    project.set(TINY)
-    project.run("--cores", "2")
-    return project
+def _made(made_once):
+    return made_once("nights", TINY)
 
 
 @pytest.fixture
@@ -59,9 +56,7 @@ def nights(project, *arguments):
 
 def of_night(night):
     """Return the jobs of one simulated night."""
-    return {
-        (rule, night) for rule in ("simulate_night", "verify_raw", "extract_night", "check_night")
-    }
+    return {(rule, night) for rule in ("simulate_night", "extract_night", "check_night")}
 
 
 GATHERING = {

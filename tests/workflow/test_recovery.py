@@ -178,7 +178,6 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(finished, project):
     # A dry run meanwhile neither takes the lock away nor takes for lost what is being made.
     project.run("-n")
     assert any(project.path(".snakemake/locks").iterdir())
-    assert not project.path(".snakemake/skymill_repairs.json").exists()
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     assert ingesting.exists(), "the run ended before it came to ingest"
@@ -206,7 +205,7 @@ def test_the_published_recipe_runs_and_counts_its_leaks(finished):
     finished.set(published)
     finished.run("--cores", "2")
     leaks = json.loads(
-        finished.path("data/preprocessed/solar_flare_2020/leaks.receipt.json").read_text()
+        finished.path("published/preprocessed/solar_flare_2020/leaks.receipt.json").read_text()
     )["leaks"]
     assert leaks["regions"]["in_several_splits"] > 0
     assert leaks["parents"]["in_several_splits"] > 0

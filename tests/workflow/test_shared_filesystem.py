@@ -125,8 +125,8 @@ def test_another_checkout_without_records_judges_by_the_manifests(finished, tmp_
 
 def test_other_code_of_another_checkout_is_noticed_without_records(finished, tmp_path):
     other = clone(finished, tmp_path / "other")
-    module = other.path("workflow/scripts/skymill/ztf/crossmatch.py")
-    module.write_text(module.read_text() + "\n# edited\n")
+    module = other.path("workflow/scripts/skymill/ztf/plan.py")
+    module.write_text(module.read_text() + "\nEDITED = True\n")
     assert other.stale() == {"index_sdo"} | ZTF_PLAN
 
 

@@ -17,24 +17,23 @@ localrules:
 rule ingest_magnetic:
     """Parse and check every line of a raw file; keep values, catalogue and rejects."""
     input:
-        raw=lambda wildcards: raw_path(paths.MAGNETIC_FILE.format(**wildcards)),
-        receipt=lambda wildcards: receipt_of(paths.MAGNETIC_FILE.format(**wildcards)),
+        raw=lambda wildcards: RAW.path(skymill.paths.MAGNETIC_FILE.format(**wildcards)),
+        receipt=paths.RAW_RECEIPT.format(file=skymill.paths.MAGNETIC_FILE),
     output:
         values=directory(paths.VALUES),
-        manifest=paths.manifest(paths.VALUES),
         catalogue=paths.CATALOGUE,
         quarantine=paths.QUARANTINE,
+        manifest=manifest(paths.VALUES),
     log:
-        "logs/ingest_magnetic/{partition}.log",
+        f"{LOGS}/ingest_magnetic/{{partition}}.log",
     conda:
         "../../envs/magnetic.yaml"
-    threads: PARALLEL
+    threads: PARALLEL["magnetic"]
     resources:
         mem_mb=memory(1000, each=500),
         runtime=minutes(15, per_gb=5, of="raw"),
     params:
-        code=code_digest("ingest_magnetic.py"),
-        repair=repair(paths.VALUES),
+        **stage("ingest_magnetic.py"),
         labelled=lambda wildcards: wildcards.partition in TRAIN_PARTITIONS,
     script:
         "../scripts/ingest_magnetic.py"
@@ -43,20 +42,18 @@ rule ingest_magnetic:
 rule check_ingest:
     """Fail when a raw file lost too many lines, naming the first of them."""
     input:
-        manifest=paths.manifest(paths.VALUES),
-        quarantine=paths.QUARANTINE,
+        ingested=manifest(paths.VALUES),
+        quarantine=ancient(paths.QUARANTINE),
     output:
         receipt=paths.ACCEPTED,
     log:
-        "logs/check_ingest/{partition}.log",
+        f"{LOGS}/check_ingest/{{partition}}.log",
     conda:
         "../../envs/magnetic.yaml"
     resources:
         mem_mb=500,
     params:
-        code=code_digest("check_ingest.py"),
-        repair=repair(paths.ACCEPTED),
-        config=settings("limits.max_rejected_fraction"),
+        **stage("check_ingest.py", also=limit(limits.rejected_lines)),
     script:
         "../scripts/check_ingest.py"
 
@@ -64,27 +61,20 @@ rule check_ingest:
 rule assign_ids:
     """Give every valid record of a collection an id of its own."""
     input:
-        catalogues=lambda wildcards: expand(
-            paths.CATALOGUE, partition=COLLECTIONS[wildcards.collection]
-        ),
-        manifests=lambda wildcards: expand(
-            paths.manifest(paths.VALUES), partition=COLLECTIONS[wildcards.collection]
-        ),
-        # The check has to pass first.
-        gates=lambda wildcards: expand(paths.ACCEPTED, partition=COLLECTIONS[wildcards.collection]),
+        catalogues=ancient(of_collection(paths.CATALOGUE)),
+        manifests=of_collection(manifest(paths.VALUES)),
+        checks=of_collection(paths.ACCEPTED),
     output:
         ids=paths.IDS,
-        manifest=paths.manifest(paths.IDS),
+        manifest=manifest(paths.IDS),
     log:
-        "logs/assign_ids/{collection}.log",
+        f"{LOGS}/assign_ids/{{collection}}.log",
     conda:
         "../../envs/magnetic.yaml"
     resources:
         mem_mb=1500,
     params:
-        code=code_digest("assign_ids.py"),
-        repair=repair(paths.IDS),
-        config=settings("collisions"),
+        **stage("assign_ids.py", "collisions"),
     script:
         "../scripts/assign_ids.py"
 
@@ -92,26 +82,20 @@ rule assign_ids:
 rule write_clean:
     """Write every valid record of a collection under its final id, sorted."""
     input:
-        ids=paths.IDS,
-        ids_manifest=paths.manifest(paths.IDS),
-        values=lambda wildcards: expand(paths.VALUES, partition=COLLECTIONS[wildcards.collection]),
-        manifests=lambda wildcards: expand(
-            paths.manifest(paths.VALUES), partition=COLLECTIONS[wildcards.collection]
-        ),
+        **made(ids=paths.IDS, values=of_collection(paths.VALUES)),
     output:
         clean=directory(paths.CLEAN),
-        manifest=paths.manifest(paths.CLEAN),
+        manifest=manifest(paths.CLEAN),
     log:
-        "logs/write_clean/{collection}.log",
+        f"{LOGS}/write_clean/{{collection}}.log",
     conda:
         "../../envs/magnetic.yaml"
-    threads: PARALLEL
+    threads: PARALLEL["magnetic"]
     resources:
         mem_mb=memory(1000, each=700),
         runtime=minutes(15, per_gb=10, of="values"),
     params:
-        code=code_digest("write_clean.py"),
-        repair=repair(paths.CLEAN),
+        **stage("write_clean.py"),
     script:
         "../scripts/write_clean.py"
 
@@ -119,23 +103,22 @@ rule write_clean:
 rule find_regions:
     """Recover the active regions: windows that share a time step belong together."""
     input:
-        ids=expand(paths.IDS, collection="train"),
-        ids_manifest=expand(paths.manifest(paths.IDS), collection="train"),
-        values=expand(paths.VALUES, partition=TRAIN_PARTITIONS),
-        manifests=expand(paths.manifest(paths.VALUES), partition=TRAIN_PARTITIONS),
+        **made(
+            ids=paths.IDS.format(collection="train"),
+            values=expand(paths.VALUES, partition=TRAIN_PARTITIONS),
+        ),
     output:
         regions=paths.REGIONS,
-        manifest=paths.manifest(paths.REGIONS),
+        manifest=manifest(paths.REGIONS),
     log:
-        "logs/find_regions.log",
+        f"{LOGS}/find_regions.log",
     conda:
         "../../envs/magnetic.yaml"
     resources:
         # 12.8 million step hashes at full size, with the indices of their order.
         mem_mb=2500,
     params:
-        code=code_digest("find_regions.py"),
-        repair=repair(paths.REGIONS),
+        **stage("find_regions.py"),
     script:
         "../scripts/find_regions.py"
 
@@ -143,19 +126,17 @@ rule find_regions:
 rule check_regions:
     """Fail when a region is too large to be split off."""
     input:
-        manifest=paths.manifest(paths.REGIONS),
+        regions=manifest(paths.REGIONS),
     output:
         receipt=paths.REGIONS_ACCEPTED,
     log:
-        "logs/check_regions.log",
+        f"{LOGS}/check_regions.log",
     conda:
         "../../envs/magnetic.yaml"
     resources:
         mem_mb=500,
     params:
-        code=code_digest("check_regions.py"),
-        repair=repair(paths.REGIONS_ACCEPTED),
-        config=settings("limits.max_region_fraction", "split.unit"),
+        **stage("check_regions.py", "split.unit", also=limit(limits.large_region)),
     script:
         "../scripts/check_regions.py"
 
@@ -163,49 +144,41 @@ rule check_regions:
 rule plan_magnetic:
     """Decide splits and augmentation for every record of the data set to come."""
     input:
-        ids=expand(paths.IDS, collection="train"),
-        ids_manifest=expand(paths.manifest(paths.IDS), collection="train"),
-        regions=paths.REGIONS,
-        regions_manifest=paths.manifest(paths.REGIONS),
-        gate=paths.REGIONS_ACCEPTED,
+        **made(ids=paths.IDS.format(collection="train"), regions=paths.REGIONS),
+        checks=[paths.REGIONS_ACCEPTED],
     output:
         plan=paths.PLAN,
-        manifest=paths.manifest(paths.PLAN),
+        manifest=manifest(paths.PLAN),
     log:
-        "logs/plan_magnetic.log",
+        f"{LOGS}/plan_magnetic.log",
     conda:
         "../../envs/magnetic.yaml"
     resources:
         mem_mb=1500,
     params:
-        code=code_digest("plan_magnetic.py"),
-        repair=repair(paths.PLAN),
-        config=settings("seed", "split", "augmentation"),
+        **stage("plan_magnetic.py", "seed", "augmentation", *plan_keys(config)),
     script:
         "../scripts/plan_magnetic.py"
 
 
 rule check_leaks:
-    """Look for anything that stands in two splits, and for overlap with the test file."""
+    """Look for anything that is in two splits, and for overlap with the test file."""
     input:
-        plan=paths.PLAN,
-        plan_manifest=paths.manifest(paths.PLAN),
-        ids=expand(paths.IDS, collection=["train", "test"]),
-        ids_manifests=expand(paths.manifest(paths.IDS), collection=["train", "test"]),
-        values=expand(paths.VALUES, partition=PARTITIONS),
-        manifests=expand(paths.manifest(paths.VALUES), partition=PARTITIONS),
+        **made(
+            plan=paths.PLAN,
+            ids=expand(paths.IDS, collection=["train", "test"]),
+            values=expand(paths.VALUES, partition=PARTITIONS),
+        ),
     output:
         receipt=paths.LEAKS,
     log:
-        "logs/check_leaks.log",
+        f"{LOGS}/check_leaks.log",
     conda:
         "../../envs/magnetic.yaml"
     resources:
         mem_mb=2500,
     params:
-        code=code_digest("check_leaks.py"),
-        repair=repair(paths.LEAKS),
-        config=settings("split.unit"),
+        **stage("check_leaks.py", "split.unit"),
     script:
         "../scripts/check_leaks.py"
 
@@ -213,55 +186,49 @@ rule check_leaks:
 rule augment_train:
     """Write the augmented set: the planned records, originals and synthetic copies."""
     input:
-        plan=paths.PLAN,
-        plan_manifest=paths.manifest(paths.PLAN),
-        ids=expand(paths.IDS, collection="train"),
-        ids_manifest=expand(paths.manifest(paths.IDS), collection="train"),
-        clean=expand(paths.CLEAN, collection="train"),
-        clean_manifest=expand(paths.manifest(paths.CLEAN), collection="train"),
+        **made(
+            plan=paths.PLAN,
+            ids=paths.IDS.format(collection="train"),
+            clean=paths.CLEAN.format(collection="train"),
+        ),
     output:
         augmented=directory(paths.AUGMENTED),
-        manifest=paths.manifest(paths.AUGMENTED),
+        manifest=manifest(paths.AUGMENTED),
     log:
-        "logs/augment_train.log",
+        f"{LOGS}/augment_train.log",
     conda:
         "../../envs/magnetic.yaml"
-    threads: PARALLEL
+    threads: PARALLEL["magnetic"]
     resources:
         mem_mb=memory(1000, each=700),
         runtime=minutes(15, per_gb=10, of="clean"),
     params:
-        code=code_digest("augment_train.py"),
-        repair=repair(paths.AUGMENTED),
-        config=settings("seed", "split.augment"),
+        **stage("augment_train.py", "seed", "split.augment"),
     script:
         "../scripts/augment_train.py"
 
 
 rule check_conservation:
-    """Balance the books: lines met, records kept, planned and written."""
+    """Compare the counts of all stages: lines met, records kept, planned and written."""
     input:
-        values=lambda wildcards: expand(
-            paths.manifest(paths.VALUES), partition=COLLECTIONS[wildcards.collection]
-        ),
-        ids=paths.manifest(paths.IDS),
-        clean=paths.manifest(paths.CLEAN),
+        ingested=of_collection(manifest(paths.VALUES)),
+        ids=manifest(paths.IDS),
+        clean=manifest(paths.CLEAN),
         planned=branch(
             lambda wildcards: wildcards.collection == "train",
-            then=[paths.manifest(paths.PLAN), paths.manifest(paths.AUGMENTED)],
+            then=[manifest(paths.PLAN), manifest(paths.AUGMENTED)],
             otherwise=[],
         ),
     output:
         receipt=paths.CONSERVATION,
     log:
-        "logs/check_conservation/{collection}.log",
+        f"{LOGS}/check_conservation/{{collection}}.log",
     conda:
         "../../envs/magnetic.yaml"
     resources:
         mem_mb=500,
     params:
-        code=code_digest("check_conservation.py"),
-        repair=repair(paths.CONSERVATION),
+        **stage("check_conservation.py"),
     script:
         "../scripts/check_conservation.py"
 
@@ -272,19 +239,17 @@ rule write_features:
         unpack(feature_inputs),
     output:
         features=directory(paths.FEATURES),
-        manifest=paths.manifest(paths.FEATURES),
+        manifest=manifest(paths.FEATURES),
     log:
-        "logs/write_features/{split}.log",
+        f"{LOGS}/write_features/{{split}}.log",
     conda:
         "../../envs/magnetic.yaml"
-    threads: PARALLEL
+    threads: PARALLEL["magnetic"]
     resources:
         mem_mb=memory(1000, each=500),
         runtime=minutes(15, per_gb=10, of="store"),
     params:
-        code=code_digest("write_features.py"),
-        repair=repair(paths.FEATURES),
-        config=feature_settings,
+        **stage("write_features.py", settings_of=feature_settings),
     script:
         "../scripts/write_features.py"
 
@@ -292,29 +257,56 @@ rule write_features:
 rule diagnose_magnetic:
     """Tell in one table which lines were rejected, why, and how that bears on the classes."""
     input:
-        values=expand(paths.manifest(paths.VALUES), partition=PARTITIONS),
-        catalogues=expand(paths.CATALOGUE, partition=PARTITIONS),
-        quarantines=expand(paths.QUARANTINE, partition=PARTITIONS),
-        ids=expand(paths.manifest(paths.IDS), collection=["train", "test"]),
-        regions=paths.manifest(paths.REGIONS),
-        plan=paths.manifest(paths.PLAN),
+        ingested=expand(manifest(paths.VALUES), partition=PARTITIONS),
+        ids=expand(manifest(paths.IDS), collection=["train", "test"]),
+        regions=manifest(paths.REGIONS),
+        plan=manifest(paths.PLAN),
+        features=expand(manifest(paths.FEATURES), split=SPLITS),
+        catalogues=ancient(expand(paths.CATALOGUE, partition=PARTITIONS)),
+        quarantines=ancient(expand(paths.QUARANTINE, partition=PARTITIONS)),
         leaks=paths.LEAKS,
-        features=expand(paths.manifest(paths.FEATURES), split=SPLITS),
     output:
-        table=report(
+        page=report(
             paths.DIAGNOSTICS,
             caption="../report/magnetic_diagnostics.rst",
             category="Magnetic",
         ),
-        manifest=paths.manifest(paths.DIAGNOSTICS),
+        manifest=manifest(paths.DIAGNOSTICS),
     log:
-        "logs/diagnose_magnetic.log",
+        f"{LOGS}/diagnose_magnetic.log",
     conda:
         "../../envs/magnetic.yaml"
     resources:
         mem_mb=500,
     params:
-        code=code_digest("diagnose_magnetic.py"),
-        repair=repair(paths.DIAGNOSTICS),
+        **stage("diagnose_magnetic.py"),
     script:
         "../scripts/diagnose_magnetic.py"
+
+
+rule magnetic:
+    """Every product of the magnetic branch."""
+    input:
+        every(rules.verify_raw.output, file=RAW.files("magnetic")),
+        every(rules.ingest_magnetic.output, partition=PARTITIONS),
+        every(rules.check_ingest.output, partition=PARTITIONS),
+        every(rules.assign_ids.output, collection=COLLECTIONS),
+        every(rules.write_clean.output, collection=COLLECTIONS),
+        every(rules.find_regions.output),
+        every(rules.check_regions.output),
+        every(rules.plan_magnetic.output),
+        every(rules.check_leaks.output),
+        every(rules.augment_train.output),
+        every(rules.check_conservation.output, collection=COLLECTIONS),
+        every(rules.write_features.output, split=SPLITS),
+        every(rules.diagnose_magnetic.output),
+
+
+for FOLDER in (paths.MAGNETIC_DATA, f"{paths.MAGNETIC_DATA}/"):
+
+    rule:
+        """The engineered splits."""
+        name:
+            FOLDER
+        input:
+            every(rules.write_features.output, split=SPLITS),

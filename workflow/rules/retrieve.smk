@@ -14,12 +14,12 @@ rule retrieve:
     checksum, no list of checksums is a parameter or an input here.
     """
     output:
-        raw="data/raw/{file}",
+        raw=f"{skymill.paths.SHARED_RAW}/{{file}}",
     log:
-        "logs/retrieve/{file}.log",
+        f"{LOGS}/retrieve/{{file}}.log",
     wildcard_constraints:
         # Never a file that the user put there: Snakemake deletes outputs before it makes them.
-        file=fetchable_files(),
+        file=RAW.fetchable(),
     conda:
         "../../envs/retrieve.yaml"
     resources:
@@ -34,21 +34,20 @@ rule retrieve:
 rule verify_raw:
     """Check what a raw file is, hash it, and write down where it came from."""
     input:
-        raw=lambda wildcards: raw_path(wildcards.file),
+        raw=lambda wildcards: RAW.path(wildcards.file),
     output:
         receipt=paths.RAW_RECEIPT,
     log:
-        "logs/verify_raw/{file}.log",
+        f"{LOGS}/verify_raw/{{file}}.log",
     wildcard_constraints:
-        file=one_of(file_patterns(REGISTRY).values()),
+        file=RAW.patterns(),
     conda:
         "../../envs/retrieve.yaml"
     resources:
         mem_mb=memory(1000),
         runtime=minutes(10, per_gb=1, of="raw"),
     params:
-        code=code_digest("verify_raw.py"),
-        repair=repair(paths.RAW_RECEIPT),
-        enforced=lambda wildcards: branch_source(wildcards.file) == "archive",
+        **stage("verify_raw.py", also=same_raw),
+        enforced=lambda wildcards: RAW.is_enforced(wildcards.file),
     script:
         "../scripts/verify_raw.py"

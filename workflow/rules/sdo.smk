@@ -4,14 +4,14 @@
 
 # Too small to wait for a cluster: they run where Snakemake does.
 localrules:
-    survey_sdo,
+    locate_sdo,
     check_sdo,
     plan_sdo,
     index_sdo,
     report_sdo,
 
 
-if SDO_FROM_ZIP:
+if RAW.sdo_from_zip:
 
     rule unpack_sdo:
         """Unpack the zip, each file once, whatever letter case its folders have.
@@ -21,67 +21,65 @@ if SDO_FROM_ZIP:
         makes them.
         """
         input:
-            archive=raw_path(paths.SDO_FILE),
+            archive=RAW.path(skymill.paths.SDO_FILE),
         output:
-            folder=directory(SDO_FOLDER),
-            manifest=paths.manifest(SDO_FOLDER),
+            folder=directory(RAW.sdo_folder),
+            manifest=manifest(RAW.sdo_folder),
         log:
-            "logs/unpack_sdo.log",
+            f"{LOGS}/unpack_sdo.log",
         conda:
             "../../envs/sdo.yaml"
-        threads: PARALLEL
+        threads: PARALLEL["sdo"]
         resources:
             # The names of 1.2 million members, and where they go.
             mem_mb=memory(2000, each=150),
             runtime=minutes(30, per_gb=10, of="archive"),
         params:
-            repair=repair(SDO_FOLDER),
+            check=damaged_alone,
         script:
             "../scripts/unpack_sdo.py"
 
 
-rule survey_sdo:
-    """Find the root of the unpacked tree, and write down what lies there and where it came from."""
+rule locate_sdo:
+    """Find the root of the unpacked tree, and write down what is there and where it came from."""
     input:
-        folder=SDO_FOLDER,
-        manifest=branch(SDO_FROM_ZIP, then=[paths.manifest(SDO_FOLDER)], otherwise=[]),
-        receipt=[receipt_of(file) for file in sdo_files()],
+        folder=RAW.sdo_folder,
+        manifest=branch(RAW.sdo_from_zip, then=[manifest(RAW.sdo_folder)], otherwise=[]),
+        receipt=[paths.RAW_RECEIPT.format(file=file) for file in RAW.files("sdo")],
     output:
         receipt=paths.SDO_RECEIPT,
     log:
-        "logs/survey_sdo.log",
+        f"{LOGS}/locate_sdo.log",
     conda:
         "../../envs/sdo.yaml"
     resources:
         mem_mb=500,
     params:
-        code=code_digest("survey_sdo.py"),
-        repair=repair(paths.SDO_RECEIPT),
+        **stage("locate_sdo.py"),
     script:
-        "../scripts/survey_sdo.py"
+        "../scripts/locate_sdo.py"
 
 
 rule catalogue_sdo:
     """Read the metadata, check every image, and list all that is wrong."""
     input:
-        folder=SDO_FOLDER,
+        folder=ancient(RAW.sdo_folder),
         receipt=paths.SDO_RECEIPT,
     output:
         samples=paths.SDO_SAMPLES,
         images=paths.SDO_IMAGES,
         problems=paths.SDO_PROBLEMS,
-        manifest=paths.manifest(paths.SDO_SAMPLES),
+        manifest=manifest(paths.SDO_SAMPLES),
     log:
-        "logs/catalogue_sdo.log",
+        f"{LOGS}/catalogue_sdo.log",
     conda:
         "../../envs/sdo.yaml"
-    threads: PARALLEL
+    threads: PARALLEL["sdo"]
     resources:
         mem_mb=memory(1500, each=250),
         runtime=minutes(120),
     params:
-        code=code_digest("catalogue_sdo.py"),
-        repair=repair(paths.SDO_SAMPLES),
+        **stage("catalogue_sdo.py"),
     script:
         "../scripts/catalogue_sdo.py"
 
@@ -89,20 +87,18 @@ rule catalogue_sdo:
 rule check_sdo:
     """Fail when too many images are damaged or too many samples lost, naming the first of them."""
     input:
-        manifest=paths.manifest(paths.SDO_SAMPLES),
-        problems=paths.SDO_PROBLEMS,
+        samples=manifest(paths.SDO_SAMPLES),
+        problems=ancient(paths.SDO_PROBLEMS),
     output:
         receipt=paths.SDO_ACCEPTED,
     log:
-        "logs/check_sdo.log",
+        f"{LOGS}/check_sdo.log",
     conda:
         "../../envs/sdo.yaml"
     resources:
         mem_mb=500,
     params:
-        code=code_digest("check_sdo.py"),
-        repair=repair(paths.SDO_ACCEPTED),
-        config=settings("limits.max_damaged_fraction", "limits.max_lost_samples_fraction"),
+        **stage("check_sdo.py", also=limit(limits.damaged_sdo)),
     script:
         "../scripts/check_sdo.py"
 
@@ -110,22 +106,19 @@ rule check_sdo:
 rule plan_sdo:
     """Decide label, class and split of every sample."""
     input:
-        samples=paths.SDO_SAMPLES,
-        manifest=paths.manifest(paths.SDO_SAMPLES),
-        gate=paths.SDO_ACCEPTED,
+        **made(samples=paths.SDO_SAMPLES),
+        checks=[paths.SDO_ACCEPTED],
     output:
         plan=paths.SDO_PLAN,
-        manifest=paths.manifest(paths.SDO_PLAN),
+        manifest=manifest(paths.SDO_PLAN),
     log:
-        "logs/plan_sdo.log",
+        f"{LOGS}/plan_sdo.log",
     conda:
         "../../envs/sdo.yaml"
     resources:
         mem_mb=500,
     params:
-        code=code_digest("plan_sdo.py"),
-        repair=repair(paths.SDO_PLAN),
-        config=settings("seed", "sdo.flux_scale", "sdo.validation_fraction"),
+        **stage("plan_sdo.py", "seed", "sdo.flux_scale", "sdo.validation_fraction"),
     script:
         "../scripts/plan_sdo.py"
 
@@ -133,25 +126,20 @@ rule plan_sdo:
 rule index_sdo:
     """Write the index of one official set: labels, locations, and what each sample's images are."""
     input:
-        samples=paths.SDO_SAMPLES,
-        images=paths.SDO_IMAGES,
-        manifest=paths.manifest(paths.SDO_SAMPLES),
-        plan=paths.SDO_PLAN,
-        plan_manifest=paths.manifest(paths.SDO_PLAN),
+        **made(samples=paths.SDO_SAMPLES, plan=paths.SDO_PLAN),
+        images=ancient(paths.SDO_IMAGES),
     output:
         index=paths.SDO_INDEX,
-        manifest=paths.manifest(paths.SDO_INDEX),
+        manifest=manifest(paths.SDO_INDEX),
     log:
-        "logs/index_sdo/{sdo_set}.log",
+        f"{LOGS}/index_sdo/{{sdo_set}}.log",
     conda:
         "../../envs/sdo.yaml"
     resources:
         mem_mb=1000,
     params:
-        code=code_digest("index_sdo.py"),
-        repair=repair(paths.SDO_INDEX),
         # The one place with an absolute path: a project that was moved writes its index anew.
-        config={"root": str(Path.cwd()), "tree": SDO_FOLDER},
+        **stage("index_sdo.py", settings_of=lambda wildcards: RAW.sdo_location(STORAGE)),
     script:
         "../scripts/index_sdo.py"
 
@@ -159,26 +147,24 @@ rule index_sdo:
 rule tensors_sdo:
     """Write the images of one official set as a Zarr group, missing ones masked."""
     input:
-        folder=SDO_FOLDER,
-        samples=paths.SDO_SAMPLES,
-        images=paths.SDO_IMAGES,
-        manifest=paths.manifest(paths.SDO_SAMPLES),
-        gate=paths.SDO_ACCEPTED,
+        **made(samples=paths.SDO_SAMPLES),
+        folder=ancient(RAW.sdo_folder),
+        images=ancient(paths.SDO_IMAGES),
+        checks=[paths.SDO_ACCEPTED],
     output:
         tensors=directory(paths.SDO_TENSORS),
-        manifest=paths.manifest(paths.SDO_TENSORS),
+        manifest=manifest(paths.SDO_TENSORS),
     log:
-        "logs/tensors_sdo/{sdo_set}.log",
+        f"{LOGS}/tensors_sdo/{{sdo_set}}.log",
     conda:
         "../../envs/sdo.yaml"
-    threads: PARALLEL
+    threads: PARALLEL["sdo"]
     resources:
         # A shard of 42 MB, packed, unpacked and read back.
         mem_mb=memory(1500, each=700),
         runtime=minutes(240),
     params:
-        code=code_digest("tensors_sdo.py"),
-        repair=repair(paths.SDO_TENSORS),
+        **stage("tensors_sdo.py"),
     script:
         "../scripts/tensors_sdo.py"
 
@@ -186,27 +172,38 @@ rule tensors_sdo:
 rule report_sdo:
     """Tell in one page what the tree holds, what is wrong with it, and how it was split."""
     input:
-        samples=paths.SDO_SAMPLES,
-        images=paths.SDO_IMAGES,
-        problems=paths.SDO_PROBLEMS,
-        manifest=paths.manifest(paths.SDO_SAMPLES),
-        plan_manifest=paths.manifest(paths.SDO_PLAN),
+        **made(samples=paths.SDO_SAMPLES),
+        images=ancient(paths.SDO_IMAGES),
+        problems=ancient(paths.SDO_PROBLEMS),
+        plan=manifest(paths.SDO_PLAN),
     output:
         page=report(
             paths.SDO_REPORT,
             caption="../report/sdo_integrity.rst",
             category="SDOBenchmark",
         ),
-        manifest=paths.manifest(paths.SDO_REPORT),
+        manifest=manifest(paths.SDO_REPORT),
     log:
-        "logs/report_sdo.log",
+        f"{LOGS}/report_sdo.log",
     conda:
         "../../envs/sdo.yaml"
     resources:
         mem_mb=1000,
     params:
-        code=code_digest("report_sdo.py"),
-        repair=repair(paths.SDO_REPORT),
-        config=settings("sdo.flux_scale"),
+        **stage("report_sdo.py", "sdo.flux_scale"),
     script:
         "../scripts/report_sdo.py"
+
+
+rule sdo:
+    """Every product of the SDOBenchmark branch."""
+    input:
+        every(rules.verify_raw.output, file=RAW.files("sdo")),
+        every(rules.unpack_sdo.output) if RAW.sdo_from_zip else [],
+        every(rules.locate_sdo.output),
+        every(rules.catalogue_sdo.output),
+        every(rules.check_sdo.output),
+        every(rules.plan_sdo.output),
+        every(rules.index_sdo.output, sdo_set=SDO_SETS),
+        every(rules.tensors_sdo.output, sdo_set=SDO_SETS if config["sdo"]["tensors"] else []),
+        every(rules.report_sdo.output),

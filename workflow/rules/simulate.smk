@@ -1,5 +1,4 @@
-# `source: sample`: raw files in the archives' own formats. They stand under data/sample/raw/ and
-# nowhere else, because Snakemake deletes a rule's outputs before it runs the rule again.
+# `source: sample`: raw files in the archives' own formats, below the results folder.
 
 
 # Too small to wait for a cluster: they run where Snakemake does.
@@ -11,19 +10,17 @@ localrules:
 rule simulate_magnetic:
     """Write one raw file of magnetic records in the 2020 data set's format."""
     output:
-        raw=f"{paths.RAW_FOLDER['sample']}/{paths.MAGNETIC_FILE}",
-        sidecar=f"{paths.RAW_FOLDER['sample']}/{paths.MAGNETIC_FILE}.source.json",
+        **simulated(skymill.paths.MAGNETIC_FILE),
     log:
-        "logs/simulate_magnetic/{partition}.log",
+        f"{LOGS}/simulate_magnetic/{{partition}}.log",
     conda:
         "../../envs/magnetic.yaml"
-    threads: PARALLEL
+    threads: PARALLEL["magnetic"]
     resources:
         mem_mb=memory(1000, each=300),
         runtime=minutes(60),
     params:
-        code=code_digest("simulate_magnetic.py"),
-        config=settings("simulate.magnetic"),
+        **simulation("simulate_magnetic.py", "simulate.magnetic"),
     script:
         "../scripts/simulate_magnetic.py"
 
@@ -31,20 +28,18 @@ rule simulate_magnetic:
 rule simulate_sdo:
     """Write a download of SDOBenchmark: one zip, with the odd things that the real one holds."""
     output:
-        raw=f"{paths.RAW_FOLDER['sample']}/{paths.SDO_FILE}",
-        sidecar=f"{paths.RAW_FOLDER['sample']}/{paths.SDO_FILE}.source.json",
+        **simulated(skymill.paths.SDO_FILE),
     log:
-        "logs/simulate_sdo.log",
+        f"{LOGS}/simulate_sdo.log",
     conda:
         "../../envs/sdo.yaml"
-    threads: PARALLEL
+    threads: PARALLEL["sdo"]
     resources:
         # The directory of a zip of 1.2 million files takes 500 MB.
         mem_mb=memory(1500, each=300),
         runtime=minutes(60),
     params:
-        code=code_digest("simulate_sdo.py"),
-        config=settings("simulate.sdo"),
+        **simulation("simulate_sdo.py", "simulate.sdo"),
     script:
         "../scripts/simulate_sdo.py"
 
@@ -52,17 +47,15 @@ rule simulate_sdo:
 rule simulate_stealth:
     """Write the auxiliary table's CSV with the real columns' marginals."""
     output:
-        raw=f"{paths.RAW_FOLDER['sample']}/{paths.STEALTH_FILE}",
-        sidecar=f"{paths.RAW_FOLDER['sample']}/{paths.STEALTH_FILE}.source.json",
+        **simulated(skymill.paths.STEALTH_FILE),
     log:
-        "logs/simulate_stealth.log",
+        f"{LOGS}/simulate_stealth.log",
     conda:
         "../../envs/stealth.yaml"
     resources:
         mem_mb=500,
     params:
-        code=code_digest("simulate_stealth.py"),
-        config=settings("simulate.stealth"),
+        **simulation("simulate_stealth.py", "simulate.stealth"),
     script:
         "../scripts/simulate_stealth.py"
 
@@ -70,19 +63,17 @@ rule simulate_stealth:
 rule simulate_night:
     """Write a night's tarball of ZTF alerts, with the odd packets that real ones hold."""
     output:
-        raw=f"{paths.RAW_FOLDER['sample']}/{paths.ZTF_NIGHT_FILE}",
-        sidecar=f"{paths.RAW_FOLDER['sample']}/{paths.ZTF_NIGHT_FILE}.source.json",
+        **simulated(skymill.paths.ZTF_NIGHT_FILE),
     log:
-        "logs/simulate_night/{night}.log",
+        f"{LOGS}/simulate_night/{{night}}.log",
     conda:
         "../../envs/ztf.yaml"
-    threads: PARALLEL
+    threads: PARALLEL["ztf"]
     resources:
         mem_mb=memory(1000, each=300),
         runtime=minutes(60),
     params:
-        code=code_digest("simulate_night.py"),
-        config=settings("simulate.ztf"),
+        **simulation("simulate_night.py", "simulate.ztf"),
         # What is odd about a night follows from its date: one more changes no other.
         place=lambda wildcards: days_since_first_public(wildcards.night),
     script:
@@ -92,16 +83,14 @@ rule simulate_night:
 rule simulate_ztf_labels:
     """Write the tarball of labels as ALeRCE published it."""
     output:
-        raw=f"{paths.RAW_FOLDER['sample']}/{paths.ZTF_LABELS_ARCHIVE}",
-        sidecar=f"{paths.RAW_FOLDER['sample']}/{paths.ZTF_LABELS_ARCHIVE}.source.json",
+        **simulated(skymill.paths.ZTF_LABELS_ARCHIVE),
     log:
-        "logs/simulate_ztf_labels.log",
+        f"{LOGS}/simulate_ztf_labels.log",
     conda:
         "../../envs/ztf.yaml"
     resources:
         mem_mb=1000,
     params:
-        code=code_digest("simulate_ztf_labels.py"),
-        config=settings("simulate.ztf"),
+        **simulation("simulate_ztf_labels.py", "simulate.ztf"),
     script:
         "../scripts/simulate_ztf_labels.py"

@@ -10,21 +10,20 @@ localrules:
 rule ingest_stealth:
     """Parse and check every line of the published CSV; keep rows and rejects."""
     input:
-        raw=raw_path(paths.STEALTH_FILE),
-        receipt=receipt_of(paths.STEALTH_FILE),
+        raw=RAW.path(skymill.paths.STEALTH_FILE),
+        receipt=paths.RAW_RECEIPT.format(file=skymill.paths.STEALTH_FILE),
     output:
         rows=paths.STEALTH_ROWS,
-        manifest=paths.manifest(paths.STEALTH_ROWS),
         quarantine=paths.STEALTH_QUARANTINE,
+        manifest=manifest(paths.STEALTH_ROWS),
     log:
-        "logs/ingest_stealth.log",
+        f"{LOGS}/ingest_stealth.log",
     conda:
         "../../envs/stealth.yaml"
     resources:
         mem_mb=500,
     params:
-        code=code_digest("ingest_stealth.py"),
-        repair=repair(paths.STEALTH_ROWS),
+        **stage("ingest_stealth.py"),
     script:
         "../scripts/ingest_stealth.py"
 
@@ -32,21 +31,26 @@ rule ingest_stealth:
 rule convert_stealth:
     """Write the typed table with the meanings of its codes, unless too many lines were rejected."""
     input:
-        rows=paths.STEALTH_ROWS,
-        manifest=paths.manifest(paths.STEALTH_ROWS),
-        quarantine=paths.STEALTH_QUARANTINE,
+        **made(rows=paths.STEALTH_ROWS),
+        quarantine=ancient(paths.STEALTH_QUARANTINE),
     output:
         table=paths.STEALTH_TABLE,
-        manifest=paths.manifest(paths.STEALTH_TABLE),
+        manifest=manifest(paths.STEALTH_TABLE),
     log:
-        "logs/convert_stealth.log",
+        f"{LOGS}/convert_stealth.log",
     conda:
         "../../envs/stealth.yaml"
     resources:
         mem_mb=500,
     params:
-        code=code_digest("convert_stealth.py"),
-        repair=repair(paths.STEALTH_TABLE),
-        config=settings("limits.max_rejected_fraction"),
+        **stage("convert_stealth.py", also=limit(limits.rejected_rows)),
     script:
         "../scripts/convert_stealth.py"
+
+
+rule stealth:
+    """Every product of the auxiliary table."""
+    input:
+        every(rules.verify_raw.output, file=RAW.files("stealth")),
+        every(rules.ingest_stealth.output),
+        every(rules.convert_stealth.output),

@@ -13,48 +13,45 @@ localrules:
 rule read_labels:
     """Read the classes of ALeRCE's list and give every object one label."""
     input:
-        raw=raw_path(ztf_labels_file()),
-        receipt=receipt_of(ztf_labels_file()),
+        raw=RAW.path(RAW.labels),
+        receipt=paths.RAW_RECEIPT.format(file=RAW.labels),
     output:
         labels=paths.ZTF_LABELS,
-        manifest=paths.manifest(paths.ZTF_LABELS),
         problems=paths.ZTF_LABEL_PROBLEMS,
+        manifest=manifest(paths.ZTF_LABELS),
     log:
-        "logs/read_labels.log",
+        f"{LOGS}/read_labels.log",
     conda:
         "../../envs/ztf.yaml"
     resources:
         mem_mb=2000,
     params:
-        code=code_digest("read_labels.py"),
-        repair=repair(paths.ZTF_LABELS),
-        config=settings("labels"),
+        **stage("read_labels.py", "labels"),
     script:
         "../scripts/read_labels.py"
 
 
 rule extract_night:
-    """Read a night's alerts as a stream and keep the centres of their stamps."""
+    """Read a night's alerts as a stream, hash it, and keep the centres of the stamps."""
     input:
         unpack(labels_for_extraction),
-        raw=lambda wildcards: raw_path(night_file(wildcards.night)),
-        receipt=lambda wildcards: receipt_of(night_file(wildcards.night)),
+        raw=lambda wildcards: RAW.path(RAW.night(wildcards.night)),
     output:
         stamps=paths.ZTF_NIGHT,
-        manifest=paths.manifest(paths.ZTF_NIGHT),
         quarantine=paths.ZTF_QUARANTINE,
+        manifest=manifest(paths.ZTF_NIGHT),
     log:
-        "logs/extract_night/{night}.log",
+        f"{LOGS}/extract_night/{{night}}.log",
     conda:
         "../../envs/ztf.yaml"
-    threads: PARALLEL
+    threads: PARALLEL["ztf"]
     resources:
         mem_mb=memory(1000, each=600),
         runtime=minutes(30, per_gb=2, of="raw"),
     params:
-        code=code_digest("extract_night.py"),
-        repair=repair(paths.ZTF_NIGHT),
-        config=settings("ztf.extract", "ztf.crop", "ztf.edge"),
+        **stage("extract_night.py", "ztf.extract", "ztf.crop", "ztf.edge", also=same_raw),
+        file=lambda wildcards: RAW.night(wildcards.night),
+        enforced=lambda wildcards: RAW.is_enforced(RAW.night(wildcards.night)),
     script:
         "../scripts/extract_night.py"
 
@@ -62,20 +59,18 @@ rule extract_night:
 rule check_night:
     """Fail when a night lost too many alerts or ended early, naming the first of them."""
     input:
-        manifest=paths.manifest(paths.ZTF_NIGHT),
-        quarantine=paths.ZTF_QUARANTINE,
+        stamps=manifest(paths.ZTF_NIGHT),
+        quarantine=ancient(paths.ZTF_QUARANTINE),
     output:
         receipt=paths.ZTF_ACCEPTED,
     log:
-        "logs/check_night/{night}.log",
+        f"{LOGS}/check_night/{{night}}.log",
     conda:
         "../../envs/ztf.yaml"
     resources:
         mem_mb=500,
     params:
-        code=code_digest("check_night.py"),
-        repair=repair(paths.ZTF_ACCEPTED),
-        config=settings("limits.max_corrupt_fraction", "ztf.accept_truncated"),
+        **stage("check_night.py", also=limit(limits.corrupt_night)),
     script:
         "../scripts/check_night.py"
 
@@ -83,31 +78,26 @@ rule check_night:
 rule read_nights:
     """Every night, up to its check and no further: a target that `--batch` can divide."""
     input:
-        gates=expand(paths.ZTF_ACCEPTED, night=NIGHTS),
+        every(rules.check_night.output, night=NIGHTS),
 
 
 rule plan_ztf:
     """Match objects with labels, choose alerts, samples and splits; reads keys alone."""
     input:
-        stamps=expand(paths.ZTF_NIGHT, night=NIGHTS),
-        manifests=expand(paths.manifest(paths.ZTF_NIGHT), night=NIGHTS),
-        gates=expand(paths.ZTF_ACCEPTED, night=NIGHTS),
-        labels=paths.ZTF_LABELS,
-        labels_manifest=paths.manifest(paths.ZTF_LABELS),
+        **made(stamps=expand(paths.ZTF_NIGHT, night=NIGHTS), labels=paths.ZTF_LABELS),
+        checks=expand(paths.ZTF_ACCEPTED, night=NIGHTS),
     output:
         plan=paths.ZTF_PLAN,
-        manifest=paths.manifest(paths.ZTF_PLAN),
+        manifest=manifest(paths.ZTF_PLAN),
     log:
-        "logs/plan_ztf.log",
+        f"{LOGS}/plan_ztf.log",
     conda:
         "../../envs/ztf.yaml"
     resources:
         mem_mb=memory(4000, per_gb=100, of="stamps"),
         runtime=minutes(30, per_gb=1, of="stamps"),
     params:
-        code=code_digest("plan_ztf.py"),
-        repair=repair(paths.ZTF_PLAN),
-        config=settings("seed", "ztf.representative", "ztf.sample", "ztf.split"),
+        **stage("plan_ztf.py", "seed", "ztf.representative", "ztf.sample", "ztf.split"),
     script:
         "../scripts/plan_ztf.py"
 
@@ -115,26 +105,22 @@ rule plan_ztf:
 rule gather_ztf:
     """Gather the stamps that the plan names from all nights."""
     input:
-        plan=paths.ZTF_PLAN,
-        plan_manifest=paths.manifest(paths.ZTF_PLAN),
-        stamps=expand(paths.ZTF_NIGHT, night=NIGHTS),
-        manifests=expand(paths.manifest(paths.ZTF_NIGHT), night=NIGHTS),
+        **made(plan=paths.ZTF_PLAN, nights=expand(paths.ZTF_NIGHT, night=NIGHTS)),
     output:
         stamps=paths.ZTF_STAMPS,
         array=paths.ZTF_STAMPS_ARRAY,
         labels=paths.ZTF_STAMPS_LABELS,
-        manifest=paths.manifest(paths.ZTF_STAMPS),
+        manifest=manifest(paths.ZTF_STAMPS),
     log:
-        "logs/gather_ztf.log",
+        f"{LOGS}/gather_ztf.log",
     conda:
         "../../envs/ztf.yaml"
-    threads: PARALLEL
+    threads: PARALLEL["ztf"]
     resources:
         mem_mb=memory(1000, each=300),
-        runtime=minutes(30, per_gb=2, of="stamps"),
+        runtime=minutes(30, per_gb=2, of="nights"),
     params:
-        code=code_digest("gather_ztf.py"),
-        repair=repair(paths.ZTF_STAMPS),
+        **stage("gather_ztf.py"),
     script:
         "../scripts/gather_ztf.py"
 
@@ -142,23 +128,20 @@ rule gather_ztf:
 rule export_ztf:
     """Write the sampled stamps of one label as CSV, every value of them."""
     input:
-        stamps=paths.ZTF_STAMPS,
-        array=paths.ZTF_STAMPS_ARRAY,
-        manifest=paths.manifest(paths.ZTF_STAMPS),
+        **made(stamps=paths.ZTF_STAMPS),
+        array=ancient(paths.ZTF_STAMPS_ARRAY),
     output:
         table=paths.ZTF_TABLE,
-        manifest=paths.manifest(paths.ZTF_TABLE),
+        manifest=manifest(paths.ZTF_TABLE),
     log:
-        "logs/export_ztf/{label}.log",
+        f"{LOGS}/export_ztf/{{label}}.log",
     conda:
         "../../envs/ztf.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=minutes(30, per_gb=10, of="stamps"),
     params:
-        code=code_digest("export_ztf.py"),
-        repair=repair(paths.ZTF_TABLE),
-        config=settings("ztf.csv"),
+        **stage("export_ztf.py", "ztf.csv"),
     script:
         "../scripts/export_ztf.py"
 
@@ -166,23 +149,20 @@ rule export_ztf:
 rule write_alert_files:
     """Write each exported alert's stamps as a file of its own, in the published layout."""
     input:
-        stamps=paths.ZTF_STAMPS,
-        array=paths.ZTF_STAMPS_ARRAY,
-        manifest=paths.manifest(paths.ZTF_STAMPS),
+        **made(stamps=paths.ZTF_STAMPS),
+        array=ancient(paths.ZTF_STAMPS_ARRAY),
     output:
         alerts=directory(paths.ZTF_ALERTS),
-        manifest=paths.manifest(paths.ZTF_ALERTS),
+        manifest=manifest(paths.ZTF_ALERTS),
     log:
-        "logs/write_alert_files.log",
+        f"{LOGS}/write_alert_files.log",
     conda:
         "../../envs/ztf.yaml"
     resources:
         mem_mb=memory(2000),
         runtime=minutes(60, per_gb=30, of="stamps"),
     params:
-        code=code_digest("write_alert_files.py"),
-        repair=repair(paths.ZTF_ALERTS),
-        config=settings("ztf.representative"),
+        **stage("write_alert_files.py", "ztf.representative"),
     script:
         "../scripts/write_alert_files.py"
 
@@ -190,22 +170,19 @@ rule write_alert_files:
 rule draw_ztf:
     """Draw some stamps of one label side by side."""
     input:
-        stamps=paths.ZTF_STAMPS,
-        array=paths.ZTF_STAMPS_ARRAY,
-        manifest=paths.manifest(paths.ZTF_STAMPS),
+        **made(stamps=paths.ZTF_STAMPS),
+        array=ancient(paths.ZTF_STAMPS_ARRAY),
     output:
         sheet=report(paths.ZTF_SHEET, caption="../report/contact_sheet.rst", category="ZTF stamps"),
-        manifest=paths.manifest(paths.ZTF_SHEET),
+        manifest=manifest(paths.ZTF_SHEET),
     log:
-        "logs/draw_ztf/{label}.log",
+        f"{LOGS}/draw_ztf/{{label}}.log",
     conda:
         "../../envs/ztf.yaml"
     resources:
         mem_mb=1000,
     params:
-        code=code_digest("draw_ztf.py"),
-        repair=repair(paths.ZTF_SHEET),
-        config=settings("seed"),
+        **stage("draw_ztf.py", "seed"),
     script:
         "../scripts/draw_ztf.py"
 
@@ -213,21 +190,34 @@ rule draw_ztf:
 rule report_ztf:
     """Tell in one page what the nights held, what was lost, and what was matched."""
     input:
-        nights=expand(paths.manifest(paths.ZTF_NIGHT), night=NIGHTS),
-        labels=paths.manifest(paths.ZTF_LABELS),
-        plan=paths.manifest(paths.ZTF_PLAN),
+        nights=expand(manifest(paths.ZTF_NIGHT), night=NIGHTS),
+        labels=manifest(paths.ZTF_LABELS),
+        plan=manifest(paths.ZTF_PLAN),
     output:
         page=report(paths.ZTF_REPORT, caption="../report/ztf_report.rst", category="ZTF stamps"),
-        manifest=paths.manifest(paths.ZTF_REPORT),
+        manifest=manifest(paths.ZTF_REPORT),
     log:
-        "logs/report_ztf.log",
+        f"{LOGS}/report_ztf.log",
     conda:
         "../../envs/ztf.yaml"
     resources:
         mem_mb=500,
     params:
-        code=code_digest("report_ztf.py"),
-        repair=repair(paths.ZTF_REPORT),
-        absent=ABSENT_NIGHTS,
+        **stage("report_ztf.py", settings_of=lambda wildcards: {"absent": RAW.absent_nights}),
     script:
         "../scripts/report_ztf.py"
+
+
+rule ztf:
+    """Every product of the ZTF branch."""
+    input:
+        every(rules.verify_raw.output, file=RAW.labels),
+        every(rules.read_labels.output),
+        every(rules.extract_night.output, night=NIGHTS),
+        every(rules.check_night.output, night=NIGHTS),
+        every(rules.plan_ztf.output),
+        every(rules.gather_ztf.output),
+        every(rules.export_ztf.output, label=ZTF_LABELS),
+        every(rules.draw_ztf.output, label=ZTF_LABELS),
+        every(rules.write_alert_files.output) if config["ztf"]["alert_files"] else [],
+        every(rules.report_ztf.output),

@@ -1,30 +1,18 @@
 """Assign the record ids of one collection."""
 
-from pathlib import Path
-
-from skymill.job import logged_job
+from skymill.engine.job import run_job
 
 
-def main(snakemake):
+def main(run):
     import pyarrow.parquet as pq
 
+    from skymill.engine.tables import write_table
     from skymill.magnetic.ids import assign_ids
-    from skymill.products import write_manifest
-    from skymill.tables import write_table
 
-    settings = snakemake.params.config
-    catalogues = [pq.read_table(path) for path in snakemake.input.catalogues]
-    ids, counts = assign_ids(catalogues, collisions=settings["collisions"])
-    write_manifest(
-        Path(snakemake.output.manifest),
-        {"files": [write_table(Path(snakemake.output.ids), ids)], "counts": counts},
-        code=snakemake.params.code,
-        settings=settings,
-        inputs=snakemake.input.manifests,
-        gates=snakemake.input.gates,
-    )
+    catalogues = [pq.read_table(path) for path in run.input.catalogues]
+    ids, counts = assign_ids(catalogues, collisions=run.settings["collisions"])
+    run.finish([write_table(run.output.ids, ids)], counts=counts)
 
 
 if __name__ == "__main__":
-    with logged_job(__file__, snakemake.log[0]):
-        main(snakemake)
+    run_job(main, snakemake)

@@ -1,31 +1,16 @@
 """Check how many lines of one raw file were rejected."""
 
-from pathlib import Path
-
-from skymill.job import logged_job
+from skymill.engine.job import run_job
 
 
-def main(snakemake):
-    from skymill.magnetic.books import require_accepted
-    from skymill.products import read_json, write_manifest
+def main(run):
+    from skymill.magnetic.check import require_accepted
 
-    settings = snakemake.params.config
-    counts = read_json(snakemake.input.manifest)["counts"]
-    require_accepted(
-        snakemake.wildcards.partition,
-        counts,
-        Path(snakemake.input.quarantine),
-        settings["limits.max_rejected_fraction"],
-    )
-    write_manifest(
-        Path(snakemake.output.receipt),
-        {"counts": counts},
-        code=snakemake.params.code,
-        settings=settings,
-        inputs=[snakemake.input.manifest],
-    )
+    counts = run.product("ingested").counts
+    allowed = run.config["limits"]["max_rejected_fraction"]
+    require_accepted(run.wildcards.partition, counts, run.input.quarantine, allowed)
+    run.finish(counts=counts)
 
 
 if __name__ == "__main__":
-    with logged_job(__file__, snakemake.log[0]):
-        main(snakemake)
+    run_job(main, snakemake)

@@ -1,27 +1,16 @@
 """Check that no region is too large to be split off."""
 
-from pathlib import Path
-
-from skymill.job import logged_job
+from skymill.engine.job import run_job
 
 
-def main(snakemake):
-    from skymill.magnetic.books import require_small_regions
-    from skymill.products import read_json, write_manifest
+def main(run):
+    from skymill.magnetic.check import require_small_regions
 
-    settings = snakemake.params.config
-    counts = read_json(snakemake.input.manifest)["counts"]
-    if settings["split.unit"] == "region":
-        require_small_regions(counts, settings["limits.max_region_fraction"])
-    write_manifest(
-        Path(snakemake.output.receipt),
-        {"counts": counts},
-        code=snakemake.params.code,
-        settings=settings,
-        inputs=[snakemake.input.manifest],
-    )
+    counts = run.product("regions").counts
+    if run.settings["split.unit"] == "region":
+        require_small_regions(counts, run.config["limits"]["max_region_fraction"])
+    run.finish(counts=counts)
 
 
 if __name__ == "__main__":
-    with logged_job(__file__, snakemake.log[0]):
-        main(snakemake)
+    run_job(main, snakemake)

@@ -1,31 +1,20 @@
 """Check how much of SDOBenchmark is damaged or lost."""
 
-from pathlib import Path
-
-from skymill.job import logged_job
+from skymill.engine.job import run_job
 
 
-def main(snakemake):
-    from skymill.products import read_json, write_manifest
-    from skymill.sdo.gate import require_intact
+def main(run):
+    from skymill.sdo.check import require_intact
 
-    settings = snakemake.params.config
-    counts = read_json(snakemake.input.manifest)["counts"]
+    counts, limits = run.product("samples").counts, run.config["limits"]
     require_intact(
         counts,
-        Path(snakemake.input.problems),
-        max_damaged_fraction=settings["limits.max_damaged_fraction"],
-        max_lost_samples_fraction=settings["limits.max_lost_samples_fraction"],
+        run.input.problems,
+        max_damaged_fraction=limits["max_damaged_fraction"],
+        max_lost_samples_fraction=limits["max_lost_samples_fraction"],
     )
-    write_manifest(
-        Path(snakemake.output.receipt),
-        {"counts": counts},
-        code=snakemake.params.code,
-        settings=settings,
-        inputs=[snakemake.input.manifest],
-    )
+    run.finish(counts=counts)
 
 
 if __name__ == "__main__":
-    with logged_job(__file__, snakemake.log[0]):
-        main(snakemake)
+    run_job(main, snakemake)

@@ -1,33 +1,22 @@
 """Check the rows of the auxiliary table and write the final one."""
 
-from pathlib import Path
-
-from skymill.job import logged_job
+from skymill.engine.job import run_job
 
 
-def main(snakemake):
-    from skymill.products import read_json, write_manifest
-    from skymill.stealth.convert import convert
+def main(run):
+    from skymill.stealth.write import convert
 
-    settings = snakemake.params.config
-    ingested = read_json(snakemake.input.manifest)
+    ingested = run.product("rows")
     content = convert(
-        Path(snakemake.input["rows"]),
-        Path(snakemake.input.quarantine),
-        ingested["counts"],
-        Path(snakemake.output.table),
-        max_rejected_fraction=settings["limits.max_rejected_fraction"],
-        simulated=ingested["source"] == "sample",
+        run.input.rows,
+        run.input.quarantine,
+        ingested.counts,
+        run.output.table,
+        max_rejected_fraction=run.config["limits"]["max_rejected_fraction"],
+        simulated=ingested.source == "sample",
     )
-    write_manifest(
-        Path(snakemake.output.manifest),
-        content,
-        code=snakemake.params.code,
-        settings=settings,
-        inputs=[snakemake.input.manifest],
-    )
+    run.finish(**content)
 
 
 if __name__ == "__main__":
-    with logged_job(__file__, snakemake.log[0]):
-        main(snakemake)
+    run_job(main, snakemake)

@@ -1,31 +1,20 @@
 """Draw a contact sheet of the ZTF stamps of one label."""
 
-from pathlib import Path
-
-from skymill.job import logged_job
+from skymill.engine.job import run_job
 
 
-def main(snakemake):
-    from skymill.products import write_manifest
+def main(run):
     from skymill.ztf.pictures import draw_sheet
 
-    source, settings = snakemake.input, snakemake.params.config
     files = draw_sheet(
-        Path(source.stamps),
-        Path(source.array),
-        Path(snakemake.output.sheet),
-        label=snakemake.wildcards.label,
-        seed=settings["seed"],
+        run.input.stamps,
+        run.input.array,
+        run.output.sheet,
+        label=run.wildcards.label,
+        seed=run.settings["seed"],
     )
-    write_manifest(
-        Path(snakemake.output.manifest),
-        {"files": files},
-        code=snakemake.params.code,
-        settings=settings,
-        inputs=[source.manifest],
-    )
+    run.finish(files)
 
 
 if __name__ == "__main__":
-    with logged_job(__file__, snakemake.log[0]):
-        main(snakemake)
+    run_job(main, snakemake)

@@ -1,41 +1,31 @@
 """Cut the stamps out of one night's alerts."""
 
-from pathlib import Path
-
-from skymill.job import logged_job
+from skymill.engine.job import run_job
 
 
-def main(snakemake):
-    from skymill.products import write_manifest
+def main(run):
+    from skymill.raw.files import HashedRaw
+    from skymill.raw.registry import enforced_checksum, find_source, load_registry
+    from skymill.ztf.catalogue import extract_night
     from skymill.ztf.decode import Choice
-    from skymill.ztf.extract import extract_night
 
-    settings = snakemake.params.config
-    labelled = settings["ztf.extract"] == "labelled"
+    night, settings = run.wildcards.night, run.settings
+    source = find_source(load_registry(), run.params.file)
+    checksum = enforced_checksum(source) if run.params.enforced else None
+    raw = HashedRaw(run.input.raw, source.kind, checksum=checksum)
     content = extract_night(
-        Path(snakemake.input.raw),
-        snakemake.wildcards.night,
-        stamps=Path(snakemake.output.stamps),
-        quarantine=Path(snakemake.output.quarantine),
+        run.input.raw,
+        night,
+        stamps=run.output.stamps,
+        quarantine=run.output.quarantine,
         choice=Choice(
-            crop=settings["ztf.crop"],
-            edge=settings["ztf.edge"],
-            labels=Path(snakemake.input.labels) if labelled else None,
+            crop=settings["ztf.crop"], edge=settings["ztf.edge"], labels=run.input.get("labels")
         ),
-        workers=snakemake.threads,
+        opener=raw.open,
+        workers=run.threads,
     )
-    write_manifest(
-        Path(snakemake.output.manifest),
-        content,
-        code=snakemake.params.code,
-        settings=settings,
-        inputs=[
-            snakemake.input.receipt,
-            *([snakemake.input.labels_manifest] if labelled else []),
-        ],
-    )
+    run.finish(**content, raw=raw.receipt())
 
 
 if __name__ == "__main__":
-    with logged_job(__file__, snakemake.log[0]):
-        main(snakemake)
+    run_job(main, snakemake)

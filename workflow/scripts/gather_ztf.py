@@ -1,34 +1,21 @@
 """Gather the stamps of the cross-matched ZTF alerts."""
 
-from pathlib import Path
-
-from skymill.job import logged_job
-from skymill.parallel import start_workers
+from skymill.engine.job import run_job
 
 
-def main(snakemake):
-    start_workers("skymill.ztf.gather", snakemake.threads)
-    from skymill.products import write_manifest
-    from skymill.ztf.gather import gather
+def main(run):
+    from skymill.ztf.write import gather
 
-    source, made = snakemake.input, snakemake.output
-    files, counts = gather(
-        Path(source.plan),
-        [Path(path) for path in source.stamps],
-        table=Path(made.stamps),
-        array=Path(made.array),
-        listing=Path(made.labels),
-        workers=snakemake.threads,
+    files, counts, identity = gather(
+        run.input.plan,
+        run.input.nights,
+        table=run.output.stamps,
+        array=run.output.array,
+        listing=run.output.labels,
+        workers=run.threads,
     )
-    write_manifest(
-        Path(made.manifest),
-        {"files": files, "counts": counts},
-        code=snakemake.params.code,
-        settings={},
-        inputs=[source.plan_manifest, *source.manifests],
-    )
+    run.finish(files, counts=counts, identity=identity)
 
 
 if __name__ == "__main__":
-    with logged_job(__file__, snakemake.log[0]):
-        main(snakemake)
+    run_job(main, snakemake, workers="skymill.ztf.write")

@@ -1,36 +1,30 @@
 """Write the index of one SDOBenchmark set."""
 
-from pathlib import Path
-
-from skymill.job import logged_job
+from skymill.engine.job import run_job
 
 
-def main(snakemake):
-    from skymill.products import write_manifest
+def main(run):
+    from skymill.engine.digests import ordered_digest
     from skymill.sdo.index import make_index, write_index
     from skymill.sdo.tables import read_set
 
-    source, settings = snakemake.input, snakemake.params.config
     samples, images, plan = (
-        read_set(Path(path), snakemake.wildcards.sdo_set)
-        for path in (source.samples, source.images, source.plan)
+        read_set(path, run.wildcards.sdo_set)
+        for path in (run.input.samples, run.input.images, run.input.plan)
     )
-    index = make_index(samples, images, plan, tree=settings["tree"], root=settings["root"])
+    index = make_index(samples, images, plan, **run.settings)
     counts = {
         "records_by_label": index["label"].value_counts().sort_index().to_dict(),
         "samples_by_split": index["split"].value_counts().sort_index().to_dict(),
         "windows_ending_at_peak": int(index["window_ends_at_peak"].sum()),
         "samples_overlapping": int((index["overlapping_samples"] > 0).sum()),
     }
-    write_manifest(
-        Path(snakemake.output.manifest),
-        {"files": [write_index(Path(snakemake.output.index), index)], "counts": counts},
-        code=snakemake.params.code,
-        settings=settings,
-        inputs=[source.manifest, source.plan_manifest],
+    run.finish(
+        [write_index(run.output.index, index)],
+        counts=counts,
+        identity=ordered_digest(samples["sample_id"]),
     )
 
 
 if __name__ == "__main__":
-    with logged_job(__file__, snakemake.log[0]):
-        main(snakemake)
+    run_job(main, snakemake)

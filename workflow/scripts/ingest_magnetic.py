@@ -1,34 +1,22 @@
 """Ingest one raw magnetic file."""
 
-from pathlib import Path
-
-from skymill.job import logged_job
-from skymill.parallel import start_workers
+from skymill.engine.job import run_job
 
 
-def main(snakemake):
-    start_workers("skymill.magnetic.ingest", snakemake.threads)
-    from skymill.magnetic.ingest import ingest
-    from skymill.products import write_manifest
+def main(run):
+    from skymill.magnetic.catalogue import ingest
 
     content = ingest(
-        Path(snakemake.input.raw),
-        snakemake.wildcards.partition,
-        labelled=snakemake.params.labelled,
-        values=Path(snakemake.output.values),
-        catalogue=Path(snakemake.output.catalogue),
-        quarantine=Path(snakemake.output.quarantine),
-        workers=snakemake.threads,
+        run.input.raw,
+        run.wildcards.partition,
+        labelled=run.params.labelled,
+        values=run.output.values,
+        catalogue=run.output.catalogue,
+        quarantine=run.output.quarantine,
+        workers=run.threads,
     )
-    write_manifest(
-        Path(snakemake.output.manifest),
-        content,
-        code=snakemake.params.code,
-        settings={},
-        inputs=[snakemake.input.receipt],
-    )
+    run.finish(**content)
 
 
 if __name__ == "__main__":
-    with logged_job(__file__, snakemake.log[0]):
-        main(snakemake)
+    run_job(main, snakemake, workers="skymill.magnetic.catalogue")

@@ -1,28 +1,13 @@
 """Ingest the raw file of the auxiliary table."""
 
-from pathlib import Path
-
-from skymill.job import logged_job
+from skymill.engine.job import run_job
 
 
-def main(snakemake):
-    from skymill.products import write_manifest
-    from skymill.stealth.ingest import ingest
+def main(run):
+    from skymill.stealth.catalogue import ingest
 
-    content = ingest(
-        Path(snakemake.input.raw),
-        Path(snakemake.output.rows),
-        Path(snakemake.output.quarantine),
-    )
-    write_manifest(
-        Path(snakemake.output.manifest),
-        content,
-        code=snakemake.params.code,
-        settings={},
-        inputs=[snakemake.input.receipt],
-    )
+    run.finish(**ingest(run.input.raw, run.output.rows, run.output.quarantine))
 
 
 if __name__ == "__main__":
-    with logged_job(__file__, snakemake.log[0]):
-        main(snakemake)
+    run_job(main, snakemake)

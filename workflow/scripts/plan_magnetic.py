@@ -1,34 +1,25 @@
 """Plan the splits and the augmentation of the training records."""
 
-from pathlib import Path
-
-from skymill.job import logged_job
+from skymill.engine.job import run_job
 
 
-def main(snakemake):
+def main(run):
     import pyarrow.parquet as pq
 
+    from skymill.engine.tables import write_table
     from skymill.magnetic.ids import read_ids
-    from skymill.magnetic.plan import make_plan
-    from skymill.products import write_manifest
-    from skymill.tables import write_table
+    from skymill.magnetic.plan import make_plan, with_regions
 
-    settings = snakemake.params.config
-    originals = read_ids(Path(snakemake.input.ids[0]))
-    originals["region"] = pq.read_table(snakemake.input.regions)["region"].to_numpy()
-    plan, counts = make_plan(
-        originals, settings["split"], settings["augmentation"], settings["seed"]
-    )
-    write_manifest(
-        Path(snakemake.output.manifest),
-        {"files": [write_table(Path(snakemake.output.plan), plan)], "counts": counts},
-        code=snakemake.params.code,
-        settings=settings,
-        inputs=[*snakemake.input.ids_manifest, snakemake.input.regions_manifest],
-        gates=[snakemake.input.gate],
-    )
+    settings = run.settings
+    originals = with_regions(read_ids(run.input.ids), pq.read_table(run.input.regions))
+    split = {
+        key.removeprefix("split."): value
+        for key, value in settings.items()
+        if key.startswith("split.")
+    }
+    plan, counts = make_plan(originals, split, settings["augmentation"], settings["seed"])
+    run.finish([write_table(run.output.plan, plan)], counts=counts)
 
 
 if __name__ == "__main__":
-    with logged_job(__file__, snakemake.log[0]):
-        main(snakemake)
+    run_job(main, snakemake)

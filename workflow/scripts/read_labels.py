@@ -1,19 +1,16 @@
 """Read the list of labelled objects."""
 
-from pathlib import Path
-
-from skymill.job import logged_job
+from skymill.engine.job import run_job
 
 
-def main(snakemake):
-    from skymill.products import write_manifest
+def main(run):
     from skymill.ztf.labels import Rules, read_labels
 
-    settings = snakemake.params.config["labels"]
+    settings = run.settings["labels"]
     content = read_labels(
-        Path(snakemake.input.raw),
-        Path(snakemake.output.labels),
-        Path(snakemake.output.problems),
+        run.input.raw,
+        run.output.labels,
+        run.output.problems,
         Rules(
             source=settings["source"],
             on_conflict=settings["on_conflict"],
@@ -22,15 +19,8 @@ def main(snakemake):
             other=settings["other"],
         ),
     )
-    write_manifest(
-        Path(snakemake.output.manifest),
-        content,
-        code=snakemake.params.code,
-        settings=snakemake.params.config,
-        inputs=[snakemake.input.receipt],
-    )
+    run.finish(**content)
 
 
 if __name__ == "__main__":
-    with logged_job(__file__, snakemake.log[0]):
-        main(snakemake)
+    run_job(main, snakemake)

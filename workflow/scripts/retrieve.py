@@ -1,36 +1,29 @@
 """Fetch one raw file."""
 
-from pathlib import Path
-
-from skymill.job import logged_job
+from skymill.engine.job import run_job
 
 
-def main(snakemake):
+def main(run):
     from skymill import paths
-    from skymill.retrieve.fetch import fetch
-    from skymill.retrieve.http import Patience
-    from skymill.retrieve.registry import find_source, load_registry
+    from skymill.raw.fetch import fetch
+    from skymill.raw.http import Patience
+    from skymill.raw.registry import find_source, load_registry
     from skymill.ztf.nights import read_nights
 
-    source = find_source(load_registry(), snakemake.wildcards.file)
-    # Read here and not as parameters: how patient a download is does not make it stale, nor does
-    # which nights are asked for.
-    settings = snakemake.config["retrieve"]
+    file = run.wildcards.file
+    # Not settings of the rule: how patient a download is does not make it stale, nor does which
+    # nights are asked for.
+    settings = run.config["retrieve"]
     patience = Patience(
         attempts=settings["attempts"],
         timeout=settings["timeout"],
         first_pause=settings["first_pause"],
     )
-    days = read_nights(snakemake.config["ztf"]["nights"]).ranged
+    days = read_nights(run.config["ztf"]["nights"]).ranged
     maybe = {paths.ZTF_NIGHT_FILE.format(night=night) for night in days}
-    fetch(
-        source,
-        Path(snakemake.output.raw),
-        patience=patience,
-        may_be_absent=snakemake.wildcards.file in maybe,
-    )
+    source = find_source(load_registry(), file)
+    fetch(source, run.output.raw, patience=patience, may_be_absent=file in maybe)
 
 
 if __name__ == "__main__":
-    with logged_job(__file__, snakemake.log[0]):
-        main(snakemake)
+    run_job(main, snakemake)

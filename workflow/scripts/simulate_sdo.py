@@ -1,26 +1,13 @@
 """Simulate a download of SDOBenchmark."""
 
-from pathlib import Path
-
-from skymill.job import logged_job
-from skymill.parallel import start_workers
+from skymill.engine.job import run_job
 
 
-def main(snakemake):
-    start_workers("skymill.simulate.sdo", snakemake.threads)
+def main(run):
     from skymill.simulate.sdo import write_sdo
 
-    size = snakemake.params.config["simulate.sdo"]
-    write_sdo(
-        Path(snakemake.output.raw),
-        training_samples=size["training_samples"],
-        test_samples=size["test_samples"],
-        copies=size["copies"],
-        seed=size["seed"],
-        workers=snakemake.threads,
-    )
+    write_sdo(run.output.raw, **run.settings["simulate.sdo"], workers=run.threads)
 
 
 if __name__ == "__main__":
-    with logged_job(__file__, snakemake.log[0]):
-        main(snakemake)
+    run_job(main, snakemake, workers="skymill.simulate.sdo")

@@ -1,17 +1,13 @@
 """Simulate the raw file of the auxiliary table."""
 
-from pathlib import Path
-
-from skymill.job import logged_job
+from skymill.engine.job import run_job
 
 
-def main(snakemake):
+def main(run):
     from skymill.simulate.stealth import write_stealth
 
-    size = snakemake.params.config["simulate.stealth"]
-    write_stealth(Path(snakemake.output.raw), rows=size["rows"], seed=size["seed"])
+    write_stealth(run.output.raw, **run.settings["simulate.stealth"])
 
 
 if __name__ == "__main__":
-    with logged_job(__file__, snakemake.log[0]):
-        main(snakemake)
+    run_job(main, snakemake)

@@ -1,17 +1,14 @@
 """Simulate the tarball of ALeRCE label lists."""
 
-from pathlib import Path
-
-from skymill.job import logged_job
+from skymill.engine.job import run_job
 
 
-def main(snakemake):
+def main(run):
     from skymill.simulate.ztf_labels import write_labels
 
-    size = snakemake.params.config["simulate.ztf"]
-    write_labels(Path(snakemake.output.raw), objects=size["objects"], seed=size["seed"])
+    size = run.settings["simulate.ztf"]
+    write_labels(run.output.raw, objects=size["objects"], seed=size["seed"])
 
 
 if __name__ == "__main__":
-    with logged_job(__file__, snakemake.log[0]):
-        main(snakemake)
+    run_job(main, snakemake)

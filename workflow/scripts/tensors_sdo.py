@@ -1,39 +1,21 @@
 """Write the tensors of one SDOBenchmark set."""
 
-from pathlib import Path
-
-from skymill.job import logged_job
-from skymill.parallel import start_workers
+from skymill.engine.job import run_job
 
 
-def main(snakemake):
-    start_workers("skymill.sdo.tensors", snakemake.threads)
-    from skymill.products import write_manifest
+def main(run):
+    from skymill.engine.digests import ordered_digest
     from skymill.sdo.tables import read_set
     from skymill.sdo.tensors import write_tensors
 
-    source = snakemake.input
     samples, images = (
-        read_set(Path(path), snakemake.wildcards.sdo_set)
-        for path in (source.samples, source.images)
+        read_set(path, run.wildcards.sdo_set) for path in (run.input.samples, run.input.images)
     )
     files, counts = write_tensors(
-        Path(source.folder),
-        samples,
-        images,
-        Path(snakemake.output.tensors),
-        workers=snakemake.threads,
+        run.input.folder, samples, images, run.output.tensors, workers=run.threads
     )
-    write_manifest(
-        Path(snakemake.output.manifest),
-        {"files": files, "counts": counts},
-        code=snakemake.params.code,
-        settings={},
-        inputs=[source.manifest],
-        gates=[source.gate],
-    )
+    run.finish(files, counts=counts, identity=ordered_digest(samples["sample_id"]))
 
 
 if __name__ == "__main__":
-    with logged_job(__file__, snakemake.log[0]):
-        main(snakemake)
+    run_job(main, snakemake, workers="skymill.sdo.tensors")

@@ -1,18 +1,13 @@
 """Unpack the SDOBenchmark zip."""
 
-from pathlib import Path
-
-from skymill.job import logged_job
-from skymill.parallel import start_workers
+from skymill.engine.job import run_job
 
 
-def main(snakemake):
-    start_workers("skymill.sdo.unpack", snakemake.threads)
+def main(run):
     from skymill.sdo.unpack import unpack
 
-    unpack(Path(snakemake.input.archive), Path(snakemake.output.folder), workers=snakemake.threads)
+    unpack(run.input.archive, run.output.folder, workers=run.threads)
 
 
 if __name__ == "__main__":
-    with logged_job(__file__, snakemake.log[0]):
-        main(snakemake)
+    run_job(main, snakemake, workers="skymill.sdo.unpack")

@@ -1,31 +1,20 @@
 """Write each sampled ZTF alert as a file of its own."""
 
-from pathlib import Path
-
-from skymill.job import logged_job
+from skymill.engine.job import run_job
 
 
-def main(snakemake):
-    from skymill.products import write_manifest
-    from skymill.ztf.crossmatch import ALL
+def main(run):
     from skymill.ztf.export import write_alert_files
+    from skymill.ztf.plan import ALL
 
-    source, settings = snakemake.input, snakemake.params.config
-    content, counts = write_alert_files(
-        Path(source.stamps),
-        Path(source.array),
-        Path(snakemake.output.alerts),
-        by_candid=settings["ztf.representative"] == ALL,
+    files, counts = write_alert_files(
+        run.input.stamps,
+        run.input.array,
+        run.output.alerts,
+        by_candid=run.settings["ztf.representative"] == ALL,
     )
-    write_manifest(
-        Path(snakemake.output.manifest),
-        {**content, "counts": counts},
-        code=snakemake.params.code,
-        settings=settings,
-        inputs=[source.manifest],
-    )
+    run.finish(files, counts=counts)
 
 
 if __name__ == "__main__":
-    with logged_job(__file__, snakemake.log[0]):
-        main(snakemake)
+    run_job(main, snakemake)

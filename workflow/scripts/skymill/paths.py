@@ -1,20 +1,63 @@
-"""Every path that the workflow reads or writes, relative to the working directory."""
+"""Every path that the workflow reads or writes.
 
-RAW_FOLDER = {"sample": "data/sample/raw", "archive": "data/raw", "local": "data/raw"}
-"""Raw files by source: a simulated file never stands where a real one does."""
+Products are given below the results folder (`results` in the configuration), see below; raw files
+below the folder of their source, see raw_folder.
+"""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+from skymill.engine.names import SHARED_RAW
+from skymill.engine.products import MANIFEST
+
+_SIMULATED_RAW = "sample/raw"
+
+
+def raw_folder(source: str, results: str) -> str:
+    """Return the folder of raw files of a source: a simulated file is never where a real one is."""
+    return f"{results}/{_SIMULATED_RAW}" if source == "sample" else SHARED_RAW
+
+
+def below(results: str) -> SimpleNamespace:
+    """Return the patterns of all products, below a results folder."""
+    return SimpleNamespace(
+        **{
+            name: f"{results}/{value}"
+            for name, value in globals().items()
+            if name.isupper() and isinstance(value, str) and name not in _RAW_FILES
+        }
+    )
+
+
+def manifest(product: str | list[str] | Callable) -> str | list[str] | Callable:
+    """Return the manifest of a product: of its pattern, of several, or of what a function gives."""
+    if callable(product):
+        return lambda wildcards: manifest(product(wildcards))
+    if isinstance(product, str):
+        return product + MANIFEST
+    return [manifest(one) for one in product]
+
+
+def logs(results: str) -> str:
+    """Return the folder of the logs of a results folder."""
+    return "logs" if results == "data" else f"{results}/logs"
+
+
+PRODUCTS = "products.json"
+"""What the configuration of the latest run makes."""
+
+RAW_RECEIPT = "interim/raw/{file}.receipt.json"
 
 MAGNETIC_FILE = "solar_flare_2020/{partition}.json"
 """Raw magnetic files, below the folder of their source."""
 
-RAW_RECEIPT = "data/interim/raw/{file}.receipt.json"
-
-_INTERIM = "data/interim/solar_flare_2020"
+_INTERIM = "interim/solar_flare_2020"
 VALUES = _INTERIM + "/values/{partition}"
 CATALOGUE = _INTERIM + "/catalogue/{partition}.parquet"
 QUARANTINE = _INTERIM + "/quarantine/{partition}.jsonl"
 ACCEPTED = _INTERIM + "/accepted/{partition}.receipt.json"
 
-_PREPROCESSED = "data/preprocessed/solar_flare_2020"
+_PREPROCESSED = "preprocessed/solar_flare_2020"
 IDS = _PREPROCESSED + "/ids_{collection}.parquet"
 CLEAN = _PREPROCESSED + "/{collection}"
 REGIONS = _PREPROCESSED + "/regions.parquet"
@@ -24,36 +67,34 @@ AUGMENTED = _PREPROCESSED + "/train_augmented"
 LEAKS = _PREPROCESSED + "/leaks.receipt.json"
 CONSERVATION = _PREPROCESSED + "/conservation_{collection}.receipt.json"
 
-FEATURES = "data/processed/magnetic_data/{split}"
-DIAGNOSTICS = "data/processed/magnetic_diagnostics.md"
+MAGNETIC_DATA = "processed/magnetic_data"
+FEATURES = MAGNETIC_DATA + "/{split}"
+DIAGNOSTICS = "processed/magnetic_diagnostics.md"
 
 SDO_FILE = "sdobenchmark.zip"
 """The download of SDOBenchmark, below the folder of its source."""
 
-SDO_FOLDER = {
-    "sample": "data/sample/raw/sdo",
-    "archive": "data/raw/sdo",
-    "local": "data/raw/sdo",
-}
-"""The unpacked tree by source; its manifest is there only when it was unpacked from the zip."""
+SDO_FOLDER = "sdo"
+"""The unpacked tree, below the folder of raw files; it has a manifest only when it was unpacked."""
 
-_SDO_INTERIM = "data/interim/sdo"
+_SDO_INTERIM = "interim/sdo"
 SDO_RECEIPT = _SDO_INTERIM + "/raw.receipt.json"
 SDO_SAMPLES = _SDO_INTERIM + "/samples.parquet"
 SDO_IMAGES = _SDO_INTERIM + "/images.parquet"
 SDO_PROBLEMS = _SDO_INTERIM + "/problems.jsonl"
 SDO_ACCEPTED = _SDO_INTERIM + "/accepted.receipt.json"
-SDO_PLAN = "data/preprocessed/sdo/plan.parquet"
-SDO_INDEX = "data/processed/sdo/{sdo_set}_metadata.csv"
-SDO_TENSORS = "data/processed/sdo/{sdo_set}.zarr"
-SDO_REPORT = "data/processed/sdo/integrity.md"
+SDO_PLAN = "preprocessed/sdo/plan.parquet"
+SDO_DATA = "processed/sdo"
+SDO_INDEX = SDO_DATA + "/{sdo_set}_metadata.csv"
+SDO_TENSORS = SDO_DATA + "/{sdo_set}.zarr"
+SDO_REPORT = SDO_DATA + "/integrity.md"
 
 STEALTH_FILE = "stealth/data.csv"
 """The raw file of the auxiliary table, below the folder of its source."""
 
-STEALTH_ROWS = "data/interim/stealth/rows.parquet"
-STEALTH_QUARANTINE = "data/interim/stealth/quarantine.jsonl"
-STEALTH_TABLE = "data/preprocessed/stealth/solar_flares.parquet"
+STEALTH_ROWS = "interim/stealth/rows.parquet"
+STEALTH_QUARANTINE = "interim/stealth/quarantine.jsonl"
+STEALTH_TABLE = "preprocessed/stealth/solar_flares.parquet"
 
 ZTF_NIGHT_FILE = "ztf/ztf_public_{night}.tar.gz"
 """A night's tarball, below the folder of its source."""
@@ -70,22 +111,38 @@ ZTF_LABELS_FILES = {
 }
 """The labels as published, and the files in it by `labels.source`."""
 
-_ZTF_INTERIM = "data/interim/ztf"
+_ZTF_INTERIM = "interim/ztf"
 ZTF_QUARANTINE = _ZTF_INTERIM + "/quarantine/{night}.jsonl"
 ZTF_ACCEPTED = _ZTF_INTERIM + "/accepted/{night}.receipt.json"
 ZTF_LABEL_PROBLEMS = _ZTF_INTERIM + "/label_problems.jsonl"
-ZTF_LABELS = "data/preprocessed/ztf/labels.parquet"
-ZTF_NIGHT = "data/preprocessed/ztf/stamps/{night}.parquet"
-ZTF_PLAN = "data/preprocessed/ztf/plan.parquet"
-ZTF_STAMPS = "data/processed/ztf/stamps.parquet"
-ZTF_STAMPS_ARRAY = "data/processed/ztf/stamps.npy"
-ZTF_STAMPS_LABELS = "data/processed/ztf/labels.csv"
-ZTF_TABLE = "data/processed/ztf/ztf_avro_Grande_{label}.csv"
-ZTF_SHEET = "data/processed/ztf/contact_sheet_{label}.png"
-ZTF_ALERTS = "data/processed/ztf/alerts"
-ZTF_REPORT = "data/processed/ztf/report.md"
+ZTF_LABELS = "preprocessed/ztf/labels.parquet"
+ZTF_NIGHT = "preprocessed/ztf/stamps/{night}.parquet"
+ZTF_PLAN = "preprocessed/ztf/plan.parquet"
+ZTF_DATA = "processed/ztf"
+ZTF_STAMPS = ZTF_DATA + "/stamps.parquet"
+ZTF_STAMPS_ARRAY = ZTF_DATA + "/stamps.npy"
+ZTF_STAMPS_LABELS = ZTF_DATA + "/labels.csv"
+ZTF_TABLE = ZTF_DATA + "/ztf_avro_Grande_{label}.csv"
+ZTF_SHEET = ZTF_DATA + "/contact_sheet_{label}.png"
+ZTF_ALERTS = ZTF_DATA + "/alerts"
+ZTF_REPORT = ZTF_DATA + "/report.md"
 
+BRANCH_FOLDERS = {
+    "magnetic": (
+        _INTERIM,
+        _PREPROCESSED,
+        MAGNETIC_DATA,
+        DIAGNOSTICS,
+        "interim/raw/solar_flare_2020",
+    ),
+    "sdo": (_SDO_INTERIM, "preprocessed/sdo", SDO_DATA, "interim/raw/sdobenchmark.zip"),
+    "stealth": ("interim/stealth", "preprocessed/stealth", "interim/raw/stealth"),
+    "ztf": (_ZTF_INTERIM, "preprocessed/ztf", ZTF_DATA, "interim/raw/ztf"),
+}
+"""How the paths of each branch's products begin."""
 
-def manifest(product: str) -> str:
-    """Return the pattern of a product's manifest."""
-    return product + ".manifest.json"
+_RAW_FILES = frozenset(
+    {"SHARED_RAW", "MANIFEST", "MAGNETIC_FILE", "SDO_FILE", "SDO_FOLDER", "STEALTH_FILE"}
+    | {"ZTF_NIGHT_FILE", "ZTF_NIGHT_FOLDER", "ZTF_LABELS_FOLDER", "ZTF_LABELS_ARCHIVE"}
+)
+"""What is not below a results folder."""

@@ -1,38 +1,64 @@
-"""What was made and where: `python -m skymill.summary`, in the folder that holds `data/`."""
+"""What was made and where: `python -m skymill.summary [RESULTS]`.
+
+RESULTS is the results folder, `data` by default, or its address in object storage.
+"""
 
 import sys
-from pathlib import Path
 
+from skymill.engine.errors import SkymillError
+from skymill.engine.products import MANIFEST, own_entries
 from skymill.magnetic.schema import LABELS
-from skymill.products import read_json
-
-ROOT = Path("data")
-SUFFIX = ".manifest.json"
+from skymill.settings import DEFAULT_RESULTS
+from skymill.watch import leftovers_of, open_results
 
 
-def summarise(root: Path) -> str:
-    """Return a table of the products under `root`: rows, size, source and classes of each."""
+def summarise(results: str) -> str:
+    """Return a table of the products of a results folder: rows, size, source and classes of each.
+
+    Products that cannot be read, and those that an earlier configuration left, are named below.
+    """
     header = ("product", "rows", "size", "source", "records by class")
-    rows = []
+    rows, damaged = [], []
     sources = set()
-    for path in sorted(root.glob(f"p*/**/*{SUFFIX}")):
-        manifest = read_json(path)
-        files = manifest.get("files", [])
-        product = str(path).removesuffix(SUFFIX)
-        # Files that stand beside the product, row by row, are named in its manifest as well.
-        own = [file for file in files if file["name"] == Path(product).name]
-        sources.add(manifest["source"])
+    folder = open_results(results)
+    left = leftovers_of(folder)
+    for name in sorted(folder.documents()):
+        product = name.removesuffix(MANIFEST)
+        # What users work with; intermediate products and receipts are not listed.
+        if product == name or product.startswith("interim/") or product in left:
+            continue
+        made = folder.document(name)
+        if not isinstance(made, dict):
+            damaged.append(str(made))
+            continue
+        members = made.get("members", {"rows": 0, "bytes": 0})
+        sources.add(made["source"])
         rows.append(
             (
-                product,
-                f"{sum(file['rows'] for file in own or files):,}",
-                _size(sum(file["bytes"] for file in files)),
-                manifest["source"],
-                _classes(manifest.get("counts", {})),
+                f"{results}/{product}",
+                f"{sum(entry['rows'] for entry in own_entries(made)) + members['rows']:,}",
+                _size(sum(entry["bytes"] for entry in made["files"]) + members["bytes"]),
+                made["source"],
+                _classes(made.get("counts", {})),
             )
         )
-    if not rows:
-        return f"Nothing has been made under {root}/ yet: run `snakemake`."
+    if not rows and not damaged and not left:
+        return f"Nothing has been made in {results}/ yet: run `snakemake`."
+    lines = _table(header, rows)
+    if damaged:
+        lines += ["", "DAMAGED, the next run makes them again:", *(f"  {line}" for line in damaged)]
+    if left:
+        lines += [
+            "",
+            "LEFT by an earlier configuration, nothing makes them now (`python -m skymill.prune`):",
+            *(f"  {results}/{name}" for name in left),
+        ]
+    if "sample" in sources:
+        lines += ["", "SIMULATED DATA: products with source `sample` do not come from the sky."]
+    return "\n".join(lines)
+
+
+def _table(header: tuple, rows: list[tuple]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = []
     for row in (header, tuple("-" * width for width in widths), *rows):
@@ -41,9 +67,7 @@ def summarise(root: Path) -> str:
             for number, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
-    if "sample" in sources:
-        lines += ["", "SIMULATED DATA: products with source `sample` do not come from the sky."]
-    return "\n".join(lines)
+    return lines
 
 
 def _size(size: int) -> str:
@@ -62,4 +86,8 @@ def _classes(counts: dict) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(summarise(ROOT) + "\n")
+    folder = sys.argv[1] if len(sys.argv) > 1 else DEFAULT_RESULTS
+    try:
+        sys.stdout.write(summarise(folder) + "\n")
+    except SkymillError as error:
+        sys.exit(str(error))

@@ -11,8 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy.interpolate import CubicSpline
 
-from skymill.magnetic.checks import require_records
-from skymill.magnetic.plan_table import planned_records
+from skymill.engine.parallel import map_pieces
+from skymill.engine.products import Product, new_directory
+from skymill.engine.randomness import generator, key
+from skymill.engine.tables import write_parquet
+from skymill.magnetic.output_checks import require_records
+from skymill.magnetic.plan_table import METHODS, planned_records
 from skymill.magnetic.schema import INDEX, PARAMETERS, STEPS, XR_MAX_MISSING
 from skymill.magnetic.store import (
     RECORDS_PER_ROW_GROUP,
@@ -20,10 +24,6 @@ from skymill.magnetic.store import (
     pieces,
     step_table,
 )
-from skymill.parallel import map_pieces
-from skymill.products import new_directory
-from skymill.randomness import generator, key
-from skymill.tables import write_parquet
 
 WARP_KNOTS = 4
 WARP_DEVIATION = 0.2
@@ -53,7 +53,7 @@ class AugmentPiece:
 
     plan: Path
     ids: Path
-    clean: tuple[Path, Path]
+    clean: Product
     seed: int
     everything: bool
     first: int
@@ -64,7 +64,7 @@ class AugmentPiece:
 def write_augmented(
     plan: Path,
     ids: Path,
-    clean: tuple[Path, Path],
+    clean: Product,
     output: Path,
     *,
     seed: int,
@@ -78,7 +78,7 @@ def write_augmented(
     plan, ids
         Parquet tables of plan.PLAN_SCHEMA and ids.IDS_SCHEMA.
     clean
-        Directory and manifest of the clean training records.
+        The clean training records.
     everything
         Whether the whole plan is the augmented set (augment first, then split), or its train
         split alone.
@@ -123,7 +123,7 @@ def _write_piece(piece: AugmentPiece) -> dict:
     position = np.searchsorted(clean_ids, origin)
     order = np.argsort(position, kind="stable")
     values = np.empty((len(PARAMETERS), len(rows), STEPS))
-    values[:, order] = RecordStore(*piece.clean).read(position[order], PARAMETERS)
+    values[:, order] = RecordStore(piece.clean).read(position[order], PARAMETERS)
     synthesise(values, origin, rows["method"].to_numpy(object), rows["copy"].to_numpy(), piece.seed)
     columns = {
         "record_id": record_id,
@@ -155,15 +155,22 @@ def synthesise(
     `warp` multiplies all parameters by one smooth positive curve, `scale` each parameter by a
     factor. NaN, the sentinel of XR_MAX and exact zeros stay, signs are kept, SHRGT45 stays within
     100 %. EPS* follow from TOTF* and TOTBSQ, so that what held between them still holds.
+
+    Raises
+    ------
+    ValueError
+        When a method is none of the plan's.
     """
-    for name in ("warp", "scale"):
+    unknown = {*np.unique(method)} - {*METHODS}
+    if unknown:
+        raise ValueError(f"no such method of augmentation: {', '.join(map(str, sorted(unknown)))}")
+    for name, draw in FACTORS.items():
         rows = np.flatnonzero(method == name)
         if not len(rows):
             continue
         streams = [generator(key(seed, name, int(copy[row])), int(parent[row])) for row in rows]
-        factor = _curves(streams)[None] if name == "warp" else _factors(streams)
         before = values[:, rows]
-        after = before * factor
+        after = before * draw(streams)
         missing = before[INDEX["XR_MAX"]] == XR_MAX_MISSING
         after[INDEX["XR_MAX"]][missing] = XR_MAX_MISSING
         shear = after[INDEX["SHRGT45"]]
@@ -184,6 +191,10 @@ def _factors(streams: list[np.random.Generator]) -> np.ndarray:
     """Return factors from U(0.9, 1.1), shape (33, records, 1)."""
     factors = np.array([stream.uniform(*SCALE_RANGE, len(PARAMETERS)) for stream in streams])
     return factors.T[:, :, None]
+
+
+FACTORS = {"warp": lambda streams: _curves(streams)[None], "scale": _factors}
+"""What each method of plan_table.CHANGED multiplies the values by."""
 
 
 def _follow_forces(before: np.ndarray, after: np.ndarray) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from skymill.errors import SkymillError
+from skymill.engine.errors import SkymillError
 from skymill.magnetic.schema import PARAMETERS
 
 SUFFIXES = {"rolling_mean": "roll_mean", "rolling_std": "roll_std", "diff": "diff", "lag": "lag"}

@@ -11,8 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from skymill.magnetic.checks import require_counts, require_finite, require_records
+from skymill.engine.parallel import map_pieces
+from skymill.engine.products import Product, new_directory
+from skymill.engine.tables import write_parquet
 from skymill.magnetic.columns import Columns
+from skymill.magnetic.output_checks import require_counts, require_finite, require_records
 from skymill.magnetic.plan_table import planned_records, read_plan
 from skymill.magnetic.schema import EXTENSIVE_PARAMETERS, STEPS, XR_MAX_MISSING
 from skymill.magnetic.store import (
@@ -21,9 +24,6 @@ from skymill.magnetic.store import (
     pieces,
     step_table,
 )
-from skymill.parallel import map_pieces
-from skymill.products import new_directory
-from skymill.tables import write_parquet
 
 UNKNOWN = "unknown"
 """Label of records whose class the archive withholds."""
@@ -173,7 +173,7 @@ def _interpolate(series: np.ndarray, missing: np.ndarray) -> np.ndarray:
 class FeaturePiece:
     """One file of a split: some records by their position in a store."""
 
-    store: tuple[Path, Path]
+    store: Product
     position: np.ndarray
     record_id: np.ndarray
     label: np.ndarray
@@ -182,7 +182,7 @@ class FeaturePiece:
 
 
 def write_features(
-    store: tuple[Path, Path],
+    store: Product,
     position: np.ndarray,
     record_id: np.ndarray,
     label: np.ndarray,
@@ -197,7 +197,7 @@ def write_features(
     Parameters
     ----------
     store
-        Directory and manifest of the records' values.
+        The records' values.
     position, record_id
         int64, ascending: where each record stands in the store, and its id.
     label
@@ -235,7 +235,7 @@ def write_features(
 
 def _write_piece(piece: FeaturePiece) -> tuple[dict, dict[str, int], Counter]:
     features = FeatureSet(piece.settings)
-    values = RecordStore(*piece.store).read(piece.position, features.parameters)
+    values = RecordStore(piece.store).read(piece.position, features.parameters)
     columns, never_measured = features.compute(values)
     columns["record_id"] = piece.record_id
     columns["seq_id"] = np.tile(np.arange(STEPS, dtype=np.int8), (len(piece.record_id), 1))
@@ -268,8 +268,8 @@ def records_of_split(split: str, ids: Path, plan: Path | None, *, everything: bo
     return position, chosen["record_id"].to_numpy(), chosen["label"].to_numpy(object)
 
 
-def promised_counts(split: str, ids: dict, plan: dict | None) -> dict[str, int]:
-    """Return the records per class that a split must have, by the manifests of ids and plan."""
+def promised_counts(split: str, ids: Product, plan: Product | None) -> dict[str, int]:
+    """Return the records per class that a split must have, by the counts of ids and plan."""
     if plan is None:
-        return {UNKNOWN: ids["counts"]["kept"]}
-    return plan["counts"]["by_split"][split]["by_label"]
+        return {UNKNOWN: ids.counts["kept"]}
+    return plan.counts["by_split"][split]["by_label"]

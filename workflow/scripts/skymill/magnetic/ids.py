@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from skymill.engine.products import Product
+from skymill.engine.tables import read_frame
 from skymill.magnetic.schema import FIRST_NEW_ID, STEPS
 from skymill.magnetic.store import RecordStore
-from skymill.tables import read_frame
 
 IDS_SCHEMA = pa.schema(
     [
@@ -103,17 +104,16 @@ def read_ids(path: Path) -> pd.DataFrame:
     return read_frame(path)
 
 
-def steps_of_records(ids: pd.DataFrame, stores: dict[str, tuple[Path, Path]]) -> np.ndarray:
+def steps_of_records(ids: pd.DataFrame, stores: dict[str, Product]) -> np.ndarray:
     """Return the step fingerprints of the records of an ids table, row by row.
 
-    `stores` has for each partition the directory of ingested values and its manifest. The result is
-    uint64 of shape (records, 60).
+    `stores` has the ingested values of each partition. The result is uint64 of shape (records, 60).
     """
     steps = np.empty((len(ids), STEPS), dtype=np.uint64)
     position = ids["position"].to_numpy()
     for name in ids["partition"].unique():
         rows = np.flatnonzero(ids["partition"] == name)
         rows = rows[np.argsort(position[rows])]
-        store = RecordStore(*stores[name])
+        store = RecordStore(stores[name])
         [steps[rows]] = store.read(position[rows], ["fingerprint"], np.uint64)
     return steps

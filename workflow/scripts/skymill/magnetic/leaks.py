@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from skymill.errors import SkymillError
+from skymill.engine.errors import SkymillError
 from skymill.magnetic.fingerprints import TRIVIAL
 from skymill.magnetic.schema import TRAIN_SPLITS
 

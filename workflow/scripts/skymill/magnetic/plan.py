@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from skymill.errors import SkymillError
-from skymill.magnetic.plan_table import METHODS, PLAN_SCHEMA
+from skymill.engine.errors import SkymillError
+from skymill.engine.randomness import key, smallest
+from skymill.magnetic.plan_table import CHANGED, METHODS, PLAN_SCHEMA
 from skymill.magnetic.regions import name_components
 from skymill.magnetic.schema import LABELS, TRAIN_SPLITS
 from skymill.magnetic.splits import require_no_empty_split, split_records, split_units
-from skymill.randomness import key, smallest
 
 
 def make_plan(
@@ -74,8 +74,7 @@ def augmented_counts(records: int, label_settings: dict) -> dict[str, int]:
     removed = _share(label_settings.get("undersample", 0), records)
     return {
         "original": records - removed,
-        "warp": records * label_settings.get("warp", 0),
-        "scale": records * label_settings.get("scale", 0),
+        **{method: records * label_settings.get(method, 0) for method in CHANGED},
         "duplicate": _share(duplicate["fraction"], records) * duplicate["times"],
     }
 
@@ -87,11 +86,11 @@ def _share(fraction: float, records: int) -> int:
 def _split(records: pd.DataFrame, split: dict, seed: int) -> np.ndarray:
     """Return the split of each record, as names."""
     label = pd.Categorical(records["label"], categories=LABELS).codes.astype(np.int8)
-    fractions = split["fractions"]
     if split["unit"] == "record":
-        numbers = split_records(records["record_id"].to_numpy(np.int64), label, fractions, seed)
+        record_id = records["record_id"].to_numpy(np.int64)
+        numbers = split_records(record_id, label, split["fractions"], seed)
     elif split["unit"] == "region":
-        numbers, unmet = split_units(_units(records), label, fractions, seed)
+        numbers, unmet = split_units(_units(records), label, split["fractions"], seed)
         if unmet:
             names = ", ".join(LABELS[code] for code in unmet)
             raise SkymillError(
@@ -145,7 +144,7 @@ def _augment(
         removed[label] = len(members) - counts["original"]
         gone = smallest(identifiers, removed[label], key(seed, "undersample", label))
         kept.append(_as_planned(members[~members["record_id"].isin(gone)]))
-        for method in ("warp", "scale"):
+        for method in CHANGED:
             for copy in range(1, settings.get(method, 0) + 1):
                 made.append(members.assign(method=method, copy=copy))
         duplicate = settings.get("duplicate", {"fraction": 0, "times": 0})
@@ -208,3 +207,19 @@ def _report(originals: pd.DataFrame, plan: pd.DataFrame, removed: dict, split: d
         "fractions_wanted": split["fractions"] if split["unit"] != "partition" else None,
         "fractions_reached": reached,
     }
+
+
+def with_regions(originals: pd.DataFrame, regions: pa.Table) -> pd.DataFrame:
+    """Return the ids table with the region of each record, joined by record_id.
+
+    Raises
+    ------
+    SkymillError
+        When the two list different records.
+    """
+    if not np.array_equal(originals["record_id"], regions["record_id"].to_numpy()):
+        raise SkymillError(
+            "the ids and the regions list different records. Delete "
+            "preprocessed/solar_flare_2020/regions.parquet in the results folder and run again."
+        )
+    return originals.assign(region=regions["region"].to_numpy())

@@ -5,9 +5,13 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from skymill.tables import read_frame
+from skymill.engine.tables import read_frame
 
-METHODS = ("original", "warp", "scale", "duplicate")
+CHANGED = ("warp", "scale")
+"""Methods that make changed copies, so many of each record; augment.FACTORS has how."""
+
+METHODS = ("original", *CHANGED, "duplicate")
+"""How a record of the augmented set came about."""
 
 PLAN_SCHEMA = pa.schema(
     [

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from skymill.errors import SkymillError
+from skymill.engine.errors import SkymillError
+from skymill.engine.randomness import key, keyed_hash
 from skymill.magnetic.schema import TRAIN_SPLITS
-from skymill.randomness import key, keyed_hash
 
 HELD_OUT = TRAIN_SPLITS[1:]
 

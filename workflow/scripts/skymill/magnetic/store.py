@@ -4,16 +4,16 @@ A store is a directory of Parquet files whose rows, file after file, are records
 A record's position is its place in that order; which record stands there, the ids table tells.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from skymill.arrays import to_arrow
+from skymill.engine.arrays import to_arrow
+from skymill.engine.products import Product
 from skymill.magnetic.schema import STEPS
-from skymill.products import read_json, require_files
 
 RECORDS_PER_FILE = 2048
 """32 MB of float64: a worker holds a few such pieces, whatever the size of the data set."""
@@ -40,26 +40,18 @@ def step_table(columns: dict[str, np.ndarray | pa.Array], schema: pa.Schema) -> 
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def stores_by_name(
-    directories: Iterable[Path | str], manifests: Iterable[Path | str]
-) -> dict[str, tuple[Path, Path]]:
-    """Return stores and their manifests, as rules list them, by the names of the directories."""
-    pairs = zip(map(Path, directories), map(Path, manifests), strict=True)
-    return {directory.name: (directory, manifest) for directory, manifest in pairs}
-
-
 class RecordStore:
     """Reads records of one store by position.
 
     Parameters
     ----------
-    directory, manifest
-        The store and its manifest, whose `files` give the order and the rows.
+    store
+        The product, whose manifest gives the order of its files and their rows.
     """
 
-    def __init__(self, directory: Path, manifest: Path):
-        self._files = require_files(Path(directory), document := read_json(manifest))
-        counts = [entry["rows"] // STEPS for entry in document["files"]]
+    def __init__(self, store: Product):
+        self._files = store.files()
+        counts = [entry["rows"] // STEPS for entry in store.entries]
         self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
     def __len__(self) -> int:

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from skymill.errors import SkymillError
+from skymill.engine.errors import SkymillError
 
 _END = struct.Struct("<4s4H2LH")
 _END_64_LOCATOR = struct.Struct("<4sLQL")

@@ -13,9 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skymill.parallel import map_pieces
-from skymill.products import new_file
-from skymill.sdo.images import DAMAGED, STATUSES, check_image
+from skymill.engine.parallel import map_pieces
+from skymill.engine.products import new_file
+from skymill.engine.tables import write_table
+from skymill.sdo.check import DAMAGED
+from skymill.sdo.images import STATUSES, check_image
 from skymill.sdo.metadata import MetaRow, read_metadata
 from skymill.sdo.names import (
     CHANNELS,
@@ -26,7 +28,6 @@ from skymill.sdo.names import (
     parse_image_name,
     parse_sample_id,
 )
-from skymill.tables import write_table
 
 SAMPLES_PER_PIECE = 32
 

@@ -20,7 +20,6 @@ STATUSES = (
     "superseded",
 )
 """What can be said of an image file; the first thing that is wrong counts."""
-DAMAGED = ("undecodable", "not_256_8bit", "all_black")
 
 
 def decode(content: bytes) -> Image.Image:

@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from skymill.errors import SkymillError
-from skymill.products import describe_file, new_file
+from skymill.engine.errors import SkymillError
+from skymill.engine.products import describe_file, new_file
 from skymill.sdo.metadata import format_time
 from skymill.sdo.names import CHANNELS, STEPS, parse_folder
 
-DATA = "data"
-"""Folder that `location_relative` counts from."""
 DAY = np.timedelta64(24, "h").astype("m8[ns]")
 PEAK_TOLERANCE = np.timedelta64(2, "s").astype("m8[ns]")
 
@@ -50,7 +48,8 @@ def make_index(
     tree
         The unpacked tree, relative to `root`, such as `data/raw/sdo`.
     root
-        Absolute path of the working directory, for the one column that differs between machines.
+        Absolute path of the working directory, or the address of the object storage, for the one
+        column that differs between machines.
 
     Returns
     -------
@@ -60,7 +59,7 @@ def make_index(
     if not (same and (samples["sample_id"].to_numpy() == plan["sample_id"].to_numpy()).all()):
         raise SkymillError(
             "the plan and the catalogue list different samples. Delete "
-            "data/preprocessed/sdo/plan.parquet and run again."
+            "preprocessed/sdo/plan.parquet in the results folder and run again."
         )
     start, end = samples["start"].to_numpy("M8[ns]"), samples["end"].to_numpy("M8[ns]")
     homes = [Path(tree, folder) for folder in samples["folder"]]
@@ -71,8 +70,8 @@ def make_index(
         "end": format_time(end),
         "peak_flux": samples["peak_flux"].to_numpy(object),
         "label": plan["label"].to_numpy(object),
-        "location": [str(Path(root, home)) for home in homes],
-        "location_relative": [home.relative_to(DATA).as_posix() for home in homes],
+        "location": [f"{root}/{home.as_posix()}" for home in homes],
+        "location_relative": [home.relative_to(Path(tree).parents[1]).as_posix() for home in homes],
         "goes_class": plan["goes_class"].to_numpy(object),
         "split": plan["split"].to_numpy(object),
         **_image_counts(images, len(samples)),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from skymill.errors import SkymillError
+from skymill.engine.errors import SkymillError
 from skymill.sdo.names import parse_sample_id
 
 COLUMNS = ("id", "start", "end", "peak_flux")

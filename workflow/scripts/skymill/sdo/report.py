@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from skymill.markdown import markdown_table
-from skymill.products import read_json
+from skymill.engine.markdown import markdown_table
+from skymill.engine.products import Product
+from skymill.engine.tables import read_frame
 from skymill.sdo.goes import LABELS
 from skymill.sdo.images import STATUSES
 from skymill.sdo.names import CHANNELS, SETS, SPLITS, STEPS
-from skymill.tables import read_frame
 
 EXAMPLES = 5
 PUBLISHED_SAMPLES = {"train": 8336, "test": 886}
@@ -43,8 +43,8 @@ def describe(
     samples: Path,
     images: Path,
     problems: Path,
-    catalogue_manifest: Path,
-    plan_manifest: Path,
+    catalogue: Product,
+    plan: Product,
     flux_scale: float,
 ) -> str:
     """Return the page as Markdown.
@@ -52,15 +52,14 @@ def describe(
     Parameters
     ----------
     samples, images, problems
-        The catalogue.
-    catalogue_manifest, plan_manifest
-        Manifests of the catalogue and of the plan.
+        The files of the catalogue.
+    catalogue, plan
+        The catalogue and the plan.
     flux_scale
         What fluxes were multiplied by before they were classed.
     """
     sample_frame, image_frame = read_frame(samples), read_frame(images)
-    counts = read_json(catalogue_manifest)["counts"]
-    planned = read_json(plan_manifest)
+    counts, planned = catalogue.counts, plan.document
     rounding = "taken as they are" if flux_scale == 1 else "rounded to the two digits of a class"
     parts = [
         "# SDOBenchmark: integrity",

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from skymill.tables import read_frame
+from skymill.engine.tables import read_frame
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from skymill.errors import SkymillError
-from skymill.parallel import map_pieces
-from skymill.products import describe_file, new_directory
+from skymill.engine.digests import ordered_digest
+from skymill.engine.errors import SkymillError
+from skymill.engine.parallel import map_pieces
+from skymill.engine.products import describe_file, new_directory
+from skymill.engine.space import require_space
 from skymill.sdo.catalogue import digest
 from skymill.sdo.images import SHAPE, WIDTH, pixels
 from skymill.sdo.names import CHANNELS, STEP_OFFSETS, STEPS
-from skymill.space import require_space
 
 SAMPLES_PER_SHARD = 16
 LEVEL = 1
@@ -117,6 +118,7 @@ def _create(group: Path, samples: pd.DataFrame, good: pd.DataFrame) -> None:
             "channels": list(CHANNELS),
             "step_offsets_minutes": minutes,
             "row_alignment": "sample n is row n of the index and of the plan's rows of this set",
+            "identity": ordered_digest(samples["sample_id"]),
         },
     )
     root.create_array(
@@ -181,7 +183,7 @@ def _write_piece(piece: ShardPiece) -> None:
         if digest(content) != image.content:
             raise SkymillError(
                 f"{path} is not the file that was catalogued. Something changed the unpacked "
-                "tree: delete data/interim/sdo and run again."
+                "tree: delete interim/sdo in the results folder and run again."
             )
         block[image.row - piece.first, image.step, image.channel] = pixels(content)
     array = zarr.open_array(piece.group / "images", mode="r+")

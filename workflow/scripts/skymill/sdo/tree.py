@@ -4,8 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from skymill.errors import SkymillError
-from skymill.products import manifest_path, read_json
+from skymill.engine.errors import SkymillError
 from skymill.sdo.metadata import read_metadata
 from skymill.sdo.names import METADATA, SETS
 
@@ -53,11 +52,10 @@ def find_root(folder: Path) -> Path:
     return min(candidates, key=preference)
 
 
-def survey(folder: Path) -> dict:
-    """Return the receipt of an unpacked tree: its root, size, digest of its listing, source.
+def locate(folder: Path) -> dict:
+    """Return where the root of an unpacked tree is, its size, and a digest of its listing.
 
-    The listing has path and size of each file, sorted. A tree without a manifest beside it was
-    put there by hand.
+    The listing has path and size of each file, sorted.
     """
     root = find_root(folder)
     listing = []
@@ -73,10 +71,8 @@ def survey(folder: Path) -> dict:
     digest = hashlib.sha256()
     for name, size in listing:
         digest.update(f"{name}\0{size}\n".encode())
-    manifest = manifest_path(folder)
     return {
         "root": root.relative_to(folder).as_posix(),
         "counts": {"files": len(listing), "bytes": sum(size for _, size in listing)},
         "listing_sha256": digest.hexdigest(),
-        "source": read_json(manifest)["source"] if manifest.exists() else "local",
     }

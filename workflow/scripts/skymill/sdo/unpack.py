@@ -5,7 +5,6 @@ table of contents tells copies by their case-folded path, CRC and size, so they 
 """
 
 import hashlib
-import json
 import logging
 import re
 import shutil
@@ -15,10 +14,11 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from skymill.errors import SkymillError
-from skymill.parallel import map_pieces
-from skymill.products import manifest_path, read_json, write_json
-from skymill.raw import origin
+from skymill.engine.errors import SkymillError
+from skymill.engine.parallel import map_pieces
+from skymill.engine.products import manifest_path, read_json, write_document, write_json
+from skymill.engine.space import require_space
+from skymill.raw.files import origin
 from skymill.sdo.archive import (
     DEFLATED,
     STORED,
@@ -28,7 +28,6 @@ from skymill.sdo.archive import (
     is_link,
     read_contents,
 )
-from skymill.space import require_space
 
 logger = logging.getLogger(__name__)
 
@@ -253,7 +252,7 @@ def unpack(archive: Path, folder: Path, *, workers: int = 1) -> dict:
     map_pieces(_unpack_piece, work, workers=workers, what=f"unpack {archive.name}")
 
     manifest = _describe(archive, contents, chosen)
-    write_json(manifest_path(folder), manifest)
+    write_document(manifest_path(folder), manifest)
     shutil.rmtree(folder, ignore_errors=True)
     tree.replace(folder)
     shutil.rmtree(partial, ignore_errors=True)
@@ -271,7 +270,7 @@ def _prepare(partial: Path, archive: Path, contents: Contents) -> None:
     state = partial / "archive.json"
     try:
         known = read_json(state)
-    except (OSError, json.JSONDecodeError):
+    except (OSError, SkymillError):
         known = None
     if known != expected:
         shutil.rmtree(partial, ignore_errors=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skymill.randomness import generator, key
+from skymill.engine.randomness import generator, key
 
 SIZE = 256
 """Pixels along an edge, as in SDOBenchmark."""

@@ -4,9 +4,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from skymill.parallel import map_pieces
-from skymill.products import new_file
-from skymill.raw import write_sidecar
+from skymill.engine.parallel import map_pieces
+from skymill.engine.products import new_file
+from skymill.raw.files import write_sidecar
 from skymill.simulate.magnetic import Layout, chunks, layout, write_chunk
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from skymill.parallel import map_pieces
-from skymill.products import new_file
-from skymill.randomness import generator, key
-from skymill.raw import write_sidecar
+from skymill.engine.parallel import map_pieces
+from skymill.engine.products import new_file
+from skymill.engine.randomness import generator, key
+from skymill.raw.files import write_sidecar
 from skymill.simulate.active_regions import (
     LOOKS,
     SIZE,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from skymill.products import new_file
-from skymill.randomness import generator, key
-from skymill.raw import write_sidecar
+from skymill.engine.products import new_file
+from skymill.engine.randomness import generator, key
+from skymill.raw.files import write_sidecar
 from skymill.stealth.schema import COLUMNS
 
 MARGINALS = {

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from skymill.parallel import map_pieces
-from skymill.products import new_file
-from skymill.randomness import generator, key
-from skymill.raw import write_sidecar
+from skymill.engine.parallel import map_pieces
+from skymill.engine.products import new_file
+from skymill.engine.randomness import generator, key
+from skymill.raw.files import write_sidecar
 from skymill.simulate.tarballs import Piece, join_pieces, member, write_piece
 from skymill.simulate.ztf_objects import object_id
 from skymill.simulate.ztf_packets import CUTOUTS, packets

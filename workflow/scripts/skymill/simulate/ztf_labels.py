@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from skymill.products import new_file
-from skymill.randomness import generator, key
-from skymill.raw import write_sidecar
+from skymill.engine.products import new_file
+from skymill.engine.randomness import generator, key
+from skymill.raw.files import write_sidecar
 from skymill.simulate.tarballs import join_pieces, member, write_piece
 from skymill.simulate.ztf_objects import UNLABELLED, object_classes, object_id
 from skymill.ztf.classes import CLASSES, MEMBERS

@@ -8,7 +8,7 @@ import string
 
 import numpy as np
 
-from skymill.randomness import generator, key
+from skymill.engine.randomness import generator, key
 from skymill.ztf.classes import CLASSES, PUBLISHED_COUNTS
 
 LABELLED_SHARE = 0.7

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skymill.randomness import generator, key
+from skymill.engine.randomness import generator, key
 
 SIZE, CENTRE = 63, 31
 """Pixels along an axis of a whole stamp, and the place of the source."""

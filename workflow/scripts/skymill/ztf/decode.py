@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skymill.ztf.avro import BadAvro, BadRecord, Record, read_header, read_records, walk_stretch
-from skymill.ztf.fits import (
+from skymill.alerts.avro import BadAvro, BadRecord, Record, read_header, read_records, walk_stretch
+from skymill.alerts.fits import (
     BadStamp,
     Spans,
     inflate,
@@ -22,26 +22,12 @@ from skymill.ztf.fits import (
     read_image,
     regular_images,
 )
+from skymill.alerts.packet import CUTOUTS, FIELDS, IMAGES, OBJECT_ID_BYTES, SLOTS, VERSION_BYTES
+from skymill.alerts.tarball import Lost, Part, Stretch
+from skymill.alerts.walk import INTEGER, NULL, REAL, SPAN
 from skymill.ztf.labelled import LabelledObjects
-from skymill.ztf.schema import (
-    CUTOUTS,
-    FIELDS,
-    IMAGES,
-    NULL_FIELD,
-    OBJECT_ID_BYTES,
-    SLOTS,
-    VERSION_BYTES,
-    row_type,
-)
+from skymill.ztf.schema import NULL_FIELD, row_type
 from skymill.ztf.stamps import Unfit, window
-from skymill.ztf.tarball import Lost, Part, Stretch
-from skymill.ztf.walk import INTEGER, NULL, REAL, SPAN
-
-CORRUPT = ("tar", "avro", "values", "gzip", "jpeg", "fits")
-"""Causes for which a packet counts as corrupt."""
-
-OTHER_REASONS = ("unlabelled", "null_cutout", "wrong_shape", "dropped_at_edge")
-"""Reasons for which a sound packet is not kept."""
 
 SIGNS = np.zeros(256, np.int8)
 """What isdiffpos says by its one letter: +1 science minus template, -1 the reverse, else 0."""

@@ -18,9 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from skymill.errors import SkymillError
-from skymill.products import describe_file, new_directory, new_file
-from skymill.ztf.gather import CUTOUTS, STAMPS, open_array, ranges
+from skymill.engine.errors import SkymillError
+from skymill.engine.products import describe_file, new_directory, new_file
+from skymill.ztf.write import CUTOUTS, STAMPS, open_array, ranges
 
 logger = logging.getLogger(__name__)
 
@@ -202,7 +202,7 @@ def read_csv_stamps(path: Path) -> tuple[list[str], np.ndarray]:
 
 def write_alert_files(
     table: Path, array: Path, directory: Path, *, by_candid: bool
-) -> tuple[dict, dict]:
+) -> tuple[list[dict], dict]:
     """Write each sampled alert as `alert_{object_id}_stamps_3d.npy`, the published layout.
 
     Parameters
@@ -217,11 +217,10 @@ def write_alert_files(
 
     Returns
     -------
-    content
-        For the manifest: number and size of the files, and one digest over the names and digests
-        of all, in the order of the names.
+    files
+        The `files` part of the manifest, in the order of the names.
     counts
-        Files by label.
+        Files, bytes, and files by label.
     """
     from tqdm import tqdm
 
@@ -251,12 +250,12 @@ def write_alert_files(
                 f"{found:,} files were written for {len(digests):,} alerts: names that differ in "
                 "letter case only fell together. Put data/ on a file system that keeps them apart."
             )
-    digest = hashlib.sha256()
-    for name in sorted(digests):
-        digest.update(f"{name}\0{digests[name]}\n".encode())
-    content = {"tree_sha256": digest.hexdigest(), "files": []}
+    files = [
+        {"name": name, "bytes": total // len(digests), "sha256": digests[name], "rows": 1}
+        for name in sorted(digests)
+    ]
     counts = {"files": len(digests), "bytes": total, "records_by_label": by_label}
-    return content, counts
+    return files, counts
 
 
 def _npy_header(shape: tuple[int, ...]) -> bytes:

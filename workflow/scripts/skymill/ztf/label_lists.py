@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skymill.errors import SkymillError
+from skymill.engine.errors import SkymillError
 from skymill.ztf.classes import MEMBERS
 
 ALIASES = {

@@ -6,7 +6,7 @@ from threading import Lock
 
 import numpy as np
 
-from skymill.ztf.schema import OBJECT_ID_BYTES
+from skymill.alerts.packet import OBJECT_ID_BYTES
 
 _READING = Lock()
 """Workers that start together read the list once."""

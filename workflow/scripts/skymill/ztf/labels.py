@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skymill.errors import SkymillError
-from skymill.products import new_file
-from skymill.tables import write_table
+from skymill.engine.errors import SkymillError
+from skymill.engine.products import new_file
+from skymill.engine.tables import write_table
 from skymill.ztf.classes import CLASSES, MEMBERS, PUBLISHED_COUNTS, canonical_class
 from skymill.ztf.label_lists import LabelList, read_list
 

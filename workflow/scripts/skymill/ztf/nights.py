@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-from skymill.errors import SkymillError
-from skymill.retrieve.registry import NIGHT
+from skymill.engine.errors import SkymillError
+from skymill.raw.registry import NIGHT
 
 FIRST_YEAR, LAST_YEAR = 2017, 2099
 """ZTF has observed since 2017; other years are slips of the pen."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from skymill.randomness import keyed_hash
+from skymill.engine.randomness import keyed_hash
 
 _WORD = 8
 """Bytes that are folded in at a time."""
@@ -13,8 +13,8 @@ def name_hashes(names: pa.Array | pa.ChunkedArray, key: int) -> np.ndarray:
     """Return a uniform uint64 for each name, shape (n,).
 
     The length and the UTF-8 bytes, eight at a time, are folded in one after the other by
-    `skymill.randomness.keyed_hash`. Names of up to eight bytes and of one length never tie; longer
-    ones may, once in 2^64, so whoever sorts by the hash sorts by the name next.
+    `skymill.engine.randomness.keyed_hash`. Names of up to eight bytes and of one length never tie;
+    longer ones may, once in 2^64, so whoever sorts by the hash sorts by the name next.
     """
     if isinstance(names, pa.ChunkedArray):
         names = names.combine_chunks()

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from skymill.products import describe_file, new_file
-from skymill.randomness import key
+from skymill.engine.products import describe_file, new_file
+from skymill.engine.randomness import key
 from skymill.ztf.export import require_aligned
-from skymill.ztf.gather import CUTOUTS, open_array
 from skymill.ztf.object_hashes import order_by_hash
+from skymill.ztf.write import CUTOUTS, open_array
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFont

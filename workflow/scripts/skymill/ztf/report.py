@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 
-from skymill.markdown import markdown_table
-from skymill.products import read_json
-from skymill.ztf.crossmatch import PUBLISHED_MATCHED, PUBLISHED_OBJECTS, SPLITS
+from skymill.engine.markdown import markdown_table
+from skymill.engine.products import Product
 from skymill.ztf.nights import spans
+from skymill.ztf.plan import PUBLISHED_MATCHED, PUBLISHED_OBJECTS, SPLITS
 
 COLUMNS = {
     "members": "files",
@@ -35,19 +34,21 @@ CAUSES = {
 """What each cause of corruption is."""
 
 
-def describe(*, nights: list[Path], labels: Path, plan: Path, absent: Iterable[str] = ()) -> str:
+def describe(
+    *, nights: list[Product], labels: Product, plan: Product, absent: Iterable[str] = ()
+) -> str:
     """Return the page as Markdown.
 
     Parameters
     ----------
     nights, labels, plan
-        Manifests of the nights, in any order, of the labels and of the plan.
+        The nights, in any order, the labels and the plan.
     absent
         Days of a range in `ztf.nights` that were left out, because there is no file of them.
     """
-    read = [(_name(path), read_json(path)) for path in nights]
-    by_night = dict(sorted(read))
-    labelled, planned = read_json(labels), read_json(plan)
+    by_night = {night.document["night"]: night.document for night in nights}
+    by_night = dict(sorted(by_night.items()))
+    labelled, planned = labels.document, plan.document
     parts = [
         "# ZTF: nights, labels and cross-match",
         f"Source: {planned['source']}",
@@ -67,11 +68,6 @@ def describe(*, nights: list[Path], labels: Path, plan: Path, absent: Iterable[s
         _splits(planned["counts"]),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _name(manifest: Path) -> str:
-    """Return the night that a manifest is of."""
-    return Path(manifest).name.removesuffix(".parquet.manifest.json")
 
 
 def _nights(by_night: dict[str, dict]) -> str:

@@ -1,43 +1,9 @@
-"""What is read of a ZTF alert packet, and the columns that a night of stamps has."""
+"""The columns that a night of stamps has."""
 
 import numpy as np
 import pyarrow as pa
 
-CUTOUTS = ("cutoutScience", "cutoutTemplate", "cutoutDifference")
-"""The three images of an alert, in the order of the stamps."""
-
-TEXTS = ("objectId", "schemavsn", "candidate.isdiffpos")
-INTEGERS = ("candid", "candidate.fid", "candidate.programid", "candidate.field")
-REALS = (
-    "candidate.jd",
-    "candidate.ra",
-    "candidate.dec",
-    "candidate.rb",
-    "candidate.drb",
-    "candidate.magpsf",
-    "candidate.xpos",
-    "candidate.ypos",
-)
-IMAGES = tuple(f"{cutout}.stampData" for cutout in CUTOUTS)
-
-FIELDS = TEXTS + INTEGERS + REALS + IMAGES
-"""Paths of the fields that are read; the place of a path is its slot."""
-
-SLOTS = {path: slot for slot, path in enumerate(FIELDS)}
-
-OPTIONAL = frozenset(
-    {"schemavsn", *(f"candidate.{name}" for name in ("field", "rb", "drb", "xpos", "ypos"))}
-)
-"""Fields that a schema may lack and that may be null: drb came with schema 3.3."""
-
-OBJECT_ID_BYTES = 32
-"""Longest object id; ZTF's have 12 letters."""
-
-VERSION_BYTES = 16
-"""Longest schema version that is kept."""
-
-STAMP = 63
-"""Rows and columns of a regular stamp."""
+from skymill.alerts.packet import OBJECT_ID_BYTES, VERSION_BYTES
 
 
 def stamps_schema(crop: int) -> pa.Schema:

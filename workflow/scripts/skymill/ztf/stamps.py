@@ -6,7 +6,7 @@ padded, so the source is off the centre: its place follows from which side is cu
 
 import numpy as np
 
-from skymill.ztf.schema import STAMP
+from skymill.alerts.packet import STAMP
 
 CENTRE = STAMP // 2
 

@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from skymill.arrays import to_arrow
-from skymill.products import HashedFile
+from skymill.engine.arrays import to_arrow
+from skymill.engine.products import HashedFile
+from skymill.engine.tables import parquet_settings
 from skymill.ztf.schema import NULL_FIELD, row_type, stamps_schema
 
 GROUP_BYTES = 2**21
@@ -121,17 +122,7 @@ class StampsWriter:
         self._rows = np.empty(self.group, row_type(crop))
         self._waiting = 0
         schema = stamps_schema(crop)
-        floats = [field.name for field in schema if pa.types.is_floating(field.type)]
-        others = [name for name in schema.names if name not in (*floats, "stamps")]
-        self._writer = pq.ParquetWriter(
-            self._file,
-            schema,
-            compression="zstd",
-            compression_level=-1,
-            use_dictionary=others,
-            column_encoding=dict.fromkeys([*floats, "stamps.list.element"], "BYTE_STREAM_SPLIT"),
-            write_statistics=others,
-        )
+        self._writer = pq.ParquetWriter(self._file, schema, **parquet_settings(schema))
 
     def add(self, rows: np.ndarray) -> None:
         """Write rows, by whole row groups; the rest waits."""

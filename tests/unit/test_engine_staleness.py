@@ -1,0 +1,611 @@
+"""Staleness: a job runs when its products are broken, or are not what it would make now."""
+
+import os
+import shutil
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skymill.engine.digests import document_digest
+from skymill.engine.errors import SkymillError
+from skymill.engine.products import read_json, write_document, write_json
+from skymill.engine.staleness import Folder, Job, listing_digest, why
+
+CODE, SETTINGS = "c0de", "5e77"
+
+
+class Results:
+    """A results folder whose products are made by hand."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def place(self, name):
+        """Return the path of a file."""
+        return self.path / name
+
+    def folder(self):
+        """Return the folder as a new run sees it."""
+        return Folder(self.place)
+
+    def make(self, job, **content):
+        """Write the outputs of a job, and its document as the job would."""
+        for name in job.outputs:
+            self.place(name).parent.mkdir(parents=True, exist_ok=True)
+            self.place(name).write_text(f"content of {name}")
+        digests = {name: read_json(self.place(name))["digest"] for name in job.inputs}
+        described = {
+            "files": [
+                {"name": name, "bytes": self.place(name).stat().st_size} for name in job.outputs
+            ],
+            "code": job.code,
+            "settings": {"keys": [], "sha256": job.settings},
+            "inputs": digests,
+            "checks": sorted(job.checks),
+            "source": "local",
+            **content,
+        }
+        if job.document.endswith(".receipt.json"):
+            del described["files"]
+        self.place(job.document).parent.mkdir(parents=True, exist_ok=True)
+        write_document(self.place(job.document), described)
+
+    def change(self, name, **content):
+        """Write a document anew that says something else."""
+        document = read_json(self.place(name))
+        del document["digest"]
+        write_document(self.place(name), {**document, **content})
+
+    def why(self, job, also=None):
+        """Return the text of the reason why a job must run, None when there is none."""
+        reason = why(job, self.folder(), also)
+        return reason.text if reason else None
+
+
+@pytest.fixture
+def results(tmp_path):
+    return Results(tmp_path / "data")
+
+
+RAW = Job("interim/raw.receipt.json", (), (), (), CODE, SETTINGS)
+VALUES = Job(
+    "interim/values.manifest.json",
+    ("interim/values", "interim/rejects.jsonl"),
+    (RAW.document,),
+    (),
+    CODE,
+    SETTINGS,
+)
+ACCEPTED = Job("interim/accepted.receipt.json", (), (VALUES.document,), (), CODE, SETTINGS)
+PLAN = Job(
+    "preprocessed/plan.manifest.json",
+    ("preprocessed/plan",),
+    (VALUES.document,),
+    (ACCEPTED.document,),
+    CODE,
+    SETTINGS,
+)
+CHAIN = (RAW, VALUES, ACCEPTED, PLAN)
+
+
+@pytest.fixture
+def chain(results):
+    """Raw file, values and plan, where the plan had to wait for a check of the values."""
+    for job in CHAIN:
+        results.make(job)
+    return results
+
+
+def found(results):
+    """Return the reasons of the jobs that must run, by the names of their documents."""
+    reasons = {job.document: results.why(job) for job in CHAIN}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+# --- Whole products ------------------------------------------------------------------------------
+
+
+def test_whole_products_are_current(chain):
+    assert found(chain) == {}
+
+
+def test_nothing_is_said_when_nothing_was_made(results):
+    assert found(results) == {}
+
+
+def test_nothing_is_written(chain):
+    before = {path: path.stat().st_mtime_ns for path in chain.path.rglob("*")}
+    found(chain)
+    assert {path: path.stat().st_mtime_ns for path in chain.path.rglob("*")} == before
+
+
+def test_times_say_nothing(chain):
+    for number, path in enumerate(sorted(chain.path.rglob("*"))):
+        os.utime(path, (number * 1e6, number * 1e6))
+    assert found(chain) == {}
+
+
+def test_a_copy_elsewhere_is_current(chain, tmp_path):
+    shutil.copytree(chain.path, tmp_path / "other")
+    assert found(Results(tmp_path / "other")) == {}
+
+
+def test_what_another_run_made_of_the_same_data_is_noticed(chain, tmp_path):
+    shutil.copytree(chain.path, tmp_path / "other")
+    other = Results(tmp_path / "other")
+    other.change(RAW.document, sha256="other")
+    other.make(VALUES)
+    shutil.copy(other.place(VALUES.document), chain.place(VALUES.document))
+    assert found(chain) == {
+        VALUES.document: f"{RAW.document} has changed since it was made",
+        ACCEPTED.document: f"{VALUES.document} has changed since it was made",
+        PLAN.document: f"{VALUES.document} has changed since it was made",
+    }
+
+
+def test_what_is_put_back_in_its_place_is_current_again(chain, tmp_path):
+    shutil.copytree(chain.path, tmp_path / "kept")
+    chain.change(RAW.document, sha256="other")
+    chain.place("preprocessed/plan").unlink()
+    assert found(chain) != {}
+    shutil.copytree(tmp_path / "kept", chain.path, dirs_exist_ok=True)
+    assert found(chain) == {}
+
+
+def test_each_file_is_looked_at_once(chain):
+    looked = []
+
+    def place(name):
+        looked.append(name)
+        return chain.place(name)
+
+    folder = Folder(place)
+    for job in CHAIN * 2:
+        assert why(job, folder) is None
+    assert len(looked) == len(set(looked))
+
+
+# --- The folder ----------------------------------------------------------------------------------
+
+
+def test_a_file_of_the_folder_is_written_and_read(results):
+    folder = results.folder()
+    assert folder.read("products.json") is None
+    folder.write("products.json", {"a": 1})
+    assert folder.read("products.json") == read_json(results.place("products.json")) == {"a": 1}
+
+
+def test_a_damaged_file_of_the_folder_is_refused_by_name(results):
+    results.path.mkdir()
+    results.place("products.json").write_text("{")
+    with pytest.raises(SkymillError, match=r"products\.json holds no JSON object"):
+        results.folder().read("products.json")
+
+
+def test_documents_are_those_of_products_and_checks(chain):
+    for name in ("sample/raw/sdo.manifest.json", "raw/sdo.manifest.json", "x.receipt.json"):
+        chain.make(Job(name))
+    chain.place("interim/products.json").write_text("{}")
+    chain.place("interim/raw.csv.source.json").write_text("{}")
+    assert chain.folder().documents() == {job.document for job in CHAIN}
+
+
+def test_a_folder_that_is_not_there_has_no_documents(results):
+    assert results.folder().documents() == set()
+
+
+def test_what_was_written_after_a_moment_is_younger(chain):
+    os.utime(chain.place(PLAN.document), (1000, 1000))
+    assert chain.folder().is_younger(PLAN.document, 1000)
+    assert not chain.folder().is_younger(PLAN.document, 1001)
+
+
+def test_a_folder_is_looked_at_anew_when_that_is_asked_for(chain):
+    folder = chain.folder()
+    assert (why(PLAN, folder), folder.size("preprocessed/plan") is None) == (None, False)
+    shutil.rmtree(chain.path)
+    assert why(PLAN, folder) is None
+    again = folder.again()
+    assert (again.document(PLAN.document), again.size("preprocessed/plan")) == (None, None)
+
+
+# --- Broken products -----------------------------------------------------------------------------
+
+
+def test_a_product_without_a_manifest_is_made_again(chain):
+    chain.place(VALUES.document).unlink()
+    assert found(chain) == {
+        VALUES.document: "its manifest is gone",
+        ACCEPTED.document: f"{VALUES.document}, which it was made from, is gone or damaged",
+        PLAN.document: f"{VALUES.document}, which it was made from, is gone or damaged",
+    }
+
+
+def test_one_output_of_several_is_enough_to_miss_the_manifest(chain):
+    chain.place(VALUES.document).unlink()
+    chain.place("interim/values").unlink()
+    assert chain.why(VALUES) == "its manifest is gone"
+    chain.place("interim/rejects.jsonl").unlink()
+    assert chain.why(VALUES) is None
+
+
+@pytest.mark.parametrize("content", ["", "content of preprocessed/plan and more", "short"])
+def test_a_file_of_another_size_is_noticed(chain, content):
+    chain.place("preprocessed/plan").write_text(content)
+    assert found(chain) == {
+        PLAN.document: "preprocessed/plan is not the file that its manifest describes"
+    }
+
+
+def test_a_file_that_is_gone_is_noticed(chain):
+    chain.place("interim/rejects.jsonl").unlink()
+    assert found(chain) == {
+        VALUES.document: "interim/rejects.jsonl is not the file that its manifest describes"
+    }
+
+
+def test_an_output_that_no_entry_describes_must_be_there_as_well(chain):
+    chain.change(VALUES.document, files=[])
+    chain.place("interim/rejects.jsonl").unlink()
+    assert chain.why(VALUES) == "interim/rejects.jsonl is gone"
+
+
+def test_a_file_in_a_folder_of_the_product_is_noticed(results):
+    results.place("set").mkdir(parents=True)
+    results.place("set/part").write_text("1234")
+    job = Job("set.manifest.json", ("set",))
+    write_document(results.place(job.document), {"files": [{"name": "set/part", "bytes": 4}]})
+    assert results.why(job) is None
+    results.place("set/part").write_text("123")
+    assert results.why(job) == "set/part is not the file that its manifest describes"
+    shutil.rmtree(results.place("set"))
+    assert results.why(job) == "set/part is not the file that its manifest describes"
+
+
+def test_an_empty_folder_is_a_product_too(results):
+    results.place("set").mkdir(parents=True)
+    job = Job("set.manifest.json", ("set",))
+    write_document(results.place(job.document), {"files": []})
+    assert results.why(job) is None
+    results.place("set").rmdir()
+    assert results.why(job) == "set is gone"
+
+
+def test_a_folder_that_became_a_file_is_noticed(results):
+    results.place("set").mkdir(parents=True)
+    results.place("set/part").write_text("1234")
+    job = Job("set.manifest.json", ("set",))
+    write_document(results.place(job.document), {"files": [{"name": "set/part", "bytes": 4}]})
+    shutil.rmtree(results.place("set"))
+    results.place("set").write_text("1234")
+    assert results.why(job) == "set/part is not the file that its manifest describes"
+
+
+# --- Damaged documents ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"\0" * 512, "is empty"),
+        (b" \n", "is empty"),
+        (b"{", "holds no JSON object"),
+        (b"[]", "holds no JSON object"),
+        (b"null", "holds no JSON object"),
+        (b"\xff\xfe", "holds no JSON object"),
+        (b"<html>", "holds no JSON object"),
+        (b"{}", "does not have the content that was written"),
+        (b'{"digest": "0"}', "does not have the content that was written"),
+        (b'{"digest": null, "files": 3}', "does not have the content that was written"),
+        (b'{"rows": NaN}', "does not have the content that was written"),
+        (b'{"rows": 1e999}', "does not have the content that was written"),
+    ],
+)
+def test_a_damaged_document_is_named(chain, content, said):
+    chain.place(VALUES.document).write_bytes(content)
+    reasons = found(chain)
+    assert set(reasons) == {VALUES.document, ACCEPTED.document, PLAN.document}
+    assert reasons[VALUES.document].startswith(f"{chain.place(VALUES.document)} {said}: ")
+    gone = f"{VALUES.document}, which it was made from, is gone or damaged"
+    assert reasons[ACCEPTED.document] == reasons[PLAN.document] == gone
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_truncated_document_is_named(chain, share):
+    content = chain.place(PLAN.document).read_bytes()
+    chain.place(PLAN.document).write_bytes(content[: int(share * len(content))])
+    assert f"{chain.place(PLAN.document)} holds no JSON object" in found(chain)[PLAN.document]
+
+
+@given(data=st.data())
+def test_a_document_with_any_byte_changed_is_named_or_says_the_same(tmp_path, data):
+    results = Results(tmp_path)
+    job = Job("x.manifest.json", ("x",), code=CODE, settings=SETTINGS)
+    results.make(job)
+    before = read_json(results.place(job.document))
+    content = bytearray(results.place(job.document).read_bytes())
+    place = data.draw(st.integers(0, len(content) - 1))
+    content[place] = data.draw(st.integers(0, 255))
+    results.place(job.document).write_bytes(content)
+    reason = results.why(job)
+    if reason is None:
+        assert read_json(results.place(job.document)) == before
+    else:
+        assert str(results.place(job.document)) in reason
+
+
+def test_what_was_changed_by_an_editor_is_named(chain):
+    document = read_json(chain.place(PLAN.document))
+    write_json(chain.place(PLAN.document), {**document, "source": "archive"})
+    assert "does not have the content that was written" in chain.why(PLAN)
+
+
+def test_the_reason_does_not_tell_to_delete_what_is_made_again_anyway(chain):
+    chain.place(PLAN.document).write_bytes(b"")
+    reason = chain.why(PLAN)
+    assert "Delete" not in reason
+    assert not reason.endswith(".")
+
+
+# --- Inputs --------------------------------------------------------------------------------------
+
+
+def test_an_input_that_has_changed_is_named(chain):
+    chain.change(RAW.document, sha256="other")
+    assert found(chain) == {VALUES.document: f"{RAW.document} has changed since it was made"}
+
+
+def test_an_input_that_was_written_again_with_the_same_content_is_no_change(chain):
+    chain.make(VALUES)
+    assert found(chain) == {}
+
+
+def test_an_input_that_is_gone_is_named(chain):
+    chain.place(RAW.document).unlink()
+    assert found(chain) == {
+        VALUES.document: f"{RAW.document}, which it was made from, is gone or damaged"
+    }
+
+
+def test_a_receipt_is_judged_by_its_own_inputs(chain):
+    chain.change(VALUES.document, counts={"records": 1})
+    assert chain.why(ACCEPTED) == f"{VALUES.document} has changed since it was made"
+
+
+# --- Checks --------------------------------------------------------------------------------------
+
+
+def test_a_check_may_say_something_else(chain):
+    chain.change(ACCEPTED.document, limit=3)
+    assert found(chain) == {}
+
+
+def test_a_check_that_is_gone_has_to_pass_again(chain):
+    chain.place(ACCEPTED.document).unlink()
+    assert found(chain) == {
+        PLAN.document: f"the check that wrote {ACCEPTED.document} has to pass again"
+    }
+
+
+def test_a_damaged_check_concerns_only_itself(chain):
+    chain.place(ACCEPTED.document).write_bytes(b"")
+    assert set(found(chain)) == {ACCEPTED.document}
+
+
+# --- What the job would make now -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({}, None),
+        ({"code": "d"}, "it was made by other code"),
+        ({"settings": "other"}, "it was made with other settings"),
+        ({"inputs": ()}, "it was made from other products"),
+        ({"inputs": (VALUES.document, RAW.document)}, "it was made from other products"),
+        ({"inputs": (RAW.document,)}, "it was made from other products"),
+        ({"checks": ()}, "it was made from other products"),
+        ({"checks": (ACCEPTED.document, "more")}, "it was made from other products"),
+        ({"inputs": (ACCEPTED.document,), "checks": (VALUES.document,)}, "it was made from other "),
+    ],
+)
+def test_a_document_tells_whether_its_job_would_make_the_same(chain, change, reason):
+    said = chain.why(replace(PLAN, **change))
+    assert said == reason or said.startswith(reason)
+
+
+def test_the_order_of_inputs_and_checks_is_no_difference(results):
+    names = tuple(f"{letter}.receipt.json" for letter in "abcd")
+    for name in names:
+        results.make(Job(name))
+    job = Job("x.manifest.json", ("x",), names[:2], names[2:], CODE, SETTINGS)
+    results.make(job)
+    assert results.why(replace(job, inputs=job.inputs[::-1], checks=job.checks[::-1])) is None
+
+
+def test_a_job_that_does_not_say_its_code_or_settings_is_not_judged_by_them(chain):
+    assert chain.why(replace(PLAN, code=None, settings=None)) is None
+
+
+def test_a_document_that_does_not_tell_how_it_was_made_was_made_otherwise(chain):
+    write_document(chain.place(RAW.document), {"source": "local"})
+    assert chain.why(RAW) == "it was made by other code"
+    assert chain.why(replace(RAW, code=None)) == "it was made with other settings"
+    assert chain.why(replace(RAW, code=None, settings=None)) is None
+
+
+@pytest.mark.parametrize(
+    ("damage", "damaged"),
+    [
+        (lambda chain: chain.place("preprocessed/plan").unlink(), True),
+        (lambda chain: chain.place(PLAN.document).unlink(), True),
+        (lambda chain: chain.place(PLAN.document).write_text("{"), True),
+        (lambda chain: chain.place(ACCEPTED.document).unlink(), True),
+        (lambda chain: chain.change(VALUES.document, counts={}), True),
+        (lambda chain: chain.change(PLAN.document, code="other"), False),
+        (lambda chain: chain.change(PLAN.document, settings={"sha256": "other"}), False),
+        (lambda chain: chain.change(PLAN.document, inputs={}), False),
+        (lambda chain: chain.change(PLAN.document, checks=[]), False),
+    ],
+)
+def test_what_is_broken_is_told_from_what_only_differs(chain, damage, damaged):
+    damage(chain)
+    assert why(PLAN, chain.folder()).damaged == damaged
+
+
+def test_what_is_broken_is_told_before_what_differs(chain):
+    chain.change(VALUES.document, counts={})
+    assert "has changed since" in chain.why(replace(PLAN, code="other"))
+
+
+# --- What no other document tells ----------------------------------------------------------------
+
+
+def test_a_hook_looks_at_the_document_of_a_current_product(chain):
+    seen = []
+    assert chain.why(PLAN, also=seen.append) is None
+    assert seen == [read_json(chain.place(PLAN.document))]
+
+
+def test_what_a_hook_says_is_the_reason(chain):
+    reason = why(PLAN, chain.folder(), lambda document: "its limit no longer holds")
+    assert reason.text == "its limit no longer holds"
+    assert reason.damaged
+
+
+@pytest.mark.parametrize("job", [replace(PLAN, code="other"), replace(PLAN, checks=())])
+def test_a_hook_is_not_asked_about_what_is_made_again_anyway(chain, job):
+    assert chain.why(job, also=lambda document: "asked") != "asked"
+
+
+def test_a_hook_is_not_asked_about_what_is_not_there(results):
+    assert results.why(PLAN, also=lambda document: "asked") is None
+
+
+# --- Long lists: how many there are is no matter here, test_job has the lists of 1,001 -----------
+
+SOURCES = tuple(f"nights/{number:02}.receipt.json" for number in range(12))
+GATHERED = Job("all.manifest.json", ("all",), SOURCES, (), CODE, SETTINGS)
+
+
+@pytest.fixture
+def gathered(results):
+    """A product whose document holds a digest of its inputs instead of their names."""
+    for name in SOURCES:
+        results.make(Job(name))
+    results.make(GATHERED)
+    digests = read_json(results.place(GATHERED.document))["inputs"]
+    shorter = {
+        "count": len(digests),
+        "names_sha256": document_digest(dict.fromkeys(digests)),
+        "sha256": document_digest(digests),
+    }
+    results.change(GATHERED.document, inputs=shorter)
+    return results
+
+
+def test_a_product_of_many_inputs_is_current(gathered):
+    assert gathered.why(GATHERED) is None
+    assert gathered.why(replace(GATHERED, inputs=SOURCES[::-1])) is None
+
+
+def test_a_change_among_many_inputs_is_noticed(gathered):
+    gathered.change(SOURCES[5], sha256="other")
+    reason = why(GATHERED, gathered.folder())
+    assert reason.text == "one of the 12 products that it was made from has changed"
+    assert reason.damaged
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_text("")])
+def test_the_one_of_many_inputs_that_is_gone_or_damaged_is_named(gathered, damage):
+    damage(gathered.place(SOURCES[7]))
+    said = gathered.why(GATHERED)
+    assert said == f"{SOURCES[7]}, which it was made from, is gone or damaged"
+
+
+@pytest.mark.parametrize("inputs", [SOURCES[:-1], SOURCES[:3]])
+def test_fewer_inputs_than_many_are_other_products(gathered, inputs):
+    reason = why(replace(GATHERED, inputs=inputs), gathered.folder())
+    assert (reason.text, reason.damaged) == ("it was made from other products", False)
+
+
+def test_as_many_but_other_inputs_are_other_products(gathered):
+    gathered.make(Job("nights/other.receipt.json"))
+    other = replace(GATHERED, inputs=(*SOURCES[:-1], "nights/other.receipt.json"))
+    reason = why(other, gathered.folder())
+    assert (reason.text, reason.damaged) == ("it was made from other products", False)
+
+
+ALERTS = Job("alerts.manifest.json", ("alerts",), (), (), CODE, SETTINGS)
+
+
+@pytest.fixture
+def folder_of_many(results):
+    """A folder whose document holds a digest of the names and sizes of its files."""
+    results.place("alerts").mkdir(parents=True)
+    listing = {f"{number:02}.npy": number % 3 for number in range(12)}
+    for name, size in listing.items():
+        results.place(f"alerts/{name}").write_bytes(bytes(size))
+    content = {
+        "files": [],
+        "members": {"folder": "alerts", "listing_sha256": listing_digest(listing)},
+        "code": CODE,
+        "settings": {"sha256": SETTINGS},
+    }
+    write_document(results.place(ALERTS.document), content)
+    return results
+
+
+def test_a_folder_of_many_files_is_current(folder_of_many):
+    assert folder_of_many.why(ALERTS) is None
+
+
+def test_hidden_files_in_a_folder_of_many_do_not_count(folder_of_many):
+    folder_of_many.place("alerts/.snakemake_timestamp").write_bytes(b"")
+    assert folder_of_many.why(ALERTS) is None
+
+
+def empty_all(folder):
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def make_a_file_of_it(folder):
+    shutil.rmtree(folder)
+    folder.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "05.npy").unlink(),
+        lambda folder: (folder / "05.npy").write_bytes(b"1234"),
+        lambda folder: (folder / "05.npy").rename(folder / "x.npy"),
+        lambda folder: (folder / "x.npy").write_bytes(b""),
+        empty_all,
+        make_a_file_of_it,
+    ],
+)
+def test_a_file_too_few_too_many_or_of_another_size_is_noticed(folder_of_many, damage):
+    damage(folder_of_many.place("alerts"))
+    reason = why(ALERTS, folder_of_many.folder())
+    assert reason.text == "alerts is not the file that its manifest describes"
+    assert reason.damaged
+
+
+def test_a_folder_of_many_files_that_is_gone_is_noticed(folder_of_many):
+    shutil.rmtree(folder_of_many.place("alerts"))
+    assert folder_of_many.why(ALERTS) == "alerts is gone"
+
+
+@given(st.dictionaries(st.text("abc", max_size=3), st.integers(0, 3)))
+def test_the_digest_of_a_listing_does_not_depend_on_its_order(listing):
+    assert listing_digest(dict(reversed(listing.items()))) == listing_digest(listing)
+
+
+@given(*(st.dictionaries(st.text("ab1", min_size=1, max_size=3), st.integers(0, 12)),) * 2)
+def test_other_listings_have_other_digests(one, other):
+    assert (listing_digest(one) == listing_digest(other)) == (one == other)

@@ -1,0 +1,95 @@
+"""Names of files in documents: the same wherever the folders stand."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skymill.engine.names import AREAS, Names
+
+STORAGE = ".snakemake/storage/s3/bucket/"
+BASES = ["", STORAGE, "../module/", "/somewhere/"]
+RESULTS = ["data", "trial", "runs/trial", "a.b/c-d"]
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("results", RESULTS)
+@pytest.mark.parametrize("area", AREAS)
+def test_what_stands_before_the_results_folder_is_found_by_a_file_in_it(base, results, area):
+    path = f"{base}{results}/{area}/ztf/x.manifest.json"
+    for given_as in (path, Path(path)):
+        assert Names.around(given_as, results) == Names(results, base)
+
+
+def test_the_results_folder_is_the_first_of_its_name():
+    path = "data/interim/data/interim/x.manifest.json"
+    assert Names.around(path, "data") == Names("data", "")
+    assert Names.around(path, "data").name(path) == "interim/data/interim/x.manifest.json"
+
+
+def test_a_folder_whose_name_only_ends_alike_is_another():
+    names = Names.around("old-data/runs/data/interim/x", "data")
+    assert names == Names("data", "old-data/runs/")
+    assert Names.around(f"{STORAGE}my-data/data/interim/x", "data").base == f"{STORAGE}my-data/"
+
+
+@pytest.mark.parametrize(
+    "path", ["other/interim/x", "mydata/interim/x", "mydata/raw/x", "data/x", "interim/x", "raw/x"]
+)
+def test_a_file_outside_the_results_folder_is_refused(path):
+    with pytest.raises(ValueError, match="is neither in the results folder data nor a raw file"):
+        Names.around(path, "data")
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("results", RESULTS)
+def test_what_stands_before_the_results_folder_is_found_by_a_raw_file_as_well(base, results):
+    path = f"{base}data/raw/ztf/x.tar.gz"
+    assert Names.around(path, results) == Names(results, base)
+    assert Names.around(path, results).name(path) == "raw:ztf/x.tar.gz"
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("results", RESULTS)
+@pytest.mark.parametrize(
+    ("below", "name"),
+    [
+        ("{results}/interim/ztf/x.parquet", "interim/ztf/x.parquet"),
+        ("{results}/sample/raw/ztf/x.tar.gz", "sample/raw/ztf/x.tar.gz"),
+        ("data/raw/ztf/x.tar.gz", "raw:ztf/x.tar.gz"),
+        ("data/raw/sdo.manifest.json", "raw:sdo.manifest.json"),
+    ],
+)
+def test_a_file_has_the_same_name_whatever_stands_before_it(base, results, below, name):
+    names, path = Names(results, base), base + below.format(results=results)
+    assert names.name(path) == names.name(Path(path)) == name
+    assert names.path(name) == Path(path)
+
+
+@pytest.mark.parametrize("path", ["other/interim/x", "data", "raw/x", "/data/interim/x"])
+def test_what_is_neither_product_nor_raw_file_has_no_name(path):
+    with pytest.raises(ValueError, match="is neither a product nor a raw file"):
+        Names("data").name(path)
+
+
+def test_a_name_is_not_taken_from_a_folder_that_begins_alike():
+    with pytest.raises(ValueError, match="neither"):
+        Names("data").name("data2/interim/x")
+
+
+PARTS = st.text("ab.-_", min_size=1, max_size=4).filter(lambda part: part not in (".", ".."))
+
+
+@given(
+    st.sampled_from(BASES),
+    st.lists(PARTS, min_size=1, max_size=3),
+    st.sampled_from(AREAS),
+    st.lists(PARTS, min_size=1, max_size=3),
+)
+def test_names_lead_back_to_their_paths(base, results, area, parts):
+    folder, name = "/".join(results), "/".join([area, *parts])
+    path = f"{base}{folder}/{name}"
+    names = Names.around(path, folder)
+    assert names.name(path) == name
+    assert names.path(name) == Path(path)

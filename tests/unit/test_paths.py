@@ -1,0 +1,95 @@
+"""Paths: products below the results folder, simulated raw files there too, others shared."""
+
+import string
+
+import pytest
+
+from skymill import paths
+from skymill.engine.names import AREAS
+
+PRODUCTS = {
+    name: path for name, path in vars(paths.below("trial")).items() if not name.startswith("_")
+}
+
+
+def test_every_product_is_below_the_results_folder():
+    assert len(PRODUCTS) > 35
+    assert all(path.startswith("trial/") for path in PRODUCTS.values())
+
+
+@pytest.mark.parametrize("name", [name for name in PRODUCTS if name != "PRODUCTS"])
+def test_a_product_is_in_one_of_the_areas(name):
+    assert getattr(paths, name).split("/")[0] in AREAS
+    assert PRODUCTS[name] == f"trial/{getattr(paths, name)}"
+
+
+def test_another_results_folder_has_the_same_products():
+    here, there = paths.below("data"), paths.below("runs/trial")
+    assert here.PLAN == "data/preprocessed/solar_flare_2020/plan.parquet"
+    assert there.PLAN == "runs/trial/preprocessed/solar_flare_2020/plan.parquet"
+    assert {path.removeprefix("data/") for path in vars(here).values()} == {
+        path.removeprefix("runs/trial/") for path in vars(there).values()
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["MAGNETIC_FILE", "SDO_FILE", "SDO_FOLDER", "STEALTH_FILE", "ZTF_NIGHT_FILE"]
+)
+def test_raw_files_are_no_products(name):
+    assert not hasattr(paths.below("data"), name)
+
+
+@pytest.mark.parametrize(
+    ("source", "folder"),
+    [("sample", "trial/sample/raw"), ("local", "data/raw"), ("archive", "data/raw")],
+)
+def test_simulated_files_are_never_where_real_ones_are(source, folder):
+    assert paths.raw_folder(source, "trial") == folder
+
+
+def test_a_manifest_stands_beside_its_product():
+    assert paths.manifest("a/{x}.parquet") == "a/{x}.parquet.manifest.json"
+    assert paths.manifest(["a", "b"]) == ["a.manifest.json", "b.manifest.json"]
+    assert paths.manifest([]) == []
+
+
+def test_the_manifests_of_what_a_function_gives_are_those_of_its_products():
+    of = paths.manifest(lambda wildcards: [f"a/{wildcards}", "b"])
+    assert of("x") == ["a/x.manifest.json", "b.manifest.json"]
+    assert paths.manifest(lambda wildcards: wildcards)("x") == "x.manifest.json"
+
+
+@pytest.mark.parametrize(
+    ("results", "folder"), [("data", "logs"), ("trial", "trial/logs"), ("/a/b", "/a/b/logs")]
+)
+def test_logs_are_in_the_results_folder_but_for_that_of_the_default(results, folder):
+    assert paths.logs(results) == folder
+
+
+def test_every_product_belongs_to_just_one_branch():
+    for name in PRODUCTS:
+        path = getattr(paths, name)
+        if name in ("PRODUCTS", "RAW_RECEIPT"):
+            continue
+        fields = {field for _, field, _, _ in string.Formatter().parse(path) if field}
+        filled = path.format(**dict.fromkeys(fields, "x"))
+        owners = [
+            branch for branch, begins in paths.BRANCH_FOLDERS.items() if filled.startswith(begins)
+        ]
+        assert len(owners) == 1, path
+
+
+@pytest.mark.parametrize(
+    ("branch", "file"),
+    [
+        ("magnetic", paths.MAGNETIC_FILE.format(partition="test_4_5_data")),
+        ("sdo", paths.SDO_FILE),
+        ("stealth", paths.STEALTH_FILE),
+        ("ztf", paths.ZTF_LABELS_ARCHIVE),
+        *(("ztf", file) for file in paths.ZTF_LABELS_FILES.values()),
+    ],
+)
+def test_the_receipt_of_a_raw_file_belongs_to_its_branch(branch, file):
+    receipt = paths.RAW_RECEIPT.format(file=file)
+    owners = [name for name, begins in paths.BRANCH_FOLDERS.items() if receipt.startswith(begins)]
+    assert owners == [branch]

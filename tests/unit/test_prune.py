@@ -1,0 +1,199 @@
+"""Pruning: what an earlier configuration left is listed, and deleted with all its files."""
+
+from pathlib import Path
+
+import pytest
+from rule_jobs import job, write_product
+
+from skymill.engine.job import Run
+from skymill.engine.products import write_json
+from skymill.engine.staleness import MANY
+from skymill.prune import delete, files_of, main
+
+DATA = Path("data")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """The folder that Snakemake runs in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def expect(*names, branches=("ztf",), results=DATA):
+    """Write what the configuration makes."""
+    documents = [f"{name}.manifest.json" for name in names]
+    known = {"branches": list(branches), "products": {"ztf": documents}}
+    write_json(results / "products.json", known)
+
+
+def make(name, *others, folder_of=()):
+    """Make a product of the ztf branch: a file, or a folder of files, and files beside it."""
+    outputs = {"product": f"data/{name}"}
+    outputs |= {f"other{number}": f"data/{other}" for number, other in enumerate(others)}
+    rule = job(outputs={**outputs, "manifest": f"data/{name}.manifest.json"})
+    entries = []
+    for path in rule.output:
+        if path.endswith(".manifest.json"):
+            continue
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        if path == outputs["product"] and folder_of:
+            Path(path).mkdir()
+            for own in folder_of:
+                (Path(path) / own).write_bytes(b"x")
+                entries.append({"name": own, "bytes": 1, "sha256": "", "rows": 1})
+        else:
+            Path(path).write_text(path)
+    Run(rule).finish(entries, source="local")
+
+
+def below():
+    """Return all files and folders below the results folder, but for `products.json`."""
+    found = {path.relative_to(DATA).as_posix() for path in DATA.rglob("*")}
+    return found - {"products.json"}
+
+
+def names(paths):
+    return [path.relative_to(DATA).as_posix() for path in paths]
+
+
+# --- The files of a leftover ---------------------------------------------------------------------
+
+
+def test_the_files_of_a_leftover_end_with_its_document():
+    make("processed/ztf/a.png", "processed/ztf/a.npy", "processed/ztf/0.csv")
+    assert names(files_of(DATA, "processed/ztf/a.png")) == [
+        "processed/ztf/0.csv",
+        "processed/ztf/a.npy",
+        "processed/ztf/a.png",
+        "processed/ztf/a.png.manifest.json",
+    ]
+
+
+def test_a_folder_is_one_and_not_each_of_its_files():
+    make("processed/ztf/set", "processed/ztf/a.csv", folder_of=["x", "y"])
+    assert names(files_of(DATA, "processed/ztf/set")) == [
+        "processed/ztf/a.csv",
+        "processed/ztf/set",
+        "processed/ztf/set.manifest.json",
+    ]
+
+
+def test_a_receipt_is_all_there_is_of_a_check():
+    write_product("data/interim/ztf/x.receipt.json")
+    assert names(files_of(DATA, "interim/ztf/x.receipt.json")) == ["interim/ztf/x.receipt.json"]
+
+
+def test_a_long_list_of_files_goes_with_its_manifest():
+    make("processed/ztf/alerts", folder_of=[f"{number}.npy" for number in range(MANY + 1)])
+    assert names(files_of(DATA, "processed/ztf/alerts")) == [
+        "processed/ztf/alerts",
+        "processed/ztf/alerts.manifest.members.parquet",
+        "processed/ztf/alerts.manifest.json",
+    ]
+
+
+def test_files_that_are_gone_already_are_not_named():
+    make("processed/ztf/a.png", "processed/ztf/a.npy")
+    Path("data/processed/ztf/a.png").unlink()
+    assert names(files_of(DATA, "processed/ztf/a.png")) == [
+        "processed/ztf/a.npy",
+        "processed/ztf/a.png.manifest.json",
+    ]
+
+
+def test_of_a_damaged_manifest_only_the_product_itself_is_known():
+    make("processed/ztf/a.png", "processed/ztf/a.npy")
+    Path("data/processed/ztf/a.png.manifest.json").write_text("{")
+    assert names(files_of(DATA, "processed/ztf/a.png")) == [
+        "processed/ztf/a.png",
+        "processed/ztf/a.png.manifest.json",
+    ]
+
+
+# --- Deleting ------------------------------------------------------------------------------------
+
+
+def test_a_leftover_is_deleted_with_all_its_files_and_nothing_else():
+    make("processed/ztf/kept.csv")
+    kept = below()
+    make("processed/ztf/set", "processed/ztf/a.csv", folder_of=["x", "y"])
+    delete(DATA, "processed/ztf/set")
+    assert below() == kept
+
+
+def test_the_document_goes_last(monkeypatch):
+    make("processed/ztf/a.png", "processed/ztf/a.npy")
+
+    def fail(path, missing_ok=False):
+        assert path.suffix == ".npy"
+        raise PermissionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", fail)
+        with pytest.raises(PermissionError):
+            delete(DATA, "processed/ztf/a.png")
+    expect()
+    assert "processed/ztf/a.npy" in main([])
+
+
+# --- The command ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def left():
+    """One product that the configuration makes, and two that it does not."""
+    make("processed/ztf/kept.csv")
+    make("processed/ztf/old.csv", "interim/ztf/old.jsonl")
+    write_product("data/interim/ztf/old.receipt.json")
+    expect("processed/ztf/kept.csv")
+
+
+def test_leftovers_are_listed_and_nothing_is_deleted(left):
+    before = below()
+    assert main([]).splitlines() == [
+        "Left by an earlier configuration (`--delete` deletes them):",
+        "  data/interim/ztf/old.receipt.json",
+        "  data/interim/ztf/old.jsonl",
+        "  data/processed/ztf/old.csv",
+        "  data/processed/ztf/old.csv.manifest.json",
+    ]
+    assert below() == before
+
+
+def test_leftovers_are_deleted_when_that_is_asked_for(left):
+    said = main(["--delete"]).splitlines()
+    assert said[0] == "Deleted:"
+    assert said[1:] == [
+        "  data/interim/ztf/old.receipt.json",
+        "  data/interim/ztf/old.jsonl",
+        "  data/processed/ztf/old.csv",
+        "  data/processed/ztf/old.csv.manifest.json",
+    ]
+    files = {name for name in below() if (DATA / name).is_file()}
+    assert files == {"processed/ztf/kept.csv", "processed/ztf/kept.csv.manifest.json"}
+    assert main(["--delete"]) == "data/ holds nothing but what its configuration makes."
+
+
+def test_products_of_a_branch_that_is_off_stay(left):
+    write_product("data/processed/sdo/integrity.md")
+    main(["--delete"])
+    assert Path("data/processed/sdo/integrity.md").exists()
+
+
+def test_where_no_run_has_written_anything_nothing_is_left_over():
+    make("processed/ztf/old.csv")
+    assert main([]) == "data/ holds nothing but what its configuration makes."
+    assert (
+        main(["nowhere", "--delete"]) == "nowhere/ holds nothing but what its configuration makes."
+    )
+
+
+def test_another_results_folder_can_be_named():
+    write_product("runs/trial/processed/ztf/old.csv", results="runs/trial")
+    expect(results=Path("runs/trial"))
+    make("processed/ztf/old.csv")
+    expect()
+    main(["runs/trial", "--delete"])
+    assert not Path("runs/trial/processed/ztf/old.csv").exists()
+    assert Path("data/processed/ztf/old.csv").exists()

@@ -1,0 +1,488 @@
+"""The choice of raw files: simulated, fetched, or put there by hand, for each branch."""
+
+import re
+from pathlib import Path
+
+import pytest
+from records import REPOSITORY
+
+from skymill import paths
+from skymill.engine.errors import SkymillError
+from skymill.engine.products import write_document
+from skymill.raw.choice import RawFiles, one_of
+from skymill.raw.files import sidecar_path, write_sidecar
+from skymill.raw.registry import load_registry
+
+REGISTRY = load_registry(REPOSITORY / "config" / "sources.yaml")
+BRANCHES = ("magnetic", "sdo", "stealth", "ztf")
+MAGNETIC = [
+    f"solar_flare_2020/{name}.json"
+    for name in (
+        *("train_partition1_data", "train_partition2_data", "train_partition3_data"),
+        "test_4_5_data",
+    )
+]
+NIGHT = "ztf/ztf_public_20180601.tar.gz"
+TARBALL = "ztf/labels/files_for_lc_classifier_SanchezSaez2020.tar.gz"
+PREDICTIONS = "ztf/labels/ALeRCE_lc_classifier_outputs_ZTF_unlabeled_set_20200609.csv"
+CATALOGUE = "ztf/labels/labeled_set_lc_classifier_SanchezSaez_2020.csv"
+
+
+class Place:
+    """A folder that Snakemake runs in, and its configuration."""
+
+    def __init__(self, root, config):
+        self.root = root
+        self.config = {**config, "results": "trial"}
+
+    def raw(self, source="local", *, nights=(20180601,), **changes):
+        """Return the raw files of the configuration, as a new run finds them."""
+        ztf = {**self.config["ztf"], "nights": nights if isinstance(nights, str) else list(nights)}
+        config = {**self.config, "source": source, "ztf": ztf, **changes}
+        return RawFiles(config, REGISTRY, self.root)
+
+    def put(self, file, source=None, folder="data/raw"):
+        """Put a file into a folder of raw files; the user does so without a sidecar."""
+        path = self.root / folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+        if source:
+            write_sidecar(path, source)
+        return path
+
+    def put_folder(self, name, folder="data/raw"):
+        """Put a folder with a file there."""
+        self.put(f"{name}/file", folder=folder)
+
+    def have_read(self, name, source="local"):
+        """Write the document that says that a file was read."""
+        path = self.root / "trial" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_document(path, {"source": source})
+
+
+@pytest.fixture
+def place(tmp_path, default_config):
+    return Place(tmp_path, default_config)
+
+
+# --- Where files come from -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "folders"),
+    [
+        ("sample", ["trial/sample/raw"] * 4),
+        ("local", ["data/raw"] * 4),
+        ("archive", ["data/raw"] * 4),
+        (
+            {"default": "sample", "sdo": "local"},
+            ["trial/sample/raw", "data/raw"] + 2 * ["trial/sample/raw"],
+        ),
+        ({"default": "archive", "ztf": "sample"}, 3 * ["data/raw"] + ["trial/sample/raw"]),
+    ],
+)
+def test_each_branch_has_the_folder_of_its_source(place, source, folders):
+    raw = place.raw(source)
+    assert [raw.folder(branch) for branch in BRANCHES] == folders
+
+
+def test_each_branch_has_its_source(place):
+    raw = place.raw({"default": "archive", "ztf": "sample", "stealth": "local"})
+    assert [raw.source(branch) for branch in BRANCHES] == ["archive", "archive", "local", "sample"]
+
+
+@pytest.mark.parametrize(
+    ("file", "branch"),
+    [
+        (MAGNETIC[0], "magnetic"),
+        ("sdobenchmark.zip", "sdo"),
+        ("stealth/data.csv", "stealth"),
+        (NIGHT, "ztf"),
+        ("ztf/ztf_public_20180601_programid3", "ztf"),
+        (TARBALL, "ztf"),
+        (CATALOGUE, "ztf"),
+    ],
+)
+def test_a_file_is_where_its_branch_has_its_files(place, file, branch):
+    assert place.raw("local").branch(file) == branch
+    assert place.raw("local").path(file) == f"data/raw/{file}"
+    source = {"default": "local", branch: "sample"}
+    assert place.raw(source).path(file) == f"trial/sample/raw/{file}"
+
+
+@pytest.mark.parametrize(
+    ("source", "enforced"),
+    [
+        ("sample", False),
+        ("local", False),
+        ("archive", True),
+        ({"default": "archive", "ztf": "local"}, False),
+        ({"default": "local", "ztf": "archive"}, True),
+    ],
+)
+def test_only_what_is_fetched_must_have_the_checksum_of_the_registry(place, source, enforced):
+    assert place.raw(source).is_enforced(NIGHT) == enforced
+
+
+@pytest.mark.parametrize(
+    ("branch", "key", "small", "large"),
+    [
+        ("magnetic", "records", 10_000, 10_001),
+        ("sdo", "training_samples", 200, 201),
+        ("stealth", "rows", 10_000, 10_001),
+        ("ztf", "alerts", 2_000, 2_001),
+    ],
+)
+def test_small_simulations_need_no_workers(place, branch, key, small, large):
+    def simulating(size, source="sample"):
+        simulate = place.config["simulate"]
+        sizes = {**simulate, branch: {**simulate[branch], key: size}}
+        return place.raw(source, simulate=sizes).is_small(branch)
+
+    assert simulating(small)
+    assert not simulating(large)
+    assert not simulating(small, source="local")
+
+
+# --- Patterns ------------------------------------------------------------------------------------
+
+
+def test_of_no_patterns_nothing_is_one():
+    assert not re.fullmatch(one_of([]), "")
+    assert not re.fullmatch(one_of([]), "a")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"), [("a", True), ("bc", True), ("abc", False), ("b", False)]
+)
+def test_one_of_several_patterns_matches_whole(text, found):
+    assert bool(re.fullmatch(one_of(["a", "bc"]), text)) == found
+
+
+@pytest.mark.parametrize(
+    "file", [*MAGNETIC, "sdobenchmark.zip", "stealth/data.csv", NIGHT, TARBALL]
+)
+def test_every_raw_file_has_a_pattern(place, file):
+    raw = place.raw()
+    assert re.fullmatch(raw.patterns(), file)
+    assert not re.fullmatch(raw.patterns(), f"{file}.source.json")
+    assert not re.fullmatch(raw.patterns(), f"x{file}")
+
+
+def is_fetchable(place, file):
+    return bool(re.fullmatch(place.raw("archive").fetchable(), file))
+
+
+FETCHABLE = [*MAGNETIC, "sdobenchmark.zip", "stealth/data.csv", NIGHT, TARBALL, PREDICTIONS]
+
+
+@pytest.mark.parametrize("file", FETCHABLE)
+def test_a_file_that_is_not_there_may_be_fetched(place, file):
+    assert is_fetchable(place, file)
+
+
+@pytest.mark.parametrize("file", FETCHABLE)
+def test_a_file_that_was_fetched_may_be_fetched_again(place, file):
+    place.put(file, "archive")
+    assert is_fetchable(place, file)
+
+
+@pytest.mark.parametrize("file", FETCHABLE)
+def test_a_file_that_was_put_there_by_hand_is_never_fetched(place, file):
+    place.put(file)
+    assert not is_fetchable(place, file)
+    assert all(is_fetchable(place, other) for other in FETCHABLE if other != file)
+
+
+def test_a_file_whose_sidecar_is_damaged_may_be_the_users_own(place):
+    sidecar_path(place.put(NIGHT, "archive")).write_text("{")
+    assert not is_fetchable(place, NIGHT)
+
+
+def test_a_folder_is_never_fetched(place):
+    assert not is_fetchable(place, "ztf/ztf_public_20180601")
+    place.put_folder("ztf/ztf_public_20180601")
+    assert not is_fetchable(place, "ztf/ztf_public_20180601")
+    assert is_fetchable(place, NIGHT)
+
+
+def test_a_name_that_begins_like_one_put_there_by_hand_may_be_fetched(place):
+    place.put(NIGHT)
+    assert is_fetchable(place, "ztf/ztf_public_20180601_programid3.tar.gz")
+
+
+def test_other_files_are_not_fetched(place):
+    assert not is_fetchable(place, "ztf/other.tar.gz")
+    assert not is_fetchable(place, f"{NIGHT}.source.json")
+
+
+def test_other_files_beside_raw_ones_are_no_matter(place):
+    place.put("notes.txt")
+    place.put("ztf/notes (1).txt")
+    assert all(is_fetchable(place, file) for file in FETCHABLE)
+
+
+# --- Files of each branch ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", ["sample", "local", "archive"])
+def test_the_files_of_each_branch(place, source):
+    raw = place.raw(source, nights=[20180602, 20180601])
+    labels = TARBALL if source == "sample" else PREDICTIONS
+    if source == "local":
+        for night in ("20180601", "20180602"):
+            place.put(f"ztf/ztf_public_{night}.tar.gz")
+    assert raw.files("magnetic") == MAGNETIC
+    assert raw.files("sdo") == ["sdobenchmark.zip"]
+    assert raw.files("stealth") == ["stealth/data.csv"]
+    assert raw.files("ztf") == [labels, NIGHT, "ztf/ztf_public_20180602.tar.gz"]
+
+
+# --- SDOBenchmark --------------------------------------------------------------------------------
+
+
+def tree(place, folder="data/raw", *, manifest=False, archive=False):
+    """Put an unpacked tree there, with the manifest of what was unpacked, and with its zip."""
+    place.put_folder("sdo", folder)
+    if manifest:
+        write_document(place.root / folder / "sdo.manifest.json", {"source": "local"})
+    if archive:
+        place.put("sdobenchmark.zip", folder=folder)
+
+
+@pytest.mark.parametrize(
+    ("source", "there", "from_zip"),
+    [
+        ("sample", None, True),
+        ("sample", {}, True),
+        ("local", None, True),
+        ("archive", None, True),
+        ("local", {}, False),
+        ("archive", {}, False),
+        ("local", {"archive": True}, False),
+        ("archive", {"archive": True}, False),
+        ("local", {"manifest": True}, False),
+        ("archive", {"manifest": True}, True),
+        ("local", {"manifest": True, "archive": True}, True),
+        ("archive", {"manifest": True, "archive": True}, True),
+    ],
+)
+def test_a_tree_is_made_of_its_zip_unless_the_user_put_it_there(place, source, there, from_zip):
+    if there is not None:
+        tree(place, "trial/sample/raw" if source == "sample" else "data/raw", **there)
+    raw = place.raw(source)
+    assert raw.sdo_from_zip == from_zip
+    assert raw.files("sdo") == (["sdobenchmark.zip"] if from_zip else [])
+
+
+@pytest.mark.parametrize(
+    ("source", "folder"), [("sample", "trial/sample/raw/sdo"), ("local", "data/raw/sdo")]
+)
+def test_the_tree_is_beside_its_zip(place, source, folder, monkeypatch):
+    monkeypatch.chdir(place.root)
+    raw = place.raw(source)
+    assert raw.sdo_folder == folder
+    assert raw.sdo_location(None) == {"root": str(place.root), "tree": folder}
+    assert raw.sdo_location("s3://bucket/project") == {
+        "root": "s3://bucket/project",
+        "tree": folder,
+    }
+
+
+# --- ZTF: nights ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", ["sample", "archive"])
+def test_nights_that_are_made_or_fetched_are_all_read(place, source):
+    raw = place.raw(source, nights=["20180603..20180605", 20180601, "20180602_programid3"])
+    assert raw.nights == ["20180601", "20180602_programid3", "20180603", "20180604", "20180605"]
+    assert raw.absent_nights == []
+
+
+def test_of_a_range_of_local_nights_those_are_read_that_are_there(place):
+    place.put("ztf/ztf_public_20180602.tar.gz")
+    place.put_folder("ztf/ztf_public_20180604")
+    raw = place.raw(nights="20180601..20180605")
+    assert raw.nights == ["20180602", "20180604"]
+    assert raw.absent_nights == ["20180601", "20180603", "20180605"]
+    assert raw.absence() == (
+        "Days of ztf.nights left out, as data/raw/ztf has no file of them: "
+        "20180601, 20180603, 20180605."
+    )
+
+
+def test_local_nights_that_are_named_are_read_though_they_are_not_there(place):
+    raw = place.raw(nights=[20180601, "20180602..20180603"])
+    assert raw.nights == ["20180601"]
+    assert raw.absent_nights == ["20180602", "20180603"]
+
+
+@pytest.mark.parametrize(
+    ("source", "read"), [("local", True), ("archive", True), ("sample", False)]
+)
+def test_a_night_of_a_range_may_go_after_it_was_read_itself(place, source, read):
+    place.have_read("preprocessed/ztf/stamps/20180602.parquet.manifest.json", source)
+    raw = place.raw(nights="20180601..20180603")
+    assert raw.nights == (["20180602"] if read else [])
+
+
+def test_wrong_nights_are_refused(place):
+    with pytest.raises(SkymillError, match="asks for night 20180601, as"):
+        _ = place.raw(nights=[20180601, 20180601]).nights
+
+
+def test_a_night_is_its_tarball_or_the_folder_that_it_was_unpacked_to(place):
+    assert place.raw().night("20180601") == NIGHT
+    place.put(NIGHT)
+    assert place.raw().night("20180601") == NIGHT
+    place.put_folder("ztf/ztf_public_20180601")
+    raw = place.raw()
+    assert raw.night("20180601") == "ztf/ztf_public_20180601"
+    assert raw.night("20180602") == "ztf/ztf_public_20180602.tar.gz"
+    assert raw.unpacked_nights >= {"ztf/ztf_public_20180601"}
+    assert raw.files("ztf")[1:] == ["ztf/ztf_public_20180601"]
+
+
+def test_folders_of_real_nights_are_no_matter_to_simulated_ones(place):
+    place.put_folder("ztf/ztf_public_20180601")
+    assert place.raw("sample").night("20180601") == NIGHT
+
+
+# --- ZTF: labels ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("listed", ["predictions", "catalogue"])
+def test_simulated_labels_are_in_the_tarball_as_published(place, listed):
+    labels = {**place.config["labels"], "source": listed}
+    assert place.raw("sample", labels=labels).labels == TARBALL
+
+
+@pytest.mark.parametrize("source", ["local", "archive"])
+@pytest.mark.parametrize(
+    ("listed", "file"), [("predictions", PREDICTIONS), ("catalogue", CATALOGUE)]
+)
+def test_real_labels_are_the_one_file_unless_the_tarball_is_there(place, source, listed, file):
+    labels = {**place.config["labels"], "source": listed}
+    assert place.raw(source, labels=labels).labels == file
+    place.put(file)
+    assert place.raw(source, labels=labels).labels == file
+    place.put(TARBALL)
+    assert place.raw(source, labels=labels).labels == TARBALL
+
+
+# --- Files that the user has to put in place -----------------------------------------------------
+
+
+def missing(raw):
+    """Return the files that are said to be missing, with their branches."""
+    with pytest.raises(SkymillError) as caught:
+        raw.require()
+    said = re.fullmatch(
+        r"source: local, but (.+) is not there\. Put the file .*", str(caught.value)
+    )
+    return said[1].split(", ")
+
+
+@pytest.mark.parametrize("source", ["sample", "archive"])
+def test_what_is_made_or_fetched_need_not_be_there(place, source):
+    place.raw(source, nights="20180601..20180603").require()
+
+
+def test_each_missing_file_is_named_with_its_branch(place):
+    assert missing(place.raw()) == [
+        *(f"data/raw/{file} (magnetic branch)" for file in MAGNETIC),
+        "data/raw/sdobenchmark.zip (sdo branch)",
+        "data/raw/stealth/data.csv (stealth branch)",
+        f"data/raw/{PREDICTIONS} (ztf branch)",
+        f"data/raw/{NIGHT} (ztf branch)",
+    ]
+
+
+def test_files_that_are_there_are_enough(place):
+    for file in (*MAGNETIC, "sdobenchmark.zip", "stealth/data.csv", PREDICTIONS, NIGHT):
+        place.put(file)
+    place.raw().require()
+
+
+def test_an_unpacked_tree_and_an_unpacked_night_are_enough(place):
+    tree(place)
+    place.put(TARBALL)
+    place.put_folder("ztf/ztf_public_20180601")
+    place.raw(branches=["sdo", "ztf"]).require()
+
+
+def test_only_branches_that_are_on_and_local_need_their_files(place):
+    place.raw(branches=[]).require()
+    source = {"default": "sample", "stealth": "local"}
+    assert missing(place.raw(source)) == ["data/raw/stealth/data.csv (stealth branch)"]
+    place.raw(source, branches=["magnetic", "sdo", "ztf"]).require()
+
+
+def test_nights_that_are_named_have_to_be_there_and_those_of_ranges_need_not(place):
+    place.put(PREDICTIONS)
+    place.put(NIGHT)
+    raw = place.raw(branches=["ztf"], nights=["20180601..20180603", 20180604])
+    assert missing(raw) == ["data/raw/ztf/ztf_public_20180604.tar.gz (ztf branch)"]
+    place.put("ztf/ztf_public_20180604.tar.gz")
+    place.raw(branches=["ztf"], nights=["20180601..20180603", 20180604]).require()
+
+
+def test_of_a_range_at_least_one_night_has_to_be_there(place):
+    place.put(PREDICTIONS)
+    raw = place.raw(branches=["ztf"], nights="20180601..20180603")
+    with pytest.raises(SkymillError) as caught:
+        raw.require()
+    assert str(caught.value) == (
+        "source: local, but none of the nights 20180601..20180603 of ztf.nights is in "
+        "data/raw/ztf. Put their tarballs there, named as in the archive "
+        "(ztf_public_20180601.tar.gz)."
+    )
+    place.raw(branches=["sdo"], source="archive", nights="20180601..20180603").require()
+
+
+RECEIPT = "interim/raw/stealth/data.csv.receipt.json"
+
+
+def test_a_local_file_may_go_only_after_it_was_read_itself(place):
+    said = ["data/raw/stealth/data.csv (stealth branch)"]
+    assert missing(place.raw(branches=["stealth"])) == said
+    place.have_read(RECEIPT, "sample")
+    assert missing(place.raw(branches=["stealth"])) == said
+    place.have_read(RECEIPT, "archive")
+    place.raw(branches=["stealth"]).require()
+    place.have_read(RECEIPT, "local")
+    place.raw(branches=["stealth"]).require()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]"])
+def test_of_a_damaged_receipt_nothing_is_known(place, content):
+    place.have_read(RECEIPT)
+    (place.root / "trial" / RECEIPT).write_bytes(content)
+    assert missing(place.raw(branches=["stealth"])) != []
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        (MAGNETIC[0], f"interim/raw/{MAGNETIC[0]}.receipt.json"),
+        ("sdobenchmark.zip", "interim/raw/sdobenchmark.zip.receipt.json"),
+        (PREDICTIONS, f"interim/raw/{PREDICTIONS}.receipt.json"),
+        (NIGHT, "preprocessed/ztf/stamps/20180601.parquet.manifest.json"),
+        ("ztf/ztf_public_20180601", "preprocessed/ztf/stamps/20180601.parquet.manifest.json"),
+        (
+            "ztf/ztf_public_20180601_programid3.tar.gz",
+            "preprocessed/ztf/stamps/20180601_programid3.parquet.manifest.json",
+        ),
+    ],
+)
+def test_a_file_has_a_receipt_and_a_night_the_manifest_of_its_stamps(place, file, name):
+    assert place.raw().record(file) == name
+
+
+def test_files_are_looked_for_from_the_folder_that_snakemake_runs_in(place, monkeypatch):
+    place.put("stealth/data.csv")
+    monkeypatch.chdir(place.root)
+    config = {**place.config, "source": "local", "branches": ["stealth"]}
+    RawFiles(config, REGISTRY).require()
+    assert Path(RawFiles(config, REGISTRY).path(paths.STEALTH_FILE)).exists()

@@ -1,0 +1,374 @@
+"""The watch of a run: which jobs are not current, what is left over, what is said at the end."""
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+from rule_jobs import Named, job, write_product
+
+from skymill import paths
+from skymill.engine.digests import document_digest
+from skymill.engine.errors import SkymillError
+from skymill.engine.job import Run
+from skymill.engine.products import read_json, write_document
+from skymill.watch import Watch, find_leftovers, leftovers_of, open_results
+
+STARTED = 1_000_000
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """The folder that Snakemake runs in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+# --- Jobs that are not current -------------------------------------------------------------------
+
+MADE = "data/interim/x.md"
+OUTPUT = {"page": MADE, "manifest": f"{MADE}.manifest.json"}
+SETTINGS = {"seed": 1, "split.unit": "region"}
+
+
+@pytest.fixture
+def inputs():
+    """Two products, one of them with its file, and a check."""
+    return {
+        "one": "data/interim/one",
+        "one_manifest": write_product("data/interim/one"),
+        "others": [write_product("data/interim/other")],
+        "checks": [write_product("data/interim/good.receipt.json")],
+    }
+
+
+def make(inputs, outputs=OUTPUT, **given):
+    """Run a job that writes a page; return what the rule gave it."""
+    rule = job(inputs, outputs, **{"settings": SETTINGS, **given})
+    for path in rule.output:
+        if not path.endswith(".json"):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).write_text("# Page\n")
+    Run(rule).finish(source="local", counts={"rows": 3})
+    return rule
+
+
+def judge(rule, watch=None, *, code="c0de", settings=SETTINGS, also=None):
+    """Return why a job must run, as the watch says it; None when it need not."""
+    watch = watch or Watch("data", {}, [])
+    reason = watch.why(rule.output, rule.input, code=code, settings=settings, also=also)
+    return reason and reason.text
+
+
+def test_a_job_whose_product_is_current_need_not_run(inputs):
+    assert judge(make(inputs)) is None
+
+
+def test_a_job_whose_products_are_all_missing_is_left_to_snakemake(inputs):
+    assert judge(job(inputs, OUTPUT)) is None
+
+
+@pytest.mark.parametrize(
+    ("now", "text"),
+    [
+        ({"code": "other"}, "it was made by other code"),
+        ({"settings": {**SETTINGS, "seed": 2}}, "it was made with other settings"),
+        ({"settings": {}}, "it was made with other settings"),
+        ({"also": lambda document: "a limit no longer holds"}, "a limit no longer holds"),
+    ],
+)
+def test_a_job_that_must_run_has_a_reason(inputs, now, text):
+    assert judge(make(inputs), **now) == text
+
+
+def test_the_order_of_settings_is_no_difference(inputs):
+    assert judge(make(inputs), settings=dict(reversed(SETTINGS.items()))) is None
+
+
+@pytest.mark.parametrize("change", [{"others": []}, {"checks": []}])
+def test_a_job_that_would_be_given_other_inputs_must_run(inputs, change):
+    make(inputs)
+    assert judge(job({**inputs, **change}, OUTPUT)) == "it was made from other products"
+
+
+def test_files_without_a_document_of_their_own_are_no_inputs_to_judge(inputs):
+    make(inputs)
+    assert judge(job({**inputs, "file": "data/interim/file.jsonl"}, OUTPUT)) is None
+
+
+def test_all_outputs_of_the_rule_have_to_be_there(inputs):
+    rule = make(inputs, {**OUTPUT, "rejects": "data/interim/rejects.jsonl"})
+    Path("data/interim/rejects.jsonl").unlink()
+    assert judge(rule).startswith("interim/rejects.jsonl is ")
+
+
+def test_a_check_is_judged_by_its_receipt(inputs):
+    rule = make(inputs, {"receipt": "data/interim/x.receipt.json"})
+    assert judge(rule) is None
+    assert judge(rule, code="other") == "it was made by other code"
+    Path("data/interim/x.receipt.json").write_text("")
+    assert judge(rule) == "data/interim/x.receipt.json is empty: something damaged it"
+
+
+@pytest.mark.parametrize("results", ["data", "runs/trial"])
+@pytest.mark.parametrize("before", ["", ".snakemake/storage/s3/bucket/"])
+def test_paths_may_lead_through_a_storage(results, before):
+    one = write_product(f"{before}{results}/interim/one", results=results)
+    page = f"{before}{results}/interim/x.md"
+    outputs = {"page": page, "manifest": f"{page}.manifest.json"}
+    rule = make({"one": one}, outputs, results=results)
+    watch = Watch(results, {}, [])
+    assert judge(rule, watch) is None
+    assert judge(rule, watch, code="other") == "it was made by other code"
+
+
+def test_a_document_is_read_once_for_all_jobs(inputs):
+    rule = make(inputs)
+    watch = Watch("data", {}, [])
+    assert judge(rule, watch) is None
+    Path(OUTPUT["manifest"]).write_text("")
+    assert judge(rule, watch) is None
+    assert judge(rule) is not None
+
+
+# --- Products of which only the manifest is judged -----------------------------------------------
+
+SDO = "data/raw/sdo.manifest.json"
+
+
+def write_raw_manifest():
+    Path(SDO).parent.mkdir(parents=True)
+    write_document(Path(SDO), {"source": "archive"})
+
+
+@pytest.mark.parametrize("results", ["data", "trial"])
+def test_a_manifest_that_is_whole_or_not_there_is_not_damaged(results):
+    assert Watch(results, {}, []).damage(SDO) is None
+    write_raw_manifest()
+    assert Watch(results, {}, []).damage(SDO) is None
+
+
+@pytest.mark.parametrize("results", ["data", "trial"])
+@pytest.mark.parametrize("content", ["", "{", "{}"])
+def test_a_manifest_that_is_damaged_is_named(results, content):
+    write_raw_manifest()
+    Path(SDO).write_text(content)
+    assert Watch(results, {}, []).damage(SDO).startswith(f"{SDO} ")
+
+
+# --- What the configuration makes, and what is left over -----------------------------------------
+
+PLAN, MATCH = "preprocessed/solar_flare_2020/plan.parquet", "preprocessed/ztf/plan.parquet"
+RECEIPT = "interim/raw/solar_flare_2020/a.json.receipt.json"
+PRODUCTS = {
+    "magnetic": [f"data/{PLAN}", f"data/{PLAN}.manifest.json", f"data/{RECEIPT}"],
+    "ztf": [f"data/{MATCH}", f"data/{MATCH}.manifest.json"],
+    "sdo": [],
+}
+
+
+def data():
+    """Return the results folder as it is now."""
+    return open_results("data")
+
+
+def test_what_the_configuration_makes_is_written_by_branch():
+    Watch("data", PRODUCTS, ["ztf", "magnetic"]).write_products(data())
+    assert read_json(Path("data/products.json")) == {
+        "branches": ["magnetic", "ztf"],
+        "products": {
+            "magnetic": [RECEIPT, f"{PLAN}.manifest.json"],
+            "ztf": [f"{MATCH}.manifest.json"],
+            "sdo": [],
+        },
+    }
+
+
+def test_what_stands_outside_the_results_folder_is_none_of_its_products():
+    made = [SDO, "trial/processed/sdo/integrity.md.manifest.json"]
+    Watch("trial", {"sdo": made}, ["sdo"]).write_products(open_results("trial"))
+    known = read_json(Path("trial/products.json"))
+    assert known["products"] == {"sdo": ["processed/sdo/integrity.md.manifest.json"]}
+
+
+def test_nothing_made_is_left_over():
+    for made in PRODUCTS.values():
+        for path in made:
+            if path.endswith(".json"):
+                write_product(path.removesuffix(".manifest.json"))
+    watch = Watch("data", PRODUCTS, [*paths.BRANCH_FOLDERS])
+    assert watch.leftovers(data()) == []
+    watch.write_products(data())
+    assert leftovers_of(data()) == []
+
+
+LEFT = [
+    "interim/raw/solar_flare_2020/b.json.receipt.json",
+    "interim/solar_flare_2020/values/old",
+    "processed/magnetic_diagnostics.md",
+]
+
+
+@pytest.fixture
+def left():
+    """Products that no rule makes, of both branches."""
+    for name in [*LEFT, "processed/ztf/old.csv", PLAN]:
+        write_product(f"data/{name}")
+
+
+@pytest.mark.parametrize(
+    ("branches", "expected"),
+    [
+        (["magnetic"], LEFT),
+        (["ztf"], ["processed/ztf/old.csv"]),
+        (["ztf", "magnetic"], [*LEFT, "processed/ztf/old.csv"]),
+        (["sdo", "stealth"], []),
+        ([], []),
+    ],
+)
+def test_other_products_of_the_branches_that_are_on_are_left_over(left, branches, expected):
+    watch = Watch("data", PRODUCTS, branches)
+    assert watch.leftovers(data()) == expected
+    watch.write_products(data())
+    assert leftovers_of(data()) == expected
+
+
+def test_leftovers_are_told_by_their_products_and_sorted():
+    found = ["processed/ztf/b.csv.manifest.json", "interim/ztf/a.receipt.json", f"{MATCH}.x"]
+    found.append(f"{MATCH}.manifest.json")
+    documents = {"ztf": [f"{MATCH}.manifest.json"], "magnetic": [f"{MATCH}.x"]}
+    left_over = ["interim/ztf/a.receipt.json", "processed/ztf/b.csv"]
+    assert find_leftovers(iter(found), documents, ["ztf"]) == left_over
+
+
+def test_raw_files_and_simulated_ones_are_never_left_over():
+    write_product("data/sample/raw/sdo")
+    write_raw_manifest()
+    assert Watch("data", {}, [*paths.BRANCH_FOLDERS]).leftovers(data()) == []
+
+
+def test_a_file_without_a_document_is_not_left_over(left):
+    Path("data/processed/ztf/notes.txt").write_text("mine")
+    assert Watch("data", PRODUCTS, ["ztf"]).leftovers(data()) == ["processed/ztf/old.csv"]
+
+
+def test_without_a_run_no_leftovers_are_known(left):
+    assert leftovers_of(data()) == []
+    assert leftovers_of(open_results("nowhere")) == []
+
+
+def test_leftovers_are_those_of_one_results_folder(left):
+    assert Watch("trial", PRODUCTS, ["magnetic", "ztf"]).leftovers(open_results("trial")) == []
+
+
+def test_a_damaged_list_of_products_is_refused_by_name():
+    Path("data").mkdir()
+    Path("data/products.json").write_text("{")
+    with pytest.raises(SkymillError, match=r"products\.json holds no JSON object"):
+        leftovers_of(data())
+
+
+@pytest.mark.parametrize("name", ["data", "data/", "runs/trial", "/scratch/trial/"])
+def test_a_results_folder_is_opened_by_its_path(name):
+    write_path = open_results(name)._path_of("interim/x")
+    assert write_path == Path(name) / "interim/x"
+
+
+# --- What a run says at its end ------------------------------------------------------------------
+
+
+def closing(products, branches):
+    """Return the last lines of a run that has looked at a job."""
+    watch = Watch("data", products, branches)
+    judge(job(outputs={"receipt": "data/interim/any.receipt.json"}), watch)
+    return list(watch.closing_lines())
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch):
+    """Have every run of these tests start at the same moment."""
+    monkeypatch.setattr("skymill.watch.time.time", lambda: STARTED)
+
+
+def manifest_of(name, *, at=STARTED - 1, **content):
+    """Write a product at a time; return the path of its manifest."""
+    path = write_product(f"data/{name}", **content)
+    os.utime(path, (at, at))
+    return path
+
+
+SUMMARY = (logging.INFO, "`python -m skymill.summary` lists what was made and where.")
+
+
+@pytest.mark.parametrize("results", ["trial", "runs/trial", "/scratch/trial"])
+def test_a_run_says_where_to_look_for_results_of_another_folder(results):
+    lines = list(Watch(results, {}, []).closing_lines())
+    said = f"`python -m skymill.summary {results}` lists what was made and where."
+    assert lines == [(logging.INFO, said)]
+
+
+def test_a_run_says_where_to_look():
+    made = manifest_of(PLAN, source="archive")
+    assert closing({"magnetic": [made]}, ["magnetic"]) == [SUMMARY]
+    assert closing({"magnetic": ["data/never/made.manifest.json"]}, ["magnetic"]) == [SUMMARY]
+
+
+def test_simulated_results_are_called_so():
+    made = [manifest_of(PLAN, source="sample"), manifest_of("processed/x", source="archive")]
+    lines = closing({"magnetic": made}, ["magnetic"])
+    assert lines[0] == SUMMARY
+    assert [level for level, _ in lines] == [logging.INFO] * 2
+    assert lines[1][1].startswith("SIMULATED DATA: ")
+
+
+@pytest.mark.parametrize(("at", "said"), [(STARTED - 1, False), (STARTED, True)])
+def test_of_a_branch_that_is_off_only_what_this_run_made_counts(at, said):
+    made = {"magnetic": [manifest_of(PLAN, at=at, source="sample")], "ztf": []}
+    assert any("SIMULATED" in line for _, line in closing(made, ["ztf"])) == said
+
+
+@pytest.mark.parametrize(("rows", "said"), [(0, True), (1, False)])
+def test_a_cross_match_without_stamps_is_warned_of(rows, said):
+    made = manifest_of(paths.ZTF_STAMPS, counts={"rows": rows}, source="local")
+    lines = closing({"ztf": [made]}, ["ztf"])
+    warned = [line for level, line in lines if level == logging.WARNING]
+    assert len(warned) == said
+    assert all(line.startswith("NO STAMPS: ") for line in warned)
+
+
+def test_the_warning_comes_before_the_word_on_simulated_data():
+    made = manifest_of(paths.ZTF_STAMPS, counts={"rows": 0}, source="sample")
+    lines = closing({"ztf": [made]}, ["ztf"])
+    assert [line.partition(":")[0] for _, line in lines[1:]] == ["NO STAMPS", "SIMULATED DATA"]
+
+
+def test_what_was_made_since_a_job_was_judged_counts(inputs):
+    rule = job(inputs, OUTPUT)
+    watch = Watch("data", {"magnetic": [OUTPUT["manifest"]]}, ["magnetic"])
+    assert judge(rule, watch) is None
+    make({**inputs, "more": [write_product("data/interim/more", source="sample")]})
+    assert any("SIMULATED" in line for _, line in watch.closing_lines())
+
+
+def test_a_product_that_was_damaged_meanwhile_is_no_matter():
+    made = [manifest_of(PLAN, source="sample"), manifest_of(MATCH, source="local")]
+    Path(made[0]).write_text("{")
+    assert closing({"magnetic": made}, ["magnetic"]) == [SUMMARY]
+
+
+def test_receipts_and_plain_files_are_no_products_to_tell_of():
+    receipt = write_product("data/interim/x.receipt.json", source="sample")
+    Path("data/x.csv").write_text("")
+    assert closing({"magnetic": [receipt, "data/x.csv"]}, ["magnetic"]) == [SUMMARY]
+
+
+def test_settings_are_compared_as_documents_have_them(inputs):
+    make(inputs)
+    known = read_json(Path(OUTPUT["manifest"]))["settings"]
+    assert known == {"keys": ["seed", "split.unit"], "sha256": document_digest(SETTINGS)}
+
+
+def test_named_lists_are_what_snakemake_gives():
+    named = Named(one="a", many=["b", "c"], none=[])
+    assert list(named) == ["a", "b", "c"]
+    assert (named.many, named.get("none"), named.get("other")) == (["b", "c"], [], None)

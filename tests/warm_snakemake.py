@@ -1,0 +1,95 @@
+"""A process that has imported Snakemake and forks for each command: a dry run without its start.
+
+Commands come as JSON lines on stdin: `arguments`, `folder`, `environment`, and the files `out` and
+`error` that take what is written. The exit code goes back as a line on stdout.
+"""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+
+def serve() -> None:
+    """Run each command in a fork, one after the other, until stdin ends."""
+    # What every command imports, before the first fork. No module of the project: a command
+    # imports the copy of its own folder.
+    for name in ("api", "dag", "linting.rules", "linting.snakefiles", "report", "workflow"):
+        importlib.import_module(f"snakemake.{name}")
+    import snakemake.cli
+
+    for line in sys.stdin:
+        command = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            _run(snakemake.cli.main, command)
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
+def _run(main, command: dict) -> None:
+    """Become the process that the command line would have started; never return."""
+    code = 1
+    try:
+        for number, name in ((1, "out"), (2, "error")):
+            os.dup2(os.open(command[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.chdir(command["folder"])
+        os.environ.clear()
+        os.environ.update(command["environment"])
+        own = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        sys.path[:0] = [str(Path.cwd()), *filter(None, own)]
+        sys.argv = ["snakemake", *command["arguments"]]
+        main(command["arguments"])
+        code = 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:  # noqa: BLE001 (whatever it was, the fork ends here)
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+class WarmSnakemake:
+    """Runs Snakemake's command line in forks of one process that has imported it."""
+
+    def __init__(self):
+        self._process = None
+
+    def run(
+        self, arguments: list[str], folder: Path, environment: dict[str, str]
+    ) -> subprocess.CompletedProcess:
+        """Run a command as `python -m snakemake ARGUMENTS` would in a folder."""
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(
+                [sys.executable, __file__],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        with tempfile.TemporaryDirectory() as kept:
+            out, error = Path(kept, "out"), Path(kept, "error")
+            command = {
+                "arguments": arguments,
+                "folder": str(folder),
+                "environment": environment,
+                "out": str(out),
+                "error": str(error),
+            }
+            self._process.stdin.write(json.dumps(command) + "\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+            assert answer, "the process that runs Snakemake has ended"
+            texts = [path.read_text(errors="replace") for path in (out, error)]
+        return subprocess.CompletedProcess(arguments, int(answer), *texts)
+
+
+if __name__ == "__main__":
+    serve()

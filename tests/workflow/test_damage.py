@@ -1,0 +1,101 @@
+"""Damaged products, manifests and receipts are named and made again; no command ends on them."""
+
+import os
+
+import pytest
+from test_staleness import FEATURES, IDS, INDEX, INGEST
+
+from projects import said
+
+RECEIPTS = "data/interim/raw/solar_flare_2020"
+VALUES = "data/interim/solar_flare_2020/values/train_partition1_data"
+INGESTED = {"ingest_magnetic", "check_ingest"} | IDS
+
+# A document of each kind, what a power cut leaves of it, and what it takes to make it again.
+DOCUMENTS = [
+    (f"{VALUES}.manifest.json", INGESTED),
+    (
+        "data/interim/raw/solar_flare_2020/train_partition1_data.json.receipt.json",
+        {"verify_raw"} | INGEST,
+    ),
+    ("data/preprocessed/solar_flare_2020/leaks.receipt.json", {"check_leaks"} | FEATURES),
+    ("data/processed/magnetic_data/dev.manifest.json", FEATURES),
+    ("data/preprocessed/sdo/plan.parquet.manifest.json", INDEX),
+    ("data/sample/raw/sdo.manifest.json", {"unpack_sdo"}),
+    ("data/interim/ztf/accepted/20180601.receipt.json", {"check_night"}),
+]
+
+
+def cut(path, content: bytes):
+    """Replace the content of a file and keep its time, as damage does."""
+    then = path.stat()
+    path.write_bytes(content)
+    os.utime(path, ns=(then.st_atime_ns, then.st_mtime_ns))
+
+
+@pytest.mark.parametrize(("document", "stages"), DOCUMENTS, ids=[name for name, _ in DOCUMENTS])
+def test_a_damaged_document_is_named_and_its_product_made_again(finished, document, stages):
+    path = finished.path(document)
+    good = path.read_bytes()
+    for content in (b"", bytes(len(good)), good[: len(good) // 2], b"[]", good.replace(b"1", b"2")):
+        cut(path, content)
+        done = finished.run("-n")
+        assert document.removeprefix("data/").split("/")[-1] in said(done)
+        assert "Traceback" not in said(done)
+        assert finished.stale() >= stages
+    cut(path, good)
+    assert finished.stale() == set()
+
+
+def test_every_document_may_be_damaged_at_once(finished):
+    before = finished.products()
+    for path in finished.path("data").rglob("*.json"):
+        if path.name.endswith((".manifest.json", ".receipt.json")):
+            cut(path, b"")
+    for name in ("skymill_run.json", "incomplete"):
+        path = finished.path(f".snakemake/{name}")
+        if path.is_file():
+            path.write_bytes(b"")
+    finished.run("--cores", "2")
+    assert finished.products() == before
+    assert finished.stale() == set()
+
+
+@pytest.mark.parametrize(
+    ("output", "stages"),
+    [
+        ("data/interim/solar_flare_2020/catalogue/train_partition1_data.parquet", INGESTED),
+        ("data/interim/solar_flare_2020/quarantine/train_partition1_data.jsonl", INGESTED),
+        ("data/interim/sdo/problems.jsonl", {"catalogue_sdo"}),
+        ("data/interim/sdo/images.parquet", {"catalogue_sdo"}),
+        ("data/interim/ztf/quarantine/20180602.jsonl", {"extract_night"}),
+        ("data/interim/ztf/label_problems.jsonl", {"read_labels"}),
+        ("data/interim/stealth/quarantine.jsonl", {"ingest_stealth"}),
+        ("data/processed/ztf/labels.csv", {"gather_ztf"}),
+        ("data/processed/sdo/integrity.md", {"report_sdo"}),
+    ],
+)
+def test_every_output_of_a_rule_is_described_and_noticed_when_it_is_cut_or_lost(
+    finished, output, stages
+):
+    path = finished.path(output)
+    good = path.read_bytes()
+    cut(path, good + b"\n")
+    done = finished.run("-n")
+    assert output.removeprefix("data/") in said(done)
+    assert finished.stale() >= stages
+    cut(path, good)
+    assert finished.stale() == set()
+    path.unlink()
+    assert finished.stale() >= stages
+
+
+def test_a_damaged_sidecar_of_a_simulated_file_has_it_simulated_again(finished):
+    sidecar = finished.path("data/sample/raw/stealth/data.csv.source.json")
+    good = sidecar.read_bytes()
+    cut(sidecar, b"")
+    assert "data.csv" in said(finished.run("-n"))
+    assert "simulate_stealth" in finished.stale()
+    finished.run("--cores", "2")
+    assert sidecar.read_bytes() == good
+    assert finished.stale() == set()

@@ -1,0 +1,68 @@
+"""A look changes nothing: not what is there, and not what the next run does."""
+
+import json
+import socket
+
+import pytest
+from test_shared_filesystem import clone
+
+LOOKS = [
+    ("-n",),
+    ("--list-rules",),
+    ("--lint",),
+    ("--dag",),
+    ("--rulegraph",),
+    ("--summary",),
+    ("--unlock",),
+    ("-n", "--config", "seed=7"),
+]
+MAY_CHANGE = (".snakemake/log/", ".snakemake/iocache/")
+
+
+def state(project):
+    """Return content and time of every file that a look may not change."""
+    files = (path for path in project.folder.rglob("*") if path.is_file())
+    return {
+        name: (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in files
+        if not (name := path.relative_to(project.folder).as_posix()).startswith(MAY_CHANGE)
+    }
+
+
+def test_no_look_changes_a_file(finished):
+    before = state(finished)
+    for look in LOOKS:
+        finished.run(*look)
+        assert state(finished) == before, look
+
+
+@pytest.mark.parametrize("look", LOOKS[:5], ids=" ".join)
+def test_what_is_away_during_a_look_is_current_when_it_is_back(finished, look):
+    receipts, away = finished.path("data/interim/raw"), finished.path("away")
+    receipts.rename(away)
+    finished.run(*look)
+    away.rename(receipts)
+    assert finished.stale() == set()
+
+
+def test_a_colleagues_look_with_other_settings_changes_nothing_for_the_owner(finished, tmp_path):
+    other = clone(finished, tmp_path / "other")
+    before = state(finished)
+    other.run("-n", "--config", "seed=7")
+    assert state(finished) == before
+    assert finished.stale() == set()
+
+
+def test_a_look_does_not_take_the_lock_of_a_killed_run_away(finished):
+    locks = finished.path(".snakemake/locks")
+    locks.mkdir(parents=True, exist_ok=True)
+    (locks / "0.output.lock").write_text("data/processed/magnetic_diagnostics.md\n")
+    note = {"pid": 1, "created": 0, "host": socket.gethostname(), "slurm_job": None}
+    note_path = finished.path(".snakemake/skymill_run.json")
+    note_path.write_text(json.dumps({**note, "executor": "local"}))
+    # Products are judged all the same: nobody is making them.
+    finished.path("data/interim/solar_flare_2020/quarantine/test_4_5_data.jsonl").unlink()
+    assert "ingest_magnetic" in finished.stale()
+    assert any(locks.glob("*"))
+    finished.run("--cores", "2")
+    assert not any(locks.glob("*"))

@@ -1,0 +1,170 @@
+# How a rule says what it is made of, and how a run finds out which products are not current.
+def settings(*keys):
+    """Return just these keys of the configuration: what a rule reads is what makes it stale.
+
+    A dot leads into a section: `split.unit`. Keys are sorted, as Snakemake compares texts.
+    """
+    found = {}
+    for key in sorted(keys):
+        part = functools.reduce(lambda section, name: section[name], key.split("."), config)
+        found[key] = json.loads(json.dumps(part, sort_keys=True))
+    return found
+
+
+def made(**products):
+    """Return inputs that are products: each by its name, and its manifest as `<name>_manifest`.
+
+    Snakemake fetches the products, but what they hold is judged by their manifests alone.
+    """
+    inputs = {}
+    for name, product in products.items():
+        inputs[name] = ancient(product)
+        inputs[f"{name}_manifest"] = manifest(product)
+    return inputs
+
+
+def every(outputs, **wildcards):
+    """Return the outputs of a rule for all values of its wildcards, as targets of another rule."""
+    stored = [getattr(output, "is_storage", False) for output in outputs]
+    patterns = [
+        output.storage_object.query.removeprefix(f"{STORAGE}/") if is_stored else str(output)
+        for output, is_stored in zip(outputs, stored)
+    ]
+    return expand(patterns, **wildcards) if wildcards else patterns
+
+
+def stage(script, *keys, settings_of=None, also=None):
+    """Return the parameters of a rule: its code, the settings that it reads, and its check.
+
+    While Snakemake builds its graph it asks for the check of each job, before it decides what runs.
+    What does not hold is added to the files that it was asked to force. `settings_of` gives the
+    settings where they depend on wildcards; `also` looks at the document that the job wrote before,
+    see staleness.why: (document, input) -> why not, or None.
+    """
+
+    def code(wildcards):
+        return digests.code_digest(SCRIPTS / script)
+
+    def chosen(wildcards):
+        return settings_of(wildcards) if settings_of else settings(*keys)
+
+    def check(wildcards, input, output):
+        if is_judged(output):
+            reason = WATCH.why(
+                output,
+                input,
+                code=code(wildcards),
+                settings=chosen(wildcards),
+                also=also and (lambda document: also(document, input)),
+            )
+            if reason:
+                make_again(output, reason.text if reason.damaged else None)
+        return ""
+
+    return {"code": code, "settings": chosen, "check": check}
+
+
+def make_again(output, damage):
+    """Have Snakemake make the products of a job again; name what is damaged."""
+    workflow.dag.forcefiles.update(output)
+    if damage:
+        logger.warning(f"{output[0]} is out of date: {damage}.")
+
+
+def limit(exceeded):
+    """Return a check that compares what a receipt counts with the limits of the configuration."""
+    return lambda document, input: exceeded(document, config)
+
+
+def same_raw(document, input):
+    """Return why a raw file is no longer the one that was read, else None."""
+    name = Names.around(input.raw, RESULTS).name(input.raw)
+    return changed_since(document, Path(input.raw), name)
+
+
+def damaged_alone(wildcards, output):
+    """Have a product made again when its manifest cannot be read, for no other reason."""
+    if is_judged(output) and (damage := WATCH.damage(output.manifest)):
+        make_again(output, damage)
+    return ""
+
+
+def is_judged(output):
+    """Return whether the products of jobs are judged in this process.
+
+    A job does not judge itself, nor anybody beside a run that is at work: what is missing is being
+    made. Asked for the first time while the graph is built, see begin.
+    """
+    return IS_MAIN and begin(WATCH.folder(output[0]))
+
+
+@functools.cache
+def begin(folder):
+    """Say once, while the graph is built, what a user should know; return whether to judge."""
+    is_run = workflow.executor_plugin and not workflow.dryrun and not workflow.touch
+    try:
+        if is_run and stale_lock.release_dead_lock(Path.cwd()):
+            logger.warning("An earlier run was killed: its lock is removed, this run continues.")
+    except SkymillError as error:
+        stop(str(error))
+    if stale_lock.is_held(Path.cwd()):
+        return False
+    if is_run:
+        WATCH.write_products(folder)
+    if RAW.absent_nights and "ztf" in config["branches"]:
+        logger.warning(RAW.absence())
+    if left := WATCH.leftovers(folder):
+        logger.warning(
+            f"{RESULTS}/ has products of an earlier configuration, which nothing makes now: "
+            f"{', '.join(left)}. `python -m skymill.prune --delete` deletes them."
+        )
+    return True
+
+
+def of_collection(pattern):
+    """Return an input function: a product of each raw file of the collection."""
+    return lambda wildcards: expand(pattern, partition=COLLECTIONS[wildcards.collection])
+
+
+def feature_inputs(wildcards):
+    """Return the records of a split: where their values, ids and plan are."""
+    held_out = wildcards.split == "holdout_test"
+    collection = "test" if held_out else "train"
+    if wildcards.split == "train" or (config["split"]["augment"] == "all" and not held_out):
+        store = paths.AUGMENTED
+    else:
+        store = paths.CLEAN.format(collection=collection)
+    plan = {} if held_out else {"plan": paths.PLAN}
+    return {
+        **made(store=store, ids=paths.IDS.format(collection=collection), **plan),
+        "checks": [paths.LEAKS, paths.CONSERVATION.format(collection=collection)],
+    }
+
+
+def feature_settings(wildcards):
+    """Return the settings that a split's features read; holdout_test knows no augmentation."""
+    keys = ["features"] if wildcards.split == "holdout_test" else ["features", "split.augment"]
+    return settings(*keys)
+
+
+def labels_for_extraction(wildcards):
+    """Return the labels, if only labelled alerts are wanted of a night."""
+    return {} if config["ztf"]["extract"] == "all" else made(labels=paths.ZTF_LABELS)
+
+
+def simulated(file):
+    """Return the outputs of a simulation: a raw file, and the sidecar that says where it is from."""
+    folder = skymill.paths.raw_folder("sample", RESULTS)
+    return {"raw": f"{folder}/{file}", "sidecar": f"{folder}/{file}.source.json"}
+
+
+def simulation(script, *keys):
+    """Return the parameters of a simulation, which has no manifest; see stage."""
+    given = stage(script, *keys)
+
+    def check(wildcards, output):
+        if is_judged(output) and (damage := damaged_sidecar(Path(output.raw))):
+            make_again(output, damage)
+        return ""
+
+    return {**given, "check": check}

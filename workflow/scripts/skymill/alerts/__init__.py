@@ -1,0 +1,1 @@
+"""What any survey's alerts need: tarballs, Avro containers, FITS stamps."""

@@ -1,0 +1,419 @@
+"""The Avro files of a night, read from a tarball as a stream or from a folder, never unpacked.
+
+The tar format is read here and not by `tarfile`: behind a damaged header reading goes on at the
+next one that its checksum proves, so a flipped bit costs one member and not the rest of the night.
+
+Source: POSIX.1-2017, pax, section ustar Interchange Format; GNU tar manual for long names.
+"""
+
+import io
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from isal import igzip_lib, isal_zlib
+
+from skymill.alerts.avro import MAX_RECORD_BYTES, SYNC_BYTES, BadAvro, read_header
+from skymill.alerts.fits import GZIP_MAGIC
+from skymill.alerts.members import BLOCK, KIND, SIZE, SIZE_END, find_members, is_header, read_octal
+
+READ_BYTES = 3 * 2**20
+"""Compressed bytes taken at a time. While they inflate, threads beside the reader run."""
+
+CAREFUL_BYTES = 2**13
+"""The same where a gzip stream breaks: what is lost with the damage."""
+
+SEAL_BYTES = 8
+"""CRC and length at a gzip file's end: taken apart, so that what they belie is not lost."""
+
+INFLATE_BYTES = 2**23
+"""Bytes inflated at a time, at most."""
+
+PART_BYTES = 2**22
+"""Longer files, which hold many records, are cut into parts at their sync markers."""
+
+STRETCH_FILES = 256
+"""Files in a stretch, at most."""
+
+_ZEROS = bytes(BLOCK)
+_REGULAR = b"0\0" + b"7"
+_NO_DATA = b"12345" + b"6"
+_MAX_NAME = 2**20
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file, or a part of one that ends with a sync marker.
+
+    `header` is the file's header when the part does not begin with it.
+    """
+
+    name: str
+    text: bytes
+    header: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.text)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Whole files in one text: their names, and where each begins in it and how long it is.
+
+    `places` is int64, shape (files, 2).
+    """
+
+    names: list[str]
+    text: bytes
+    places: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """Bytes, from the first file to the last."""
+        return int(self.places[-1].sum() - self.places[0, 0])
+
+    @staticmethod
+    def of(parts: list[Part]) -> "Stretch":
+        """Return whole files one behind the other."""
+        sizes = np.array([part.size for part in parts], np.int64)
+        places = np.stack([np.cumsum(sizes) - sizes, sizes], axis=1)
+        return Stretch([part.name for part in parts], b"".join(p.text for p in parts), places)
+
+    def part(self, index: int) -> Part:
+        """Return a file on its own."""
+        begin, size = self.places[index].tolist()
+        return Part(self.names[index], self.text[begin : begin + size])
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A member of which not even the name is known."""
+
+    name: str
+    detail: str
+    size = 0
+
+
+@dataclass
+class Night:
+    """What was seen beside the parts, complete when all of them were taken.
+
+    `broken_off` says why the archive is not whole, if it is not; `gzip_members` of how many gzip
+    files it consists.
+    """
+
+    members: int = 0
+    ignored: int = 0
+    broken_off: str | None = None
+    gzip_members: int = 0
+    ignored_names: list[str] = field(default_factory=list)
+
+    def ignore(self, name: str) -> None:
+        """Count a member that is no alert file; the first few are remembered by name."""
+        self.ignored += 1
+        if len(self.ignored_names) < 10:
+            self.ignored_names.append(name)
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file to be read."""
+    return open(path, "rb")
+
+
+def read_parts(
+    raw: Path, night: Night, opener: Callable[[Path], BinaryIO] = open_file
+) -> Iterator[Part | Stretch | Lost]:
+    """Yield the Avro files of a tarball (gzip or plain) or a folder, counting in `night`.
+
+    `opener` opens the tarball, or each file of the folder.
+    """
+    if raw.is_dir():
+        yield from _folder_parts(raw, night, opener)
+        return
+    with opener(raw) as file:
+        packed = file.read(2) == GZIP_MAGIC
+        file.seek(0)
+        source = _Source(_gunzip(file, night) if packed else _chunks(file))
+        yield from _tar_parts(source, night)
+
+
+def is_alert_file(name: str) -> bool:
+    """Return whether a member is an alert file; `._x.avro` are notes that macOS adds."""
+    base = name.rsplit("/", 1)[-1]
+    return base.endswith(".avro") and not base.startswith("._")
+
+
+def _folder_parts(folder: Path, night: Night, opener: Callable[[Path], BinaryIO]) -> Iterator[Part]:
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file():
+            continue
+        name = path.relative_to(folder).as_posix()
+        if not is_alert_file(name):
+            night.ignore(name)
+            continue
+        night.members += 1
+        with opener(path) as file:
+            yield from _cut(name, _Source(_chunks(file)), path.stat().st_size)
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    while chunk := file.read(INFLATE_BYTES):
+        yield chunk
+
+
+def _gunzip(file: BinaryIO, night: Night) -> Iterator[bytes]:
+    """Inflate a gzip file of one or more members; damage ends it and is noted."""
+    given = 0
+    for size in (READ_BYTES, CAREFUL_BYTES):
+        # What was inflated in one go with damage is lost: so go there again, in smaller steps.
+        again = given
+        try:
+            for chunk in _inflate(file, size, night):
+                fresh = chunk[again:]
+                again -= len(chunk) - len(fresh)
+                given += len(fresh)
+                if fresh:
+                    yield fresh
+            return
+        except (igzip_lib.error, isal_zlib.error, zlib.error, EOFError, ValueError) as error:
+            damage = error
+            if not file.read(1):
+                break  # Only the seal is wrong: nothing was lost.
+    night.broken_off = f"the gzip stream is damaged: {damage}"
+
+
+def _inflate(file: BinaryIO, size: int, night: Night) -> Iterator[bytes]:
+    """Inflate a file from its beginning, `size` bytes at a time; what is not whole is noted."""
+    body = file.seek(0, io.SEEK_END) - SEAL_BYTES
+    file.seek(0)
+    # Used again and again: new memory has to be cleared.
+    buffer = memoryview(bytearray(size))
+
+    def read() -> memoryview:
+        left = body - file.tell()
+        return buffer[: file.readinto(buffer[:left] if left > 0 else buffer)]
+
+    night.gzip_members = 1
+    inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
+    while True:
+        if inflater.eof:
+            # Another member may follow, behind zeros, as tapes have.
+            rest = inflater.unused_data.lstrip(b"\0")
+            while len(rest) < len(GZIP_MAGIC) and (more := bytes(read())):
+                rest = (rest + more).lstrip(b"\0")
+            if not rest:
+                return
+            night.gzip_members += 1
+            if not rest.startswith(GZIP_MAGIC):
+                night.broken_off = "something that is no gzip stands behind its end"
+                return
+            inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
+            chunk = inflater.decompress(rest, INFLATE_BYTES)
+        elif inflater.needs_input:
+            packed = read()
+            if not packed:
+                night.broken_off = "the gzip stream ends too early"
+                return
+            chunk = inflater.decompress(packed, INFLATE_BYTES)
+        else:
+            chunk = inflater.decompress(b"", INFLATE_BYTES)
+        if chunk:
+            yield chunk
+        del chunk
+
+
+class _Source:
+    """Bytes that come in chunks, taken in pieces of any size."""
+
+    def __init__(self, chunks: Iterator[bytes]):
+        self._chunks = chunks
+        self._chunk = b""
+        self._at = 0
+
+    def stretch(self) -> Stretch | None:
+        """Return the plain alert files that come next, as far as they are in the chunk."""
+        places = np.empty((STRETCH_FILES, 2), np.int64)
+        chunk = np.frombuffer(self._chunk, np.uint8)
+        count, self._at = find_members(chunk, self._at, PART_BYTES, places)
+        if not count:
+            return None
+        text, places = self._chunk, places[:count].copy()
+        names = [_name(text[begin - BLOCK : begin]) for begin in places[:, 0].tolist()]
+        first = int(places[0, 0])
+        if 2 * (self._at - first) < len(text):
+            # A small part would keep all of it in memory.
+            text = text[first : self._at]
+            places[:, 0] -= first
+        return Stretch(names, text, places)
+
+    def take(self, size: int) -> bytes:
+        """Return the next `size` bytes, or fewer at the end."""
+        end = self._at + size
+        if end <= len(self._chunk):
+            piece = self._chunk[self._at : end]
+            self._at = end
+            return piece
+        pieces = [self._chunk[self._at :]]
+        missing = size - len(pieces[0])
+        self._chunk, self._at = b"", 0
+        while missing > 0:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                break
+            pieces.append(chunk[:missing])
+            if len(chunk) > missing:
+                self._chunk, self._at = chunk, missing
+            missing -= len(pieces[-1])
+        return b"".join(pieces)
+
+    def skip(self, size: int) -> int:
+        """Pass over bytes and return how many there were."""
+        skipped = 0
+        while skipped < size:
+            piece = self.take(min(INFLATE_BYTES, size - skipped))
+            if not piece:
+                break
+            skipped += len(piece)
+        return skipped
+
+
+def _tar_parts(source: _Source, night: Night) -> Iterator[Part | Stretch | Lost]:
+    """Yield the Avro files of a tar stream."""
+    long_name: str | None = None
+    overrides: dict[str, str] = {}
+    zeros = 0
+    lost = False
+    while True:
+        if long_name is None and not overrides and (stretch := source.stretch()):
+            night.members += len(stretch.places)
+            zeros, lost = 0, False
+            yield stretch
+        block = source.take(BLOCK)
+        if len(block) < BLOCK:
+            # The checksum of a single gzip file proves the end as well as the zeros do.
+            ended = zeros >= 2 or night.gzip_members == 1
+            if block or not ended or (lost and not zeros):
+                night.broken_off = night.broken_off or "the tar ends too early"
+            return
+        if block == _ZEROS:
+            zeros += 1
+            if zeros == 2 and not lost:
+                # To its end, where the gzip stream's checksum stands.
+                while source.take(INFLATE_BYTES):
+                    pass
+                return
+            continue
+        zeros = 0
+        size = _number(block[SIZE:SIZE_END])
+        if size < 0 or not is_header(np.frombuffer(block, np.uint8), 0):
+            if not lost:
+                night.members += 1
+                yield Lost("?", "the header of a member of the tarball is damaged")
+            lost = True
+            continue
+        lost = False
+        kind = block[KIND : KIND + 1]
+        if _DECIMAL.fullmatch(overrides.get("size", "")):
+            size = int(overrides["size"])
+        name = overrides.get("path") or long_name or _name(block)
+        if kind in b"LKxg" and size <= _MAX_NAME:
+            content = source.take(-(-size // BLOCK) * BLOCK)[:size]
+            if kind == b"L":
+                long_name = content.rstrip(b"\0").decode("utf-8", "replace")
+            elif kind == b"x":
+                overrides = _pax(content)
+            continue
+        long_name, overrides = None, {}
+        if kind in _NO_DATA:
+            continue
+        if kind not in _REGULAR or not is_alert_file(name):
+            night.ignore(name)
+            wanted = -(-size // BLOCK) * BLOCK
+            if source.skip(wanted) < wanted:
+                night.broken_off = night.broken_off or f"the tar ends within {name}"
+                return
+            continue
+        night.members += 1
+        seen = 0
+        for part in _cut(name, source, size):
+            yield part
+            seen += len(part.text)
+        if seen < size:
+            missing = source.skip(size - seen)
+            if seen + missing < size:
+                night.broken_off = night.broken_off or f"the tar ends within {name}"
+                return
+        source.take(-size % BLOCK)
+
+
+def _number(text: bytes) -> int:
+    """Read a size: octal digits, or with its first bit set a binary number (GNU); -1 if neither."""
+    if text[0] & 0x80:
+        return int.from_bytes(text[1:]) if text[0] == 0x80 else -1
+    if not text.strip(b" \0"):
+        return 0
+    return read_octal(np.frombuffer(text, np.uint8), 0, len(text))
+
+
+_DECIMAL = re.compile("[0-9]{1,18}")
+
+
+def _name(block: bytes) -> str:
+    name = block[:100].split(b"\0", 1)[0]
+    if block[257:263] == b"ustar\0":
+        prefix = block[345:500].split(b"\0", 1)[0]
+        name = prefix + b"/" + name if prefix else name
+    return name.decode("utf-8", "replace")
+
+
+def _pax(content: bytes) -> dict[str, str]:
+    """Return the records of a pax header: `length key=value` and a newline each."""
+    found = {}
+    while content:
+        digits, _, _ = content.partition(b" ")
+        if not _DECIMAL.fullmatch(digits.decode("latin-1")) or not 0 < int(digits) <= len(content):
+            break
+        record, content = content[: int(digits)], content[int(digits) :]
+        key, _, value = record[len(digits) + 1 : -1].partition(b"=")
+        found[key.decode("utf-8", "replace")] = value.decode("utf-8", "replace")
+    return found
+
+
+def _cut(name: str, source: _Source, size: int) -> Iterator[Part]:
+    """Yield one file of `size` bytes: whole, or when it is long in parts at its sync markers."""
+    text = source.take(min(size, PART_BYTES))
+    if size <= PART_BYTES:
+        yield Part(name, text)
+        return
+    left = size - len(text)
+    try:
+        header = read_header(text)
+    except BadAvro:
+        yield Part(name, text)
+        return
+    beginning = None
+    while True:
+        found = text.rfind(header.sync, 0 if beginning else header.end)
+        if found >= 0:
+            cut = found + SYNC_BYTES
+            yield Part(name, text[:cut], beginning)
+            beginning = beginning or text[: header.end]
+            text = text[cut:]
+        elif len(text) > MAX_RECORD_BYTES:
+            # No block is that long: it counts as one that is damaged.
+            yield Part(name, text, beginning)
+            beginning = beginning or text[: header.end]
+            text = b""
+        piece = source.take(min(left, PART_BYTES))
+        if not piece:
+            break
+        left -= len(piece)
+        text += piece
+    if text:
+        yield Part(name, text, beginning)

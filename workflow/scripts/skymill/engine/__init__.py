@@ -1,0 +1,1 @@
+"""What every branch stands on: products, staleness, jobs, workers. Knows nothing of the sky."""

@@ -1,0 +1,318 @@
+"""What every job does around its work: the right code, a log, helpful errors, and a manifest."""
+
+import contextlib
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import skymill
+from skymill.engine.digests import document_digest
+from skymill.engine.errors import SkymillError
+from skymill.engine.names import Names
+from skymill.engine.products import (
+    MANIFEST,
+    RECEIPT,
+    Product,
+    describe_file,
+    is_document,
+    read_document,
+    source_of,
+    write_document,
+)
+from skymill.engine.staleness import CHECKS, MANY, listing_digest
+
+logger = logging.getLogger(__name__)
+
+
+def run_job(main: Callable[["Run"], None], snakemake, *, workers: str | None = None) -> None:
+    """Run the work of a script: `main` is given its Run.
+
+    Parameters
+    ----------
+    snakemake
+        The object that Snakemake puts into a script.
+    workers
+        The module whose function spreads the job's work, if one does: its workers start while the
+        job itself imports.
+    """
+    with logged_job(sys.modules["__main__"].__file__, snakemake.log[0]):
+        if workers:
+            from skymill.engine.parallel import start_workers
+
+            start_workers(workers, snakemake.threads)
+        main(Run(snakemake))
+
+
+class Paths:
+    """Inputs or outputs of a rule by name: a Path, or a list of them."""
+
+    def __init__(self, named: Iterable[tuple[str, object]]):
+        self._named = {
+            name: Path(value) if isinstance(value, str) else [Path(path) for path in value]
+            for name, value in named
+        }
+
+    def __getattr__(self, name: str) -> Path | list[Path]:
+        try:
+            return self._named[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def get(self, name: str) -> Path | list[Path] | None:
+        """Return the path or paths of a name, None when the rule has no such name."""
+        return self._named.get(name)
+
+    def all(self) -> list[Path]:
+        """Return all paths."""
+        values = self._named.values()
+        return [
+            path for value in values for path in (value if isinstance(value, list) else [value])
+        ]
+
+
+class Run:
+    """A job: what its rule gives it, and the manifest or receipt that it ends with.
+
+    Attributes
+    ----------
+    input, output
+        Paths by the names of the rule.
+    settings
+        The settings that the rule reads, by their dotted names.
+    config
+        The whole configuration: for what makes nothing stale, such as limits.
+    wildcards, params, threads
+        As Snakemake gives them.
+    """
+
+    def __init__(self, snakemake):
+        self.input = Paths(snakemake.input.items())
+        self.output = Paths(snakemake.output.items())
+        self.params = snakemake.params
+        self.settings = snakemake.params.get("settings", {})
+        self.config = snakemake.config
+        self.wildcards = snakemake.wildcards
+        self.threads = snakemake.threads
+
+    def product(self, name: str) -> Product:
+        """Return an input that is a product or a receipt."""
+        return Product(getattr(self.input, name))
+
+    def products(self, name: str) -> list[Product]:
+        """Return an input that is a list of products."""
+        return [Product(path) for path in getattr(self.input, name)]
+
+    def finish(
+        self,
+        files: list[dict] = (),
+        *,
+        raw: dict | None = None,
+        source: str | None = None,
+        **content,
+    ) -> None:
+        """Write the manifest or receipt: the last thing that a job does.
+
+        Code, settings, inputs and source follow from the rule.
+
+        Parameters
+        ----------
+        files
+            Entries of the files whose digests were taken while they were written, see
+            products.describe_file, named as they are in the rule's folder or by their own name.
+            The other outputs of the rule are described here.
+        raw
+            Receipt of the raw file that was read: name, bytes, sha256, source.
+        source
+            Where the data came from, if no input says that.
+        content
+            What else is worth telling: `counts`, and more.
+        """
+        document = str(self.output.get("manifest") or self.output.receipt)
+        names = Names.around(document, self.config["results"])
+        inputs, checks, sources = {}, [], [source] if source else []
+        for path in self.input.all():
+            if path in (self.input.get(CHECKS) or ()):
+                checks.append(names.name(path))
+            elif is_document(path):
+                known = read_document(path)
+                inputs[names.name(path)] = known["digest"]
+                sources.append(known["source"])
+        if raw:
+            raw = {**raw, "name": names.name(self.input.raw)}
+            sources.append(raw["source"])
+            content["raw"] = raw
+        entries = self._describe(files, names)
+        described = {
+            **content,
+            "product": names.name(document).removesuffix(MANIFEST),
+            "files": entries,
+            "code": self.params.code,
+            "settings": {"keys": sorted(self.settings), "sha256": document_digest(self.settings)},
+            "inputs": inputs,
+            "checks": sorted(checks),
+            "source": source_of(sources),
+        }
+        if document.endswith(RECEIPT):
+            del described["files"]
+        members = _members_path(document)
+        members.unlink(missing_ok=True)
+        if len(entries) > MANY or len(inputs) > MANY:
+            described |= _in_a_file(members, entries, inputs)
+        write_document(Path(document), described)
+
+    def _describe(self, files: Iterable[dict], names: Names) -> list[dict]:
+        """Return the entries of all outputs, by their names below the results folder."""
+        given = {entry["name"]: entry for entry in files}
+        entries = []
+        for path in self.output.all():
+            if is_document(path):
+                continue
+            name = names.name(path)
+            if path.is_dir():
+                entries += [
+                    {**entry, "name": f"{name}/{own}"}
+                    for own, entry in given.items()
+                    if (path / own).is_file()
+                ]
+                given = {own: e for own, e in given.items() if not (path / own).is_file()}
+            elif path.name in given:
+                entries.append({**given.pop(path.name), "name": name})
+            else:
+                entries.append({**describe_file(path, _rows(path)), "name": name})
+        if given:
+            raise AssertionError(f"{sorted(given)} are described, but no outputs of the rule")
+        return entries
+
+
+def _rows(path: Path) -> int:
+    """Return the rows of a Parquet file, or the lines of a text; 0 of anything else."""
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        return pq.read_metadata(path).num_rows
+    if path.suffix in (".md", ".jsonl", ".csv"):
+        with open(path, "rb") as stream:
+            return sum(block.count(b"\n") for block in iter(lambda: stream.read(2**20), b""))
+    return 0
+
+
+def _members_path(document: str) -> Path:
+    """Return where the long lists of a manifest are."""
+    return Path(document.removesuffix(".json") + ".members.parquet")
+
+
+def _in_a_file(place: Path, entries: list[dict], inputs: dict[str, str]) -> dict:
+    """Write long lists of a manifest to a Parquet file beside it; return what replaces them.
+
+    Snakemake compares the content of files up to 1 MB, and goes by the times of larger ones.
+    """
+    import pyarrow as pa
+
+    from skymill.engine.tables import write_table
+
+    rows = [{"role": "file", **entry} for entry in entries]
+    rows += [{"role": "input", "name": name, "sha256": digest} for name, digest in inputs.items()]
+    schema = pa.schema(
+        [
+            ("role", pa.string()),
+            ("name", pa.string()),
+            ("bytes", pa.int64()),
+            ("rows", pa.int64()),
+            ("sha256", pa.string()),
+        ]
+    )
+    list_entry = write_table(place, pa.Table.from_pylist(rows, schema=schema))
+    shorter = {"members_list": list_entry}
+    if len(entries) > MANY:
+        folder = os.path.commonpath([entry["name"].rpartition("/")[0] for entry in entries])
+        if any(entry["name"].rpartition("/")[0] != folder for entry in entries):
+            raise AssertionError(f"the many files of {folder} are in several folders")
+        listing = {entry["name"].rpartition("/")[2]: entry["bytes"] for entry in entries}
+        shorter |= {
+            "files": [],
+            "members": {
+                "folder": folder,
+                "count": len(entries),
+                "bytes": sum(listing.values()),
+                "rows": sum(entry["rows"] for entry in entries),
+                "listing_sha256": listing_digest(listing),
+            },
+        }
+    if len(inputs) > MANY:
+        shorter["inputs"] = {
+            "count": len(inputs),
+            "names_sha256": document_digest(dict.fromkeys(inputs)),
+            "sha256": document_digest(inputs),
+        }
+    return shorter
+
+
+def require_own_package(script: Path) -> None:
+    """Refuse to run when `skymill` is not the copy that is beside the script.
+
+    The digests that decide what is stale describe that copy, so results of another one would
+    carry a false label.
+    """
+    imported = Path(skymill.__file__).resolve().parent
+    expected = Path(script).resolve().parent / "skymill"
+    if imported != expected:
+        raise SkymillError(
+            f"this workflow's code is {expected}, but Python imports {imported}. "
+            "Install this checkout (`make setup`, or `pip install --editable .`) in the "
+            "environment that runs Snakemake, or uninstall the other copy."
+        )
+
+
+@contextlib.contextmanager
+def logged_job(script: str, log: str) -> Iterator[None]:
+    """Run a script's work with its log file; turn an error into a message and a failed job.
+
+    Everything goes to the log, with tracebacks; what the user must know goes to stderr as well.
+    The last line of both says what to do.
+    """
+    path = Path(log)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, mode="w")
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        require_own_package(Path(script))
+        yield
+    except SkymillError as error:
+        _fail(handler, log, traceback.format_exc(), str(error))
+    except ImportError as error:
+        advice = (
+            f"{error}. The environment is not the one that envs/ describes: type `make setup`, or "
+            "install envs/requirements.txt."
+        )
+        _fail(handler, log, traceback.format_exc(), advice)
+    except MemoryError:
+        advice = "out of memory: run with fewer cores (`--cores 1`), or on a larger machine."
+        _fail(handler, log, traceback.format_exc(), advice)
+    except OSError as error:
+        advice = f"{error}. Check the disk and the permissions, then run again."
+        _fail(handler, log, traceback.format_exc(), advice)
+    except Exception as error:  # noqa: BLE001 (every failure ends in a message and a log)
+        advice = (
+            f"{type(error).__name__}: {error}. This is a fault of Skymill, not of your data: "
+            f"please report it with {log}."
+        )
+        _fail(handler, log, traceback.format_exc(), advice)
+    finally:
+        root.removeHandler(handler)
+        handler.close()
+
+
+def _fail(handler: logging.FileHandler, log: str, trace: str, message: str) -> None:
+    """Write the traceback to the log, the message to the log and to stderr, and end the job."""
+    handler.stream.write(f"{trace}\nERROR: {message}\n")
+    handler.flush()
+    sys.stderr.write(f"{Path(log).stem}: {message}\n")
+    sys.stderr.flush()
+    # os._exit would skip what cleans up; SystemExit ends the script without a second traceback.
+    raise SystemExit(os.EX_SOFTWARE)

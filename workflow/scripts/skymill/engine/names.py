@@ -1,0 +1,59 @@
+"""Names of files as documents write them: the same on every machine and in every storage.
+
+A file of a results folder is named by its path below that folder. A raw file that all results
+folders share is named `raw:` and its path below the folder of raw files.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+RAW = "raw:"
+
+SHARED_RAW = "data/raw"
+"""The folder of raw files that all results folders share."""
+
+PRODUCT_AREAS = ("interim", "preprocessed", "processed")
+AREAS = (*PRODUCT_AREAS, "sample")
+"""The folders in a results folder: of products, and of simulated raw files."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """Turns paths into names and back.
+
+    Attributes
+    ----------
+    results
+        The results folder.
+    base
+        What is before it where a storage provider keeps local copies, or a module has a prefix.
+    """
+
+    results: str
+    base: str = ""
+
+    @classmethod
+    def around(cls, path: str | Path, results: str) -> "Names":
+        """Return the names around a file of the results folder or a raw file, given its path."""
+        text = str(path)
+        folders = [f"{SHARED_RAW}/", *(f"{results}/{area}/" for area in AREAS)]
+        places = [text.find(folder) for folder in folders]
+        found = [place for place in places if place == 0 or (place > 0 and text[place - 1] == "/")]
+        if not found:
+            raise ValueError(f"{path} is neither in the results folder {results} nor a raw file")
+        return cls(results, text[: min(found)])
+
+    def name(self, path: str | Path) -> str:
+        """Return the name of a file."""
+        below = str(path).removeprefix(self.base)
+        if below.startswith(f"{SHARED_RAW}/"):
+            return RAW + below.removeprefix(f"{SHARED_RAW}/")
+        if not below.startswith(f"{self.results}/"):
+            raise ValueError(f"{path} is neither a product nor a raw file")
+        return below.removeprefix(f"{self.results}/")
+
+    def path(self, name: str) -> Path:
+        """Return the path of a file."""
+        if name.startswith(RAW):
+            return Path(f"{self.base}{SHARED_RAW}/{name.removeprefix(RAW)}")
+        return Path(f"{self.base}{self.results}/{name}")

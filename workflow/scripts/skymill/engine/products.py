@@ -1,0 +1,266 @@
+"""Products: files and folders that are whole or absent, each with a manifest beside it.
+
+A product is written under a temporary name beside its place, checked, then renamed. Its manifest
+`X.manifest.json` says what the product holds and what it was made from. The manifest has no times,
+hosts or absolute paths, so that the same inputs give the same manifest. A check has no product: it
+writes a receipt. Manifests and receipts are documents: each carries a digest of its own content.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from skymill.engine.digests import document_digest, file_sha256
+from skymill.engine.errors import SkymillError
+
+SOURCES = ("sample", "local", "archive")
+"""Where raw data came from, the least trustworthy first."""
+
+MANIFEST, RECEIPT = ".manifest.json", ".receipt.json"
+"""How the names of documents end: of what describes a product, and of what a check writes."""
+
+DIGEST = "digest"
+"""The key of a document's digest of its own content."""
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it into place when the block ends well."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    temporary.unlink(missing_ok=True)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_directory(path: Path) -> Iterator[Path]:
+    """Yield an empty temporary directory beside `path`; rename it into place at the end.
+
+    What stood at `path` goes only when the new directory is complete.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{path.name}.[0-9]*.partial"):
+        shutil.rmtree(left, ignore_errors=True)
+    # Named after the process: a worker that outlived a killed run cannot write into this one.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary.mkdir()
+    try:
+        yield temporary
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write a page that people read, atomically."""
+    with new_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write readable JSON with sorted keys, atomically."""
+    with new_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict:
+    """Read a JSON object.
+
+    Raises
+    ------
+    SkymillError
+        When the file is empty, cut short, or holds no JSON object; the message names the file.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except IsADirectoryError:
+        raise SkymillError(f"{path} is a folder, not a file. Delete it and run again.") from None
+    return parse_json(content, str(path))
+
+
+def parse_json(content: bytes, name: str) -> dict:
+    """Return the JSON object in the content of a file; see read_json."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        what = "is empty" if not content.strip(b"\0 \n") else "holds no JSON object"
+        raise SkymillError(f"{name} {what}: something damaged it. Delete it and run again.")
+    return found
+
+
+def write_document(path: Path, content: dict) -> None:
+    """Write a manifest or receipt, with the digest of its own content."""
+    write_json(path, {**content, DIGEST: document_digest(content)})
+
+
+def read_document(path: Path) -> dict:
+    """Read a manifest or receipt, and check that its content is what was written.
+
+    Raises
+    ------
+    SkymillError
+        When the file is damaged; the message names the file.
+    """
+    return check_document(read_json(path), str(path))
+
+
+def check_document(document: dict, name: str) -> dict:
+    """Return a manifest or receipt, after a check of the digest of its own content."""
+    content = {key: value for key, value in document.items() if key != DIGEST}
+    try:
+        found = document_digest(content)
+    except ValueError:  # NaN or an infinity, which no document has
+        found = None
+    if found is None or document.get(DIGEST) != found:
+        raise SkymillError(
+            f"{name} does not have the content that was written: something changed it, or another "
+            "version of Skymill wrote it. Delete it and run again."
+        )
+    return document
+
+
+def manifest_path(product: Path) -> Path:
+    """Return where the manifest of a product is: beside it, never inside."""
+    return Path(f"{product}{MANIFEST}")
+
+
+def document_path(product: Path) -> Path:
+    """Return where the document of a product is: its manifest, or a receipt itself."""
+    return Path(product) if str(product).endswith(RECEIPT) else manifest_path(product)
+
+
+def is_document(path: object) -> bool:
+    """Return whether a path is that of a manifest or receipt."""
+    return str(path).endswith((MANIFEST, RECEIPT))
+
+
+def source_of(sources: Iterable[str]) -> str:
+    """Return the source that a product made from these must state.
+
+    One simulated input makes the product simulated; one file put there by hand makes it local.
+    """
+    present = set(sources)
+    return next(source for source in SOURCES if source in present)
+
+
+def own_entries(document: dict) -> list[dict]:
+    """Return the entries of a product's own files: not of what its rule writes beside it."""
+    name = document["product"]
+    return [
+        entry
+        for entry in document["files"]
+        if entry["name"] == name or entry["name"].startswith(f"{name}/")
+    ]
+
+
+class Product:
+    """A product or a receipt, known by its document.
+
+    Parameters
+    ----------
+    path
+        The product (a file or a folder) or its manifest, or a receipt.
+
+    Raises
+    ------
+    SkymillError
+        When its document is missing or damaged.
+    """
+
+    def __init__(self, path: Path | str):
+        self.path = Path(str(path).removesuffix(MANIFEST))
+        place = document_path(self.path)
+        if not place.exists():
+            raise SkymillError(f"{place} is not there: run again, and {self.path} is made anew.")
+        self.document = read_document(place)
+
+    @property
+    def name(self) -> str:
+        """Its path below the results folder."""
+        return self.document["product"]
+
+    @property
+    def results(self) -> Path:
+        """The results folder."""
+        return Path(*self.path.absolute().parts[: -len(Path(self.name).parts)])
+
+    @property
+    def counts(self) -> dict:
+        """What was counted when it was made."""
+        return self.document["counts"]
+
+    @property
+    def source(self) -> str:
+        """One of SOURCES."""
+        return self.document["source"]
+
+    @property
+    def entries(self) -> list[dict]:
+        """The entries of its own files, see describe_file: not of those beside it."""
+        return own_entries(self.document)
+
+    @property
+    def rows(self) -> int:
+        """Rows of all its own files together."""
+        return sum(entry["rows"] for entry in self.entries)
+
+    def files(self) -> list[Path]:
+        """Return its own files in the order of the manifest, after a check of their sizes.
+
+        Raises
+        ------
+        SkymillError
+            When a file is missing or has another size than the manifest says.
+        """
+        results, paths = self.results, []
+        for entry in self.entries:
+            path = results / entry["name"]
+            if not path.is_file() or path.stat().st_size != entry["bytes"]:
+                raise SkymillError(
+                    f"{path} is not the file that {document_path(self.path)} describes; something "
+                    f"changed it after it was made. Delete {self.path} and run again."
+                )
+            paths.append(path)
+        return paths
+
+
+def describe_file(path: Path, rows: int) -> dict:
+    """Return the entry of a file for its manifest: name, bytes, sha256 and rows (lines of text)."""
+    return _entry(path.name, path.stat().st_size, file_sha256(path), rows)
+
+
+def _entry(name: str, size: int, digest: str, rows: int) -> dict:
+    return {"name": name, "bytes": size, "sha256": digest, "rows": rows}
+
+
+class HashedFile(io.BufferedWriter):
+    """A new file whose digest is taken while it is written: it may be too large to read again."""
+
+    def __init__(self, path: Path):
+        super().__init__(io.FileIO(path, "w"))
+        self._digest = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        """Write bytes at the end."""
+        self._digest.update(data)
+        return super().write(data)
+
+    def describe(self, rows: int) -> dict:
+        """Close the file and return its entry in a manifest, see describe_file."""
+        size = self.tell()
+        self.close()
+        return _entry(Path(self.name).name, size, self._digest.hexdigest(), rows)

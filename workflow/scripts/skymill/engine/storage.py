@@ -1,0 +1,117 @@
+"""Documents and sizes of a results folder that a storage provider of Snakemake keeps.
+
+What is asked of a storage object is the interface of all of Snakemake's storage plugins.
+"""
+
+import asyncio
+import functools
+import tempfile
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+
+from skymill.engine.errors import SkymillError
+from skymill.engine.names import PRODUCT_AREAS, RAW, SHARED_RAW
+from skymill.engine.products import is_document, read_document, write_json
+from skymill.engine.staleness import Folder
+
+
+class StorageFolder(Folder):
+    """As Folder, for a results folder in object storage.
+
+    Parameters
+    ----------
+    example
+        A storage object of the folder.
+    root, results
+        The address of the folder, with a slash at its end, and the name of the folder.
+    """
+
+    def __init__(self, example, root: str, results: str):
+        super().__init__(Path)
+        self._example, self._root, self._results = example, root, results
+        self.address = root.rstrip("/")
+
+    def again(self) -> "StorageFolder":
+        """Return the same folder, to be looked at anew."""
+        return StorageFolder(self._example, self._root, self._results)
+
+    def object(self, name: str):
+        """Return the storage object of a name below the results folder."""
+        example = self._example
+        root, below = self._root, name
+        if name.startswith(RAW):
+            root = self._root.removesuffix(f"{self._results}/")
+            below = f"{SHARED_RAW}/{name.removeprefix(RAW)}"
+        return type(example)(
+            query=root + below,
+            keep_local=False,
+            retrieve=True,
+            provider=example.provider,
+        )
+
+    def _document(self, name: str) -> dict | SkymillError | None:
+        if not self._is_there(name):
+            return None
+        with tempfile.TemporaryDirectory() as folder:
+            # Never where Snakemake keeps its own copy: it would take an old one for the new.
+            place = Path(folder) / Path(name).name
+            found = self.object(name)
+            found.set_local_path(place)
+            found.retrieve_object()
+            try:
+                return read_document(place)
+            except SkymillError as error:
+                return SkymillError(str(error).replace(str(place), name))
+
+    def _is_there(self, name: str) -> bool:
+        # Raw files that results folders share are not in the listing of this one.
+        return self.object(name).exists() if name.startswith(RAW) else self.size(name) is not None
+
+    def _size(self, name: str) -> int | None:
+        sizes = self._sizes
+        if name in sizes:
+            return sizes[name]
+        inside = f"{name}/"
+        return 0 if any(other.startswith(inside) for other in sizes) else None
+
+    def write(self, name: str, content: dict) -> None:
+        """Write a JSON file."""
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) / Path(name).name
+            write_json(place, content)
+            stored = self.object(name)
+            stored.set_local_path(place)
+            stored.store_object()
+
+    def documents(self) -> set[str]:
+        """Return the names of all documents of products in the folder."""
+        areas = tuple(f"{area}/" for area in PRODUCT_AREAS)
+        return {name for name in self._sizes if name.startswith(areas) and is_document(name)}
+
+    def is_younger(self, name: str, moment: float) -> bool:
+        """Return whether a file was written after a moment, in seconds since 1970."""
+        return self.object(name).mtime() >= moment
+
+    def listing(self, name: str) -> dict[str, int]:
+        """Return the files directly in a folder and their sizes."""
+        below = {
+            other.removeprefix(f"{name}/"): size
+            for other, size in self._sizes.items()
+            if other.startswith(f"{name}/")
+        }
+        return {
+            own: size for own, size in below.items() if "/" not in own and not own.startswith(".")
+        }
+
+    @functools.cached_property
+    def _sizes(self) -> dict[str, int]:
+        """The bytes of all objects below the results folder, by name, from one listing."""
+        cache = SimpleNamespace(exists_in_storage={}, mtime={}, size={})
+        first = self.object("products.json")
+        # Snakemake's own loop is at work in this thread.
+        thread = threading.Thread(target=asyncio.run, args=[first.inventory(cache)])
+        thread.start()
+        thread.join()
+        ending = str(first.cache_key()).removesuffix("products.json")
+        return {str(key).removeprefix(ending): size for key, size in cache.size.items()}

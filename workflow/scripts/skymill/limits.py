@@ -1,0 +1,53 @@
+"""Limits of the configuration, compared with what was counted.
+
+A limit makes nothing stale: while Snakemake builds its graph, the numbers in each receipt are
+compared with the limits as they are now. A check whose limit no longer holds runs again, and fails
+by name. Each function takes a receipt or manifest and the configuration, and returns what exceeds
+the limit, None when nothing does.
+"""
+
+from skymill.magnetic import check as magnetic
+from skymill.sdo import check as sdo
+from skymill.stealth import check as stealth
+from skymill.ztf import check as ztf
+
+
+def rejected_lines(receipt: dict, config: dict) -> str | None:
+    """Compare the rejected lines of a magnetic file with limits.max_rejected_fraction."""
+    allowed = config["limits"]["max_rejected_fraction"]
+    return _said(magnetic.lost_too_many(receipt["counts"], allowed), "limits.max_rejected_fraction")
+
+
+def large_region(receipt: dict, config: dict) -> str | None:
+    """Compare the largest region with limits.max_region_fraction, where regions are split."""
+    exceeds = config["split"]["unit"] == "region" and magnetic.is_too_large(
+        receipt["counts"], config["limits"]["max_region_fraction"]
+    )
+    return _said(exceeds, "limits.max_region_fraction")
+
+
+def damaged_sdo(receipt: dict, config: dict) -> str | None:
+    """Compare damaged images and lost samples of SDOBenchmark with their limits."""
+    exceeded = sdo.exceeded(receipt["counts"], config["limits"])
+    return _said(bool(exceeded), ", ".join(exceeded))
+
+
+def rejected_rows(manifest: dict, config: dict) -> str | None:
+    """Compare the rejected lines of the auxiliary table with limits.max_rejected_fraction."""
+    allowed = config["limits"]["max_rejected_fraction"]
+    return _said(
+        stealth.lost_too_many(manifest["ingested"], allowed), "limits.max_rejected_fraction"
+    )
+
+
+def corrupt_night(receipt: dict, config: dict) -> str | None:
+    """Compare the corrupt alerts of a night with limits.max_corrupt_fraction, and its end."""
+    counts, night = receipt["counts"], receipt["night"]
+    if ztf.is_cut_short(night, receipt, config["ztf"]["accept_truncated"]):
+        return "its archive is not whole, and ztf.accept_truncated does not name the night"
+    allowed = config["limits"]["max_corrupt_fraction"]
+    return _said(ztf.lost_too_many(counts, allowed), "limits.max_corrupt_fraction")
+
+
+def _said(exceeds: bool, setting: str) -> str | None:
+    return f"it counts more losses than {setting} allows" if exceeds else None

@@ -1,0 +1,295 @@
+"""Ingest: one raw file becomes values, a catalogue and a quarantine.
+
+The file is cut into blocks of bytes; a block owns the lines that begin in it, and becomes one
+Parquet file. Blocks are independent, so any number of workers gives the same bytes.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from skymill.engine.arrays import to_arrow
+from skymill.engine.parallel import map_pieces
+from skymill.engine.products import new_directory, new_file
+from skymill.engine.tables import write_parquet, write_table
+from skymill.magnetic.fingerprints import fingerprint
+from skymill.magnetic.parse import RejectedLine, parse_line, reject_unusable
+from skymill.magnetic.schema import LABELS, PARAMETERS, STEPS
+from skymill.magnetic.store import step_table
+
+BLOCK_BYTES = 16 * 2**20
+"""Raw bytes that become one Parquet file: about 320 records."""
+
+READ_BYTES = 2**20
+"""Raw bytes read at a time."""
+
+MAX_LINE_BYTES = 16 * 2**20
+"""A longer line is rejected unread: real ones have about 50 kB."""
+
+MAX_RECORDS = 2 + BLOCK_BYTES // (len(PARAMETERS) * STEPS * len('"0":1,'))
+"""More valid records than can begin in a block; memory that is not filled is not used."""
+
+BEGINNING_BYTES = 160
+"""How much of a rejected line the quarantine shows."""
+
+VALUES_SCHEMA = pa.schema(
+    [
+        pa.field("seq_id", pa.int8(), nullable=False),
+        pa.field("fingerprint", pa.uint64(), nullable=False),
+        *(pa.field(name, pa.float64(), nullable=False) for name in PARAMETERS),
+    ]
+)
+"""A row for each step of each valid record; `fingerprint` is that of
+its magnetic parameters."""
+
+CATALOGUE_SCHEMA = pa.schema(
+    [
+        pa.field("partition", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        pa.field("line", pa.int64(), nullable=False),
+        pa.field("source_id", pa.int64()),
+        pa.field("label", pa.dictionary(pa.int8(), pa.string())),
+        pa.field("status", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        pa.field("reason", pa.dictionary(pa.int8(), pa.string())),
+        pa.field("content", pa.binary(16)),
+    ]
+)
+"""A row for every line met, in file order; status is `valid`, `rejected` or `blank`."""
+
+LINES_SCHEMA = pa.schema(
+    [
+        pa.field(field.name, pa.string() if pa.types.is_dictionary(field.type) else field.type)
+        for field in CATALOGUE_SCHEMA
+        if field.name != "partition"
+    ]
+)
+"""A block's part of the catalogue."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A piece of work: the lines of `raw` that begin in block `number` of BLOCK_BYTES."""
+
+    raw: Path
+    number: int
+    labelled: bool
+    values: Path
+
+
+@dataclass
+class BlockResult:
+    """What a block held; line numbers count from 0 within the block."""
+
+    lines: pa.Table
+    rejected: list[dict]
+    file: dict | None
+
+
+def ingest(
+    raw: Path,
+    partition: str,
+    *,
+    labelled: bool,
+    values: Path,
+    catalogue: Path,
+    quarantine: Path,
+    workers: int = 1,
+    blocks_per_piece: int = 8,
+) -> dict:
+    """Parse a raw file and write its three products.
+
+    Parameters
+    ----------
+    raw, partition
+        The JSON-lines file and the name that stands for it in every table.
+    labelled
+        Whether its records must have labels (training files).
+    values
+        Directory of Parquet files of VALUES_SCHEMA, records in file order.
+    catalogue
+        Parquet file of CATALOGUE_SCHEMA.
+    quarantine
+        JSON lines, one for each rejected line: file, line, reason, detail, beginning.
+    workers, blocks_per_piece
+        How the work is spread; neither changes a byte of the products. The first pieces have that
+        many blocks, so that workers seldom wait for the next one, and the last have one, so that
+        none waits long for the others at the end.
+
+    Returns
+    -------
+    The manifest's part on content: `files` and `counts` (met = valid + rejected + blank).
+    """
+    blocks = range(-(-raw.stat().st_size // BLOCK_BYTES))
+    with new_directory(values) as directory:
+        left = [Block(raw, number, labelled, directory) for number in blocks]
+        work = []
+        while left:
+            size = max(1, min(blocks_per_piece, len(left) // (4 * workers)))
+            work.append(left[:size])
+            left = left[size:]
+        done = map_pieces(_ingest_blocks, work, workers=workers, what=f"ingest {partition}")
+        results = [result for piece in done for result in piece]
+        table = _catalogue(partition, results)
+        write_table(catalogue, table)
+        _write_quarantine(quarantine, raw, results)
+    return {
+        "files": [result.file for result in results if result.file],
+        "counts": _counts(table),
+    }
+
+
+def _ingest_blocks(blocks: list[Block]) -> list[BlockResult]:
+    return [_ingest_block(block) for block in blocks]
+
+
+def _ingest_block(block: Block) -> BlockResult:
+    """Parse the lines of one block and write the valid records' values."""
+    entries, rejected = [], []
+    values = np.empty((MAX_RECORDS, len(PARAMETERS), STEPS))
+    valid = []  # (line, source_id, label), in the order of the rows of `values`
+
+    def reject(number: int, why: RejectedLine, line: bytes) -> None:
+        entries.append((number, why.source_id, why.label, "rejected", why.reason, None))
+        beginning = line[:BEGINNING_BYTES].decode("utf-8", "replace").rstrip("\r\n")
+        rejected.append(
+            {"line": number, "reason": why.reason, "detail": why.detail, "beginning": beginning}
+        )
+
+    beginnings = {}
+    for number, line in enumerate(read_lines(block.raw, block.number)):
+        if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
+            detail = f"the line has more than {MAX_LINE_BYTES:,} bytes"
+            reject(number, RejectedLine("line_too_long", detail), line)
+        elif line.isspace():
+            entries.append((number, None, None, "blank", None, None))
+        else:
+            try:
+                source_id, label = parse_line(line, values[len(valid)], labelled=block.labelled)
+            except RejectedLine as why:
+                reject(number, why, line)
+            else:
+                beginnings[number] = line[:BEGINNING_BYTES]
+                valid.append((number, source_id, label))
+    values = values[: len(valid)]
+    unusable = dict(reject_unusable(values))
+    for position, why in unusable.items():
+        number, why.source_id, why.label = valid[position]
+        reject(number, why, beginnings[number])
+    if unusable:
+        kept = [position for position in range(len(valid)) if position not in unusable]
+        values = values[kept]
+        valid = [valid[position] for position in kept]
+    steps, contents = fingerprint(values)
+    for (number, source_id, label), content in zip(valid, contents, strict=True):
+        entries.append((number, source_id, label, "valid", None, content))
+    file = None
+    if valid:
+        path = block.values / f"part-{block.number:05d}.parquet"
+        columns = {name: values[:, index] for index, name in enumerate(PARAMETERS)}
+        columns["fingerprint"] = steps
+        columns["seq_id"] = np.tile(np.arange(STEPS, dtype=np.int8), (len(valid), 1))
+        table = step_table(columns, VALUES_SCHEMA)
+        file = write_parquet(path, table, rows_per_group=table.num_rows)
+    return BlockResult(
+        lines=_lines(sorted(entries, key=itemgetter(0))),
+        rejected=sorted(rejected, key=lambda entry: entry["line"]),
+        file=file,
+    )
+
+
+def _lines(entries: list[tuple]) -> pa.Table:
+    """Return entries as a table of LINES_SCHEMA."""
+    columns = list(zip(*entries, strict=True)) or [()] * len(LINES_SCHEMA)
+    arrays = [to_arrow(each, kind) for each, kind in zip(columns, LINES_SCHEMA.types, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=LINES_SCHEMA)
+
+
+def read_lines(path: Path, number: int) -> Iterator[bytes]:
+    """Yield the lines that begin in block `number`, with their line ends.
+
+    A line of more than MAX_LINE_BYTES is cut off one byte behind that length: it is never held in
+    memory whole.
+    """
+    position, end = number * BLOCK_BYTES, (number + 1) * BLOCK_BYTES
+    with open(path, "rb", buffering=READ_BYTES) as stream:
+        if position:
+            # A line begins behind every newline: one byte earlier tells for the block's first.
+            position = stream.seek(position - 1)
+            position += _skip_line(stream, end - position)
+        while position < end:
+            line = stream.readline(MAX_LINE_BYTES + 1)
+            if not line:
+                return
+            yield line
+            position += len(line)
+            if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
+                position += _skip_line(stream, end - position)
+
+
+def _skip_line(stream: BinaryIO, limit: int) -> int:
+    """Read to the end of the line, or at least `limit` bytes; return how many were read."""
+    skipped = 0
+    while skipped < limit:
+        part = stream.readline(READ_BYTES)
+        skipped += len(part)
+        if not part or part.endswith(b"\n"):
+            break
+    return skipped
+
+
+def _catalogue(partition: str, results: list[BlockResult]) -> pa.Table:
+    """Return the catalogue of a file from those of its blocks."""
+    lines = pa.concat_tables([_lines([]), *(r.lines for r in results)])
+    lines = lines.combine_chunks()  # what is written depends on chunks, and they on the blocks
+    # Every line of every block has a row, so that rows count lines.
+    columns = {
+        **dict(zip(lines.column_names, lines.columns, strict=True)),
+        "partition": to_arrow(np.full(lines.num_rows, partition.encode()), pa.string()),
+        "line": to_arrow(np.arange(1, lines.num_rows + 1), pa.int64()),
+    }
+    return pa.table(
+        [columns[field.name].cast(field.type) for field in CATALOGUE_SCHEMA],
+        schema=CATALOGUE_SCHEMA,
+    )
+
+
+def _write_quarantine(path: Path, raw: Path, results: list[BlockResult]) -> None:
+    before = 0
+    with new_file(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
+        for result in results:
+            for entry in result.rejected:
+                document = {"file": Path(raw).name, **entry, "line": before + entry["line"] + 1}
+                stream.write(json.dumps(document, ensure_ascii=False) + "\n")
+            before += result.lines.num_rows
+
+
+def _counts(catalogue: pa.Table) -> dict:
+    """Count lines by status, valid records by label, rejected lines by reason and by label."""
+
+    def tally(column: pa.ChunkedArray) -> dict:
+        counted = pc.value_counts(column.cast("string")).to_pylist()
+        return {entry["values"]: entry["counts"] for entry in counted}
+
+    def count(column: str, status: str) -> dict:
+        wanted = to_arrow([status], pa.string())[0]
+        chosen = catalogue.filter(pc.equal(catalogue["status"].cast("string"), wanted))
+        counts = {value or "unknown": number for value, number in tally(chosen[column]).items()}
+        order = {label: place for place, label in enumerate(LABELS)}
+        return dict(sorted(counts.items(), key=lambda item: (order.get(item[0], 9), item[0])))
+
+    statuses = {"valid": 0, "rejected": 0, "blank": 0, **tally(catalogue["status"])}
+    return {
+        "lines": catalogue.num_rows,
+        "valid": statuses["valid"],
+        "rejected": statuses["rejected"],
+        "blank": statuses["blank"],
+        "valid_by_label": count("label", "valid"),
+        "rejected_by_reason": count("reason", "rejected"),
+        "rejected_by_label": count("label", "rejected"),
+    }

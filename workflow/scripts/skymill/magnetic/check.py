@@ -1,0 +1,138 @@
+"""The checks between stages: too much lost, regions too large, counts that do not agree."""
+
+from itertools import islice
+from pathlib import Path
+
+from skymill.engine.errors import SkymillError
+from skymill.engine.products import Product
+from skymill.magnetic.schema import STEPS
+
+
+def lost_too_many(counts: dict, max_rejected_fraction: float) -> bool:
+    """Return whether a raw file has no valid record, or lost more lines than is allowed.
+
+    `counts` are those of `ingest`; the fraction is of the lines that are not blank.
+    """
+    met = counts["valid"] + counts["rejected"]
+    return not counts["valid"] or counts["rejected"] > max_rejected_fraction * met
+
+
+def require_accepted(
+    partition: str, counts: dict, quarantine: Path, max_rejected_fraction: float
+) -> None:
+    """Raise SkymillError, naming the first offenders, when too many lines were rejected.
+
+    `counts` are those of `ingest`; the fraction is of the lines that are not blank.
+    """
+    if not lost_too_many(counts, max_rejected_fraction):
+        return
+    met = counts["valid"] + counts["rejected"]
+    # Read line by line: str.splitlines would also cut at separators inside a shown beginning.
+    with open(quarantine, encoding="utf-8") as stream:
+        lines = [line.rstrip("\n") for line in islice(stream, 5)]
+    if counts["valid"]:
+        what = (
+            f"{counts['rejected']:,} of {met:,} lines of {partition}.json were rejected "
+            f"({counts['rejected'] / met:.2%}, allowed {max_rejected_fraction:.2%})"
+        )
+    else:
+        what = f"{partition}.json holds no valid record ({counts['rejected']:,} lines rejected)"
+    reasons = ", ".join(f"{name} {count:,}" for name, count in counts["rejected_by_reason"].items())
+    raise SkymillError(
+        f"{what}: {reasons or 'the file is empty'}.\n"
+        + "".join(f"  {line}\n" for line in lines)
+        + f"All of them stand in {quarantine}. Mend or replace the file, or raise "
+        "limits.max_rejected_fraction if that many are expected."
+    )
+
+
+def is_too_large(counts: dict, max_fraction: float) -> bool:
+    """Return whether a region holds more than `max_fraction` of the records."""
+    return counts["largest"] > max_fraction * counts["records"]
+
+
+def require_small_regions(counts: dict, max_fraction: float) -> None:
+    """Raise SkymillError when a region holds more than `max_fraction` of the records.
+
+    `counts` are those of `regions.describe_regions`.
+    """
+    largest, records = counts["largest"], counts["records"]
+    if is_too_large(counts, max_fraction):
+        raise SkymillError(
+            f"region {counts['largest_region']} holds {largest:,} of {records:,} records "
+            f"({largest / records:.1%}, allowed {max_fraction:.1%}): a whole region goes into one "
+            "split, so the splits could not come near their fractions. Either steps that say "
+            "nothing chain strangers together (look at regions.parquet), or there are few "
+            "regions: then raise limits.max_region_fraction."
+        )
+
+
+def conserve(
+    ingested: list[Product],
+    ids: Product,
+    clean: Product,
+    plan: Product | None = None,
+    augmented: Product | None = None,
+) -> dict:
+    """Reconcile the counts of one collection: every line met is kept or accounted for.
+
+    Parameters
+    ----------
+    ingested
+        The ingested values of each partition.
+    ids, clean, plan, augmented
+        Products; `plan` and `augmented` are None for the test file, which is not augmented.
+
+    Returns
+    -------
+    The numbers, once they agree.
+
+    Raises
+    ------
+    SkymillError
+        With both numbers, when they do not.
+    """
+    counts = [product.counts for product in ingested]
+    identified = ids.counts
+    numbers = {
+        name: sum(count[name] for count in counts)
+        for name in ("lines", "valid", "rejected", "blank")
+    }
+    numbers["dropped_identical"] = identified["dropped_identical"]
+    numbers["kept"] = identified["kept"]
+    numbers["clean_files"] = clean.rows // STEPS
+    equations = [
+        ("lines met", "lines", "valid + rejected + blank", ("valid", "rejected", "blank")),
+        ("valid records", "valid", "kept + dropped_identical", ("kept", "dropped_identical")),
+        ("records kept", "kept", "records in the clean files", ("clean_files",)),
+    ]
+    if plan and augmented:
+        planned = plan.counts
+        numbers["planned"] = planned["records"]
+        numbers["removed"] = sum(planned["removed_by_label"].values())
+        by_method = [split["by_method"] for split in planned["by_split"].values()]
+        numbers["originals"] = sum(methods["original"] for methods in by_method)
+        numbers["synthetic"] = sum(
+            count for methods in by_method for name, count in methods.items() if name != "original"
+        )
+        numbers["augmented_planned"] = planned["augmented_records"]
+        numbers["augmented_files"] = augmented.rows // STEPS
+        equations += [
+            ("records kept", "kept", "originals + removed", ("originals", "removed")),
+            ("records planned", "planned", "originals + synthetic", ("originals", "synthetic")),
+            (
+                "augmented records planned",
+                "augmented_planned",
+                "records in the augmented files",
+                ("augmented_files",),
+            ),
+        ]
+    for left_name, left, right_name, right in equations:
+        total = sum(numbers[name] for name in right)
+        if numbers[left] != total:
+            raise SkymillError(
+                f"the books do not balance: {left_name} {numbers[left]:,}, {right_name} {total:,}. "
+                "A product does not belong to the others: delete interim and "
+                "preprocessed/solar_flare_2020 in the results folder and run again."
+            )
+    return numbers

@@ -1,0 +1,201 @@
+"""One readable page a run: what was met, kept and rejected, and where it went.
+
+It answers two old questions about this archive: which records have the wrong number of steps,
+and how the damaged ones are distributed over the classes.
+"""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from skymill.engine.markdown import markdown_table
+from skymill.engine.products import Product
+from skymill.magnetic.schema import LABELS, TEST_PARTITION, TRAIN_SPLITS
+
+SHOWN = 20
+UNREADABLE = "not readable"
+"""Class of a training line whose label could not be read."""
+
+
+def diagnose(
+    *,
+    catalogues: list[Path],
+    quarantines: list[Path],
+    ids: list[Product],
+    regions: Product,
+    plan: Product,
+    leaks: Product,
+    features: list[Product],
+) -> str:
+    """Return the page as Markdown.
+
+    Parameters
+    ----------
+    catalogues, quarantines
+        Parquet catalogue and JSON-lines quarantine of each raw file.
+    ids, regions, plan, leaks, features
+        Products and receipts.
+    """
+    tables = {path.stem: pq.read_table(path) for path in catalogues}
+    planned = plan.counts
+    parts = [
+        "# Magnetic records: diagnostics",
+        f"Source: {plan.source}",
+        "## Lines met",
+        _lines_met(tables),
+        "## Rejected records by class",
+        _rejected_by_class(tables),
+        "## Records with the wrong number of steps",
+        _wrong_steps(tables, quarantines),
+        "## Ids and regions",
+        _ids_and_regions(ids, regions),
+        "## Splits",
+        _splits(planned),
+        "## Leaks and overlap",
+        _leaks(leaks.document),
+        "## Parameters never measured",
+        _never_measured(features),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _strings(table: pa.Table, name: str) -> list:
+    return table[name].cast(pa.string()).to_pylist()
+
+
+def _lines_met(tables: dict[str, pa.Table]) -> str:
+    rows = []
+    for partition, table in tables.items():
+        counts = Counter(_strings(table, "status"))
+        rows.append(
+            [partition, table.num_rows, *(counts[s] for s in ("valid", "rejected", "blank"))]
+        )
+    return markdown_table(["file", "lines", "valid", "rejected", "blank"], rows)
+
+
+def _rejected_by_class(tables: dict[str, pa.Table]) -> str:
+    """Cross reasons with classes, over all files, beside the valid records for comparison."""
+    rejected, valid = Counter(), Counter()
+    for partition, table in tables.items():
+        unlabelled = TEST_PARTITION if partition == TEST_PARTITION else UNREADABLE
+        columns = (_strings(table, name) for name in ("status", "label", "reason"))
+        for status, label, reason in zip(*columns, strict=True):
+            if status == "rejected":
+                rejected[reason, label or unlabelled] += 1
+            elif status == "valid":
+                valid[label or unlabelled] += 1
+    classes = [*LABELS, UNREADABLE, TEST_PARTITION]
+    reasons = sorted({reason for reason, _ in rejected})
+    rows = [[reason, *(rejected[reason, label] for label in classes)] for reason in reasons]
+    totals = [sum(rejected[reason, label] for reason in reasons) for label in classes]
+    rows.append(["all rejected", *totals])
+    rows.append(["valid", *(valid[label] for label in classes)])
+    shares = [
+        f"{total / (total + valid[label]):.2%}" if total + valid[label] else "-"
+        for total, label in zip(totals, classes, strict=True)
+    ]
+    rows.append(["share rejected", *shares])
+    return markdown_table(["reason", *LABELS, UNREADABLE, "test file, unlabelled"], rows)
+
+
+def _wrong_steps(tables: dict[str, pa.Table], quarantines: list[Path]) -> str:
+    rows, count = [], 0
+    for path in quarantines:
+        table = tables[path.stem]
+        with open(path, encoding="utf-8") as stream:
+            for text in stream:
+                entry = json.loads(text)
+                if entry["reason"] == "wrong_steps":
+                    count += 1
+                    if len(rows) < SHOWN:
+                        met = table.slice(entry["line"] - 1, 1).to_pylist()[0]
+                        known = [str(met["source_id"]), met["label"] or "-"]
+                        rows.append([entry["file"], entry["line"], *known, entry["detail"]])
+    if not count:
+        return "None."
+    note = (
+        f"\n\n{count - len(rows):,} more stand in the quarantine files."
+        if count > len(rows)
+        else ""
+    )
+    return markdown_table(["file", "line", "id", "class", "what"], rows) + note
+
+
+def _ids_and_regions(ids: list[Product], regions: Product) -> str:
+    names = {
+        "kept": "records kept",
+        "collisions": "id already taken",
+        "collisions_with_identical_content": "of these, identical content",
+        "renumbered": "renumbered",
+        "dropped_identical": "dropped as identical",
+    }
+    counts = [product.counts for product in ids]
+    rows = [[text, *(count[name] for count in counts)] for name, text in names.items()]
+    found = regions.counts
+    # A manifest's keys are in the order of text.
+    by_size = sorted(found["regions_by_size"].items(), key=lambda entry: _smallest(entry[0]))
+    sizes = ", ".join(f"{size}: {count:,}" for size, count in by_size if count)
+    return (
+        markdown_table(["", "training files", "test file"], rows)
+        + f"\n\n{found['regions']:,} regions in {found['records']:,} training records; the largest "
+        f"has {found['largest']:,} records, the median {found['median_size']:g}. "
+        f"Regions by size: {sizes}."
+    )
+
+
+def _smallest(sizes: str) -> float:
+    """Return where a range of sizes begins, for example `5-9`."""
+    return float(sizes.partition("-")[0])
+
+
+def _splits(planned: dict) -> str:
+    rows = []
+    for name in TRAIN_SPLITS:
+        split = planned["by_split"][name]
+        rows.append(
+            [
+                name,
+                split["records"],
+                *_in_class_order(split["by_label"]),
+                split["regions"],
+                f"{planned['fractions_reached'][name]:.4f}",
+            ]
+        )
+    rows.append(["removed", *_with_total(planned["removed_by_label"]), "", ""])
+    rows.append(["clean, before all this", *_with_total(planned["clean_by_label"]), "", ""])
+    return markdown_table(["split", "records", *LABELS, "regions", "fraction reached"], rows)
+
+
+def _with_total(by_label: dict) -> list[int]:
+    return [sum(by_label.values()), *_in_class_order(by_label)]
+
+
+def _in_class_order(by_label: dict) -> list[int]:
+    return [by_label[label] for label in LABELS]
+
+
+def _leaks(receipt: dict) -> str:
+    rows = [
+        [name, leak["in_several_splits"], leak["records"]]
+        for name, leak in receipt["leaks"].items()
+    ]
+    overlap = receipt["overlap_with_test_file"]
+    by_split = ", ".join(f"{name} {overlap['by_split'][name]:,}" for name in TRAIN_SPLITS)
+    return (
+        markdown_table(["what", "in several splits", "records concerned"], rows)
+        + f"\n\n{overlap['training_records']:,} training records share a step with "
+        f"{overlap['test_records']:,} records of the test file ({by_split})."
+    )
+
+
+def _never_measured(features: list[Product]) -> str:
+    counts = {product.path.name: product.counts for product in features}
+    parameters = next(iter(counts.values()))["records_never_measured"]
+    rows = [
+        [split, count["records"], *(count["records_never_measured"][name] for name in parameters)]
+        for split, count in counts.items()
+    ]
+    return markdown_table(["split", "records", *parameters], rows)

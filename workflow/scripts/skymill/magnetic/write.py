@@ -1,0 +1,98 @@
+"""The clean data set: every valid record under its final id, sorted, one row a step."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from skymill.engine.parallel import map_pieces
+from skymill.engine.products import Product, new_directory
+from skymill.engine.tables import write_parquet
+from skymill.magnetic.output_checks import require_records
+from skymill.magnetic.schema import PARAMETERS, STEPS
+from skymill.magnetic.store import (
+    RECORDS_PER_ROW_GROUP,
+    RecordStore,
+    pieces,
+    step_table,
+)
+
+CLEAN_SCHEMA = pa.schema(
+    [
+        pa.field("record_id", pa.int64(), nullable=False),
+        pa.field("seq_id", pa.int8(), nullable=False),
+        pa.field("safe_index", pa.int64(), nullable=False),
+        pa.field("label", pa.dictionary(pa.int8(), pa.string())),
+        pa.field("source_id", pa.int64(), nullable=False),
+        pa.field("partition", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        *(pa.field(name, pa.float64(), nullable=False) for name in PARAMETERS),
+    ]
+)
+"""One row a step, sorted by (record_id, seq_id); safe_index = record_id * 60 + seq_id."""
+
+
+@dataclass(frozen=True)
+class CleanPiece:
+    """One file of the clean data set: rows [first, last) of the ids table."""
+
+    ids: Path
+    stores: dict[str, Product]
+    first: int
+    last: int
+    path: Path
+
+
+def write_clean(
+    ids: Path, stores: dict[str, Product], output: Path, *, workers: int = 1
+) -> list[dict]:
+    """Gather the values of every record in the ids table into one sorted data set.
+
+    Parameters
+    ----------
+    ids
+        Parquet table of ids.IDS_SCHEMA.
+    stores
+        The ingested values of each partition.
+    output
+        Directory of Parquet files of CLEAN_SCHEMA, RECORDS_PER_FILE records each.
+
+    Returns
+    -------
+    The `files` part of the manifest.
+    """
+    total = pq.read_metadata(ids).num_rows
+    with new_directory(output) as directory:
+        work = [
+            CleanPiece(ids, stores, first, last, directory / f"part-{number:05d}.parquet")
+            for number, (first, last) in enumerate(pieces(total))
+        ]
+        return map_pieces(_write_piece, work, workers=workers, what=f"write {output}")
+
+
+def _write_piece(piece: CleanPiece) -> dict:
+    ids = pq.read_table(piece.ids, use_threads=False).slice(piece.first, piece.last - piece.first)
+    partition = ids["partition"].cast(pa.string()).to_numpy(zero_copy_only=False)
+    position = ids["position"].to_numpy()
+    values = np.empty((len(PARAMETERS), len(ids), STEPS))
+    for name, store in piece.stores.items():
+        rows = np.flatnonzero(partition == name)
+        if len(rows):
+            # Positions ascend with ids in the archive, but nothing guarantees it.
+            rows = rows[np.argsort(position[rows])]
+            values[:, rows] = RecordStore(store).read(position[rows], PARAMETERS)
+    record_id = ids["record_id"].to_numpy()
+    seq_id = np.tile(np.arange(STEPS, dtype=np.int8), (len(ids), 1))
+    columns = {
+        "record_id": record_id,
+        "seq_id": seq_id,
+        "safe_index": record_id[:, None] * STEPS + seq_id,
+        "source_id": ids["source_id"].to_numpy(),
+        "label": ids["label"].combine_chunks(),
+        "partition": ids["partition"].combine_chunks(),
+        **dict(zip(PARAMETERS, values, strict=True)),
+    }
+    table = step_table(columns, CLEAN_SCHEMA)
+    require_records(table, record_id)
+    return write_parquet(piece.path, table, rows_per_group=RECORDS_PER_ROW_GROUP * STEPS)

@@ -1,0 +1,1 @@
+"""Raw files: where each comes from, what is there, and how it is fetched."""

@@ -1,0 +1,299 @@
+"""Raw files: where each came from, and whether it is what its name says."""
+
+import hashlib
+import io
+import json
+import logging
+import re
+from pathlib import Path
+
+from skymill.engine.digests import large_file_digest
+from skymill.engine.errors import SkymillError
+from skymill.engine.products import SOURCES, read_json, write_json
+from skymill.raw.file_types import require_kind
+
+logger = logging.getLogger(__name__)
+
+HEAD_BYTES = 2**20
+
+
+def sidecar_path(raw: Path) -> Path:
+    """Return where a raw file's origin is written: beside it, by whoever wrote the file."""
+    return Path(f"{raw}.source.json")
+
+
+def write_sidecar(raw: Path, source: str, **details) -> None:
+    """Write down where a raw file came from."""
+    write_json(sidecar_path(raw), {"source": source, **details})
+
+
+def origin(raw: Path) -> str:
+    """Return `sample`, `archive` or `local`.
+
+    A file without a sidecar, or of another size than its sidecar says, was put there by hand.
+    """
+    sidecar = sidecar_path(raw)
+    if not sidecar.exists():
+        return "local"
+    try:
+        note = read_json(sidecar)
+        source = note["source"]
+        if raw.exists() and note.get("bytes", raw.stat().st_size) != raw.stat().st_size:
+            return "local"
+    except (SkymillError, KeyError):  # damaged, or other JSON
+        source = None
+    if source not in SOURCES:
+        raise SkymillError(
+            f"{sidecar} does not say where {raw.name} came from. Delete it if you put the file "
+            "there yourself, else fetch or simulate the file again."
+        )
+    return source
+
+
+def changed_since(document: dict, raw: Path, name: str) -> str | None:
+    """Return why a raw file is no longer the one that was read, else None.
+
+    Snakemake goes by times, but unpacked and copied files often keep old ones: so the size is
+    compared, and where the file says that it came from. A file that was deleted is no change.
+
+    Parameters
+    ----------
+    document
+        The receipt or manifest of what read it.
+    name
+        The name of the raw file that would be read now.
+    """
+    known = document["raw"]
+    if known["name"] != name:
+        return f"it was made from {known['name']}, not from {name}"
+    if not raw.exists():
+        return None
+    size = raw.stat().st_size
+    if raw.is_file() and size != known["bytes"]:
+        return f"{raw} has {size:,} bytes now, not {known['bytes']:,}"
+    try:
+        source = origin(raw)
+    except SkymillError as error:
+        return str(error)
+    if source != known["source"]:
+        return f"{raw} comes from `{source}` now, not from `{known['source']}`"
+    return None
+
+
+def damaged_sidecar(raw: Path) -> str | None:
+    """Return what is wrong with the sidecar of a simulated file, None when nothing is."""
+    if not raw.exists() or not sidecar_path(raw).exists():
+        return None
+    try:
+        origin(raw)
+    except SkymillError:
+        return f"{sidecar_path(raw)} cannot be read"
+    return None
+
+
+def put_by_hand(raw: Path) -> bool:
+    """Return whether a file is there that neither a download nor a simulation wrote.
+
+    No rule may have it as an output: Snakemake deletes outputs before it makes them again. A file
+    with a damaged sidecar may be the user's own.
+    """
+    try:
+        return raw.exists() and origin(raw) == "local"
+    except SkymillError:
+        return True
+
+
+def verify_raw(raw: Path, kind: str, *, checksum: str | None = None) -> dict:
+    """Check that a raw file is of its kind, hash it, and return its receipt.
+
+    Parameters
+    ----------
+    kind
+        A key of file_types.KINDS, or `folder`.
+    checksum
+        What the file must have, as `algorithm:hexadecimal`; None when that is not known, or when
+        the file is the user's own.
+
+    Returns
+    -------
+    name, bytes, sha256 and source.
+
+    Raises
+    ------
+    SkymillError
+        When the file is empty, an error page, of another kind, or not the one expected.
+    """
+    if kind == "folder":
+        return HashedRaw(raw, kind).receipt()
+    with open(raw, "rb") as stream:
+        head = stream.read(HEAD_BYTES)
+    if kind == "json_lines":
+        _require_magnetic(raw, head)
+    else:
+        require_kind(head, kind, str(raw))
+    digests = {name: large_file_digest(raw, name) for name in _algorithms(raw, checksum)}
+    return _receipt(raw, digests, checksum)
+
+
+class HashedRaw:
+    """A raw file, or a folder of them, that is hashed while it is read.
+
+    Parameters
+    ----------
+    raw, kind, checksum
+        As for verify_raw; what a file of JSON lines holds is not looked at.
+
+    Raises
+    ------
+    SkymillError
+        As verify_raw.
+    """
+
+    def __init__(self, raw: Path, kind: str, *, checksum: str | None = None):
+        self._raw, self._kind, self._checksum = raw, kind, checksum
+        self._files: dict[Path, _ReadFile] = {}
+        if kind == "folder":
+            if not any(path.is_file() for path in raw.rglob("*")):
+                raise SkymillError(
+                    f"{raw} holds no files. Put the night's files there, or delete it."
+                )
+            self._algorithms = ["sha256"]
+        else:
+            with open(raw, "rb") as stream:
+                require_kind(stream.read(HEAD_BYTES), kind, str(raw))
+            self._algorithms = _algorithms(raw, checksum)
+
+    def open(self, path: Path) -> io.BufferedReader:
+        """Open the raw file, or a file of the folder."""
+        self._files[path] = _ReadFile(path, self._algorithms)
+        return io.BufferedReader(self._files[path])
+
+    def receipt(self) -> dict:
+        """Return the receipt, see verify_raw, after what was not read has been hashed as well."""
+        if self._kind != "folder":
+            file = self._files.get(self._raw) or _ReadFile(self._raw, self._algorithms)
+            return _receipt(self._raw, file.digests(), self._checksum)
+        digest, size = hashlib.sha256(), 0
+        for path in sorted(path for path in self._raw.rglob("*") if path.is_file()):
+            file = self._files.get(path) or _ReadFile(path, self._algorithms)
+            digest.update(f"{path.relative_to(self._raw)}\0{file.digests()['sha256']}\n".encode())
+            size += path.stat().st_size
+        sha256 = digest.hexdigest()
+        return {"name": self._raw.name, "bytes": size, "sha256": sha256, "source": "local"}
+
+
+class _ReadFile(io.FileIO):
+    """A file whose digests are taken while it is read; what is read again does not count."""
+
+    def __init__(self, path: Path, algorithms: list[str]):
+        super().__init__(path)
+        self._path = path
+        self._hashed = 0
+        self._digests = {name: hashlib.new(name) for name in algorithms}
+
+    def readinto(self, buffer) -> int | None:
+        """Read bytes into a buffer and hash those that are new."""
+        at = self.tell()
+        count = super().readinto(buffer)
+        if count and at <= self._hashed < at + count:
+            self._hash(memoryview(buffer)[self._hashed - at : count])
+        return count
+
+    def _hash(self, part: memoryview | bytes) -> None:
+        for digest in self._digests.values():
+            digest.update(part)
+        self._hashed += len(part)
+
+    def digests(self) -> dict[str, str]:
+        """Close the file; return the digests of all of it, in hexadecimal."""
+        self.close()
+        with open(self._path, "rb") as rest:
+            rest.seek(self._hashed)
+            while part := rest.read(2**20):
+                self._hash(part)
+        return {name: digest.hexdigest() for name, digest in self._digests.items()}
+
+
+def _algorithms(raw: Path, checksum: str | None) -> list[str]:
+    """Return the digests to take: SHA-256, and those that the file is to be compared with."""
+    known = read_json(sidecar_path(raw)) if origin(raw) == "archive" else {}
+    named = [text.partition(":")[0] for text in (checksum, known.get("checksum")) if text]
+    return [*dict.fromkeys(["sha256", *named])]
+
+
+def _receipt(raw: Path, digests: dict[str, str], checksum: str | None) -> dict:
+    """Return the receipt of a raw file, after a comparison with the checksum that it must have."""
+    if checksum:
+        algorithm, _, wanted = checksum.partition(":")
+        if digests[algorithm] != wanted:
+            raise SkymillError(
+                f"{raw} is not the file that the registry describes: its {algorithm} is "
+                f"{digests[algorithm]}, expected is {wanted}. Delete it to have it fetched, or set "
+                "source: local to use it as it is."
+            )
+    return {
+        "name": raw.name,
+        "bytes": raw.stat().st_size,
+        "sha256": digests["sha256"],
+        "source": _proven_origin(raw, digests),
+    }
+
+
+def _proven_origin(raw: Path, digests: dict[str, str]) -> str:
+    """Return `origin`, but `local` for a file whose content is not what its sidecar says.
+
+    Such a sidecar is taken away: the file was put there by hand, and `put_by_hand` and
+    `changed_since` are to know.
+    """
+    known = read_json(sidecar_path(raw)) if origin(raw) == "archive" else {}
+    if "checksum" in known:
+        algorithm, _, fetched = known["checksum"].partition(":")
+        if digests[algorithm] != fetched:
+            logger.warning("%s is not the file that was fetched: it counts as local", raw)
+            sidecar_path(raw).unlink()
+    return origin(raw)
+
+
+RECORD_BEGINS = re.compile(rb'^\s*\{\s*"\d+"\s*:\s*\{', re.MULTILINE)
+"""The beginning of a line that holds a record."""
+
+BYTE_ORDER_MARKS = b"\xef\xbb\xbf\xff\xfe"
+"""The bytes of those of UTF-8 and UTF-16."""
+
+
+def _require_magnetic(raw: Path, head: bytes) -> None:
+    """Refuse a file that does not hold JSON lines of the 2020 data set.
+
+    Only its beginning is looked at: single bad lines, also the first, are for ingest to reject.
+    """
+    start = head.lstrip()
+    text = head.replace(b"\0", b"").lstrip(BYTE_ORDER_MARKS + b" \t\r\n")
+    advice = (
+        "Replace it with the file of that name from the IEEE Big Data Cup 2020 "
+        "(expected: one JSON object a line, {id: {label, values}})."
+    )
+    if not start:
+        raise SkymillError(f"{raw} is empty. {advice}")
+    if text[:1] == b"<":
+        raise SkymillError(
+            f"{raw} is an HTML page, not JSON: an error page saved as data? {advice}"
+        )
+    if start[:2] in (b"\x1f\x8b", b"PK"):
+        raise SkymillError(f"{raw} is a compressed archive. Unpack it first. {advice}")
+    if start[:1] == b"[":
+        raise SkymillError(f"{raw} is one JSON array, not JSON lines. {advice}")
+    line = start.split(b"\n", 1)[0]
+    if b'"classNum"' in line[:200] or b'"classNum"' in line[-200:] or start[:5] == b'{"id"':
+        raise SkymillError(
+            f"{raw} has the layout of the 2019 competition (id, classNum, values). {advice}"
+        )
+    if RECORD_BEGINS.search(head):
+        return
+    if start[:1] != b"{":
+        raise SkymillError(f"{raw} begins with {start[:20]!r}, which is no JSON object. {advice}")
+    try:
+        document = json.loads(line.replace(b": NaN", b": null"))
+    except ValueError:
+        document = {}  # one bad line, which ingest rejects, or a line longer than the head
+    if "message" in document or "error" in document:
+        raise SkymillError(f"{raw} is an error message in JSON: {line[:200]!r}. {advice}")

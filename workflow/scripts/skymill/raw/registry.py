@@ -1,0 +1,171 @@
+"""The registry of raw files: where each comes from, and what is known of it.
+
+`config/sources.yaml` is written by hand. What it does not know, the size and checksum of a file, is
+learnt with the first download (trust on first use), kept in `config/sources.lock.json` beside it,
+and enforced from then on.
+"""
+
+import functools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from skymill.engine.errors import SkymillError
+from skymill.engine.products import read_json, write_json
+
+REGISTRY = Path("config/sources.yaml")
+OWN_REGISTRY = Path(__file__).parents[4] / REGISTRY
+"""The registry of this checkout: for working folders without one of their own."""
+
+LOCK = Path("config/sources.lock.json")
+
+NIGHT = "[0-9]{8}(?:_programid[0-9]+)?"
+"""The form of a night in the names of ZTF's tarballs."""
+
+_PLACEHOLDERS = {"night": NIGHT}
+"""What may stand for a part of a file's name, and its form."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A raw file and where it comes from.
+
+    `file` is its path below data/raw. Exactly one of `addresses` (HTTP) and `kaggle`
+    (owner/data set) is given. `member` is the one file that is wanted out of a tarball or of a
+    Kaggle zip; size and checksum then describe what is downloaded. `checksum` is
+    `algorithm:hexadecimal`, `checksums` the address of a list of md5 sums. `disk_bytes` is about
+    what has to be free.
+    """
+
+    file: str
+    kind: str
+    page: str
+    licence: str
+    citation: str
+    addresses: tuple[str, ...] = ()
+    kaggle: str | None = None
+    version: int | None = None
+    member: str | None = None
+    size: int | None = None
+    checksum: str | None = None
+    checksums: str | None = None
+    disk_bytes: int = 0
+
+
+def load_registry(path: Path = REGISTRY) -> dict[str, dict]:
+    """Return the registry's collections as written: the workflow's own where `path` is not there.
+
+    Raises
+    ------
+    SkymillError
+        When neither is there.
+    """
+    import yaml
+
+    found = next((place for place in (path, OWN_REGISTRY) if place.is_file()), None)
+    if found is None:
+        raise SkymillError(
+            f"{path} is not in {Path.cwd()}, and this copy of Skymill has none. Copy the folder "
+            "config/ of the workflow there."
+        )
+    return yaml.safe_load(found.read_text(encoding="utf-8"))["collections"]
+
+
+def file_patterns(registry: dict) -> dict[str, str]:
+    """Return a regular expression for the path of each registered file, by the registry's name."""
+    names = [name for collection in registry.values() for name in collection["files"]]
+    return {name: _pattern(name) for name in names}
+
+
+def fetchable_patterns(registry: dict) -> list[str]:
+    """Return those of `file_patterns` that can be fetched: not those of folders."""
+    return [
+        _pattern(name)
+        for collection in registry.values()
+        for name, entry in collection["files"].items()
+        if entry["kind"] != "folder"
+    ]
+
+
+def branch_of(registry: dict, file: str) -> str:
+    """Return the branch that a registered file belongs to."""
+    return next(
+        branch
+        for branch, collection in registry.items()
+        if any(re.fullmatch(_pattern(name), file) for name in collection["files"])
+    )
+
+
+def find_source(registry: dict, file: str) -> Source:
+    """Return the entry of a file, its placeholders filled in.
+
+    Raises
+    ------
+    SkymillError
+        When the registry does not know the file.
+    """
+    for collection in registry.values():
+        for name, entry in collection["files"].items():
+            match = re.fullmatch(_pattern(name, named=True), file)
+            if match:
+                return _source(file, collection, entry, match.groupdict())
+    raise SkymillError(f"{REGISTRY} does not know {file}; add it there, or correct its name.")
+
+
+@functools.cache
+def _pattern(name: str, *, named: bool = False) -> str:
+    pattern = re.escape(name)
+    for placeholder, form in _PLACEHOLDERS.items():
+        group = f"(?P<{placeholder}>{form})" if named else f"(?:{form})"
+        pattern = pattern.replace(re.escape(f"{{{placeholder}}}"), group)
+    return pattern
+
+
+def _source(file: str, collection: dict, entry: dict, values: dict[str, str]) -> Source:
+    def fill(text: str) -> str:
+        for placeholder, value in values.items():
+            text = text.replace(f"{{{placeholder}}}", value)
+        return text
+
+    addresses = [entry["url"], *entry.get("mirrors", [])] if "url" in entry else []
+    return Source(
+        file=file,
+        kind=entry["kind"],
+        page=collection["page"],
+        licence=collection["licence"],
+        citation=collection["citation"],
+        addresses=tuple(map(fill, addresses)),
+        kaggle=entry.get("kaggle"),
+        version=entry.get("version"),
+        member=entry.get("member"),
+        size=entry.get("size"),
+        checksum=entry.get("checksum"),
+        checksums=entry.get("checksums"),
+        disk_bytes=int(entry.get("disk_gb", 0) * 1e9),
+    )
+
+
+def learnt(source: Source, path: Path = LOCK) -> dict | None:
+    """Return what the first download of this file and version taught: bytes and checksum."""
+    known = read_json(path) if path.exists() else {}
+    entry = known.get(source.file)
+    return entry if entry and entry.get("version") == source.version else None
+
+
+def enforced_checksum(source: Source, path: Path = LOCK) -> str | None:
+    """Return the checksum that a raw file must have, as far as it is known."""
+    known = learnt(source, path)
+    if known:
+        return known["checksum"]
+    # That of a tarball says nothing of the one member that was kept.
+    return source.checksum if source.member is None else None
+
+
+def learn(source: Source, size: int, checksum: str, path: Path = LOCK) -> None:
+    """Keep the size and checksum of a first download; several jobs may do so at once."""
+    from filelock import FileLock
+
+    with FileLock(path.with_name(path.name + ".lock")):
+        known = read_json(path) if path.exists() else {}
+        known[source.file] = {"bytes": size, "checksum": checksum, "version": source.version}
+        write_json(path, known)

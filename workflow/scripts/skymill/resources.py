@@ -1,0 +1,34 @@
+"""What a job may need. Only cluster profiles use it; an attempt after a failure gets more."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+
+def memory(base: int, each: int = 0, per_gb: int = 0, of: str | None = None) -> Callable:
+    """Return `mem_mb` of a job: a fixed part, one a thread, one a GB of the input `of`."""
+    return lambda wildcards, input, threads, attempt: (
+        attempt * round(base + each * threads + (per_gb * gigabytes(input[of]) if of else 0))
+    )
+
+
+def minutes(base: int, per_gb: int = 0, of: str | None = None) -> Callable:
+    """Return `runtime` of a job: a fixed part, and one for each GB of the input named `of`."""
+    return lambda wildcards, input, attempt: (
+        attempt * round(base + (per_gb * gigabytes(input[of]) if of else 0))
+    )
+
+
+def gigabytes(files: str | list[str]) -> float:
+    """Return the size of files, and of the files directly in folders, in GB (10^9 bytes).
+
+    A night that was unpacked by hand has 100,000s of files: taken for the largest night there is.
+    """
+    size = 0
+    for path in map(Path, [files] if isinstance(files, str) else files):
+        if not path.is_dir():
+            size += path.stat().st_size
+        elif path.match("ztf_public_*"):
+            size += 73e9
+        else:
+            size += sum(part.stat().st_size for part in path.iterdir())
+    return size / 1e9

@@ -1,1 +1,0 @@
-"""Raw files fetched from their archives: registry, downloads, cache."""

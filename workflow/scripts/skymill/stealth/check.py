@@ -1,0 +1,33 @@
+"""The check of the auxiliary table: how many of its lines may be lost."""
+
+from itertools import islice
+from pathlib import Path
+
+from skymill.engine.errors import SkymillError
+
+SHOWN = 5
+"""How many of the rejected lines a message shows."""
+
+
+def lost_too_many(counts: dict, max_rejected_fraction: float) -> bool:
+    """Return whether no row is left, or more of the lines were rejected than is allowed."""
+    met = counts["valid"] + counts["rejected"]
+    return not counts["valid"] or counts["rejected"] > max_rejected_fraction * met
+
+
+def require_accepted(counts: dict, quarantine: Path, max_rejected_fraction: float) -> None:
+    """Raise SkymillError, showing the first of them, when too many lines were rejected."""
+    if not lost_too_many(counts, max_rejected_fraction):
+        return
+    met = counts["valid"] + counts["rejected"]
+    with open(quarantine, encoding="utf-8") as stream:
+        shown = "".join(f"  {line}" for line in islice(stream, SHOWN))
+    reasons = ", ".join(f"{name} {count:,}" for name, count in counts["rejected_by_reason"].items())
+    share = f"{counts['rejected'] / met:.2%}, " if met else ""
+    raise SkymillError(
+        f"{counts['rejected']:,} of {met:,} lines of the auxiliary table were rejected ({share}"
+        f"allowed {max_rejected_fraction:.2%}), {counts['valid']:,} rows are left: "
+        f"{reasons or 'there is no line below the names of the columns'}.\n{shown}"
+        f"All of them stand in {quarantine}. Mend or replace the file, or raise "
+        "limits.max_rejected_fraction if that many are expected."
+    )

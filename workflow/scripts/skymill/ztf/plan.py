@@ -1,0 +1,368 @@
+"""The plan: which alert stands for an object, what its label is, who is sampled, who goes where.
+
+Only keys are read here, never stamps. Whatever order the nights come in, the plan is the same, and
+a night more changes the fate of an object as little as it can: its split never, its place in the
+sample only when smaller hashes come.
+"""
+
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from skymill.engine.errors import SkymillError
+from skymill.engine.randomness import key
+from skymill.ztf.object_hashes import fractions, name_hashes, order_by_hash
+
+logger = logging.getLogger(__name__)
+
+ALL = "all"
+"""The representative that keeps every alert of an object."""
+RANKED_BY = {
+    "first": ("jd", 1),
+    "last": ("jd", -1),
+    "brightest": ("magpsf", 1),
+    "best_rb": ("rb", -1),
+}
+"""What stands for an object: the smallest (1) or largest (-1) of a column."""
+
+SPLITS = ("train", "validation", "test")
+
+PUBLISHED_OBJECTS = 358_163
+"""Objects with stamps in the published run."""
+PUBLISHED_MATCHED = {"QSO": 2_804, "AGN": 1_359, "YSO": 6_935, "Otro": 122_968}
+"""Objects of each label after the published cross-match."""
+
+ROWS_AT_A_TIME = 2**20
+"""Alerts that are looked up among the labels at once: each time all labels are hashed anew."""
+
+_WORD = pa.dictionary(pa.int8(), pa.string())
+PLAN_SCHEMA = pa.schema(
+    [
+        pa.field("object_id", pa.string(), nullable=False),
+        pa.field("candid", pa.int64(), nullable=False),
+        pa.field("night", pa.dictionary(pa.int16(), pa.string()), nullable=False),
+        pa.field("row", pa.int32(), nullable=False),
+        pa.field("label", _WORD, nullable=False),
+        pa.field("alerce_class", _WORD, nullable=False),
+        pa.field("probability", pa.float32()),
+        pa.field("split", _WORD, nullable=False),
+        pa.field("sampled", pa.bool_(), nullable=False),
+    ]
+)
+
+
+def make_plan(
+    nights: list[Path],
+    labels: Path,
+    *,
+    representative: str,
+    sample: dict[str, int],
+    split: dict[str, float],
+    seed: int,
+) -> tuple[pa.Table, dict]:
+    """Cross-match all nights with the labels, and decide what becomes of each object.
+
+    Parameters
+    ----------
+    nights
+        The Parquet of each night, in any order; a night is named by its file. Of each, the columns
+        object_id, candid and what the representative is chosen by are read.
+    labels
+        Parquet with object_id (unique), alerce_class, label and probability.
+    representative
+        Which alert stands for an object: a key of RANKED_BY, or `all`. Missing values come last,
+        and between equals the smaller candid wins.
+    sample
+        Objects that a label is sampled down to: those with the smallest keyed hashes.
+    split
+        Share of the objects in `validation` and `test`, by their keyed hashes: approached, not
+        hit.
+    seed
+        As in the configuration.
+
+    Returns
+    -------
+    plan
+        A table with PLAN_SCHEMA, a row for each alert of the cross-match, sampled or not, sorted
+        by (label, object_id, candid). `row` is the place in the night's Parquet.
+    counts
+        Alerts and objects met, matched and sampled.
+
+    Raises
+    ------
+    SkymillError
+        When two nights have one name, an object two labels, or shares add up to more than 1.
+    """
+    if sum(split.values()) > 1:
+        raise SkymillError(
+            f"ztf.split gives away {sum(split.values()):g} of the objects. Lower validation or "
+            "test: together at most 1."
+        )
+    known = _read_labels(labels)
+    nights = _by_name(nights)
+    alerts, unmatched = _read_alerts(list(nights.values()), known["object_id"], representative)
+    once = _first_of_each(alerts["candid"])
+    chosen = once & (alerts["object"] >= 0)
+    counts = {
+        "nights": len(nights),
+        "alerts": len(once),
+        "duplicate_alerts": int(len(once) - once.sum()),
+        "unmatched_alerts": int((once & (alerts["object"] < 0)).sum()),
+        "matched_alerts": int(chosen.sum()),
+    }
+    alerts = {name: values[chosen] for name, values in alerts.items()}
+    if representative != ALL:
+        kept = _one_of_each(alerts["object"], alerts["rank"], alerts["candid"])
+        alerts = {name: values[kept] for name, values in alerts.items()}
+    objects = _decide(known, np.unique(alerts["object"]), sample, split, seed)
+    counts |= {
+        "unmatched_objects": len(unmatched),
+        "matched_objects": objects.num_rows,
+        "objects": objects.num_rows + len(unmatched),
+    }
+    plan = _assemble(alerts, objects, list(nights))
+    names = sorted({*pc.unique(known["label"]).to_pylist(), *sample})
+    counts |= _describe(plan, names, sample)
+    _log(counts, sample)
+    return plan, counts
+
+
+def _by_name(nights: list[Path]) -> dict[str, Path]:
+    """Return the nights by their names, sorted."""
+    named = {path.stem: path for path in sorted(map(Path, nights))}
+    if len(named) < len(nights):
+        raise SkymillError(
+            f"{len(nights)} files of nights have only {len(named)} names. List each night once."
+        )
+    return dict(sorted(named.items()))
+
+
+def _read_labels(path: Path) -> pa.Table:
+    """Return the labels, strings plain; raise SkymillError when an object has two."""
+    table = pq.read_table(path, columns=["object_id", "alerce_class", "label", "probability"])
+    table = table.cast(
+        pa.schema(
+            [
+                pa.field(name, pa.float32() if name == "probability" else pa.string())
+                for name in table.column_names
+            ]
+        )
+    ).combine_chunks()
+    distinct = pc.count_distinct(table["object_id"]).as_py()
+    if distinct != table.num_rows:
+        raise SkymillError(
+            f"{path} has {table.num_rows:,} rows for {distinct:,} objects; it should have one "
+            "each. Delete it and run again."
+        )
+    return table
+
+
+def _read_alerts(
+    nights: list[Path], known: pa.ChunkedArray, representative: str
+) -> tuple[dict[str, np.ndarray], pa.Array]:
+    """Read the keys of all nights and look their objects up among the known ones.
+
+    Returns
+    -------
+    alerts
+        Arrays of shape (alerts,), night after night: `candid` int64, `object` int32 (place among
+        the known objects, -1 for others), `night` int16, `row` int32, and `rank` float64, the
+        smaller the better, unless every alert is kept.
+    unmatched
+        Names of the objects that are not known.
+    """
+    from tqdm import tqdm
+
+    column, sign = RANKED_BY.get(representative, (None, 1))
+    columns = ["object_id", "candid", *([column] if column else [])]
+    parts, strangers, waiting, rows = [], [], [], 0
+
+    def look_up() -> None:
+        nonlocal waiting, rows
+        names = pa.chunked_array([chunk for part in waiting for chunk in part.pop("names")])
+        place = pc.index_in(names, value_set=known)
+        strangers.append(pc.unique(names.filter(pc.is_null(place))))
+        merged = {name: np.concatenate([part[name] for part in waiting]) for name in waiting[0]}
+        place = pc.fill_null(place, -1).to_numpy()
+        parts.append({**merged, "object": place.astype(np.int32, copy=False)})
+        waiting, rows = [], 0
+
+    progress = tqdm(nights, desc="read keys", file=sys.stderr, disable=None, leave=False)
+    for number, path in enumerate(progress):
+        table = pq.read_table(path, columns=columns, use_threads=False)
+        part = {
+            "names": table["object_id"].cast(pa.string()).chunks,
+            "candid": table["candid"].to_numpy(),
+            "night": np.full(table.num_rows, number, dtype=np.int16),
+            "row": np.arange(table.num_rows, dtype=np.int32),
+        }
+        if column:
+            values = sign * table[column].cast(pa.float64()).to_numpy()
+            part["rank"] = np.where(np.isnan(values), np.inf, values)
+        waiting.append(part)
+        rows += table.num_rows
+        if rows >= ROWS_AT_A_TIME:
+            look_up()
+    if rows:
+        look_up()
+    if not parts:
+        empty = {"candid": np.int64, "object": np.int32, "night": np.int16, "row": np.int32}
+        return {
+            name: np.empty(0, dtype) for name, dtype in {**empty, "rank": np.float64}.items()
+        }, pa.array([], pa.string())
+    alerts = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return alerts, pc.unique(pa.chunked_array(strangers))
+
+
+def _first_of_each(candid: np.ndarray) -> np.ndarray:
+    """Tell of each alert whether it is the first with its candid: bool, shape (alerts,)."""
+    order = np.argsort(candid, kind="stable")
+    sorted_candid = candid[order]
+    once = np.ones(len(candid), dtype=bool)
+    once[order[1:]] = sorted_candid[1:] != sorted_candid[:-1]
+    return once
+
+
+def _one_of_each(objects: np.ndarray, rank: np.ndarray, candid: np.ndarray) -> np.ndarray:
+    """Return the place of the best alert of each object, ascending by object."""
+    order = np.lexsort((candid, rank, objects))
+    sorted_objects = objects[order]
+    best = np.ones(len(order), dtype=bool)
+    best[1:] = sorted_objects[1:] != sorted_objects[:-1]
+    return order[best]
+
+
+def _decide(
+    known: pa.Table, matched: np.ndarray, sample: dict[str, int], split: dict, seed: int
+) -> pa.Table:
+    """Return the matched objects sorted by (label, object_id), with `split` and `sampled`.
+
+    The column `object` is their place among the known ones.
+    """
+    objects = known.take(pa.array(matched)).append_column("object", pa.array(matched))
+    by_name = [("label", "ascending"), ("object_id", "ascending")]
+    objects = objects.take(pc.sort_indices(objects, sort_keys=by_name)).combine_chunks()
+    share = fractions(name_hashes(objects["object_id"], key(seed, "ztf", "split")))
+    # Test first: another share of validation then leaves the test set as it is.
+    in_test = share < split.get("test", 0)
+    held_out = share < split.get("test", 0) + split.get("validation", 0)
+    splits = np.where(in_test, 2, np.where(held_out, 1, 0)).astype(np.int8)
+    sampled = np.ones(objects.num_rows, dtype=bool)
+    for label, count in sample.items():
+        members = np.flatnonzero(pc.equal(objects["label"], label).to_numpy(zero_copy_only=False))
+        names = objects["object_id"].take(pa.array(members))
+        order = order_by_hash(names, key(seed, "ztf", "sample", label))
+        sampled[members[order[count:]]] = False
+    column = pa.DictionaryArray.from_arrays(pa.array(splits), pa.array(SPLITS))
+    return objects.append_column("split", column).append_column("sampled", pa.array(sampled))
+
+
+def _assemble(alerts: dict[str, np.ndarray], objects: pa.Table, nights: list[str]) -> pa.Table:
+    """Return the plan: alerts sorted by (label, object_id, candid), with what was decided."""
+    place = objects["object"].to_numpy()
+    position = np.empty(int(place.max(initial=-1)) + 1, dtype=np.int32)
+    position[place] = np.arange(len(place), dtype=np.int32)
+    of_object = position[alerts["object"]]
+    order = np.lexsort((alerts["candid"], of_object))
+    taken = pa.array(of_object[order])
+    columns = {
+        "candid": alerts["candid"][order],
+        "night": pa.DictionaryArray.from_arrays(
+            pa.array(alerts["night"][order]), pa.array(nights, pa.string())
+        ),
+        "row": alerts["row"][order],
+        "split": objects["split"].take(taken).combine_chunks(),
+        "sampled": objects["sampled"].take(taken),
+        "object_id": objects["object_id"].take(taken),
+        "probability": objects["probability"].take(taken),
+    }
+    for name in ("label", "alerce_class"):
+        columns[name] = _words(objects[name]).take(taken)
+    return pa.table([columns[name] for name in PLAN_SCHEMA.names], schema=PLAN_SCHEMA)
+
+
+def _words(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    """Return strings as a dictionary of int8, its words sorted."""
+    words = sorted(pc.unique(column).to_pylist())
+    codes = pc.index_in(column, value_set=pa.array(words, pa.string())).cast(pa.int8())
+    return pa.DictionaryArray.from_arrays(codes.combine_chunks(), pa.array(words, pa.string()))
+
+
+def _describe(plan: pa.Table, labels: list[str], sample: dict[str, int]) -> dict:
+    """Return alerts and objects of the plan by label and by split, beside published ones."""
+    slim = plan.select(["label", "split", "sampled", "object_id"])
+    slim = slim.set_column(0, "label", slim["label"].cast(pa.string()))
+    slim = slim.set_column(1, "split", slim["split"].cast(pa.string()))
+    # Sorted by object within a label: an object begins where the name changes.
+    changes = np.ones(plan.num_rows, dtype=bool)
+    if plan.num_rows > 1:
+        names = plan["object_id"].combine_chunks()
+        changes[1:] = pc.not_equal(names[1:], names[:-1]).to_numpy(zero_copy_only=False)
+    slim = slim.drop(["object_id"]).append_column("objects", pa.array(changes.astype(np.int64)))
+    grouped = slim.group_by(["label", "split", "sampled"], use_threads=False)
+    grouped = grouped.aggregate([("objects", "sum"), ("objects", "count")]).to_pylist()
+
+    def total(measure: str, **wanted) -> int:
+        return sum(
+            group[f"objects_{measure}"]
+            for group in grouped
+            if all(group[name] == value for name, value in wanted.items())
+        )
+
+    def both(**wanted) -> dict:
+        return {
+            "objects": total("sum", **wanted),
+            "alerts": total("count", **wanted),
+            "sampled_objects": total("sum", sampled=True, **wanted),
+            "sampled_alerts": total("count", sampled=True, **wanted),
+        }
+
+    by_label = {label: both(label=label) for label in labels}
+    for label, count in sample.items():
+        by_label[label]["sample_asked"] = count
+    return {
+        "planned_alerts": plan.num_rows,
+        "sampled_alerts": total("count", sampled=True),
+        "by_label": by_label,
+        "by_split": {
+            name: {
+                **both(split=name),
+                "by_label": {
+                    label: total("sum", split=name, label=label, sampled=True) for label in labels
+                },
+            }
+            for name in SPLITS
+        },
+        "published": {
+            "objects": PUBLISHED_OBJECTS,
+            "matched_objects": sum(PUBLISHED_MATCHED.values()),
+            "matched_by_label": PUBLISHED_MATCHED,
+        },
+        "taken_whole": sorted(
+            label for label, count in sample.items() if by_label[label]["objects"] <= count
+        ),
+    }
+
+
+def _log(counts: dict, sample: dict[str, int]) -> None:
+    """Say what was matched, and which labels have too few objects to sample from."""
+    logger.info(
+        "%d alerts in %d nights, %d of them twice; %d objects, %d with a label",
+        counts["alerts"],
+        counts["nights"],
+        counts["duplicate_alerts"],
+        counts["objects"],
+        counts["matched_objects"],
+    )
+    for label in counts["taken_whole"]:
+        logger.warning(
+            "%s has %d objects, not more than the %d of ztf.sample: all of them are taken",
+            label,
+            counts["by_label"][label]["objects"],
+            sample[label],
+        )
