@@ -9,9 +9,9 @@ help: ## Show what can be made
 
 setup: .venv/.ready ## Make .venv with everything that the workflow needs
 
-demo: .venv/.ready ## Run the whole workflow on simulated data and show what was made
-	$(BIN)/snakemake --config source=sample
-	$(BIN)/python -m skymill.summary
+demo: .venv/.ready ## Run the whole workflow on simulated data, in demo/, and show what was made
+	$(BIN)/snakemake --config results=demo source=sample
+	$(BIN)/python -m skymill.summary demo
 
 # A test may run the whole workflow: more than four at a time need much memory.
 test: .venv/.ready-dev ## Run all tests (15 minutes on two cores)
@@ -41,7 +41,7 @@ pins: ## Resolve the pinned requirements anew (needs uv)
 	    --no-emit-index-url --no-annotate $$name.in --output-file $$name.txt || exit 1; \
 	done
 
-clean: ## Delete .venv; data/ stays
+clean: ## Delete .venv; results stay
 	rm -rf .venv
 
 .venv/bin/python:

@@ -49,7 +49,7 @@ class Bucket:
 
     def folder(self):
         """Return the results folder as a new run sees it."""
-        return StorageFolder(self.object(f"{ROOT}interim/any"), ROOT, "data")
+        return StorageFolder(self.object, PROJECT, "data")
 
 
 class Stored:
@@ -177,25 +177,24 @@ def test_a_product_in_the_bucket_is_judged_as_on_a_disk(bucket):
     assert "is not the file that its manifest describes" in why(job, bucket.folder()).text
 
 
-class StoredPath(str):
-    """A path of the bucket as Snakemake gives it to a function."""
-
-    is_storage = True
-
-    def __new__(cls, name, bucket):
-        """Return the path of a file below the project."""
-        path = super().__new__(cls, f"{LOCAL}/{name}")
-        path.storage_object = bucket.object(f"{PROJECT}/{name}")
-        return path
+def local(name):
+    """Return the path of a file of the project, as Snakemake gives it to a function."""
+    return f"{LOCAL}/{name}"
 
 
-def judge(watch, bucket, inputs=()):
+def watch_of(bucket, products=None):
+    """Return what looks at the results folder in the bucket."""
+    products = products or {}
+    return Watch("data", products, [*products], objects=bucket.object, prefix=PROJECT)
+
+
+def judge(watch, inputs=()):
     """Return why a job must run that makes data/interim/one of other products."""
     output = Named(
-        product=StoredPath("data/interim/one", bucket),
-        manifest=StoredPath("data/interim/one.manifest.json", bucket),
+        product=local("data/interim/one"),
+        manifest=local("data/interim/one.manifest.json"),
     )
-    given = Named(products=[StoredPath(name, bucket) for name in inputs])
+    given = Named(products=[local(name) for name in inputs])
     return watch.why(output, given, code="c", settings={})
 
 
@@ -217,9 +216,9 @@ def test_a_run_judges_what_the_bucket_holds(bucket):
     bucket.put(other)
     put_made_from(bucket, {"interim/other.manifest.json": other})
     inputs = ["data/interim/other.manifest.json"]
-    assert judge(Watch("data", {}, []), bucket, inputs) is None
+    assert judge(watch_of(bucket), inputs) is None
     bucket.put(write_product("data/interim/other", counts={"rows": 1}))
-    reason = judge(Watch("data", {}, []), bucket, inputs)
+    reason = judge(watch_of(bucket), inputs)
     assert reason.text == "interim/other.manifest.json has changed since it was made"
 
 
@@ -229,27 +228,27 @@ def test_a_tree_that_was_unpacked_among_the_raw_files_is_found_in_the_bucket(buc
     write_document(tree, {"source": "archive"})
     bucket.put(tree)
     put_made_from(bucket, {"raw:sdo.manifest.json": tree})
-    watch = Watch("data", {}, [])
-    assert judge(watch, bucket, ["data/raw/sdo.manifest.json"]) is None
-    assert watch.damage(StoredPath("data/raw/sdo.manifest.json", bucket)) is None
+    watch = watch_of(bucket)
+    assert judge(watch, ["data/raw/sdo.manifest.json"]) is None
+    assert watch.damage(local("data/raw/sdo.manifest.json")) is None
     bucket.content[f"{ROOT}raw/sdo.manifest.json"] = b"{"
-    watch = Watch("data", {}, [])
-    assert watch.damage(StoredPath("data/raw/sdo.manifest.json", bucket)) is not None
+    watch = watch_of(bucket)
+    assert watch.damage(local("data/raw/sdo.manifest.json")) is not None
 
 
 def test_a_run_in_a_bucket_says_what_it_made_and_where(bucket):
     put_made_from(bucket, {})
-    watch = Watch("data", {"ztf": ["data/interim/one.manifest.json"]}, ["ztf"])
-    assert judge(watch, bucket) is None
+    watch = watch_of(bucket, {"ztf": ["data/interim/one.manifest.json"]})
+    assert judge(watch) is None
     lines = [line for _, line in watch.closing_lines()]
     assert lines[0] == f"`python -m skymill.summary {PROJECT}/data` lists what was made and where."
     assert lines[1].startswith("SIMULATED DATA")
 
 
 def test_a_run_in_a_bucket_keeps_its_list_of_products_there(bucket):
-    watch = Watch("data", {"ztf": ["data/processed/ztf/a.csv.manifest.json"]}, ["ztf"])
+    watch = watch_of(bucket, {"ztf": ["data/processed/ztf/a.csv.manifest.json"]})
     bucket.content[f"{ROOT}processed/ztf/old.csv.manifest.json"] = b""
-    folder = watch.folder(StoredPath("data/interim/one", bucket))
+    folder = watch.folder(local("data/interim/one"))
     assert folder.address == f"{PROJECT}/data"
     watch.write_products(folder)
     assert f"{ROOT}products.json" in bucket.content

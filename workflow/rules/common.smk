@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 SCRIPTS = Path(str(workflow.current_basedir)).parent / "scripts"
-if SCRIPTS.is_dir():
+IS_CHECKOUT = SCRIPTS.is_dir()
+if IS_CHECKOUT:
     sys.path.insert(0, str(SCRIPTS))
 
 from snakemake.exceptions import WorkflowError

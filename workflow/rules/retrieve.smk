@@ -15,6 +15,7 @@ rule retrieve:
     """
     output:
         raw=f"{skymill.paths.SHARED_RAW}/{{file}}",
+        sidecar=f"{skymill.paths.SHARED_RAW}/{{file}}.source.json",
     log:
         f"{LOGS}/retrieve/{{file}}.log",
     wildcard_constraints:
@@ -35,6 +36,7 @@ rule verify_raw:
     """Check what a raw file is, hash it, and write down where it came from."""
     input:
         raw=lambda wildcards: RAW.path(wildcards.file),
+        sidecar=ancient(lambda wildcards: RAW.sidecar(wildcards.file)),
     output:
         receipt=paths.RAW_RECEIPT,
     log:

@@ -22,6 +22,7 @@ if RAW.sdo_from_zip:
         """
         input:
             archive=RAW.path(skymill.paths.SDO_FILE),
+            sidecar=ancient(RAW.sidecar(skymill.paths.SDO_FILE)),
         output:
             folder=directory(RAW.sdo_folder),
             manifest=manifest(RAW.sdo_folder),

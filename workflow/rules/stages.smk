@@ -43,7 +43,11 @@ def stage(script, *keys, settings_of=None, also=None):
     """
 
     def code(wildcards):
-        return digests.code_digest(SCRIPTS / script)
+        if IS_CHECKOUT:
+            return digests.code_digest(SCRIPTS / script)
+        # Loaded from a git address: Snakemake has a copy of the script, the package is installed.
+        own = Path(workflow.source_path(f"../scripts/{script}"))
+        return digests.code_digest(own, Path(skymill.__file__).parents[1])
 
     def chosen(wildcards):
         return settings_of(wildcards) if settings_of else settings(*keys)

@@ -36,6 +36,7 @@ rule extract_night:
     input:
         unpack(labels_for_extraction),
         raw=lambda wildcards: RAW.path(RAW.night(wildcards.night)),
+        sidecar=ancient(lambda wildcards: RAW.sidecar(RAW.night(wildcards.night))),
     output:
         stamps=paths.ZTF_NIGHT,
         quarantine=paths.ZTF_QUARANTINE,

@@ -28,10 +28,24 @@ class Watch:
         What the configuration makes: the paths of each branch's products.
     branches
         The branches that are switched on.
+    objects
+        Gives the storage object of an address, where a storage provider of Snakemake keeps all
+        files; None where they are on a disk.
+    prefix
+        The address below which the provider keeps them.
     """
 
-    def __init__(self, results: str, products: dict[str, list[str]], branches: list[str]):
+    def __init__(
+        self,
+        results: str,
+        products: dict[str, list[str]],
+        branches: list[str],
+        *,
+        objects: Callable | None = None,
+        prefix: str | None = None,
+    ):
         self.results = results
+        self._objects, self._prefix = objects, prefix
         self.branches = branches
         self.documents = {
             branch: sorted(
@@ -48,12 +62,11 @@ class Watch:
         """Return the results folder that a file is in, as Snakemake gives it to a function."""
         names = Names.around(path, self.results)
         if names.base not in self._folders:
-            if getattr(path, "is_storage", False):
-                root = path.storage_object.query.removesuffix(str(path).removeprefix(names.base))
-                folder = StorageFolder(path.storage_object, f"{root}{self.results}/", self.results)
-            else:
-                folder = Folder(names.path)
-            self._folders[names.base] = folder
+            self._folders[names.base] = (
+                StorageFolder(self._objects, self._prefix, self.results)
+                if self._objects
+                else Folder(names.path)
+            )
         return self._folders[names.base]
 
     def why(

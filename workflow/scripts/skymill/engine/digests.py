@@ -46,19 +46,19 @@ def ordered_digest(keys: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def code_digest(script: Path) -> str:
+def code_digest(script: Path, root: Path | None = None) -> str:
     """Return a digest over a script and every module of the package that it imports, transitively.
 
     Comments, docstrings and blank lines do not count. Imports inside functions count as well: heavy
-    ones are there so that jobs start fast. The package is looked for beside the script, which is
-    where the job imports it from.
+    ones are there so that jobs start fast. `root` is the folder that holds the package, by default
+    that of the script.
 
     Raises
     ------
     FileNotFoundError
         When the script does not exist.
     """
-    root = script.parent
+    root = root or script.parent
     sources = {script.name: script}
     waiting = [script]
     while waiting:

@@ -254,11 +254,11 @@ def require_own_package(script: Path) -> None:
     """Refuse to run when `skymill` is not the copy that is beside the script.
 
     The digests that decide what is stale describe that copy, so results of another one would
-    carry a false label.
+    carry a false label. A workflow that was loaded from a git address has no copy of its own.
     """
     imported = Path(skymill.__file__).resolve().parent
     expected = Path(script).resolve().parent / "skymill"
-    if imported != expected:
+    if expected.is_dir() and imported != expected:
         raise SkymillError(
             f"this workflow's code is {expected}, but Python imports {imported}. "
             "Install this checkout (`make setup`, or `pip install --editable .`) in the "

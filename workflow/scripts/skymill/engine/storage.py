@@ -7,6 +7,7 @@ import asyncio
 import functools
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,34 +22,26 @@ class StorageFolder(Folder):
 
     Parameters
     ----------
-    example
-        A storage object of the folder.
-    root, results
-        The address of the folder, with a slash at its end, and the name of the folder.
+    storage
+        Gives the storage object of an address.
+    prefix, results
+        The address below which the provider keeps all files, and the results folder below it.
     """
 
-    def __init__(self, example, root: str, results: str):
+    def __init__(self, storage: Callable, prefix: str, results: str):
         super().__init__(Path)
-        self._example, self._root, self._results = example, root, results
-        self.address = root.rstrip("/")
+        self._storage, self._prefix, self._results = storage, prefix.rstrip("/"), results
+        self.address = f"{self._prefix}/{results}"
 
     def again(self) -> "StorageFolder":
         """Return the same folder, to be looked at anew."""
-        return StorageFolder(self._example, self._root, self._results)
+        return StorageFolder(self._storage, self._prefix, self._results)
 
     def object(self, name: str):
-        """Return the storage object of a name below the results folder."""
-        example = self._example
-        root, below = self._root, name
+        """Return the storage object of a file, by its name."""
         if name.startswith(RAW):
-            root = self._root.removesuffix(f"{self._results}/")
-            below = f"{SHARED_RAW}/{name.removeprefix(RAW)}"
-        return type(example)(
-            query=root + below,
-            keep_local=False,
-            retrieve=True,
-            provider=example.provider,
-        )
+            return self._storage(f"{self._prefix}/{SHARED_RAW}/{name.removeprefix(RAW)}")
+        return self._storage(f"{self.address}/{name}")
 
     def _document(self, name: str) -> dict | SkymillError | None:
         if not self._is_there(name):

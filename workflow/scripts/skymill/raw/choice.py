@@ -8,7 +8,7 @@ from skymill import paths
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import SOURCES, read_json
 from skymill.magnetic.schema import PARTITIONS
-from skymill.raw.files import put_by_hand
+from skymill.raw.files import put_by_hand, sidecar_path
 from skymill.raw.registry import branch_of, fetchable_patterns, file_patterns
 from skymill.settings import source_of_branch
 from skymill.ztf.nights import read_nights, spans
@@ -68,6 +68,14 @@ class RawFiles:
     def path(self, file: str) -> str:
         """Return where a file is."""
         return f"{self.folder(self.branch(file))}/{file}"
+
+    def sidecar(self, file: str) -> list[str]:
+        """Return where the sidecar of a file is: nowhere for one put there by hand, see origin."""
+        path = self.path(file)
+        source = self.source(self.branch(file))
+        if source == "local" or (source == "archive" and put_by_hand(self.root / path)):
+            return []
+        return [str(sidecar_path(Path(path)))]
 
     def is_enforced(self, file: str) -> bool:
         """Return whether a file must have the checksum that the registry knows."""

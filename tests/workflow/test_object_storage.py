@@ -1,0 +1,115 @@
+"""A results folder in object storage: a local S3 server, a run, a second run, a lost object."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from projects import said
+
+BUCKET = "sky"
+WHERE = (
+    "--default-storage-provider",
+    "s3",
+    "--default-storage-prefix",
+    f"s3://{BUCKET}/project",
+)
+NOTES = (".snakemake_timestamp", "products.json")
+"""What Snakemake and runs write down beside the products."""
+
+KEYS = {"ACCESS_KEY": "planted-key-1234", "SECRET_KEY": "planted-secret-5678"}
+
+
+@pytest.fixture
+def bucket(project):
+    """A bucket on a server on loopback, and a project whose environment has its credentials."""
+    import boto3
+    from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    address = f"http://{host}:{port}"
+    project.variables |= {f"SNAKEMAKE_STORAGE_S3_{name}": value for name, value in KEYS.items()}
+    project.variables |= {
+        "SNAKEMAKE_STORAGE_S3_ENDPOINT_URL": address,
+        "AWS_ACCESS_KEY_ID": KEYS["ACCESS_KEY"],
+        "AWS_SECRET_ACCESS_KEY": KEYS["SECRET_KEY"],
+        "AWS_ENDPOINT_URL": address,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "no_proxy": "127.0.0.1",
+        "NO_PROXY": "127.0.0.1",
+    }
+    client = boto3.client(
+        "s3",
+        endpoint_url=address,
+        aws_access_key_id=KEYS["ACCESS_KEY"],
+        aws_secret_access_key=KEYS["SECRET_KEY"],
+        region_name="us-east-1",
+    )
+    client.create_bucket(Bucket=BUCKET)
+    yield client
+    client.close()
+    server.stop()
+    assert threading.active_count() < 20
+
+
+def content(client):
+    """Return the content of every object below the results folder, by its path in the project."""
+    found = {}
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
+        for entry in page.get("Contents", ()):
+            name = entry["Key"].removeprefix("project/")
+            if name.startswith("data/") and not name.endswith(
+                (".snakemake_timestamp", "products.json")
+            ):
+                found[name] = client.get_object(Bucket=BUCKET, Key=entry["Key"])["Body"].read()
+    return found
+
+
+def test_a_branch_has_the_same_bytes_as_on_a_disk_and_its_losses_are_noticed(
+    finished, project, bucket
+):
+    project.run("--cores", "2", *WHERE, "ztf", "stealth")
+    there = content(bucket)
+    expected = finished.products()
+    assert {name for name in there if "/ztf/" in name} >= {
+        name for name in expected if "/ztf/" in name
+    }
+    assert there == {name: expected[name] for name in there}
+    assert project.stale(*WHERE, "ztf", "stealth") == set()
+
+    summary = subprocess.run(
+        [sys.executable, "-m", "skymill.summary", f"s3://{BUCKET}/project/data"],
+        env=project.environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert "processed/ztf/stamps.parquet" in summary.stdout, said(summary)
+    assert "DAMAGED" not in summary.stdout
+
+    lost = "project/data/preprocessed/ztf/stamps/20180601.parquet.manifest.json"
+    bucket.delete_object(Bucket=BUCKET, Key=lost)
+    assert project.stale(*WHERE, "ztf") >= {"extract_night", "check_night", "plan_ztf"}
+    cut = "project/data/interim/stealth/quarantine.jsonl"
+    bucket.put_object(Bucket=BUCKET, Key=cut, Body=b"")
+    assert project.stale(*WHERE, "stealth") == {"ingest_stealth", "convert_stealth", "stealth"}
+    project.run("--cores", "2", *WHERE, "ztf", "stealth")
+    assert content(bucket) == there
+
+    secrets = [value.encode() for value in KEYS.values()]
+    for path in project.folder.rglob("*"):
+        if path.is_file():
+            text = path.read_bytes()
+            assert not any(secret in text for secret in secrets), path
+
+
+def test_the_index_of_images_names_objects_in_the_storage(project, bucket):
+    project.run("--cores", "2", *WHERE, "data/processed/sdo/test_metadata.csv")
+    index = content(bucket)["data/processed/sdo/test_metadata.csv"].decode()
+    row = index.splitlines()[1].split(",")
+    location = row[index.splitlines()[0].split(",").index("location")]
+    assert location.startswith(f"s3://{BUCKET}/project/data/sample/raw/sdo/")
+    prefix = location.removeprefix(f"s3://{BUCKET}/") + "/"
+    assert bucket.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["KeyCount"] > 0
