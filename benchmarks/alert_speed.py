@@ -33,6 +33,7 @@ from measure import (
 from skymill.alerts.avro import read_header, read_records
 from skymill.alerts.packet import CUTOUTS, IMAGES, SLOTS
 from skymill.alerts.tarball import Part
+from skymill.raw.files import HashedRaw
 from skymill.simulate.tarballs import member
 from skymill.simulate.ztf import write_night
 from skymill.ztf.catalogue import BATCH_BYTES, extract_night
@@ -53,14 +54,17 @@ JOB = """
 import json, sys, time
 from pathlib import Path
 from skymill.ztf.decode import Choice
+from skymill.raw.files import HashedRaw
 from skymill.ztf.catalogue import extract_night
 raw, folder, workers = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 if __name__ == "__main__":
     start = time.perf_counter()
+    hashed = HashedRaw(raw, "gzip")
     content = extract_night(
         raw, "20180605", stamps=folder / "stamps.parquet", quarantine=folder / "lost.jsonl",
-        choice=Choice(), workers=workers,
+        choice=Choice(), opener=hashed.open, workers=workers,
     )
+    hashed.receipt()
     seconds = time.perf_counter() - start
     print(json.dumps({"seconds": seconds, "kept": content["counts"]["kept"]}))
 """
@@ -184,13 +188,16 @@ def measure_night(scratch: Path, raw: Path, name: str, claim: float) -> Section:
             decode_batch(batch, Choice())
 
     def extract(choice: Choice) -> None:
+        hashed = HashedRaw(raw, "gzip")
         extract_night(
             raw,
             NIGHT,
             stamps=scratch / "stamps.parquet",
             quarantine=scratch / "lost.jsonl",
             choice=choice,
+            opener=hashed.open,
         )
+        hashed.receipt()
 
     contenders = {
         "decode": decode,

@@ -119,7 +119,7 @@ def _write_values(directory: Path, fingerprints) -> None:
     """Write the values that belong to fingerprints of shape (records, 60), all of them zero."""
     import numpy as np
 
-    from skymill.engine.products import manifest_path, write_json
+    from skymill.engine.products import manifest_path, write_document
     from skymill.engine.tables import write_parquet
     from skymill.magnetic.catalogue import VALUES_SCHEMA
     from skymill.magnetic.store import step_table
@@ -133,8 +133,9 @@ def _write_values(directory: Path, fingerprints) -> None:
         columns["fingerprint"] = block
         table = step_table(columns, VALUES_SCHEMA)
         path = directory / f"part-{start:06d}.parquet"
-        files.append(write_parquet(path, table, rows_per_group=table.num_rows))
-    write_json(manifest_path(directory), {"files": files})
+        entry = write_parquet(path, table, rows_per_group=table.num_rows)
+        files.append({**entry, "name": f"{directory.name}/{path.name}"})
+    write_document(manifest_path(directory), {"product": directory.name, "files": files})
 
 
 def _published_labels(label, records: int):
@@ -171,7 +172,7 @@ def _plan(folder: Path) -> dict:
         import pyarrow.parquet as pq
         import yaml
 
-        from skymill.engine.products import manifest_path
+        from skymill.engine.products import Product
         from skymill.engine.tables import write_table
         from skymill.magnetic.ids import assign_ids, read_ids, steps_of_records
         from skymill.magnetic.leaks import find_leaks, find_overlap, require_no_leak
@@ -179,15 +180,12 @@ def _plan(folder: Path) -> dict:
         from skymill.magnetic.plan_table import read_plan
         from skymill.magnetic.regions import describe_regions, find_regions, regions_table
         from skymill.magnetic.schema import TEST_PARTITION, TRAIN_PARTITIONS
-        from skymill.magnetic.store import stores_by_name
 
     config = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
     ids_path = {name: folder / f"ids_{name}.parquet" for name in ("train", "test")}
     plan_path = folder / "plan.parquet"
-    train_values = [folder / name for name in TRAIN_PARTITIONS]
-    train_stores = stores_by_name(train_values, map(manifest_path, train_values))
-    test_values = folder / TEST_PARTITION
-    test_stores = {TEST_PARTITION: (test_values, manifest_path(test_values))}
+    train_stores = {name: Product(folder / name) for name in TRAIN_PARTITIONS}
+    test_stores = {TEST_PARTITION: Product(folder / TEST_PARTITION)}
     with part("assign ids"):
         for collection, members in (("train", TRAIN_PARTITIONS), ("test", [TEST_PARTITION])):
             catalogues = [pq.read_table(folder / f"catalogue_{name}.parquet") for name in members]

@@ -91,7 +91,15 @@ class Project:
 
     def stale(self, *arguments: str) -> set[str]:
         """Return the rules that a run would execute, without `all`."""
-        output = self.run("-n", *arguments).stdout
+        return self.look(*arguments)[0]
+
+    def look(self, *arguments: str) -> tuple[set[str], str]:
+        """Return the rules that a run would execute, without `all`, and all that a look says."""
+        done = self.run("-n", *arguments)
+        return self._planned(done.stdout), said(done)
+
+    @staticmethod
+    def _planned(output: str) -> set[str]:
         table = re.search(r"^job +count\n[- ]+\n(.*?)^total", output, re.MULTILINE | re.DOTALL)
         if table is None:
             assert "Nothing to be done" in output, output

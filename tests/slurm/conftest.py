@@ -46,15 +46,21 @@ def slurm() -> Cluster:
 def _fresh(tmp_path_factory) -> Project:
     """Return a project with its profile set up for the test cluster.
 
-    Nothing has been made but the magnetic branch's raw files: four jobs less to wait for.
+    Nothing has been made but the magnetic branch's raw files: four jobs less to wait for. They
+    count as local ones: jobs on simulated files this small get one thread each.
     """
     project = Project.new(tmp_path_factory.mktemp("fresh") / "project")
     project.set("ztf: {nights: [20180601]}")
     project.edit("profiles/slurm/config.yaml", "your-partition", "test")
     bin_folder = str(Path(sys.executable).parent)
     project.variables["PATH"] = f"{bin_folder}:{os.environ['PATH']}"
-    raw = f"{paths.RAW_FOLDER['sample']}/{paths.MAGNETIC_FILE}"
-    project.run("--cores", "2", *(raw.format(partition=partition) for partition in PARTITIONS))
+    raw = [paths.MAGNETIC_FILE.format(partition=partition) for partition in PARTITIONS]
+    simulated, local = (paths.raw_folder(source, "data") for source in ("sample", "local"))
+    project.run("--cores", "2", *(f"{simulated}/{file}" for file in raw))
+    project.path(simulated).rename(project.path(local))
+    for sidecar in project.path(local).rglob("*.source.json"):
+        sidecar.unlink()
+    project.set("source: {default: sample, magnetic: local}")
     return project
 
 

@@ -20,7 +20,7 @@ GENERIC_PROFILE = ("--profile", "profiles/generic", "--seconds-between-status-ch
 AUGMENTED = "data/preprocessed/solar_flare_2020/train_augmented"
 SCRIPT = "workflow/scripts/augment_train.py"
 """Tests change what the augmentation does: it is one job, and little comes after it."""
-MAIN = "def main(snakemake):\n"
+MAIN = "def main(run):\n"
 FAIL = MAIN + '    raise RuntimeError("a fault")\n'
 WAIT = MAIN + "    import time\n    time.sleep(600)\n"
 

@@ -57,6 +57,7 @@ def test_the_last_line_of_log_and_stderr_says_what_to_do(tmp_path, capsys, error
 
 def test_a_script_with_another_package_beside_it_refuses_to_run(tmp_path, capsys):
     script = tmp_path / "assign_ids.py"
+    (tmp_path / "skymill").mkdir()
     with pytest.raises(SkymillError, match="Install this checkout"):
         require_own_package(script)
     ran = []

@@ -5,8 +5,6 @@ import os
 import pytest
 from test_staleness import FEATURES, IDS, INDEX, INGEST
 
-from projects import said
-
 RECEIPTS = "data/interim/raw/solar_flare_2020"
 VALUES = "data/interim/solar_flare_2020/values/train_partition1_data"
 INGESTED = {"ingest_magnetic", "check_ingest"} | IDS
@@ -37,12 +35,13 @@ def cut(path, content: bytes):
 def test_a_damaged_document_is_named_and_its_product_made_again(finished, document, stages):
     path = finished.path(document)
     good = path.read_bytes()
-    for content in (b"", bytes(len(good)), good[: len(good) // 2], b"[]", good.replace(b"1", b"2")):
+    # Other kinds of damage: tests/unit/test_products.py.
+    for content in (b"", good[: len(good) // 2], good.replace(b"1", b"2")):
         cut(path, content)
-        done = finished.run("-n")
-        assert document.removeprefix("data/").split("/")[-1] in said(done)
-        assert "Traceback" not in said(done)
-        assert finished.stale() >= stages
+        rules, text = finished.look()
+        assert document.split("/")[-1] in text
+        assert "Traceback" not in text
+        assert rules >= stages
     cut(path, good)
     assert finished.stale() == set()
 
@@ -52,13 +51,20 @@ def test_every_document_may_be_damaged_at_once(finished):
     for path in finished.path("data").rglob("*.json"):
         if path.name.endswith((".manifest.json", ".receipt.json")):
             cut(path, b"")
-    for name in ("skymill_run.json", "incomplete"):
-        path = finished.path(f".snakemake/{name}")
-        if path.is_file():
-            path.write_bytes(b"")
-    finished.run("--cores", "2")
-    assert finished.products() == before
-    assert finished.stale() == set()
+    finished.path(".snakemake/skymill_run.json").write_bytes(b"")
+    rules, text = finished.look()
+    assert len(rules) == len(finished.look("--forceall")[0]) - len(SIMULATIONS)
+    assert "Traceback" not in text
+    finished.run("--cores", "2", "stealth", "ztf")
+    after = finished.products()
+    of_branches = [name for name in before if "/ztf/" in name or "/stealth/" in name]
+    assert {name: after[name] for name in of_branches} == {
+        name: before[name] for name in of_branches
+    }
+    assert finished.stale("stealth", "ztf") == set()
+
+
+SIMULATIONS = [f"simulate_{name}" for name in ("magnetic", "night", "sdo", "stealth", "ztf_labels")]
 
 
 @pytest.mark.parametrize(
@@ -81,21 +87,22 @@ def test_every_output_of_a_rule_is_described_and_noticed_when_it_is_cut_or_lost(
     path = finished.path(output)
     good = path.read_bytes()
     cut(path, good + b"\n")
-    done = finished.run("-n")
-    assert output.removeprefix("data/") in said(done)
-    assert finished.stale() >= stages
-    cut(path, good)
-    assert finished.stale() == set()
+    rules, text = finished.look()
+    assert output.removeprefix("data/") in text
+    assert rules >= stages
     path.unlink()
-    assert finished.stale() >= stages
+    rules, text = finished.look()
+    assert output.removeprefix("data/") in text
+    assert rules >= stages
 
 
 def test_a_damaged_sidecar_of_a_simulated_file_has_it_simulated_again(finished):
     sidecar = finished.path("data/sample/raw/stealth/data.csv.source.json")
     good = sidecar.read_bytes()
     cut(sidecar, b"")
-    assert "data.csv" in said(finished.run("-n"))
-    assert "simulate_stealth" in finished.stale()
+    rules, text = finished.look()
+    assert "data.csv" in text
+    assert "simulate_stealth" in rules
     finished.run("--cores", "2")
     assert sidecar.read_bytes() == good
     assert finished.stale() == set()

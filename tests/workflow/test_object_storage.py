@@ -97,19 +97,10 @@ def test_a_branch_has_the_same_bytes_as_on_a_disk_and_its_losses_are_noticed(
     assert project.stale(*WHERE, "stealth") == {"ingest_stealth", "convert_stealth", "stealth"}
     project.run("--cores", "2", *WHERE, "ztf", "stealth")
     assert content(bucket) == there
+    assert project.stale(*WHERE, "ztf", "stealth") == set()
 
     secrets = [value.encode() for value in KEYS.values()]
     for path in project.folder.rglob("*"):
         if path.is_file():
             text = path.read_bytes()
             assert not any(secret in text for secret in secrets), path
-
-
-def test_the_index_of_images_names_objects_in_the_storage(project, bucket):
-    project.run("--cores", "2", *WHERE, "data/processed/sdo/test_metadata.csv")
-    index = content(bucket)["data/processed/sdo/test_metadata.csv"].decode()
-    row = index.splitlines()[1].split(",")
-    location = row[index.splitlines()[0].split(",").index("location")]
-    assert location.startswith(f"s3://{BUCKET}/project/data/sample/raw/sdo/")
-    prefix = location.removeprefix(f"s3://{BUCKET}/") + "/"
-    assert bucket.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["KeyCount"] > 0

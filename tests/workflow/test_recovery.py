@@ -39,11 +39,6 @@ def test_a_run_on_simulated_data_says_so_in_its_last_lines(finished):
     assert any("SIMULATED DATA" in line for line in lines[-6:])
 
 
-def test_the_same_bytes_for_any_number_of_cores(finished, project):
-    project.run("--cores", "1")
-    assert project.portable_products() == finished.portable_products()
-
-
 def test_a_failing_job_is_explained_in_its_log_and_on_stderr(finished):
     finished.set("limits: {max_rejected_fraction: 0.0001}")
     # Four files fail at once; without --keep-going the first to fail stops the others.
@@ -162,7 +157,16 @@ def test_a_missing_local_file_is_named_and_nothing_simulated_stands_in_for_it(fi
     assert "train_partition2_data" not in said(done)
 
 
-def test_a_run_that_is_killed_goes_on_to_the_same_bytes(finished, project):
+SPREAD = (
+    "simulate_magnetic simulate_night simulate_sdo ingest_magnetic write_clean augment_train "
+    "write_features unpack_sdo catalogue_sdo tensors_sdo extract_night gather_ztf"
+)
+"""The rules whose work is spread over processes or threads."""
+
+
+def test_a_run_that_is_killed_goes_on_to_the_same_bytes_with_any_number_of_threads(
+    finished, project
+):
     run = subprocess.Popen(
         project.command("--cores", "2"),
         cwd=project.folder,
@@ -182,7 +186,8 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(finished, project):
     run.wait()
     assert ingesting.exists(), "the run ended before it came to ingest"
 
-    project.run("--cores", "2")
+    # The finished project was made with one thread a job.
+    project.run("--cores", "2", "--set-threads", *(f"{rule}=2" for rule in SPREAD.split()))
     assert project.portable_products() == finished.portable_products()
 
 
@@ -203,7 +208,7 @@ def test_another_copy_of_the_package_is_refused(finished, tmp_path):
 def test_the_published_recipe_runs_and_counts_its_leaks(finished):
     published = (finished.path("config/published.yaml")).read_text()
     finished.set(published)
-    finished.run("--cores", "2")
+    finished.run("--cores", "2", "magnetic")
     leaks = json.loads(
         finished.path("published/preprocessed/solar_flare_2020/leaks.receipt.json").read_text()
     )["leaks"]

@@ -178,22 +178,22 @@ def test_a_file_that_is_no_label_of_this_configuration_is_no_target(finished):
 
 
 @pytest.mark.parametrize(
-    ("setting", "tighter", "looser", "check"),
+    ("setting", "tighter", "looser", "check", "branch"),
     [
-        ("max_rejected_fraction", 0.0001, 0.05, "check_ingest"),
-        ("max_region_fraction", 0.0001, 0.5, "check_regions"),
-        ("max_damaged_fraction", 0, 0.02, "check_sdo"),
-        ("max_corrupt_fraction", 0, 0.05, "check_night"),
+        ("max_rejected_fraction", 0.0001, 0.05, "check_ingest", "magnetic"),
+        ("max_region_fraction", 0.0001, 0.5, "check_regions", "magnetic"),
+        ("max_damaged_fraction", 0, 0.02, "check_sdo", "sdo"),
+        ("max_corrupt_fraction", 0, 0.05, "check_night", "ztf"),
     ],
 )
 def test_a_limit_that_no_longer_holds_fails_by_name_and_one_that_holds_reruns_nothing(
-    finished, setting, tighter, looser, check
+    finished, setting, tighter, looser, check, branch
 ):
     finished.set(f"limits: {{{setting}: {tighter}}}")
     assert check in finished.stale()
     for _ in range(2):
-        done = finished.run("--cores", "2", "--keep-going", succeeds=False)
+        done = finished.run("--cores", "2", branch, succeeds=False)
         assert f"limits.{setting}" in said(done)
     finished.set(f"limits: {{{setting}: {looser}}}")
-    finished.run("--cores", "2")
-    assert finished.stale() == set()
+    finished.run("--cores", "2", branch)
+    assert finished.stale(branch) == set()

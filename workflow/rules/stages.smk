@@ -33,6 +33,16 @@ def every(outputs, **wildcards):
     return expand(patterns, **wildcards) if wildcards else patterns
 
 
+@functools.cache
+def code_digest(script):
+    """Return the digest of a script and of the modules of the package that it imports."""
+    if IS_CHECKOUT:
+        return digests.code_digest(SCRIPTS / script)
+    # Loaded from a git address: Snakemake has a copy of the script, and the package is installed.
+    own = Path(workflow.source_path(f"../scripts/{script}"))
+    return digests.code_digest(own, Path(skymill.__file__).parents[1])
+
+
 def stage(script, *keys, settings_of=None, also=None):
     """Return the parameters of a rule: its code, the settings that it reads, and its check.
 
@@ -43,11 +53,7 @@ def stage(script, *keys, settings_of=None, also=None):
     """
 
     def code(wildcards):
-        if IS_CHECKOUT:
-            return digests.code_digest(SCRIPTS / script)
-        # Loaded from a git address: Snakemake has a copy of the script, the package is installed.
-        own = Path(workflow.source_path(f"../scripts/{script}"))
-        return digests.code_digest(own, Path(skymill.__file__).parents[1])
+        return code_digest(script)
 
     def chosen(wildcards):
         return settings_of(wildcards) if settings_of else settings(*keys)
@@ -57,7 +63,7 @@ def stage(script, *keys, settings_of=None, also=None):
             reason = WATCH.why(
                 output,
                 input,
-                code=code(wildcards),
+                code=code_digest(script),
                 settings=chosen(wildcards),
                 also=also and (lambda document: also(document, input)),
             )
@@ -112,6 +118,7 @@ def begin(folder):
     except SkymillError as error:
         stop(str(error))
     if stale_lock.is_held(Path.cwd()):
+        logger.warning("Another run is at work in this folder: its products are not looked at.")
         return False
     if is_run:
         WATCH.write_products(folder)
@@ -120,7 +127,7 @@ def begin(folder):
     if left := WATCH.leftovers(folder):
         logger.warning(
             f"{RESULTS}/ has products of an earlier configuration, which nothing makes now: "
-            f"{', '.join(left)}. `python -m skymill.prune --delete` deletes them."
+            f"{', '.join(left)}. `python -m skymill.prune {RESULTS} --delete` deletes them."
         )
     return True
 

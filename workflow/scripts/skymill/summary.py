@@ -50,7 +50,8 @@ def summarise(results: str) -> str:
     if left:
         lines += [
             "",
-            "LEFT by an earlier configuration, nothing makes them now (`python -m skymill.prune`):",
+            "LEFT by an earlier configuration, nothing makes them now "
+            f"(`python -m skymill.prune {results}`):",
             *(f"  {results}/{name}" for name in left),
         ]
     if "sample" in sources:

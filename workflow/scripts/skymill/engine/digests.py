@@ -5,7 +5,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,11 +84,21 @@ class _Source:
 @functools.cache
 def _read_source(path: Path, root: Path) -> _Source:
     text = path.read_text(encoding="utf-8")
-    nodes = list(ast.walk(ast.parse(text)))
+    nodes = list(_statements(ast.parse(text)))
     return _Source(
         _imported_modules(nodes, path, root),
         hashlib.sha256(bare_code(text, nodes).encode()).hexdigest(),
     )
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield a module and all statements in it: imports and docstrings are nowhere else."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+            waiting.extend(getattr(node, field, ()))
 
 
 _WITH_DOCSTRING = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
@@ -110,7 +120,7 @@ def bare_code(text: str, nodes: Iterable[ast.AST] | None = None) -> str:
     Python: what `ast.dump` and `ast.unparse` write changes from one to the next.
     """
     text = text.replace("\r\n", "\n")
-    text = _without_docstrings(text, ast.walk(ast.parse(text)) if nodes is None else nodes)
+    text = _without_docstrings(text, _statements(ast.parse(text)) if nodes is None else nodes)
     parts, at = [], 0
     for match in _STRING_OR_COMMENT.finditer(text):
         parts.append((text[at : match.start()], True))
