@@ -609,3 +609,27 @@ def test_the_digest_of_a_listing_does_not_depend_on_its_order(listing):
 @given(*(st.dictionaries(st.text("ab1", min_size=1, max_size=3), st.integers(0, 12)),) * 2)
 def test_other_listings_have_other_digests(one, other):
     assert (listing_digest(one) == listing_digest(other)) == (one == other)
+
+
+def test_a_manifest_of_another_product_is_noticed(tmp_path):
+    results = Results(tmp_path)
+    one = Job("dev.manifest.json", outputs=("dev",), code=CODE, settings=SETTINGS)
+    other = replace(one, document="test.manifest.json", outputs=("test",))
+    results.make(one, product="dev")
+    results.make(other, product="test")
+    assert why(one, results.folder()) is None
+    shutil.copy(tmp_path / "test.manifest.json", tmp_path / "dev.manifest.json")
+    assert why(one, results.folder()).text == "its manifest is that of test"
+
+
+def test_a_document_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    results = Results(tmp_path)
+    job = Job("one.manifest.json", outputs=("one",), code=CODE, settings=SETTINGS)
+    results.make(job)
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("skymill.engine.staleness.read_document", refuse)
+    reason = why(job, results.folder())
+    assert reason.text == "one.manifest.json cannot be read: Permission denied"

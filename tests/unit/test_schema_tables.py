@@ -8,6 +8,7 @@ from skymill import paths
 from skymill.engine.products import SOURCES
 from skymill.magnetic.columns import SUFFIXES
 from skymill.magnetic.features import FUNCTIONS
+from skymill.magnetic.plan import UNITS
 from skymill.magnetic.plan_table import CHANGED, METHODS
 from skymill.magnetic.schema import LABELS, PARAMETERS, STEPS, TRAIN_PARTITIONS, TRAIN_SPLITS
 from skymill.raw.file_types import KINDS
@@ -51,6 +52,10 @@ def refers_to(section, name):
 def test_operations_along_the_steps_have_a_name_and_a_function():
     allowed = part("features.derived.[].operation")["enum"]
     assert allowed == list(SUFFIXES) == list(FUNCTIONS)
+
+
+def test_units_of_a_split_each_have_a_function():
+    assert part("split.unit")["enum"] == list(UNITS)
 
 
 def test_a_window_is_no_longer_than_a_record():

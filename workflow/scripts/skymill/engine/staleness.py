@@ -18,7 +18,14 @@ from pathlib import Path
 from skymill.engine.digests import document_digest
 from skymill.engine.errors import SkymillError
 from skymill.engine.names import PRODUCT_AREAS
-from skymill.engine.products import DIGEST, is_document, read_document, read_json, write_json
+from skymill.engine.products import (
+    DIGEST,
+    MANIFEST,
+    is_document,
+    read_document,
+    read_json,
+    write_json,
+)
 
 CHECKS = "checks"
 """The input of a rule with the receipts that have to be there before its job runs."""
@@ -107,6 +114,8 @@ class Folder:
             return None
         except SkymillError as error:
             return error
+        except OSError as error:  # such as a file that this user may not read
+            return SkymillError(f"{name} cannot be read: {error.strerror}")
 
     def _size(self, name: str) -> int | None:
         """Return the bytes of a file, 0 for a folder, None when it is not there."""
@@ -171,6 +180,9 @@ def why(
 
 def _broken(job: Job, document: dict, folder: Folder):
     """Yield what is missing or changed of the products, and of what they were made from."""
+    own = job.document.removesuffix(MANIFEST)
+    if document.get("product", own) != own:
+        yield f"its manifest is that of {document['product']}"
     for name, size in _files(document, folder):
         if folder.size(name) != size:
             yield f"{name} is not the file that its manifest describes"

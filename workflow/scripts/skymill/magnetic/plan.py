@@ -86,29 +86,41 @@ def _share(fraction: float, records: int) -> int:
 def _split(records: pd.DataFrame, split: dict, seed: int) -> np.ndarray:
     """Return the split of each record, as names."""
     label = pd.Categorical(records["label"], categories=LABELS).codes.astype(np.int8)
-    if split["unit"] == "record":
-        record_id = records["record_id"].to_numpy(np.int64)
-        numbers = split_records(record_id, label, split["fractions"], seed)
-    elif split["unit"] == "region":
-        numbers, unmet = split_units(_units(records), label, split["fractions"], seed)
-        if unmet:
-            names = ", ".join(LABELS[code] for code in unmet)
-            raise SkymillError(
-                f"class {names} has three regions or more, but no choice of whole regions puts "
-                "every class into train, dev and test: the same few regions carry several "
-                "classes. Use more data, or split.unit: record and accept the leak."
-            )
-    else:
-        chosen = records["partition"].map(split["partitions"])
-        if chosen.isna().any():
-            missing = sorted(records["partition"][chosen.isna()].unique())
-            raise SkymillError(
-                f"split.partitions does not say which split {', '.join(missing)} goes to. "
-                "Name every training file there."
-            )
-        numbers = chosen.map({name: n for n, name in enumerate(TRAIN_SPLITS)}).to_numpy(np.int8)
+    numbers = UNITS[split["unit"]](records, label, split, seed)
     require_no_empty_split(numbers)
     return np.array(TRAIN_SPLITS, dtype=object)[numbers]
+
+
+def _by_record(records: pd.DataFrame, label: np.ndarray, split: dict, seed: int) -> np.ndarray:
+    record_id = records["record_id"].to_numpy(np.int64)
+    return split_records(record_id, label, split["fractions"], seed)
+
+
+def _by_region(records: pd.DataFrame, label: np.ndarray, split: dict, seed: int) -> np.ndarray:
+    numbers, unmet = split_units(_units(records), label, split["fractions"], seed)
+    if unmet:
+        names = ", ".join(LABELS[code] for code in unmet)
+        raise SkymillError(
+            f"class {names} has three regions or more, but no choice of whole regions puts "
+            "every class into train, dev and test: the same few regions carry several "
+            "classes. Use more data, or split.unit: record and accept the leak."
+        )
+    return numbers
+
+
+def _by_partition(records: pd.DataFrame, label: np.ndarray, split: dict, seed: int) -> np.ndarray:
+    chosen = records["partition"].map(split["partitions"])
+    if chosen.isna().any():
+        missing = sorted(records["partition"][chosen.isna()].unique())
+        raise SkymillError(
+            f"split.partitions does not say which split {', '.join(missing)} goes to. "
+            "Name every training file there."
+        )
+    return chosen.map({name: n for n, name in enumerate(TRAIN_SPLITS)}).to_numpy(np.int8)
+
+
+UNITS = {"region": _by_region, "record": _by_record, "partition": _by_partition}
+"""What is never divided between splits, by `split.unit`, and how it is dealt out."""
 
 
 def _units(records: pd.DataFrame) -> np.ndarray:
