@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from projects import REPOSITORY, Project, said
+from projects import REPOSITORY, WARM, Project, said
 
 MODULE = """
 configfile: "config/config.yaml"
@@ -182,17 +182,20 @@ rule b:
 """
 
 
-@pytest.mark.parametrize("arguments", [(), ("b.txt",), ("--until", "b"), ("--dag",)], ids=str)
-def test_snakemake_asks_for_parameters_before_it_judges_a_job(tmp_path, arguments):
+def test_snakemake_asks_for_parameters_before_it_judges_a_job(tmp_path):
     (tmp_path / "Snakefile").write_text(ORDER)
-    project = Project(tmp_path)
-    base = [sys.executable, "-m", "snakemake", "--cores", "1"]
-    how = {"cwd": tmp_path, "env": project.environment(), "capture_output": True, "text": True}
-    subprocess.run(base, check=True, **how)
-    for look in ("-n", "--summary"):
-        if "--dag" in arguments and look == "--summary":
-            continue
-        done = subprocess.run([*base, look, *arguments], **how)
-        if look == "-n" and "--dag" not in arguments:
-            assert re.search(r"^b +1$", done.stdout, re.MULTILINE), said(done)
-            assert not re.search(r"^a +1$", done.stdout, re.MULTILINE)
+    environment = Project(tmp_path).environment()
+
+    def snakemake(*arguments):
+        return WARM.run(["--cores", "1", *arguments], tmp_path, environment)
+
+    snakemake()
+    for target in ([], ["b.txt"], ["--until", "b"]):
+        done = snakemake("-n", *target)
+        assert re.search(r"^b +1$", done.stdout, re.MULTILINE), said(done)
+        assert not re.search(r"^a +1$", done.stdout, re.MULTILINE)
+    # In the graph a job that need not run has a dashed border.
+    graph = snakemake("--dag").stdout
+    jobs = {rule: re.search(rf'.*label = "{rule}".*', graph)[0] for rule in "ab"}
+    assert "dashed" in jobs["a"]
+    assert "dashed" not in jobs["b"]
