@@ -27,6 +27,15 @@ limits: {max_rejected_fraction: 0.05, max_region_fraction: 0.5}
 """
 
 
+COMPILED = (
+    "skymill.magnetic.decimals",
+    "skymill.alerts.walk",
+    "skymill.alerts.members",
+    "skymill.alerts.fits",
+)
+"""Modules that Numba compiles when they are imported first: once for all projects."""
+
+
 def said(done: subprocess.CompletedProcess) -> str:
     """Return all that a run wrote: Snakemake sends its messages to stdout in dry runs."""
     return done.stdout + done.stderr
@@ -57,6 +66,12 @@ class Project:
     @classmethod
     def new(cls, folder: Path) -> "Project":
         """Copy the workflow, the profiles and the configuration of this checkout."""
+        scripts = str(REPOSITORY / "workflow" / "scripts")
+        subprocess.run(
+            [sys.executable, "-c", f"import {', '.join(COMPILED)}"],
+            env={**os.environ, "PYTHONPATH": scripts},
+            check=True,
+        )
         # What Numba has compiled comes along: it belongs to files of the same time and size.
         ignore = shutil.ignore_patterns("*.pyc", "*.egg-info")
         for name in ("workflow", "config", "envs", "profiles"):
