@@ -10,6 +10,9 @@ from types import SimpleNamespace
 from skymill.engine.names import SHARED_RAW
 from skymill.engine.products import MANIFEST
 
+DEFAULT_RESULTS = "data"
+"""The results folder of the default configuration."""
+
 _SIMULATED_RAW = "sample/raw"
 
 
@@ -24,7 +27,10 @@ def below(results: str) -> SimpleNamespace:
         **{
             name: f"{results}/{value}"
             for name, value in globals().items()
-            if name.isupper() and isinstance(value, str) and name not in _RAW_FILES
+            if name.isupper()
+            and name[0] != "_"
+            and isinstance(value, str)
+            and name not in _RAW_FILES
         }
     )
 
@@ -40,7 +46,7 @@ def manifest(product: str | list[str] | Callable) -> str | list[str] | Callable:
 
 def logs(results: str) -> str:
     """Return the folder of the logs of a results folder."""
-    return "logs" if results == "data" else f"{results}/logs"
+    return "logs" if results == DEFAULT_RESULTS else f"{results}/logs"
 
 
 PRODUCTS = "products.json"
@@ -142,7 +148,15 @@ BRANCH_FOLDERS = {
 """How the paths of each branch's products begin."""
 
 _RAW_FILES = frozenset(
-    {"SHARED_RAW", "MANIFEST", "MAGNETIC_FILE", "SDO_FILE", "SDO_FOLDER", "STEALTH_FILE"}
+    {
+        "DEFAULT_RESULTS",
+        "SHARED_RAW",
+        "MANIFEST",
+        "MAGNETIC_FILE",
+        "SDO_FILE",
+        "SDO_FOLDER",
+        "STEALTH_FILE",
+    }
     | {"ZTF_NIGHT_FILE", "ZTF_NIGHT_FOLDER", "ZTF_LABELS_FOLDER", "ZTF_LABELS_ARCHIVE"}
 )
 """What is not below a results folder."""

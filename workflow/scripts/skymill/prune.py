@@ -11,7 +11,7 @@ from pathlib import Path
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import document_path, read_document
-from skymill.settings import DEFAULT_RESULTS
+from skymill.paths import DEFAULT_RESULTS
 from skymill.watch import leftovers_of, open_results
 
 

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from skymill.engine.errors import SkymillError
 from skymill.engine.names import AREAS, SHARED_RAW
 from skymill.magnetic.columns import Columns
+from skymill.paths import DEFAULT_RESULTS
 
 
 def source_of_branch(config: dict, branch: str) -> str:
@@ -45,9 +46,6 @@ def check_settings(config: dict, root: Path = Path()) -> Iterator[str]:
         except SkymillError as error:
             yield str(error)
 
-
-DEFAULT_RESULTS = "data"
-"""The results folder of the default configuration."""
 
 _TAKEN = ("workflow", "config", "envs", "profiles", "logs", "tests", "docs", ".snakemake")
 

@@ -8,7 +8,7 @@ import sys
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import MANIFEST, own_entries
 from skymill.magnetic.schema import LABELS
-from skymill.settings import DEFAULT_RESULTS
+from skymill.paths import DEFAULT_RESULTS
 from skymill.watch import leftovers_of, open_results
 
 
