@@ -514,3 +514,19 @@ def test_workers_start_before_the_work(folder, script, monkeypatch):
     )
     run_job(lambda run: done.append("work"), job(), workers="skymill.magnetic.write")
     assert done == [("skymill.magnetic.write", 1), "work"]
+
+
+def test_what_a_job_warns_of_is_in_its_document(folder, script):
+    def main(run):
+        logger = logging.getLogger("skymill.ztf.plan")
+        for text in ("b is lost", "a is lost", "b is lost"):
+            logger.warning("%s", text)
+        logger.info("60 steps")
+        logging.getLogger("another").warning("not ours")
+        write_table(run.output.table, table_of(1))
+        run.finish(source="local")
+
+    run_job(main, job(outputs=OUTPUTS))
+    assert read_document(Path(OUTPUTS["manifest"]))["warnings"] == ["b is lost", "a is lost"]
+    run_job(lambda run: run.finish(source="local"), job(outputs=OUTPUTS))
+    assert "warnings" not in read_document(Path(OUTPUTS["manifest"]))

@@ -136,3 +136,14 @@ def test_the_summary_of_a_run_lists_its_products(small_run, tmp_path):
     (root / "processed").symlink_to(small_run.folder / "processed")
     for split in ("train", "dev", "test", "holdout_test"):
         assert f"processed/{split} " in summarise(str(root))
+
+
+def test_warnings_of_jobs_are_listed_once(tmp_path):
+    make(tmp_path, "processed/a", warnings=["3 alerts of night 20180601 are lost"])
+    make(tmp_path, "interim/b", warnings=["3 alerts of night 20180601 are lost", "and more"])
+    lines = summarise(str(tmp_path)).splitlines()
+    assert lines[-3:] == [
+        "WARNINGS of the jobs that made them:",
+        "  3 alerts of night 20180601 are lost",
+        "  and more",
+    ]

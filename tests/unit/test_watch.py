@@ -372,3 +372,30 @@ def test_named_lists_are_what_snakemake_gives():
     named = Named(one="a", many=["b", "c"], none=[])
     assert list(named) == ["a", "b", "c"]
     assert (named.many, named.get("none"), named.get("other")) == (["b", "c"], [], None)
+
+
+# --- Warnings are repeated -----------------------------------------------------------------------
+
+
+def warned(*texts):
+    """Write two documents with warnings; return those that the end of a run repeats."""
+    products = [
+        manifest_of("interim/b", source="local", warnings=list(texts)),
+        write_product("data/interim/a.receipt.json", source="local", warnings=["first"]),
+    ]
+    return [line for level, line in closing({"ztf": products}, ["ztf"]) if level > logging.INFO]
+
+
+def test_the_end_of_a_run_repeats_what_its_jobs_warned_of():
+    assert warned("second", "first", "third") == [
+        "Warnings about the results in data/:",
+        "  first",
+        "  second",
+        "  third",
+    ]
+
+
+def test_of_many_warnings_the_first_are_repeated_and_the_others_counted():
+    lines = warned(*(f"night {number:04}" for number in range(1500)))
+    assert len(lines) == 22
+    assert lines[-1] == "  and 1,481 more: `python -m skymill.summary` lists them."

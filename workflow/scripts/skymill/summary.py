@@ -9,7 +9,7 @@ from skymill.engine.errors import SkymillError
 from skymill.engine.products import MANIFEST, own_entries
 from skymill.magnetic.schema import LABELS
 from skymill.paths import DEFAULT_RESULTS
-from skymill.watch import leftovers_of, open_results
+from skymill.watch import leftovers_of, open_results, warnings_in
 
 
 def summarise(results: str) -> str:
@@ -18,16 +18,18 @@ def summarise(results: str) -> str:
     Products that cannot be read, and those that an earlier configuration left, are named below.
     """
     header = ("product", "rows", "size", "source", "records by class")
-    rows, damaged = [], []
+    rows, damaged, read = [], [], {}
     sources = set()
     folder = open_results(results)
     left = leftovers_of(folder)
     for name in sorted(folder.documents()):
         product = name.removesuffix(MANIFEST)
+        made = folder.document(name)
+        if product not in left and isinstance(made, dict):
+            read[name] = made
         # What users work with; intermediate products and receipts are not listed.
         if product == name or product.startswith("interim/") or product in left:
             continue
-        made = folder.document(name)
         if not isinstance(made, dict):
             damaged.append(str(made))
             continue
@@ -47,6 +49,8 @@ def summarise(results: str) -> str:
     lines = _table(header, rows)
     if damaged:
         lines += ["", "DAMAGED, the next run makes them again:", *(f"  {line}" for line in damaged)]
+    if warnings := warnings_in(read):
+        lines += ["", "WARNINGS of the jobs that made them:", *(f"  {text}" for text in warnings)]
     if left:
         lines += [
             "",

@@ -16,6 +16,9 @@ from skymill.engine.remote import RemoteFolder
 from skymill.engine.staleness import CHECKS, Folder, Job, Reason, why
 from skymill.engine.storage import StorageFolder
 
+SHOWN = 20
+"""Warnings that the end of a run repeats; the summary has all of them."""
+
 
 class Watch:
     """Looks at the results folder while Snakemake builds its graph.
@@ -118,8 +121,20 @@ class Watch:
         """Return the products that an earlier configuration left, see find_leftovers."""
         return find_leftovers(folder.documents(), self.documents, self.branches)
 
+    def warnings(self) -> Iterator[tuple[int, str]]:
+        """Yield again what jobs warned of, each line with its level: their own are far above."""
+        warnings = warnings_in(self._made())
+        if warnings:
+            yield logging.WARNING, f"Warnings about the results in {self.results}/:"
+        for text in warnings[:SHOWN]:
+            yield logging.WARNING, f"  {text}"
+        if len(warnings) > SHOWN:
+            more = f"{len(warnings) - SHOWN:,} more"
+            yield logging.WARNING, f"  and {more}: `{self._summary()}` lists them."
+
     def closing_lines(self) -> Iterator[tuple[int, str]]:
         """Yield the last lines of a run, each with its level: where the results are and of what."""
+        yield from self.warnings()
         yield logging.INFO, f"`{self._summary()}` lists what was made and where."
         made = self._made()
         cross_match = made.get(paths.ZTF_STAMPS + MANIFEST)
@@ -130,7 +145,8 @@ class Watch:
                 "products are empty. Take other nights (ztf.nights) or another list (labels, see "
                 "README.md).",
             )
-        if any(document.get("source") == "sample" for document in made.values()):
+        sources = {made[name].get("source") for name in made if name.endswith(MANIFEST)}
+        if "sample" in sources:
             yield (
                 logging.INFO,
                 "SIMULATED DATA: these results come from `source: sample`, not from the sky. Set "
@@ -145,7 +161,7 @@ class Watch:
         return "python -m skymill.summary" + ("" if place == paths.DEFAULT_RESULTS else f" {place}")
 
     def _made(self) -> dict[str, dict]:
-        """Return the manifests of the products that are there, by name.
+        """Return the manifests and receipts that are there, by name.
 
         Of branches that are switched off, those count that this run has made: a target may be
         theirs.
@@ -155,12 +171,18 @@ class Watch:
         for branch, documents in self.documents.items():
             for name in documents:
                 for folder in folders:
-                    document = folder.document(name) if name.endswith(MANIFEST) else None
+                    document = folder.document(name)
                     if isinstance(document, dict) and (
                         branch in self.branches or folder.is_younger(name, self._started)
                     ):
                         made[name] = document
         return made
+
+
+def warnings_in(documents: dict[str, dict]) -> list[str]:
+    """Return what jobs warned of, by the names of their documents: each text once, in order."""
+    texts = (text for _, made in sorted(documents.items()) for text in made.get("warnings", ()))
+    return list(dict.fromkeys(texts))
 
 
 def find_leftovers(

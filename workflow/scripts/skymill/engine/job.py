@@ -38,12 +38,26 @@ def run_job(main: Callable[["Run"], None], snakemake, *, workers: str | None = N
         The module whose function spreads the job's work, if one does: its workers start while the
         job itself imports.
     """
-    with logged_job(sys.modules["__main__"].__file__, snakemake.log[0]):
+    with logged_job(sys.modules["__main__"].__file__, snakemake.log[0]) as warnings:
         if workers:
             from skymill.engine.parallel import start_workers
 
             start_workers(workers, snakemake.threads)
-        main(Run(snakemake))
+        main(Run(snakemake, warnings))
+
+
+class Warnings(logging.Handler):
+    """Keeps what the package warns of while a job runs: each text once, in order."""
+
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.addFilter(logging.Filter(skymill.__name__))
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the text of a warning."""
+        if (text := record.getMessage()) not in self.texts:
+            self.texts.append(text)
 
 
 class Paths:
@@ -88,7 +102,8 @@ class Run:
         As Snakemake gives them.
     """
 
-    def __init__(self, snakemake):
+    def __init__(self, snakemake, warnings: Warnings | None = None):
+        self._warnings = warnings.texts if warnings else []
         self.input = Paths(snakemake.input.items())
         self.output = Paths(snakemake.output.items())
         self.params = snakemake.params
@@ -115,7 +130,8 @@ class Run:
     ) -> None:
         """Write the manifest or receipt: the last thing that a job does.
 
-        Code, settings, inputs and source follow from the rule.
+        Code, settings, inputs and source follow from the rule. What the package has warned of by
+        now is in the document, so that the end of the run can repeat it.
 
         Parameters
         ----------
@@ -155,6 +171,8 @@ class Run:
             "checks": sorted(checks),
             "source": source_of(sources),
         }
+        if self._warnings:
+            described["warnings"] = self._warnings
         if document.endswith(RECEIPT):
             del described["files"]
         members = _members_path(document)
@@ -267,8 +285,10 @@ def require_own_package(script: Path) -> None:
 
 
 @contextlib.contextmanager
-def logged_job(script: str, log: str) -> Iterator[None]:
+def logged_job(script: str, log: str) -> Iterator[Warnings]:
     """Run a script's work with its log file; turn an error into a message and a failed job.
+
+    The work is given what it has warned of so far.
 
     Everything goes to the log, with tracebacks; what the user must know goes to stderr as well.
     The last line of both says what to do.
@@ -277,12 +297,14 @@ def logged_job(script: str, log: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, mode="w")
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    warnings = Warnings()
     root = logging.getLogger()
     root.addHandler(handler)
+    root.addHandler(warnings)
     root.setLevel(logging.INFO)
     try:
         require_own_package(Path(script))
-        yield
+        yield warnings
     except SkymillError as error:
         _fail(handler, log, traceback.format_exc(), str(error))
     except ImportError as error:
@@ -304,6 +326,7 @@ def logged_job(script: str, log: str) -> Iterator[None]:
         )
         _fail(handler, log, traceback.format_exc(), advice)
     finally:
+        root.removeHandler(warnings)
         root.removeHandler(handler)
         handler.close()
 

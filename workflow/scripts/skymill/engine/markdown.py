@@ -1,9 +1,38 @@
-"""Tables in Markdown, for the pages that people read."""
+"""Tables and text in Markdown, for the pages that people read."""
+
+import re
+
+_MARKUP = re.compile(
+    r"""[&<>"`*\[\]|~\\@]      # HTML, code, emphasis, links, cells, mail addresses
+    |(?<![^\W_])_|_(?![^\W_])  # an underscore that does not stand inside a word
+    |:(?=//)|(?<=www)\.        # addresses, which readers make links of
+    |^(?!-$)[#+=-](?=[#=-]*(\s|$))|^\d+[.)](?=\s|$)  # headings, rules and lists
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def escaped(text: object) -> str:
+    """Return text that came with the data as it is shown in a page, in Markdown and in HTML.
+
+    What a reader of Markdown or HTML takes for markup becomes a character reference. In HTML the
+    text may be an element's content or an attribute in double quotes. What cannot be printed, such
+    as a line feed or a change of the writing direction, becomes its escape in Python. A lone dash
+    stays: pages write it where there is nothing.
+    """
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(text))
+    return _MARKUP.sub(lambda found: f"{found[0][:-1]}&#{ord(found[0][-1])};", shown)
 
 
 def markdown_table(header: list[str], rows: list[list]) -> str:
-    """Return a Markdown table; numbers are aligned right and grouped by thousands."""
-    shown = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in rows]
+    """Return a Markdown table; numbers are aligned right and grouped by thousands.
+
+    Cells are text, not markup: see escaped.
+    """
+    shown = [
+        [f"{cell:,}" if isinstance(cell, int) else escaped(cell) for cell in row] for row in rows
+    ]
+    header = [escaped(name) for name in header]
     widths = [max(map(len, column)) for column in zip(header, *shown, strict=True)]
     right = [any(isinstance(row[i], int) for row in rows) for i in range(len(header))]
 
