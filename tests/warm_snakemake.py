@@ -1,7 +1,8 @@
 """A process that has imported Snakemake and forks for each command: a dry run without its start.
 
-Commands come as JSON lines on stdin: `arguments`, `folder`, `environment`, and the files `out` and
-`error` that take what is written. The exit code goes back as a line on stdout.
+Commands come as JSON lines on stdin: `arguments`, `folder`, `environment`, the files `out` and
+`error` that take what is written, and the `python` that runs the scripts of jobs, see warm_jobs.
+The exit code goes back as a line on stdout.
 """
 
 import importlib
@@ -12,6 +13,8 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
+
+from warm_jobs import SOCKET, WarmJobs
 
 
 def serve() -> None:
@@ -45,6 +48,7 @@ def _run(main, command: dict) -> None:
         own = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         sys.path[:0] = [str(Path.cwd()), *filter(None, own)]
         sys.argv = ["snakemake", *command["arguments"]]
+        sys.executable = command["python"]
         main(command["arguments"])
         code = 0
     except SystemExit as error:
@@ -62,6 +66,7 @@ class WarmSnakemake:
 
     def __init__(self):
         self._process = None
+        self._jobs = None
 
     def run(
         self, arguments: list[str], folder: Path, environment: dict[str, str]
@@ -74,12 +79,14 @@ class WarmSnakemake:
                 stdout=subprocess.PIPE,
                 text=True,
             )
+            self._jobs = self._jobs or WarmJobs()
         with tempfile.TemporaryDirectory() as kept:
             out, error = Path(kept, "out"), Path(kept, "error")
             command = {
                 "arguments": arguments,
                 "folder": str(folder),
-                "environment": environment,
+                "environment": {**environment, SOCKET: self._jobs.address},
+                "python": str(self._jobs.python),
                 "out": str(out),
                 "error": str(error),
             }
