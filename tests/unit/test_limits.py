@@ -55,29 +55,65 @@ def test_a_large_region_is_no_matter_where_regions_are_not_kept_together(unit):
 
 
 def sdo(**otherwise):
-    """Compare a catalogue of 10 images and 10 rows with limits of a tenth."""
+    """Compare a catalogue of 10 images, 10 rows and 10 members with limits of a tenth."""
     counts = {
+        "members": 10,
+        "members_ignored": 0,
         "images": 10,
         "images_damaged": 0,
+        "images_without_slot": 0,
         "samples": {"train": 8, "test": 2},
         "samples_without_folder": 0,
+        "folders_without_row": 0,
         "malformed_rows": {"train": 0, "test": 0},
+        "slots": {
+            "by_set": {"train": [20, 32], "test": [8, 8]},
+            "by_channel": {"train 94": [10, 32]},
+            "by_year": {"2012": [20, 40]},
+        },
         **otherwise,
     }
-    config = {"limits": {"max_damaged_fraction": 0.1, "max_lost_samples_fraction": 0.1}}
+    config = {
+        "limits": {
+            "max_damaged_fraction": 0.1,
+            "max_unplaced_fraction": 0.1,
+            "max_lost_samples_fraction": 0.1,
+            "max_ignored_members_fraction": 0.1,
+            "min_slots_filled": 0.5,
+            "min_slots_filled_by_channel": 0.25,
+            "min_slots_filled_by_year": 0.25,
+        }
+    }
     return limits.damaged_sdo({"counts": counts}, config)
+
+
+def slots(**otherwise):
+    """Return slots that are all filled, but for what is said `otherwise`."""
+    full = {
+        "by_set": {"train": [32, 32], "test": [8, 8]},
+        "by_channel": {"train 94": [32, 32]},
+        "by_year": {"2012": [40, 40]},
+    }
+    return {"slots": full | otherwise}
 
 
 @pytest.mark.parametrize(
     ("counts", "named"),
     [
         ({"images_damaged": 2}, "limits.max_damaged_fraction"),
-        ({"images": 0}, "limits.max_damaged_fraction"),
+        ({"images": 0}, "limits.max_unplaced_fraction, limits.max_damaged_fraction"),
+        ({"images_without_slot": 2}, "limits.max_unplaced_fraction"),
+        ({"folders_without_row": 2}, "limits.max_lost_samples_fraction"),
+        ({"members_ignored": 2}, "limits.max_ignored_members_fraction"),
+        (slots(by_set={"train": [32, 32], "test": [3, 8]}), "limits.min_slots_filled"),
+        (slots(by_set={"train": [32, 32], "test": [0, 0]}), "limits.min_slots_filled"),
+        (slots(by_channel={"train 94": [7, 32]}), "limits.min_slots_filled_by_channel"),
+        (slots(by_year={"2012": [40, 40], "2013": [0, 8]}), "limits.min_slots_filled_by_year"),
         ({"samples_without_folder": 2}, "limits.max_lost_samples_fraction"),
         ({"malformed_rows": {"train": 1, "test": 1}}, "limits.max_lost_samples_fraction"),
         (
             {"images_damaged": 2, "samples_without_folder": 2},
-            "limits.max_damaged_fraction, limits.max_lost_samples_fraction",
+            "limits.max_lost_samples_fraction, limits.max_damaged_fraction",
         ),
     ],
 )
@@ -85,7 +121,15 @@ def test_damaged_images_and_lost_samples_are_compared_each_with_its_limit(counts
     assert sdo(**counts) == f"it counts more losses than {named} allows"
 
 
-@pytest.mark.parametrize("counts", [{}, {"images_damaged": 1, "samples_without_folder": 1}])
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {},
+        {"images_damaged": 1, "samples_without_folder": 1, "folders_without_row": 1},
+        {"members": 0},
+        slots(by_set={"train": [16, 32], "test": [4, 8]}, by_year={"2012": [10, 40]}),
+    ],
+)
 def test_as_many_losses_of_sdo_as_are_allowed_are_none_too_many(counts):
     assert sdo(**counts) is None
 

@@ -27,7 +27,7 @@ def large_region(receipt: dict, config: dict) -> str | None:
 
 
 def damaged_sdo(receipt: dict, config: dict) -> str | None:
-    """Compare damaged images and lost samples of SDOBenchmark with their limits."""
+    """Compare what SDOBenchmark lost, and how many slots it fills, with the limits."""
     exceeded = sdo.exceeded(receipt["counts"], config["limits"])
     return _said(bool(exceeded), ", ".join(exceeded))
 

@@ -128,9 +128,7 @@ def is_degenerate(picture: Image.Image, channel: str) -> bool:
     grey = np.asarray(picture)
     if int(grey.max()) - int(grey.min()) < LEAST_RANGE:
         return True
-    return channel not in OFF_DISK and (
-        longest_run((grey == grey[:, :1]).all(axis=1)) >= DEAD_ROWS
-    )
+    return channel not in OFF_DISK and (longest_run((grey == grey[:, :1]).all(axis=1)) >= DEAD_ROWS)
 
 
 def longest_run(flags: np.ndarray) -> int:

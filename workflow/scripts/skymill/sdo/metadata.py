@@ -19,7 +19,7 @@ _TIME = re.compile(
     r"(?: ?(?:Z|UTC|[+-]00(?::?00)?))?",
     re.ASCII,
 )
-"""A time, and that it is UTC: in the archive's table nothing says so, elsewhere `Z` and the like."""
+"""A time, and that it is UTC: nothing says so in the archive's table, elsewhere `Z` or the like."""
 _FLUX = re.compile(r"[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 
 
@@ -69,7 +69,7 @@ def read_metadata(path: Path) -> tuple[list[MetaRow], list[tuple[int, str]]]:
                 continue
             cells = _cells(line)
             if cells is None:
-                malformed.append((number, "it is cut in two by a stray quotation mark"))
+                malformed.append((number, "a quotation mark is out of place"))
             elif len(cells) != len(header):
                 malformed.append((number, f"{len(cells)} cells instead of {len(header)}"))
             else:
@@ -79,7 +79,7 @@ def read_metadata(path: Path) -> tuple[list[MetaRow], list[tuple[int, str]]]:
 
 
 def _cells(line: str) -> list[str] | None:
-    """Return the cells of one line, None where a quotation mark is not closed in it."""
+    """Return the cells of one line, None where its quotation marks do not belong together."""
     try:
         return next(csv.reader([line.rstrip("\r\n")], strict=True), [])
     except csv.Error:
@@ -90,19 +90,23 @@ def _parse(line: int, cells: dict[str, str]) -> MetaRow | tuple[int, str]:
     """Return a row, or its line and what is wrong with it."""
     names = parse_sample_id(cells["id"])
     if names is None:
-        return line, f"id {cells['id']!r} is not <region>_<YYYY_MM_DD_HH_MM_SS_k>"
+        return line, f"id {_shown(cells['id'])} is not <region>_<YYYY_MM_DD_HH_MM_SS_k>"
     times = {}
     for name in ("start", "end"):
         time = parse_time(cells[name])
         if time is None:
-            return line, f"{name} {cells[name]!r} is no time"
+            return line, f"{name} {_shown(cells[name])} is no time in UTC"
         times[name] = time
     if not times["start"] < times["end"]:
         return line, f"the window ends at {cells['end']}, not after {cells['start']}"
     flux = cells["peak_flux"]
     if not _FLUX.fullmatch(flux) or not 0 < float(flux) < math.inf:
-        return line, f"peak_flux {flux!r} is no positive number"
+        return line, f"peak_flux {_shown(flux)} is no positive number"
     return MetaRow(line, cells["id"], *names, times["start"], times["end"], flux)
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}...")
 
 
 def parse_time(text: str) -> np.datetime64 | None:

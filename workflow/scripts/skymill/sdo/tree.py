@@ -109,8 +109,8 @@ def locate(folder: Path, unpacked: dict | None = None) -> dict:
 
     Returns
     -------
-    The content of the receipt. `roots` has the rows of each root that was found, `ignored` the first
-    members of the zip that were not unpacked, by reason.
+    The content of the receipt. `roots` has the rows of each root that was found, `ignored` the
+    first members of the zip that were not unpacked, by reason.
 
     Raises
     ------

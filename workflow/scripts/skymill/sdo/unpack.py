@@ -123,8 +123,8 @@ def select(contents: Contents) -> Selection:
         ranked = sorted(by_content.items(), key=lambda item: (-len(item[1]), item[0]))
         if folded.endswith(f"/{METADATA}") and _is_tied(ranked):
             raise SkymillError(
-                f"the zip holds different tables under the name {names_of[ranked[0][1][0]]}, but for "
-                "letter case, and as many copies of each. Pack it anew with the one that you mean."
+                f"the zip holds different tables as {names_of[ranked[0][1][0]]} (letter case "
+                "aside), and as many copies of each. Pack it anew with the one that you mean."
             )
         plain = min(names_of[row].rpartition("/")[2] for row in ranked[0][1])
         names = [plain]
