@@ -197,9 +197,9 @@ def require_intact(
             f"image.\n{listed}{more}{_why_few(counts)}All problems are in {problems}. Fetch the "
             f"data set again, or lower {settings} if you expect that few."
         )
-    for gap in filled:
-        if gap.share < _FEW:
-            logger.warning("SDOBenchmark: %s.", gap)
+    if few := [f"{gap.where} ({gap.share:.1%})" for gap in filled if gap.share < _FEW]:
+        shown = ", ".join(few[:SHOWN]) + (f" and {len(few) - SHOWN:,} more" if few[SHOWN:] else "")
+        logger.warning("SDOBenchmark: fewer than half of the slots hold an image: %s.", shown)
 
 
 def _require_some(counts: dict, problems: Path) -> None:
@@ -228,21 +228,27 @@ def _require_some(counts: dict, problems: Path) -> None:
 
 def _refuse(loss: Loss, counts: dict, problems: Path, ignored: dict[str, list[str]]) -> None:
     """Raise the error of a limit that does not hold."""
-    more = _shown(problems, loss.kinds)
-    if loss.setting == "limits.max_unplaced_fraction":
-        more += "".join(
-            f"  {found['images']:,} of {found['unplaced']:,} unplaced images of the {name} set are "
-            f"{describe_shift(found['seconds'])} their time steps: the times of its table and of "
-            "its images are shifted.\n"
-            for name, found in counts["images_shifted"].items()
-            if found["images"] * 2 > found["unplaced"]
-        )
     if loss.setting == "limits.max_ignored_members_fraction":
-        more = describe_ignored(ignored)
+        causes = describe_ignored(ignored)
+    elif loss.setting == "limits.max_unplaced_fraction":
+        causes = _describe_shifts(counts)
+    else:
+        causes = ""
     raise SkymillError(
-        f"{loss}.\n{more}"
+        f"{loss}.\n{causes}{_shown(problems, loss.kinds)}"
         f"All problems are in {problems}. Mend or fetch the data set again, or raise "
         f"{loss.setting} if that many are expected."
+    )
+
+
+def _describe_shifts(counts: dict) -> str:
+    """Return a line for each set most of whose unplaced images are off by the same time."""
+    return "".join(
+        f"  {found['images']:,} of {found['unplaced']:,} unplaced images of the {name} set are "
+        f"{describe_shift(found['seconds'])} their time steps: the times of its table and of its "
+        "images are shifted.\n"
+        for name, found in counts["images_shifted"].items()
+        if found["images"] * 2 > found["unplaced"]
     )
 
 
@@ -261,7 +267,7 @@ def _why_few(counts: dict) -> str:
         if counts["images_by_status"][status]
     }
     said = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in statuses.items())
-    return f"Files that fill none: {said or 'none'}; other images are not there. "
+    return (f"Files that fill none: {said}. " if said else "") + "Other images are not there. "
 
 
 def _shown(problems: Path, kinds: tuple[str, ...]) -> str:
