@@ -62,10 +62,7 @@ class Gap(NamedTuple):
         return not self.slots or self.share < self.least
 
     def __str__(self) -> str:
-        return (
-            f"{self.where}: {self.filled:,} of {self.slots:,} slots hold an image "
-            f"({self.share:.2%}, at least {self.least:.2%})"
-        )
+        return f"{self.where} {self.share:.1%}"
 
 
 def losses(counts: dict, limits: dict) -> list[Loss]:
@@ -189,15 +186,18 @@ def require_intact(
             logger.warning("SDOBenchmark: %s.", loss)
     filled = gaps(counts, limits)
     if low := [gap for gap in filled if gap.exceeds]:
-        listed = "".join(f"  {gap}\n" for gap in low[:SHOWN])
-        more = f"  and {len(low) - SHOWN:,} more\n" if len(low) > SHOWN else ""
-        settings = ", ".join(dict.fromkeys(gap.setting for gap in low))
+        settings = dict.fromkeys(gap.setting for gap in low)
+        listed = "".join(
+            f"  {', '.join(str(gap) for gap in low if gap.setting == setting)}: {setting} asks for "
+            f"{limits[setting.removeprefix('limits.')]:.0%}\n"
+            for setting in settings
+        )
         raise SkymillError(
             "too few of the slots of the samples (4 time steps of 10 channels each) hold a good "
-            f"image.\n{listed}{more}{_why_few(counts)}All problems are in {problems}. Fetch the "
-            f"data set again, or lower {settings} if you expect that few."
+            f"image.\n{listed}{_why_few(counts)}All problems are in {problems}. Fetch the data set "
+            f"again, or lower {', '.join(settings)} if you expect that few."
         )
-    if few := [f"{gap.where} ({gap.share:.1%})" for gap in filled if gap.share < _FEW]:
+    if few := [str(gap) for gap in filled if gap.share < _FEW]:
         shown = ", ".join(few[:SHOWN]) + (f" and {len(few) - SHOWN:,} more" if few[SHOWN:] else "")
         logger.warning("SDOBenchmark: fewer than half of the slots hold an image: %s.", shown)
 
