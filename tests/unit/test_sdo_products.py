@@ -283,7 +283,7 @@ def test_cleaned_excludes_the_groups_that_touch_the_test_set(caplog):
     assert set(splits[3:7]) == {"train", "validation"}
     assert splits[7:] == ["test", "test"]
     assert counts["by_split"]["excluded"]["samples"] == 3
-    assert caplog.text == ""
+    assert "share a group" not in caplog.text
 
 
 @given(
@@ -388,8 +388,8 @@ def test_tensors_need_room_before_they_begin(built, monkeypatch):
         tensors_of(built, "train", built / "train.zarr")
 
 
-def test_the_report_tells_counts_problems_and_splits(built):
-    text = describe(
+def page(built, split="official"):
+    return describe(
         samples=built / "samples.parquet",
         images=built / "images.parquet",
         problems=built / "problems.jsonl",
@@ -397,8 +397,26 @@ def test_the_report_tells_counts_problems_and_splits(built):
         catalogue=Product(built / "samples.parquet"),
         plan=Product(built / "plan.parquet"),
         flux_scale=0.85,
-        split="official",
+        split=split,
     )
+
+
+def test_the_report_names_a_shift_and_the_area_outside_the_disk(built):
+    counts = Product(built / "samples.parquet").counts | {
+        "images_shifted": {"test": {"seconds": -5400.0, "images": 7, "unplaced": 9}},
+        "off_disk": {
+            "magnetogram": {"images": 4, "images_with_some": 2, "images_by_half": 1, "share": 0.125}
+        },
+    }
+    described(built / "samples.parquet", [], counts=counts, source="sample")
+    text = page(built, split="cleaned")
+    assert "Of 9 images of the test set that are at no time step, 7 are 1:30:00 before one." in text
+    assert "| magnetogram |           4 |         2 |              1 | 12.50%" in text
+    assert "Training samples that did are excluded." in text
+
+
+def test_the_report_tells_counts_problems_and_splits(built):
+    text = page(built)
     for said in (
         "8,336",
         "886",
