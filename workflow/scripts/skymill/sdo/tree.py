@@ -45,6 +45,8 @@ def find_root(folder: Path) -> tuple[Path, dict[Path, int | None]]:
         raise next(iter(errors.values()))
     most = max(count for count in rows.values() if count is not None)
     first = [root for root in roots if rows[root] == most]
+    if len(first) == 1:
+        return first[0], rows
     if len({_same_root(root, folder) for root in first}) > 1:
         raise SkymillError(
             f"{folder} holds SDOBenchmark {len(first)} times with {most:,} rows each: "
