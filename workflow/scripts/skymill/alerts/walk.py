@@ -328,3 +328,34 @@ def find_record(text, start, limit, code, slots):
         if walk_record(text, place, limit, code, slots) != FAILED:
             return place
     return FAILED
+
+
+@njit(
+    int64(Array(uint8, 1, "C", readonly=True), int64),
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+)
+def find_first_block(text, last):
+    """Return where the first block of a file begins whose header cannot be read, or FAILED.
+
+    It has the same marker before it and behind it, and then either the file ends or another block
+    begins. It is looked for up to the place `last`.
+    """
+    for place in range(SYNC_BYTES, min(last, len(text) - SYNC_BYTES)):
+        count, position = _read_long(text, place, len(text))
+        if position == FAILED or count < 1:
+            continue
+        size, position = _read_long(text, position, len(text))
+        if position == FAILED or size < 1 or size > len(text) - position - SYNC_BYTES:
+            continue
+        end = position + size
+        same, varied = True, False
+        for at in range(SYNC_BYTES):
+            same &= text[place - SYNC_BYTES + at] == text[end + at]
+            varied |= text[end + at] != text[end]
+        if same and varied:
+            after = end + SYNC_BYTES
+            if after == len(text) or _read_long(text, after, len(text))[0] > 0:
+                return place
+    return int64(FAILED)
