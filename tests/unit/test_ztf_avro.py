@@ -74,8 +74,8 @@ def test_alerts_are_read_as_fastavro_reads_them(codec, interval, null_first, ver
 
 def test_an_unknown_codec_is_refused():
     text = packet(alert(1)).replace(b"\x08null", b"\x08nulx", 1)
-    with pytest.raises(BadAvro, match="codec"):
-        read_header(text)
+    (bad,) = read(text)
+    assert "codec 'nulx'" in str(bad)
 
 
 def test_a_header_is_parsed_once_and_its_marker_each_time():

@@ -235,9 +235,12 @@ class RawFiles:
         Raises
         ------
         SkymillError
-            With the paths of the files that are not there.
+            With the paths of the files that are not there, or of two that may be one night.
         """
         branches = self.config["branches"]
+        if "ztf" in branches:
+            # Also where files are fetched: one of two candidates may be put there by hand.
+            self.files("ztf")
         if "ztf" in branches and self.absent_nights and not self.nights:
             folder = (Path(paths.SHARED_RAW) / paths.ZTF_NIGHT_FILE).parent
             raise SkymillError(

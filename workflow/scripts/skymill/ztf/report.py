@@ -11,7 +11,6 @@ from skymill.ztf.plan import PUBLISHED_MATCHED, PUBLISHED_OBJECTS, SPLITS
 
 COLUMNS = {
     "members": "alert files",
-    "ignored_members": "other files",
     "records": "alerts",
     "kept": "kept",
     "unlabelled": "no label",
@@ -23,6 +22,7 @@ COLUMNS = {
     "corrupt": "corrupt",
     "recovered": "recovered at edge",
     "alerts_with_nan": "with NaN",
+    "ignored_members": "other files",
 }
 """Counters of a night, with what the page calls them. One that a night lacks is 0."""
 
