@@ -58,6 +58,9 @@ LEAST_RECORD_BYTES = 64
 DICTIONARY_BYTES = 2**28
 """Most memory that reading an xz block may take; the strongest setting of xz takes 65 MB."""
 
+ROOM_BYTES = 2**20
+"""How large a zstandard block is thought to be at first."""
+
 HEADER_BYTES = 2**18
 """Where the first block is looked for when a header cannot be read; ZTF's headers have 20 kB."""
 
@@ -282,7 +285,8 @@ def _finish_header(text: bytes, writer: Writer, position: int) -> Header:
     _, begin, after = _block(text, end)
     if begin is not None:
         mark = text[after : after + SYNC_BYTES]
-        if mark != sync and text.find(sync, end) < 0 and text.find(mark, after + SYNC_BYTES) >= 0:
+        is_other = len(mark) == SYNC_BYTES and mark != sync and text.find(sync, end) < 0
+        if is_other and text.find(mark, after + SYNC_BYTES) >= 0:
             sync = mark
     return Header(writer, sync, end)
 
@@ -334,7 +338,7 @@ def _unzstandard(block: bytes) -> bytes:
     import cramjam
 
     # Its length need not be known before: a larger room is tried until it fits.
-    size = min(2**20, MAX_RECORD_BYTES)
+    size = min(ROOM_BYTES, MAX_RECORD_BYTES)
     while True:
         room = bytearray(size)
         try:
@@ -539,7 +543,7 @@ def _block(text: bytes, position: int) -> tuple[int, int | None, int]:
         size, begin = read_long(text, begin)
     except BadAvro:
         return count, None, 0
-    if count < 0 or not 0 <= size <= len(text) - begin - SYNC_BYTES:
+    if count < 0 or not 0 <= size <= len(text) - begin:
         return count, None, 0
     return count, begin, begin + size
 

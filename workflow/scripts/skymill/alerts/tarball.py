@@ -494,19 +494,21 @@ def _file_parts(name: str, source: _Source, head: bytes) -> Iterator[Part]:
 def _unpacked(source: _Source) -> Iterator[bytes]:
     """Inflate a packed member, in small steps: what is inflated in one go with damage is lost."""
     inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
-    while True:
+    while ahead := source.peek(MEMBER_BYTES + SEAL_BYTES):
         # CRC and length at its end are taken apart, so that what they belie is not lost.
-        ahead = source.peek(MEMBER_BYTES + SEAL_BYTES)
         packed = source.take(max(len(ahead) - SEAL_BYTES, 1))
-        if not packed:
-            if not inflater.eof:
-                raise EOFError("it ends too early")
-            return
-        while packed:
+        while True:
             if inflater.eof:
+                # Another gzip file may follow, or zeros.
+                packed = packed.lstrip(b"\0")
+                if not packed:
+                    break
                 inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
             yield inflater.decompress(packed, INFLATE_BYTES)
             while not (inflater.eof or inflater.needs_input):
                 yield inflater.decompress(b"", INFLATE_BYTES)
-            # Another gzip file may follow, or zeros.
-            packed = inflater.unused_data.lstrip(b"\0") if inflater.eof else b""
+            if not inflater.eof:
+                break
+            packed = inflater.unused_data
+    if not inflater.eof:
+        raise EOFError("it ends too early")
