@@ -25,18 +25,19 @@ def group_by_position(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
     if not len(ra):
         return np.empty(0, np.int64)
     # Equal positions are one point: thousands of objects at one place would be millions of pairs.
-    points, point = np.unique(np.stack([ra, dec], axis=1), axis=0, return_inverse=True)
-    point = point.reshape(-1)
-    alpha, delta = np.radians(points).T
+    points, point = np.unique(ra + 1j * dec, return_inverse=True)
+    alpha, delta = np.radians(points.real), np.radians(points.imag)
     vectors = np.stack(
         [np.cos(delta) * np.cos(alpha), np.cos(delta) * np.sin(alpha), np.sin(delta)], axis=1
     )
     # Distances are chords of the unit sphere; a little more, for what rounding takes away.
     chord = 2 * np.sin(np.radians(RADIUS_ARCSEC / 3600) / 2) * (1 + 1e-9)
-    pairs = cKDTree(vectors).query_pairs(chord, output_type="ndarray")
+    # A plain tree is built in half the time, and searched as fast: the sky is no lump.
+    tree = cKDTree(vectors, balanced_tree=False, compact_nodes=False)
+    pairs = tree.query_pairs(chord, output_type="ndarray")
     links = coo_array(
         (np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(len(points), len(points))
     )
     group = connected_components(links, directed=False)[1][point]
-    _, first, place = np.unique(group, return_index=True, return_inverse=True)
-    return first[place.reshape(-1)]
+    _, first = np.unique(group, return_index=True)
+    return first[group]

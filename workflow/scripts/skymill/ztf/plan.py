@@ -401,6 +401,12 @@ def _log(counts: dict, sample: dict[str, int]) -> None:
         counts["objects"],
         counts["matched_objects"],
     )
+    if counts["duplicate_alerts"]:
+        logger.warning(
+            "%s of %s alerts are in another night of an earlier name already: they count once",
+            f"{counts['duplicate_alerts']:,}",
+            f"{counts['alerts']:,}",
+        )
     for label in counts["taken_whole"]:
         logger.warning(
             "%s has %d objects, not more than the %d of ztf.sample: all of them are taken",

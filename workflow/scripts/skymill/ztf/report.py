@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from skymill.engine.markdown import markdown_table
+from skymill.engine.markdown import escaped, markdown_table
 from skymill.engine.products import Product
 from skymill.ztf.groups import RADIUS_ARCSEC
 from skymill.ztf.nights import spans
@@ -102,7 +102,7 @@ def _empty(by_night: dict[str, dict], absent: Iterable[str]) -> list[str]:
 def _broken_off(by_night: dict[str, dict]) -> list[str]:
     """Say which archives are not whole; nothing when all are."""
     lines = [
-        f"- {night}: {manifest.get('broken_off')}"
+        f"- {night}: {escaped(manifest.get('broken_off'))}"
         for night, manifest in by_night.items()
         if manifest.get("truncated")
     ]
