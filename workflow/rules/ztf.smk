@@ -50,7 +50,9 @@ rule extract_night:
         mem_mb=memory(1000, each=600),
         runtime=minutes(30, per_gb=2, of="raw"),
     params:
-        **stage("extract_night.py", "ztf.extract", "ztf.crop", "ztf.edge", "ztf.no_data", also=same_raw),
+        **stage(
+            "extract_night.py", "ztf.extract", "ztf.crop", "ztf.edge", "ztf.no_data", also=same_raw
+        ),
         file=lambda wildcards: RAW.night(wildcards.night),
         enforced=lambda wildcards: RAW.is_enforced(RAW.night(wildcards.night)),
     script:
