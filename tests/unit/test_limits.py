@@ -134,18 +134,88 @@ def test_as_many_losses_of_sdo_as_are_allowed_are_none_too_many(counts):
     assert sdo(**counts) is None
 
 
+ALL_ALLOWED = dict.fromkeys(
+    [
+        *("max_corrupt_fraction", "max_lost_stamps_fraction"),
+        *("max_repeated_fraction", "max_ignored_fraction"),
+    ],
+    1,
+)
+
+
+def night_counts(records=10, corrupt=0, **otherwise):
+    """Return the counts of a night whose corrupt alerts cannot be read."""
+    others = ("null_cutout", "wrong_shape", "dropped_at_edge", "no_data", "unlabelled")
+    files = ("ignored_members", "notes_of_macos", "duplicates")
+    return {
+        **dict.fromkeys([*others, *files], 0),
+        "members": records,
+        "records": records,
+        "kept": records - corrupt,
+        "corrupt": corrupt,
+        "corrupt_by_cause": {"avro": corrupt},
+        **otherwise,
+    }
+
+
+@pytest.mark.parametrize(
+    ("counts", "named"),
+    [
+        ({"null_cutout": 3}, "limits.max_lost_stamps_fraction"),
+        ({"wrong_shape": 1, "dropped_at_edge": 1, "no_data": 1}, "limits.max_lost_stamps_fraction"),
+        # Of 5 alerts that were looked at.
+        ({"unlabelled": 5, "null_cutout": 2}, "limits.max_lost_stamps_fraction"),
+        (
+            {"unlabelled": 5, "corrupt": 2, "corrupt_by_cause": {"gzip": 2}},
+            "limits.max_corrupt_fraction",
+        ),
+        ({"duplicates": 5}, "limits.max_repeated_fraction"),
+        ({"ignored_members": 5}, "limits.max_ignored_fraction"),
+        (
+            {"ignored_members": 5, "null_cutout": 3},
+            "limits.max_lost_stamps_fraction, limits.max_ignored_fraction",
+        ),
+    ],
+)
+def test_each_cause_of_loss_of_a_night_has_its_limit(counts, named):
+    receipt = {"night": "x", "counts": night_counts(**counts), "truncated": False}
+    config = {"limits": dict.fromkeys(ALL_ALLOWED, 0.25), "ztf": {"accept_truncated": []}}
+    said = f"it counts more losses than {named} allows"
+    assert limits.lost_alerts(receipt, config) == said
+    assert limits.lost_alerts(receipt, {**config, "limits": ALL_ALLOWED}) is None
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {"null_cutout": 2},
+        {"duplicates": 3},
+        {"ignored_members": 3},
+        {"ignored_members": 30, "notes_of_macos": 28},
+        # Of four alerts that were looked at the share says nothing.
+        {"unlabelled": 6, "null_cutout": 3},
+        # Half of the alerts that were looked at, but most were not.
+        {"unlabelled": 5, "corrupt": 2, "corrupt_by_cause": {"avro": 2}},
+    ],
+)
+def test_smaller_losses_of_a_night_exceed_no_limit(counts):
+    receipt = {"night": "x", "counts": night_counts(**counts), "truncated": False}
+    config = {"limits": dict.fromkeys(ALL_ALLOWED, 0.25), "ztf": {"accept_truncated": []}}
+    assert limits.lost_alerts(receipt, config) is None
+
+
 def night(corrupt, allowed=0.1, *, truncated=False, accepted=()):
     """Compare a night of 10 alerts with a configuration."""
     receipt = {
         "night": "20181129",
-        "counts": {"records": 10, "corrupt": corrupt},
+        "counts": night_counts(10, corrupt),
         "truncated": truncated,
     }
     config = {
-        "limits": {"max_corrupt_fraction": allowed},
+        "limits": {**ALL_ALLOWED, "max_corrupt_fraction": allowed},
         "ztf": {"accept_truncated": list(accepted)},
     }
-    return limits.corrupt_night(receipt, config)
+    return limits.lost_alerts(receipt, config)
 
 
 @pytest.mark.parametrize(("corrupt", "allowed"), [(0, 0), (1, 0.1), (10, 1)])
@@ -160,9 +230,9 @@ def test_a_night_with_more_corrupt_alerts_is_refused(corrupt, allowed):
 
 
 def test_a_night_without_alerts_exceeds_no_limit():
-    receipt = {"night": "20181129", "counts": {"records": 0, "corrupt": 0}, "truncated": False}
-    config = {"limits": {"max_corrupt_fraction": 0}, "ztf": {"accept_truncated": []}}
-    assert limits.corrupt_night(receipt, config) is None
+    receipt = {"night": "20181129", "counts": night_counts(0, 0), "truncated": False}
+    config = {"limits": dict.fromkeys(ALL_ALLOWED, 0), "ztf": {"accept_truncated": []}}
+    assert limits.lost_alerts(receipt, config) is None
 
 
 @pytest.mark.parametrize("accepted", [(), ("20181130",), (20181130,)])

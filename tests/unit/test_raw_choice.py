@@ -54,11 +54,11 @@ class Place:
         """Put a folder with a file there."""
         self.put(f"{name}/file", folder=folder)
 
-    def have_read(self, name, source="local"):
+    def have_read(self, name, source="local", raw=None):
         """Write the document that says that a file was read."""
         path = self.root / "trial" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_document(path, {"source": source})
+        write_document(path, {"source": source, "raw": {"name": raw or path.name}})
 
 
 @pytest.fixture
@@ -334,14 +334,61 @@ def test_wrong_nights_are_refused(place):
 
 def test_a_night_is_its_tarball_or_the_folder_that_it_was_unpacked_to(place):
     assert place.raw().night("20180601") == NIGHT
-    place.put(NIGHT)
-    assert place.raw().night("20180601") == NIGHT
     place.put_folder("ztf/ztf_public_20180601")
     raw = place.raw()
     assert raw.night("20180601") == "ztf/ztf_public_20180601"
     assert raw.night("20180602") == "ztf/ztf_public_20180602.tar.gz"
-    assert raw.unpacked_nights >= {"ztf/ztf_public_20180601"}
     assert raw.files("ztf")[1:] == ["ztf/ztf_public_20180601"]
+    place.put("ztf/ztf_public_20180602.tar.gz")
+    assert place.raw().night("20180602") == "ztf/ztf_public_20180602.tar.gz"
+
+
+@pytest.mark.parametrize("source", ["local", "archive"])
+def test_a_tarball_beside_its_folder_is_refused_and_both_are_named(place, source):
+    place.put(NIGHT)
+    # An interrupted unpacking leaves a folder with a part of the night.
+    place.put_folder("ztf/ztf_public_20180601")
+    raw = place.raw(source, branches=["ztf"], nights=[20180601])
+    both = "data/raw/ztf/ztf_public_20180601.tar.gz and data/raw/ztf/ztf_public_20180601 may"
+    with pytest.raises(SkymillError, match=both):
+        raw.require()
+
+
+OWN = ["ztf/ztf_public_my_alerts.tar.gz", "ztf/my_alerts.tar.gz"]
+OWN_FOLDERS = ["ztf/ztf_public_my_alerts", "ztf/my_alerts"]
+
+
+@pytest.mark.parametrize("file", [*OWN, *OWN_FOLDERS])
+def test_a_night_of_ones_own_is_a_tarball_or_a_folder_with_its_name(place, file):
+    (place.put if file in OWN else place.put_folder)(file)
+    place.put(PREDICTIONS)
+    raw = place.raw(branches=["ztf"], nights=["my_alerts"])
+    assert raw.nights == ["my_alerts"]
+    assert raw.files("ztf")[1:] == [file]
+    assert raw.branch(file) == "ztf"
+    assert raw.record(file) == "preprocessed/ztf/stamps/my_alerts.parquet.manifest.json"
+    assert not is_fetchable(place, file)
+    raw.require()
+
+
+def test_two_files_of_a_night_of_ones_own_are_refused(place):
+    for file in OWN:
+        place.put(file)
+    with pytest.raises(SkymillError, match=f"{OWN[0]} and data/raw/{OWN[1]} may each"):
+        place.raw().night("my_alerts")
+
+
+@pytest.mark.parametrize("file", [*OWN, *OWN_FOLDERS])
+def test_a_night_of_ones_own_that_was_read_may_go(place, file):
+    name = "preprocessed/ztf/stamps/my_alerts.parquet.manifest.json"
+    place.have_read(name, raw=Path(file).name)
+    assert place.raw(nights=["my_alerts"]).files("ztf")[1:] == [file]
+
+
+@pytest.mark.parametrize("source", ["sample", "archive"])
+def test_only_local_nights_may_have_names_of_ones_own(place, source):
+    with pytest.raises(SkymillError, match="my_alerts is no night of the archive"):
+        _ = place.raw(source, nights=["my_alerts", 20180601]).nights
 
 
 def test_folders_of_real_nights_are_no_matter_to_simulated_ones(place):

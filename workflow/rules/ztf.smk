@@ -50,7 +50,9 @@ rule extract_night:
         mem_mb=memory(1000, each=600),
         runtime=minutes(30, per_gb=2, of="raw"),
     params:
-        **stage("extract_night.py", "ztf.extract", "ztf.crop", "ztf.edge", also=same_raw),
+        **stage(
+            "extract_night.py", "ztf.extract", "ztf.crop", "ztf.edge", "ztf.no_data", also=same_raw
+        ),
         file=lambda wildcards: RAW.night(wildcards.night),
         enforced=lambda wildcards: RAW.is_enforced(RAW.night(wildcards.night)),
     script:
@@ -58,7 +60,7 @@ rule extract_night:
 
 
 rule check_night:
-    """Fail when a night lost too many alerts or ended early, naming the first of them."""
+    """Fail when a night lost too much, gave nothing or ended early, naming the first losses."""
     input:
         stamps=manifest(paths.ZTF_NIGHT),
         quarantine=ancient(paths.ZTF_QUARANTINE),
@@ -71,7 +73,7 @@ rule check_night:
     resources:
         mem_mb=500,
     params:
-        **stage("check_night.py", also=limit(limits.corrupt_night)),
+        **stage("check_night.py", also=limit(limits.lost_alerts)),
     script:
         "../scripts/check_night.py"
 

@@ -5,8 +5,10 @@ from skymill.engine.job import run_job
 
 def main(run):
     from skymill.engine.tables import write_table
+    from skymill.ztf.check import require_some
     from skymill.ztf.plan import make_plan
 
+    require_some(night.document for night in run.products("stamps"))
     plan, counts = make_plan(
         run.input.stamps,
         run.input.labels,

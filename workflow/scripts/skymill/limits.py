@@ -40,13 +40,12 @@ def rejected_rows(manifest: dict, config: dict) -> str | None:
     )
 
 
-def corrupt_night(receipt: dict, config: dict) -> str | None:
-    """Compare the corrupt alerts of a night with limits.max_corrupt_fraction, and its end."""
-    counts, night = receipt["counts"], receipt["night"]
-    if ztf.is_cut_short(night, receipt, config["ztf"]["accept_truncated"]):
+def lost_alerts(receipt: dict, config: dict) -> str | None:
+    """Compare what a night lost with its limits, and its end with ztf.accept_truncated."""
+    if ztf.is_cut_short(receipt["night"], receipt, config["ztf"]["accept_truncated"]):
         return "its archive is not whole, and ztf.accept_truncated does not name the night"
-    allowed = config["limits"]["max_corrupt_fraction"]
-    return _said(ztf.lost_too_many(counts, allowed), "limits.max_corrupt_fraction")
+    exceeded = [f"limits.{name}" for name in ztf.exceeded(receipt["counts"], config["limits"])]
+    return _said(bool(exceeded), ", ".join(exceeded))
 
 
 def _said(exceeds: bool, setting: str) -> str | None:

@@ -108,6 +108,10 @@ ZTF_NIGHT_FILE = "ztf/ztf_public_{night}.tar.gz"
 ZTF_NIGHT_FOLDER = "ztf/ztf_public_{night}"
 """A night unpacked by hand: a folder of .avro files."""
 
+ZTF_OWN_NIGHT_FILE = "ztf/{night}.tar.gz"
+ZTF_OWN_NIGHT_FOLDER = "ztf/{night}"
+"""What users may also call nights of their own."""
+
 ZTF_LABELS_FOLDER = "ztf/labels/"
 ZTF_LABELS_ARCHIVE = ZTF_LABELS_FOLDER + "files_for_lc_classifier_SanchezSaez2020.tar.gz"
 ZTF_LABELS_FILES = {
@@ -157,6 +161,7 @@ _RAW_FILES = frozenset(
         "SDO_FOLDER",
         "STEALTH_FILE",
     }
+    | {"ZTF_OWN_NIGHT_FILE", "ZTF_OWN_NIGHT_FOLDER"}
     | {"ZTF_NIGHT_FILE", "ZTF_NIGHT_FOLDER", "ZTF_LABELS_FOLDER", "ZTF_LABELS_ARCHIVE"}
 )
 """What is not below a results folder."""

@@ -11,7 +11,7 @@ from skymill.magnetic.schema import PARTITIONS
 from skymill.raw.files import put_by_hand, sidecar_path
 from skymill.raw.registry import branch_of, fetchable_patterns, file_patterns
 from skymill.settings import source_of_branch
-from skymill.ztf.nights import read_nights, spans
+from skymill.ztf.nights import is_archive_night, read_nights, spans
 
 
 def one_of(patterns) -> str:
@@ -132,18 +132,40 @@ class RawFiles:
     # ZTF
 
     @functools.cached_property
-    def unpacked_nights(self) -> frozenset[str]:
-        """The folders that the user unpacked nights to, below that of raw files."""
+    def _ztf_files(self) -> frozenset[str]:
+        """What may be a night in the folder of nights, by its path below that of raw files."""
         folder = self.root / self.folder("ztf")
-        beside = (folder / paths.ZTF_NIGHT_FOLDER).parent.glob("*")
-        return frozenset(p.relative_to(folder).as_posix() for p in beside if p.is_dir())
-
-    def night(self, night: str) -> str:
-        """Return the file of a night: its tarball, or the folder that the user unpacked it to."""
-        folder = paths.ZTF_NIGHT_FOLDER.format(night=night)
-        return (
-            folder if folder in self.unpacked_nights else paths.ZTF_NIGHT_FILE.format(night=night)
+        return frozenset(
+            path.relative_to(folder).as_posix()
+            for path in (folder / paths.ZTF_NIGHT_FOLDER).parent.glob("*")
+            if path.name.endswith(".tar.gz") or path.is_dir()
         )
+
+    @functools.cache  # noqa: B019 (one object lives as long as the workflow)
+    def night(self, night: str) -> str:
+        """Return the file of a night: its tarball, or the folder that the user unpacked it to.
+
+        Raises
+        ------
+        SkymillError
+            When several are there: a folder may be what an interrupted unpacking left.
+        """
+        patterns = [paths.ZTF_NIGHT_FILE, paths.ZTF_NIGHT_FOLDER]
+        if not is_archive_night(night):
+            patterns += [paths.ZTF_OWN_NIGHT_FILE, paths.ZTF_OWN_NIGHT_FOLDER]
+        names = [pattern.format(night=night) for pattern in patterns]
+        found = [name for name in names if name in self._ztf_files]
+        if len(found) > 1:
+            raise SkymillError(
+                f"{' and '.join(map(self.path, found))} may each be night {night}. Delete or move "
+                "all but one of them."
+            )
+        if found:
+            return found[0]
+        # A night that was read, and whose file was then deleted to have the room.
+        known = self._record(names[0]) if self.source("ztf") == "local" else None
+        read = [name for name in names if known and Path(name).name == known["raw"]["name"]]
+        return read[0] if read else names[0]
 
     @functools.cached_property
     def nights(self) -> list[str]:
@@ -158,6 +180,12 @@ class RawFiles:
             When `ztf.nights` is wrong.
         """
         asked = read_nights(self.config["ztf"]["nights"])
+        own = [night for night in asked.named if not is_archive_night(night)]
+        if own and self.source("ztf") != "local":
+            raise SkymillError(
+                f"ztf.nights: {', '.join(own)} is no night of the archive. Nights under names of "
+                "your own are read with `source: {ztf: local}`."
+            )
         return sorted({*asked.named, *asked.ranged} - {*self.absent_nights})
 
     @functools.cached_property
@@ -207,9 +235,12 @@ class RawFiles:
         Raises
         ------
         SkymillError
-            With the paths of the files that are not there.
+            With the paths of the files that are not there, or of two that may be one night.
         """
         branches = self.config["branches"]
+        if "ztf" in branches:
+            # Also where files are fetched: one of two candidates may be put there by hand.
+            self.files("ztf")
         if "ztf" in branches and self.absent_nights and not self.nights:
             folder = (Path(paths.SHARED_RAW) / paths.ZTF_NIGHT_FILE).parent
             raise SkymillError(
@@ -238,15 +269,19 @@ class RawFiles:
         """
         if (self.root / self.path(file)).exists():
             return False
+        known = self._record(file)
+        return known is None or known["source"] == SOURCES[0]
+
+    def _record(self, file: str) -> dict | None:
+        """Return the document that says what was read under the name of a file, if there is one."""
         try:
-            known = read_json(self.root / self.results / self.record(file))
+            return read_json(self.root / self.results / self.record(file))
         except (FileNotFoundError, SkymillError):
-            return True
-        return known["source"] == SOURCES[0]
+            return None
 
     def record(self, file: str) -> str:
         """Return the name of the document that says what was read under the name of a file."""
-        night = re.fullmatch(r"ztf/ztf_public_(\w+?)(\.tar\.gz)?", file)
+        night = re.fullmatch(r"ztf/(?:ztf_public_)?([\w-]+?)(\.tar\.gz)?", file)
         if night:
             return paths.ZTF_NIGHT.format(night=night[1]) + ".manifest.json"
         return paths.RAW_RECEIPT.format(file=file)

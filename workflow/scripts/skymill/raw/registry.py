@@ -19,10 +19,13 @@ OWN_REGISTRY = Path(__file__).parents[4] / REGISTRY
 
 LOCK = Path("config/sources.lock.json")
 
-NIGHT = "[0-9]{8}(?:_programid[0-9]+)?"
+ARCHIVE_NIGHT = "[0-9]{8}(?:_programid[0-9]+)?"
 """The form of a night in the names of ZTF's tarballs."""
 
-_PLACEHOLDERS = {"night": NIGHT}
+NIGHT = "[A-Za-z0-9_][A-Za-z0-9_-]{0,63}"
+"""The form of any night: users name their own as they like."""
+
+_PLACEHOLDERS = {"night": ARCHIVE_NIGHT, "own_night": NIGHT}
 """What may stand for a part of a file's name, and its form."""
 
 
@@ -30,11 +33,11 @@ _PLACEHOLDERS = {"night": NIGHT}
 class Source:
     """A raw file and where it comes from.
 
-    `file` is its path below data/raw. Exactly one of `addresses` (HTTP) and `kaggle`
-    (owner/data set) is given. `member` is the one file that is wanted out of a tarball or of a
-    Kaggle zip; size and checksum then describe what is downloaded. `checksum` is
-    `algorithm:hexadecimal`, `checksums` the address of a list of md5 sums. `disk_bytes` is about
-    what has to be free.
+    `file` is its path below data/raw. At most one of `addresses` (HTTP) and `kaggle`
+    (owner/data set) is given: a file with neither is the user's own. `member` is the one file that
+    is wanted out of a tarball or of a Kaggle zip; size and checksum then describe what is
+    downloaded. `checksum` is `algorithm:hexadecimal`, `checksums` the address of a list of md5
+    sums. `disk_bytes` is about what has to be free.
     """
 
     file: str
@@ -78,12 +81,12 @@ def file_patterns(registry: dict) -> dict[str, str]:
 
 
 def fetchable_patterns(registry: dict) -> list[str]:
-    """Return those of `file_patterns` that can be fetched: not those of folders."""
+    """Return those of `file_patterns` that can be fetched: what has an address."""
     return [
         _pattern(name)
         for collection in registry.values()
         for name, entry in collection["files"].items()
-        if entry["kind"] != "folder"
+        if "url" in entry or "kaggle" in entry
     ]
 
 

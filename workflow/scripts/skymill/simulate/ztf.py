@@ -54,6 +54,10 @@ POSITIVE, NEGATIVE = ("t", "t", "t", "1"), ("f", "f", "f", "0")
 MIN_LENGTH = 41
 """Pixels that a cut axis has at least: then, and only then, 21 x 21 do not fit around it."""
 
+TWIN_EVERY, TWIN_DISTANCE = 20, 0.03 / 3600
+"""Of so many objects one is another name of the one before, so many degrees from it: as far as a
+real pair. (How frequent such pairs are is a guess.)"""
+
 CYCLE, IN_FOLDER, EMPTY = 4, 1, 3
 """Of each four nights, the place of the one with its members in a folder, and of the empty one."""
 
@@ -289,7 +293,13 @@ def _observation(name: str, at: int) -> dict:
 
 
 def _sky(number: int, seed: int) -> tuple[float, float]:
-    """Return right ascension and declination of an object, degrees."""
+    """Return right ascension and declination of an object, degrees.
+
+    The last of each TWIN_EVERY objects is where the one before is: two names of one source.
+    """
+    if number % TWIN_EVERY == TWIN_EVERY - 1:
+        ra, dec = _sky(number - 1, seed)
+        return ra, dec + TWIN_DISTANCE
     rng = generator(key(seed, "ztf", "sky"), number)
     return float(rng.uniform(0, 360)), float(np.degrees(np.arcsin(rng.uniform(-0.5, 1))))
 
