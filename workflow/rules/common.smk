@@ -27,7 +27,7 @@ try:
     from skymill import limits
     from skymill.engine import digests, parallel, stale_lock
     from skymill.engine.errors import SkymillError
-    from skymill.engine.names import Names
+    from skymill.engine.names import raw_name
     from skymill.magnetic.schema import PARTITIONS, SPLITS, TEST_PARTITION, TRAIN_PARTITIONS
     from skymill.paths import manifest
     from skymill.raw.choice import RawFiles

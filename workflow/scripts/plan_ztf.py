@@ -5,6 +5,7 @@ from skymill.engine.job import run_job
 
 def main(run):
     from skymill.engine.tables import write_table
+    from skymill.ztf.matches import require_matches
     from skymill.ztf.plan import make_plan
 
     plan, counts = make_plan(
@@ -15,6 +16,8 @@ def main(run):
         split=run.settings["ztf.split"],
         seed=run.settings["seed"],
     )
+    nights = [night.counts for night in run.products("stamps")]
+    require_matches(counts, nights, run.input.labels)
     run.finish([write_table(run.output.plan, plan)], counts=counts)
 
 

@@ -8,6 +8,7 @@ from skymill.engine.errors import SkymillError
 from skymill.engine.names import AREAS, SHARED_RAW
 from skymill.magnetic.columns import Columns
 from skymill.paths import DEFAULT_RESULTS
+from skymill.ztf.classes import one_class
 
 
 def source_of_branch(config: dict, branch: str) -> str:
@@ -75,6 +76,7 @@ def check_settings(config: dict, root: Path = Path()) -> Iterator[str]:
     outside = sum(config["ztf"]["split"].values())
     if outside >= 1:
         yield f"ztf.split: validation and test take {outside:g} of the objects, so none is left."
+    yield from one_class(config["labels"]["map"])
     if "magnetic" in config["branches"]:
         try:
             Columns(config["features"])

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from skymill.engine.errors import SkymillError
 from skymill.engine.randomness import key
 from skymill.ztf.object_hashes import fractions, name_hashes, order_by_hash
+from skymill.ztf.object_ids import respelt
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +125,7 @@ def make_plan(
         "unmatched_objects": len(unmatched),
         "matched_objects": objects.num_rows,
         "objects": objects.num_rows + len(unmatched),
+        "respelt_objects": len({*respelt(known["object_id"])}.intersection(unmatched.to_pylist())),
     }
     plan = _assemble(alerts, objects, list(nights))
     names = sorted({*pc.unique(known["label"]).to_pylist(), *sample})
