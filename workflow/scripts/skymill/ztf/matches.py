@@ -52,7 +52,7 @@ def require_matches(counts: dict, nights: list[dict], labels: Path) -> None:
         logger.warning("Some objects of the nights are not matched: %s", hint)
         return
     raise SkymillError(
-        f"none of the {met:,} alerts of these nights is of an object in the list of labels: {hint}. "
-        "Mend the names in the list, take another list (labels.file, labels.source), or other "
-        "nights (ztf.nights)."
+        f"none of the {met:,} alerts of these nights is of an object in the list of labels: "
+        f"{hint}. Mend the names in the list, take another list (labels.file, labels.source), or "
+        "other nights (ztf.nights)."
     )

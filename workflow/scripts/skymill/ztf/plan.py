@@ -125,7 +125,7 @@ def make_plan(
         "unmatched_objects": len(unmatched),
         "matched_objects": objects.num_rows,
         "objects": objects.num_rows + len(unmatched),
-        "respelt_objects": len({*respelt(known["object_id"])}.intersection(unmatched.to_pylist())),
+        "respelt_objects": _count_respelt(known["object_id"], unmatched),
     }
     plan = _assemble(alerts, objects, list(nights))
     names = sorted({*pc.unique(known["label"]).to_pylist(), *sample})
@@ -219,6 +219,12 @@ def _read_alerts(
         }, pa.array([], pa.string())
     alerts = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return alerts, pc.unique(pa.chunked_array(strangers))
+
+
+def _count_respelt(known: pa.ChunkedArray, unmatched: pa.Array) -> int:
+    """Return how many of the objects are known in another spelling."""
+    names = pa.array([*respelt(known)], pa.string())
+    return pc.sum(pc.is_in(unmatched, value_set=names)).as_py() or 0
 
 
 def _first_of_each(candid: np.ndarray) -> np.ndarray:
