@@ -170,8 +170,10 @@ class Run:
             "inputs": inputs,
             "checks": sorted(checks),
             "source": source_of(sources),
-            "sources": sorted(set(sources)),
         }
+        if len(set(sources)) > 1:
+            # Such as simulated nights with a list of the user's own.
+            described["sources"] = sorted(set(sources))
         if self._warnings:
             described["warnings"] = self._warnings
         if document.endswith(RECEIPT):

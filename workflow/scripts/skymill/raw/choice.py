@@ -298,7 +298,8 @@ class RawFiles:
             known = read_json(self.root / self.results / f"{paths.ZTF_LABELS}{MANIFEST}")
         except (FileNotFoundError, SkymillError):
             return True
-        return known["source"] == SOURCES[0] or known["raw"]["name"] != raw_name(path, self.results)
+        name = known.get("raw", {}).get("name")
+        return known["source"] == SOURCES[0] or name != raw_name(path, self.results)
 
     def record(self, file: str) -> str:
         """Return the name of the document that says what was read under the name of a file."""

@@ -42,6 +42,7 @@ ROWS_AT_A_TIME = 2**20
 """Alerts that are looked up among the labels at once: each time all labels are hashed anew."""
 
 _WORD = pa.dictionary(pa.int8(), pa.string())
+_CLASS = pa.dictionary(pa.int16(), pa.string())
 PLAN_SCHEMA = pa.schema(
     [
         pa.field("object_id", pa.string(), nullable=False),
@@ -49,7 +50,7 @@ PLAN_SCHEMA = pa.schema(
         pa.field("night", pa.dictionary(pa.int16(), pa.string()), nullable=False),
         pa.field("row", pa.int32(), nullable=False),
         pa.field("label", _WORD, nullable=False),
-        pa.field("alerce_class", _WORD, nullable=False),
+        pa.field("alerce_class", _CLASS, nullable=False),
         pa.field("probability", pa.float32()),
         pa.field("split", _WORD, nullable=False),
         pa.field("sampled", pa.bool_(), nullable=False),
@@ -290,14 +291,15 @@ def _assemble(alerts: dict[str, np.ndarray], objects: pa.Table, nights: list[str
         "probability": objects["probability"].take(taken),
     }
     for name in ("label", "alerce_class"):
-        columns[name] = _words(objects[name]).take(taken)
+        column = _words(objects[name]).take(taken)
+        columns[name] = column.cast(PLAN_SCHEMA.field(name).type)
     return pa.table([columns[name] for name in PLAN_SCHEMA.names], schema=PLAN_SCHEMA)
 
 
 def _words(column: pa.ChunkedArray) -> pa.DictionaryArray:
-    """Return strings as a dictionary of int8, its words sorted."""
+    """Return strings as a dictionary of int16, its words sorted."""
     words = sorted(pc.unique(column).to_pylist())
-    codes = pc.index_in(column, value_set=pa.array(words, pa.string())).cast(pa.int8())
+    codes = pc.index_in(column, value_set=pa.array(words, pa.string())).cast(pa.int16())
     return pa.DictionaryArray.from_arrays(codes.combine_chunks(), pa.array(words, pa.string()))
 
 
