@@ -92,7 +92,7 @@ def _whole(raw: Path, stream: BinaryIO, head: bytes) -> Iterator[tuple[str, Bina
 def _member(raw: Path, stream: BinaryIO, wanted: str) -> Iterator[tuple[str, BinaryIO]]:
     met, found = [], []
     with (
-        tarfile.open(fileobj=stream, mode="r|", tarinfo=_Entry) as archive,
+        tarfile.open(fileobj=stream, mode="r|", bufsize=2**20, tarinfo=_Entry) as archive,
         _read_to_the_end(archive.fileobj),
     ):
         # One pass: nothing is unpacked, and the other members are inflated and dropped.
