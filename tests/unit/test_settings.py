@@ -236,3 +236,19 @@ def test_what_is_no_section_stays_for_the_schema_to_refuse(default_config, secti
 def test_a_configuration_without_nulls_is_in_force_as_it_is(default_config):
     assert in_force(default_config) == default_config
     assert in_force({}) == {}
+
+
+def test_two_spellings_of_a_published_class_are_refused(default_config, problems):
+    default_config["labels"]["map"] |= {"qso": "Quasar", "dwarf nova": "DN", "Dwarf nova": "DN"}
+    assert problems(default_config) == [
+        "labels.map names QSO and qso, which are one class. Leave one out: {QSO: null}."
+    ]
+
+
+def test_a_product_is_no_list_of_labels(default_config, problems, tmp_path):
+    for file in ("lists/own.csv", "/elsewhere/own.csv", "data/raw/own.csv"):
+        default_config["labels"]["file"] = file
+        assert problems(default_config) == []
+    for file in ("data/preprocessed/ztf/labels.parquet", f"{tmp_path}/data/interim/own.csv"):
+        default_config["labels"]["file"] = file
+        assert "Copy the list to another folder" in problems(default_config)[0]

@@ -281,6 +281,12 @@ def test_improbable_rows_say_nothing(read):
         ([("a", "E", 0.95), ("b", "E", 95)], HEADER, {"min_probability": 0.9}, "line 3: .* 95 "),
         ([("a", "E", 1)], HEADER, {"classifier": "lc"}, "no column of classifiers"),
         (
+            [("a", "E"), ("a", "RRL")],
+            HEADER[:2],
+            {"on_conflict": "most_probable"},
+            "most_probable cannot be applied",
+        ),
+        (
             [("a", "E", "lc"), ("b", "E", "stamp")],
             ("oid", "class", "classifier_name"),
             {"classifier": "lx"},
@@ -407,6 +413,12 @@ def test_a_bad_row_costs_itself_alone(read, tmp_path, line, reason, end):
     assert content["counts"]["rows"] == 4
     assert content["counts"]["blank"] == 2
     assert [(entry["reason"], entry["line"]) for entry in told] == [(reason, 3)]
+
+
+def test_sums_of_floats_are_probabilities(read):
+    rows = [("a", "E", 1.0000000000000002), ("b", "E", -1e-17), ("c", "E", "")]
+    _, labels, _ = read(rows, on_conflict="most_probable")
+    assert [row["probability"] for row in labels.values()] == [1, 0, None]
 
 
 def test_what_stands_where_a_name_should_is_shown_as_ztf_writes_it(read):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from skymill.engine.errors import SkymillError
-from skymill.engine.names import AREAS, SHARED_RAW
+from skymill.engine.names import AREAS, PRODUCT_AREAS, SHARED_RAW
 from skymill.magnetic.columns import Columns
 from skymill.paths import DEFAULT_RESULTS
 from skymill.ztf.classes import one_class
@@ -77,6 +77,10 @@ def check_settings(config: dict, root: Path = Path()) -> Iterator[str]:
     if outside >= 1:
         yield f"ztf.split: validation and test take {outside:g} of the objects, so none is left."
     yield from one_class(config["labels"]["map"])
+    own = config["labels"]["file"]
+    products = [f"{config['results']}/{area}" for area in PRODUCT_AREAS]
+    if own and any(map(_below(PurePosixPath(own), root).is_relative_to, products)):
+        yield f"labels.file: {own} is in a folder of products. Copy the list to another folder."
     if "magnetic" in config["branches"]:
         try:
             Columns(config["features"])

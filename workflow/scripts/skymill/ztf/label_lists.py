@@ -45,6 +45,9 @@ KEPT_REJECTS = 100_000
 OUTSIDE = "probability_outside"
 """The reason of rows whose probability is not between 0 and 1."""
 
+ROUNDING = 1e-6
+"""How far outside 0 to 1 a probability may be, which is then 0 or 1: sums of floats are."""
+
 _BEGINNING = 160
 """Characters of a rejected row that are shown."""
 
@@ -327,8 +330,10 @@ def _check(columns: dict[str, pa.Array], numbers: np.ndarray, listed: LabelList)
             fine = pc.and_(fine, valid)
     if "probability" in texts:
         known = values["probability"]
-        inside = pc.and_(pc.greater_equal(known, 0), pc.less_equal(known, 1))
+        inside = pc.and_(pc.greater_equal(known, -ROUNDING), pc.less_equal(known, 1 + ROUNDING))
         fine = pc.and_(fine, pc.fill_null(inside, True))
+        clipped = pc.max_element_wise(pc.min_element_wise(known, 1.0), 0.0)
+        values["probability"] = pc.if_else(pc.is_valid(known), clipped, None)
     values["classifier"] = texts.get("classifier", pa.nulls(len(fine), pa.string()))
     batch = pa.record_batch([values[name] for name in SCHEMA.names], schema=SCHEMA)
     if pc.all(fine).as_py() is not False:
@@ -371,6 +376,6 @@ def _why(row: dict[str, str]) -> tuple[str, str]:
     probability = row.get("probability", "")
     if not re.fullmatch(f"{_NUMBER}|(?i:nan)?", probability):
         return "bad_probability", f"the probability is {probability!r}: {shown}"
-    if probability and not 0 <= float(probability) <= 1:
+    if probability and not -ROUNDING <= float(probability) <= 1 + ROUNDING:
         return OUTSIDE, f"the probability {probability} is not between 0 and 1: {shown}"
     return "bad_ranking", f"the ranking is {row['ranking']!r}: {shown}"

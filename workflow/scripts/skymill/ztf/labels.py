@@ -249,6 +249,17 @@ def settle(listed: LabelList, rules: Rules, where: str = "the list") -> Settled:
     counts["conflicts"] = int(single.rows[~kept & in_conflict].sum())
     counts["objects"] = len(single.of_object)
     counts["conflicting_objects"] = int(in_conflict[single.starts].sum())
+    if (
+        counts["conflicting_objects"]
+        and rules.on_conflict == "most_probable"
+        and not (listed.has("probability") or listed.has("ranking"))
+    ):
+        raise SkymillError(
+            f"{where} has objects with several classes, but no column of probabilities "
+            f"({_columns(listed)}), so labels.on_conflict most_probable cannot be applied."
+            f"{_doubt(listed, 'probability')} Name the column in labels.columns.probability, or "
+            "set labels.on_conflict to drop."
+        )
     told = _tell_conflicts(single.table.filter(pa.array(in_conflict)), names, kept[in_conflict])
     codes = single.table["class"].to_numpy()
     is_unknown = kept & ~is_known[codes]
@@ -500,13 +511,11 @@ def _warn(listed: LabelList, settled: Settled, rules: Rules) -> None:
             _shown(counts["rejected_by_reason"]),
         )
     if counts["conflicting_objects"]:
-        unranked = rules.on_conflict == "most_probable" and not listed.has("probability")
         logger.warning(
-            "%s: %s objects are listed with several classes; labels.on_conflict is %s%s",
+            "%s: %s objects are listed with several classes; labels.on_conflict is %s",
             name,
             f"{counts['conflicting_objects']:,}",
             rules.on_conflict,
-            ", but without probabilities in the list they are left out" if unranked else "",
         )
     if settled.unknown:
         fate = "are left out" if rules.unknown == "drop" else f"have the label {rules.other}"
