@@ -92,7 +92,7 @@ def test_as_many_losses_of_sdo_as_are_allowed_are_none_too_many(counts):
 
 def labels(**otherwise):
     """Compare a list of 100 rows and 50 objects with limits of a tenth."""
-    counts = {"rows": 100, "rejected": 10, "objects": 50, "conflicting_objects": 5, **otherwise}
+    counts = {"rows": 100, "rejected": 10, "objects": 50, "undecided_objects": 5, **otherwise}
     keys = ("max_rejected_labels_fraction", "max_conflicting_labels_fraction")
     return limits.lost_labels({"counts": counts}, {"limits": dict.fromkeys(keys, 0.1)})
 
@@ -104,7 +104,7 @@ def labels(**otherwise):
         # What a filter removes is neither rejected nor a conflict.
         ({"low_probability": 90, "unknown_class": 90}, None),
         ({"rejected": 11}, "limits.max_rejected_labels_fraction"),
-        ({"conflicting_objects": 6}, "limits.max_conflicting_labels_fraction"),
+        ({"undecided_objects": 6}, "limits.max_conflicting_labels_fraction"),
     ],
 )
 def test_lost_rows_and_objects_of_a_list_of_labels_are_compared_each_with_its_limit(counts, named):

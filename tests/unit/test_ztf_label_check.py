@@ -18,12 +18,12 @@ def check(tmp_path, **counts):
         *({"reason": "wrong_fields", "line": line, "detail": "garbage"} for line in range(9)),
     ]
     problems.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
-    known = {"rows": 100, "rejected": 0, "objects": 100, "conflicting_objects": 0}
+    known = {"rows": 100, "rejected": 0, "objects": 100, "undecided_objects": 0}
     require_sound({**known, "rejected_by_reason": {"wrong_fields": 9}, **counts}, problems, LIMITS)
 
 
 def test_losses_within_the_limits_pass(tmp_path):
-    check(tmp_path, rejected=2, conflicting_objects=10)
+    check(tmp_path, rejected=2, undecided_objects=10)
 
 
 def test_too_many_rejected_rows_fail_by_the_name_of_the_limit_with_the_first_of_them(tmp_path):
@@ -38,7 +38,7 @@ def test_too_many_rejected_rows_fail_by_the_name_of_the_limit_with_the_first_of_
 
 def test_too_many_conflicts_fail_by_the_name_of_the_limit(tmp_path):
     with pytest.raises(SkymillError, match="11 of 100 objects") as caught:
-        check(tmp_path, conflicting_objects=11)
+        check(tmp_path, undecided_objects=11)
     assert "limits.max_conflicting_labels_fraction" in str(caught.value)
     assert "ZTF18a" in str(caught.value)
     assert "garbage" not in str(caught.value)

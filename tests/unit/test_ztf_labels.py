@@ -238,6 +238,7 @@ def test_objects_in_conflict_are_dropped(read):
     assert list(labels) == ["b"]
     assert content["counts"]["conflicts"] == 3
     assert content["counts"]["conflicting_objects"] == 1
+    assert content["counts"]["undecided_objects"] == 1
     assert told == [
         {"reason": "conflict", "detail": "a", "classes": {"E": 0.5, "RRL": 0.75}, "kept": None}
     ]
@@ -248,6 +249,10 @@ def test_the_most_probable_class_wins_a_conflict(read):
     content, labels, told = read(rows, on_conflict="most_probable")
     assert labels["a"]["alerce_class"] == "RRL"
     assert (content["counts"]["conflicts"], content["counts"]["merged"]) == (2, 1)
+    assert (content["counts"]["conflicting_objects"], content["counts"]["undecided_objects"]) == (
+        1,
+        0,
+    )
     assert told[0]["kept"] == "RRL"
 
 

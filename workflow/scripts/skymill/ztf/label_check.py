@@ -12,9 +12,9 @@ SHOWN = 5
 _LIMITS = {
     "max_rejected_labels_fraction": ("rejected", "rows", "rows of the list of labels are rejected"),
     "max_conflicting_labels_fraction": (
-        "conflicting_objects",
+        "undecided_objects",
         "objects",
-        "objects of the list of labels have several classes",
+        "objects of the list of labels are left out, having several classes",
     ),
 }
 """What each limit compares, and what a message calls it."""

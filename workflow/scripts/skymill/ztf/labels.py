@@ -14,6 +14,7 @@ from skymill.engine.errors import SkymillError
 from skymill.engine.products import new_file
 from skymill.engine.tables import write_table
 from skymill.ztf.classes import MEMBERS, PUBLISHED_COUNTS, KnownClasses, one_class
+from skymill.ztf.label_columns import ALIASES
 from skymill.ztf.label_lists import OUTSIDE, LabelList, read_list
 
 logger = logging.getLogger(__name__)
@@ -185,8 +186,8 @@ class Settled:
     table
         See SCHEMA.
     counts
-        rows = accepted + rejected; accepted = the sum over PARTS. And the number of objects, and of
-        those with several classes.
+        rows = accepted + rejected; accepted = the sum over PARTS. And the number of objects, of
+        those with several classes, and of those that were left out because of that.
     told
         What is to be told of conflicts and of unknown classes that were left out.
     unknown
@@ -249,17 +250,9 @@ def settle(listed: LabelList, rules: Rules, where: str = "the list") -> Settled:
     counts["conflicts"] = int(single.rows[~kept & in_conflict].sum())
     counts["objects"] = len(single.of_object)
     counts["conflicting_objects"] = int(in_conflict[single.starts].sum())
-    if (
-        counts["conflicting_objects"]
-        and rules.on_conflict == "most_probable"
-        and not (listed.has("probability") or listed.has("ranking"))
-    ):
-        raise SkymillError(
-            f"{where} has objects with several classes, but no column of probabilities "
-            f"({_columns(listed)}), so labels.on_conflict most_probable cannot be applied."
-            f"{_doubt(listed, 'probability')} Name the column in labels.columns.probability, or "
-            "set labels.on_conflict to drop."
-        )
+    counts["undecided_objects"] = int((in_conflict & ~decided)[single.starts].sum())
+    if counts["conflicting_objects"]:
+        _require_choice(listed, rules, where)
     told = _tell_conflicts(single.table.filter(pa.array(in_conflict)), names, kept[in_conflict])
     codes = single.table["class"].to_numpy()
     is_unknown = kept & ~is_known[codes]
@@ -289,6 +282,19 @@ def settle(listed: LabelList, rules: Rules, where: str = "the list") -> Settled:
             f"{', '.join(names[:SHOWN])}. Name the column of classes in labels.columns.class."
         )
     return Settled(table, counts, told, unknown, row_per_class)
+
+
+def _require_choice(listed: LabelList, rules: Rules, where: str) -> None:
+    """Refuse to look for the most probable class where nothing says how probable they are."""
+    if rules.on_conflict == "most_probable" and not (
+        listed.has("probability") or listed.has("ranking")
+    ):
+        raise SkymillError(
+            f"{where} has objects with several classes, but no column of probabilities "
+            f"({_columns(listed)}), so labels.on_conflict most_probable cannot be applied."
+            f"{_doubt(listed, 'probability')} Name the column in labels.columns.probability, or "
+            "set labels.on_conflict to drop."
+        )
 
 
 def _of_classifier(listed: LabelList, rules: Rules, where: str) -> pa.Table:
@@ -522,11 +528,13 @@ def _warn(listed: LabelList, settled: Settled, rules: Rules) -> None:
         logger.warning("%s: rows of unknown classes %s: %s", name, fate, _shown(settled.unknown))
     for column, meant in listed.doubts.items():
         logger.warning(
-            "%s: the column %s is not read. If it is the %s, rename it to %s",
+            "%s: the column %s is not read. If it is the %s, %s",
             name,
             column,
             meant,
-            "the usual name" if meant != "probability" else "probability",
+            "name it in labels.columns.probability"
+            if meant == "probability"
+            else f"rename it to {ALIASES[meant][0]}",
         )
     classifiers = _count(listed.rows["classifier"]) if listed.has("classifier") else {}
     if rules.classifier is None and len(classifiers) > 1:
