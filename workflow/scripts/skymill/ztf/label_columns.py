@@ -17,6 +17,8 @@ ALIASES = {
         "class",
         "type",
         "d:cdsxmatch",
+        "v:classification",
+        "classification",
     ),
     "probability": ("predicted_class_proba", "probability"),
     "classifier": ("classifier_name", "classifier"),
