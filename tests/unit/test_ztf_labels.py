@@ -150,6 +150,11 @@ def test_columns_can_be_named(read):
         read(rows, header, columns={**columns, "probability": "scores"})
 
 
+def test_a_column_cannot_be_two_things(read):
+    with pytest.raises(SkymillError, match="object: class, class: class"):
+        read([("a", "QSO", 1)], columns={"object": "class"}, header=("oid", "class", "x"))
+
+
 def test_a_misspelt_optional_column_is_reported_by_name(read, caplog):
     header = ("oid", "predicted_class", "predicted_class_probability", "rankng")
     _, labels, _ = read([("a", "QSO", 0.9, 1)], header)

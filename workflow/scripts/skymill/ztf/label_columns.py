@@ -81,6 +81,11 @@ def find_columns(
             places[column] = index
         elif column in REQUIRED:
             raise SkymillError(_not_found(what, column, found))
+    if len({*places.values()}) < len(places):
+        said = ", ".join(f"{column}: {found[place]}" for column, place in places.items())
+        raise SkymillError(
+            f"{what}: one column cannot be two things ({said}). Correct labels.columns."
+        )
     return places
 
 
