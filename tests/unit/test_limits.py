@@ -204,6 +204,28 @@ def test_smaller_losses_of_a_night_exceed_no_limit(counts):
     assert limits.lost_alerts(receipt, config) is None
 
 
+def labels(**otherwise):
+    """Compare a list of 100 rows and 50 objects with limits of a tenth."""
+    counts = {"rows": 100, "rejected": 10, "objects": 50, "undecided_objects": 5, **otherwise}
+    keys = ("max_rejected_labels_fraction", "max_conflicting_labels_fraction")
+    return limits.lost_labels({"counts": counts}, {"limits": dict.fromkeys(keys, 0.1)})
+
+
+@pytest.mark.parametrize(
+    ("counts", "named"),
+    [
+        ({}, None),
+        # What a filter removes is neither rejected nor a conflict.
+        ({"low_probability": 90, "unknown_class": 90}, None),
+        ({"rejected": 11}, "limits.max_rejected_labels_fraction"),
+        ({"undecided_objects": 6}, "limits.max_conflicting_labels_fraction"),
+    ],
+)
+def test_lost_rows_and_objects_of_a_list_of_labels_are_compared_each_with_its_limit(counts, named):
+    said = labels(**counts)
+    assert said == (named and f"it counts more losses than {named} allows")
+
+
 def night(corrupt, allowed=0.1, *, truncated=False, accepted=()):
     """Compare a night of 10 alerts with a configuration."""
     receipt = {

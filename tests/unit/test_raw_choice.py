@@ -54,11 +54,12 @@ class Place:
         """Put a folder with a file there."""
         self.put(f"{name}/file", folder=folder)
 
-    def have_read(self, name, source="local", raw=None):
+    def have_read(self, name, source="local", raw=None, **content):
         """Write the document that says that a file was read."""
         path = self.root / "trial" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_document(path, {"source": source, "raw": {"name": raw or path.name}})
+        raw = raw or {"name": path.name}
+        write_document(path, {"source": source, "raw": raw, **content})
 
 
 @pytest.fixture
@@ -229,7 +230,7 @@ def test_other_files_beside_raw_ones_are_no_matter(place):
 @pytest.mark.parametrize("source", ["sample", "local", "archive"])
 def test_the_files_of_each_branch(place, source):
     raw = place.raw(source, nights=[20180602, 20180601])
-    labels = TARBALL if source == "sample" else PREDICTIONS
+    labels = PREDICTIONS if source == "local" else TARBALL
     if source == "local":
         for night in ("20180601", "20180602"):
             place.put(f"ztf/ztf_public_{night}.tar.gz")
@@ -381,7 +382,7 @@ def test_two_files_of_a_night_of_ones_own_are_refused(place):
 @pytest.mark.parametrize("file", [*OWN, *OWN_FOLDERS])
 def test_a_night_of_ones_own_that_was_read_may_go(place, file):
     name = "preprocessed/ztf/stamps/my_alerts.parquet.manifest.json"
-    place.have_read(name, raw=Path(file).name)
+    place.have_read(name, raw={"name": Path(file).name})
     assert place.raw(nights=["my_alerts"]).files("ztf")[1:] == [file]
 
 
@@ -405,17 +406,92 @@ def test_simulated_labels_are_in_the_tarball_as_published(place, listed):
     assert place.raw("sample", labels=labels).labels == TARBALL
 
 
+def labelled(place, source="local", /, **settings):
+    """Return the raw files of a configuration with other settings of the labels."""
+    return place.raw(source, labels={**place.config["labels"], **settings}, branches=["ztf"])
+
+
 @pytest.mark.parametrize("source", ["local", "archive"])
 @pytest.mark.parametrize(
     ("listed", "file"), [("predictions", PREDICTIONS), ("catalogue", CATALOGUE)]
 )
-def test_real_labels_are_the_one_file_unless_the_tarball_is_there(place, source, listed, file):
-    labels = {**place.config["labels"], "source": listed}
-    assert place.raw(source, labels=labels).labels == file
-    place.put(file)
-    assert place.raw(source, labels=labels).labels == file
+@pytest.mark.parametrize("gzipped", ["", ".gz"])
+def test_real_labels_are_the_one_file_or_the_tarball_that_is_there(
+    place, source, listed, file, gzipped
+):
+    # Of the tarball the other list can be read as well: nothing is downloaded twice.
+    raw = labelled(place, source, source=listed)
+    assert raw.labels == (file if source == "local" else TARBALL)
+    place.put(f"{file}{gzipped}")
+    raw = labelled(place, source, source=listed)
+    assert raw.labels == f"{file}{gzipped}"
+    assert raw.labels_path == f"data/raw/{file}{gzipped}"
+    (place.root / raw.labels_path).unlink()
     place.put(TARBALL)
-    assert place.raw(source, labels=labels).labels == TARBALL
+    assert labelled(place, source, source=listed).labels == TARBALL
+
+
+@pytest.mark.parametrize("source", ["local", "archive"])
+@pytest.mark.parametrize(
+    "files",
+    [(TARBALL, PREDICTIONS), (TARBALL, f"{PREDICTIONS}.gz"), (PREDICTIONS, f"{PREDICTIONS}.gz")],
+)
+def test_two_lists_of_labels_are_refused_unless_one_is_named(place, source, files):
+    for file in files:
+        place.put(file)
+    with pytest.raises(SkymillError) as caught:
+        labelled(place, source).require()
+    assert all(f"data/raw/{file}" in str(caught.value) for file in files)
+    for file in files:
+        raw = labelled(place, source, file=f"data/raw/{file}")
+        assert raw.labels is None
+        assert raw.labels_path == f"data/raw/{file}"
+        assert raw.labels_sidecar == []
+
+
+def test_an_own_list_beside_the_downloaded_tarball_is_refused(place):
+    place.put(TARBALL, "archive")
+    place.put(PREDICTIONS)
+    with pytest.raises(SkymillError, match="both are there"):
+        _ = labelled(place, "archive").labels
+    # The lists of two sources are two settings.
+    assert labelled(place, "archive", source="catalogue").labels == TARBALL
+
+
+def test_what_was_downloaded_by_itself_before_is_no_second_list(place):
+    for file in (TARBALL, PREDICTIONS):
+        place.put(file, "archive")
+    assert labelled(place, "archive").labels == TARBALL
+
+
+def test_a_list_of_the_users_own_may_be_anywhere(place, tmp_path):
+    for source in ("sample", "local", "archive"):
+        place.put(NIGHT)
+        raw = labelled(place, source, file="lists/own.csv")
+        assert (raw.labels, raw.labels_path) == (None, "lists/own.csv")
+        assert not raw.enforces_labels
+        with pytest.raises(SkymillError, match=r"labels\.file: there is no file lists/own\.csv"):
+            raw.require()
+        place.put("own.csv", folder="lists")
+        labelled(place, source, file="lists/own.csv").require()
+        (place.root / "lists" / "own.csv").unlink()
+
+
+def test_a_list_of_the_users_own_may_go_after_it_was_read(place):
+    place.put(NIGHT)
+    manifest = "preprocessed/ztf/labels.parquet.manifest.json"
+    place.have_read(manifest, raw={"name": "file:own.csv"})
+    labelled(place, file="/elsewhere/own.csv").require()
+    for file in ("/elsewhere/other.csv", "data/raw/own.csv"):
+        with pytest.raises(SkymillError, match=r"labels\.file"):
+            labelled(place, file=file).require()
+
+
+def test_published_labels_must_have_the_checksum_of_the_registry(place):
+    assert labelled(place, "archive").enforces_labels
+    assert not labelled(place, "local").enforces_labels
+    place.put(f"{PREDICTIONS}.gz")
+    assert not labelled(place, "archive").enforces_labels
 
 
 # --- Files that the user has to put in place -----------------------------------------------------
@@ -514,7 +590,6 @@ def test_of_a_damaged_receipt_nothing_is_known(place, content):
     [
         (MAGNETIC[0], f"interim/raw/{MAGNETIC[0]}.receipt.json"),
         ("sdobenchmark.zip", "interim/raw/sdobenchmark.zip.receipt.json"),
-        (PREDICTIONS, f"interim/raw/{PREDICTIONS}.receipt.json"),
         (NIGHT, "preprocessed/ztf/stamps/20180601.parquet.manifest.json"),
         ("ztf/ztf_public_20180601", "preprocessed/ztf/stamps/20180601.parquet.manifest.json"),
         (

@@ -3,7 +3,7 @@
 import pytest
 from records import load_config
 
-from skymill.settings import check_settings, plan_keys, source_of_branch
+from skymill.settings import check_settings, in_force, plan_keys, source_of_branch, without_nulls
 
 
 @pytest.fixture(name="problems")
@@ -193,3 +193,62 @@ def test_the_folder_that_snakemake_runs_in_need_not_be_named(default_config, tmp
     for name in ("runs", str(tmp_path / "runs")):
         (problem,) = check_settings({**default_config, "results": name})
         assert problem.startswith(f"results: {name} holds another results folder, ")
+
+
+@pytest.mark.parametrize(
+    ("section", "left"),
+    [
+        (None, {}),
+        ({}, {}),
+        ({"AGN": None, "QSO": "QSO"}, {"QSO": "QSO"}),
+        ({"X": {"warp": None, "scale": 8}, "M": None}, {"X": {"scale": 8}}),
+        (
+            {"X": {"duplicate": {"fraction": 0, "times": None}}},
+            {"X": {"duplicate": {"fraction": 0}}},
+        ),
+    ],
+)
+def test_what_is_null_is_left_out_at_any_depth(section, left):
+    assert without_nulls(section) == left
+
+
+def test_a_later_file_leaves_entries_out_of_open_sections_by_null(default_config):
+    default_config["labels"]["map"]["AGN"] = None
+    default_config["ztf"]["sample"] = None
+    default_config["augmentation"]["X"] = None
+    found = in_force(default_config)
+    assert found["labels"]["map"] == {"QSO": "QSO", "YSO": "YSO"}
+    assert found["ztf"]["sample"] == {}
+    assert sorted(found["augmentation"]) == ["B", "C", "M", "Q"]
+    # Elsewhere null is a value.
+    assert found["dask"] == {"scheduler_address": None}
+
+
+@pytest.mark.parametrize("section", ["QSO", [None], 3])
+def test_what_is_no_section_stays_for_the_schema_to_refuse(default_config, section):
+    default_config["labels"]["map"] = section
+    default_config["ztf"] = section
+    found = in_force(default_config)
+    assert found["labels"]["map"] == section
+    assert found["ztf"] == section
+
+
+def test_a_configuration_without_nulls_is_in_force_as_it_is(default_config):
+    assert in_force(default_config) == default_config
+    assert in_force({}) == {}
+
+
+def test_two_spellings_of_a_published_class_are_refused(default_config, problems):
+    default_config["labels"]["map"] |= {"qso": "Quasar", "dwarf nova": "DN", "Dwarf nova": "DN"}
+    assert problems(default_config) == [
+        "labels.map names QSO and qso, which are one class. Leave one out: {QSO: null}."
+    ]
+
+
+def test_a_product_is_no_list_of_labels(default_config, problems, tmp_path):
+    for file in ("lists/own.csv", "/elsewhere/own.csv", "data/raw/own.csv"):
+        default_config["labels"]["file"] = file
+        assert problems(default_config) == []
+    for file in ("data/preprocessed/ztf/labels.parquet", f"{tmp_path}/data/interim/own.csv"):
+        default_config["labels"]["file"] = file
+        assert "Copy the list to another folder" in problems(default_config)[0]

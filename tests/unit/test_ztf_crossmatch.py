@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from ztf_nights import write_labels, write_night
 
 from skymill.engine.errors import SkymillError
 from skymill.ztf.groups import group_by_position
+from skymill.ztf.matches import require_matches
 from skymill.ztf.object_hashes import fractions, name_hashes, order_by_hash
 from skymill.ztf.plan import ALL, PLAN_SCHEMA, RANKED_BY, make_plan
 
@@ -328,6 +330,59 @@ def test_no_alerts_give_an_empty_plan(tmp_path, nights):
     assert plan.num_rows == counts["objects"] == counts["by_label"]["QSO"]["objects"] == 0
 
 
+def matched(tmp_path, objects, listed, *, unlabelled=0, respelt=0):
+    """Plan a night with alerts of some objects, and look whether the list has any of them."""
+    night = {"unlabelled": unlabelled, "respelt": respelt}
+    labels = write_labels(tmp_path / "labels.parquet", dict.fromkeys(listed, "QSO"))
+    alerts = [{"object_id": name, "candid": n} for n, name in enumerate(objects)]
+    _, counts = plan_of([write_night(tmp_path, "20180601", alerts)], labels)
+    require_matches(counts, [night], labels)
+    return counts
+
+
+def test_a_list_that_matches_no_object_is_an_error(tmp_path):
+    with pytest.raises(
+        SkymillError, match=r"none of the 1 alerts .* 1 objects, such as ZTF18aaaaaab"
+    ):
+        matched(tmp_path, ["ZTF18aaaaaaa"], ["ZTF18aaaaaab"])
+    # Also where alerts without a label were left out of the nights.
+    with pytest.raises(SkymillError, match=r"none of the 7 alerts"):
+        matched(tmp_path, [], ["ZTF18aaaaaab"], unlabelled=7)
+
+
+@pytest.mark.parametrize("spelling", ["ztf18aaaaaaa", "18aaaaaaa", str(2**55 + 18 * 26**7)])
+def test_a_list_that_would_match_in_another_spelling_is_an_error_that_says_so(tmp_path, spelling):
+    expected = rf"1 objects .* would match .* \(it has {spelling} for ZTF18aaaaaaa\)"
+    with pytest.raises(SkymillError, match=expected):
+        matched(tmp_path, ["ZTF18aaaaaaa"], [spelling])
+    with pytest.raises(SkymillError, match="5 alerts of these nights would match"):
+        matched(tmp_path, [], [spelling], unlabelled=7, respelt=5)
+
+
+def test_some_objects_in_another_spelling_are_a_warning(tmp_path, caplog):
+    listed = ["ZTF18aaaaaab", "ztf18aaaaaaa"]
+    counts = matched(tmp_path, ["ZTF18aaaaaaa", "ZTF18aaaaaab"], listed)
+    assert counts["respelt_objects"] == 1
+    assert "it has ztf18aaaaaaa for ZTF18aaaaaaa" in caplog.text
+
+
+def test_nights_without_alerts_say_nothing_of_the_list(tmp_path, caplog):
+    matched(tmp_path, [], ["ZTF18aaaaaab"])
+    matched(tmp_path, ["ZTF18aaaaaab"], ["ZTF18aaaaaab"], unlabelled=9)
+    assert caplog.text == ""
+
+
+def test_a_list_may_have_many_classes(tmp_path):
+    names = many_objects(300)
+    path = write_labels(tmp_path / "labels.parquet", dict.fromkeys(names, "Otro"))
+    table = pq.read_table(path)
+    classes = pa.array([f"class {n}" for n in range(300)])
+    pq.write_table(table.set_column(1, "alerce_class", classes), path)
+    alerts = [{"object_id": name, "candid": n} for n, name in enumerate(names)]
+    plan, _ = plan_of([write_night(tmp_path, "20180601", alerts)], path)
+    assert len(set(plan["alerce_class"].to_pylist())) == 300
+
+
 def test_two_nights_of_one_name_are_refused(tmp_path):
     night = write_night(tmp_path, "20180601", [])
     with pytest.raises(SkymillError, match="only 1 names"):
@@ -340,8 +395,6 @@ def test_shares_above_one_are_refused(tmp_path):
 
 
 def test_an_object_with_two_labels_is_refused(tmp_path):
-    import pyarrow.parquet as pq
-
     path = write_labels(tmp_path / "labels.parquet", LABELS)
     table = pq.read_table(path)
     pq.write_table(pa.concat_tables([table, table]), path)

@@ -19,8 +19,9 @@ SDO = {"unpack_sdo", "locate_sdo", "catalogue_sdo", "check_sdo"} | SDO_PLAN
 EXPORT = {"export_ztf", "draw_ztf"}
 ZTF_PLAN = {"plan_ztf", "gather_ztf", "report_ztf"} | EXPORT
 NIGHT = {"extract_night", "check_night"} | ZTF_PLAN
-LABELS = {"read_labels"} | NIGHT
-SIMULATE_ZTF = {"simulate_night", "simulate_ztf_labels", "verify_raw"} | LABELS
+CHECK_LABELS = {"check_labels"} | NIGHT
+LABELS = {"read_labels"} | CHECK_LABELS
+SIMULATE_ZTF = {"simulate_night", "simulate_ztf_labels"} | LABELS
 INDEX = {"plan_sdo", "index_sdo", "report_sdo"}
 SIMULATE_SDO = {"simulate_sdo", "verify_raw"} | SDO
 
@@ -57,6 +58,12 @@ def test_a_second_run_does_nothing(finished):
         ("sdo: {tensors: false}", set()),
         ("retrieve: {attempts: 9}", set()),
         ("labels: {min_probability: 0.5}", LABELS),
+        ("labels: {source: catalogue}", LABELS),
+        ("labels: {columns: {object: oid}}", LABELS),
+        ("labels: {unknown: drop}", LABELS),
+        ("labels: {map: {AGN: null, QSO: QSO}}", LABELS),
+        ("limits: {max_rejected_labels_fraction: 0.5}", set()),
+        ("limits: {max_conflicting_labels_fraction: 0.5}", set()),
         ("ztf: {extract: all}", NIGHT),
         ("ztf: {edge: drop}", NIGHT),
         ("ztf: {no_data: keep}", NIGHT),
@@ -110,6 +117,9 @@ def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
         ("raw/http.py", set()),
         ("ztf/stamps.py", NIGHT),
         ("ztf/labels.py", LABELS),
+        ("ztf/label_lists.py", LABELS),
+        ("ztf/label_check.py", CHECK_LABELS),
+        ("ztf/matches.py", ZTF_PLAN),
         ("ztf/plan.py", ZTF_PLAN),
         ("ztf/pictures.py", {"draw_ztf"}),
         ("simulate/stealth.py", SIMULATE_STEALTH),

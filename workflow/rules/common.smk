@@ -27,14 +27,14 @@ try:
     from skymill import limits
     from skymill.engine import digests, parallel, stale_lock
     from skymill.engine.errors import SkymillError
-    from skymill.engine.names import Names
+    from skymill.engine.names import raw_name
     from skymill.magnetic.schema import PARTITIONS, SPLITS, TEST_PARTITION, TRAIN_PARTITIONS
     from skymill.paths import manifest
     from skymill.raw.choice import RawFiles
     from skymill.raw.files import changed_since, damaged_sidecar
     from skymill.raw.registry import NIGHT, find_source, load_registry
     from skymill.resources import memory, minutes
-    from skymill.settings import check_settings, plan_keys
+    from skymill.settings import check_settings, in_force, plan_keys
     from skymill.watch import Watch
     from skymill.ztf.nights import days_since_first_public
 except ModuleNotFoundError as error:
@@ -57,6 +57,8 @@ def check_schema(document, schema):
         stop("\n".join([*said[:2], *where]))
 
 
+# Rules and jobs see the configuration that counts: no entry that a later file has left out.
+config.update(in_force(config))
 # Jobs are given what the run that started them has checked.
 IS_MAIN = workflow.exec_mode == ExecMode.DEFAULT
 try:

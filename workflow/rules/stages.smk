@@ -88,8 +88,7 @@ def limit(exceeded):
 
 def same_raw(document, input):
     """Return why a raw file is no longer the one that was read, else None."""
-    name = Names.around(input.raw, RESULTS).name(input.raw)
-    return changed_since(document, Path(input.raw), name)
+    return changed_since(document, Path(input.raw), raw_name(input.raw, RESULTS))
 
 
 def damaged_alone(wildcards, output):
@@ -160,7 +159,9 @@ def feature_settings(wildcards):
 
 def labels_for_extraction(wildcards):
     """Return the labels, if only labelled alerts are wanted of a night."""
-    return {} if config["ztf"]["extract"] == "all" else made(labels=paths.ZTF_LABELS)
+    if config["ztf"]["extract"] == "all":
+        return {}
+    return {**made(labels=paths.ZTF_LABELS), "checks": [paths.ZTF_LABELS_ACCEPTED]}
 
 
 def simulated(file):

@@ -10,6 +10,7 @@ from skymill.magnetic import check as magnetic
 from skymill.sdo import check as sdo
 from skymill.stealth import check as stealth
 from skymill.ztf import check as ztf
+from skymill.ztf import label_check
 
 
 def rejected_lines(receipt: dict, config: dict) -> str | None:
@@ -38,6 +39,13 @@ def rejected_rows(manifest: dict, config: dict) -> str | None:
     return _said(
         stealth.lost_too_many(manifest["ingested"], allowed), "limits.max_rejected_fraction"
     )
+
+
+def lost_labels(receipt: dict, config: dict) -> str | None:
+    """Compare the lost rows and objects of the list of labels with their limits."""
+    exceeded = label_check.exceeded(receipt["counts"], config["limits"])
+    named = ", ".join(f"limits.{limit}" for limit in exceeded)
+    return _said(bool(exceeded), named)
 
 
 def lost_alerts(receipt: dict, config: dict) -> str | None:

@@ -1,12 +1,14 @@
 """What a schema cannot say about the configuration."""
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from skymill.engine.errors import SkymillError
-from skymill.engine.names import AREAS, SHARED_RAW
+from skymill.engine.names import AREAS, PRODUCT_AREAS, SHARED_RAW
 from skymill.magnetic.columns import Columns
 from skymill.paths import DEFAULT_RESULTS
+from skymill.ztf.classes import one_class
 
 
 def source_of_branch(config: dict, branch: str) -> str:
@@ -15,6 +17,40 @@ def source_of_branch(config: dict, branch: str) -> str:
     if isinstance(source, str):
         return source
     return source.get(branch, source.get("default", "sample"))
+
+
+OPEN_SECTIONS = ("augmentation", "labels.map", "ztf.sample")
+"""Sections with as few or as many entries as the user wants."""
+
+
+def in_force(config: dict) -> dict:
+    """Return the configuration that counts: without the entries that were left out by null.
+
+    Snakemake merges configuration files entry by entry, so that a later file cannot delete an entry
+    of `OPEN_SECTIONS`: it sets the entry, or the whole section, to null.
+    """
+    return functools.reduce(_without_nulls_in, OPEN_SECTIONS, config)
+
+
+def without_nulls(section: dict | None) -> dict:
+    """Return a section without what is null in it, at any depth; an empty one for null."""
+    return {
+        name: without_nulls(value) if isinstance(value, dict) else value
+        for name, value in (section or {}).items()
+        if value is not None
+    }
+
+
+def _without_nulls_in(config: dict, path: str) -> dict:
+    """Return a configuration in which one section has no nulls; what is no section stays."""
+    name, _, rest = path.partition(".")
+    found = config.get(name)
+    if rest:
+        inner = isinstance(found, dict)
+        return {**config, name: _without_nulls_in(found, rest)} if inner else config
+    if name in config and (found is None or isinstance(found, dict)):
+        return {**config, name: without_nulls(found)}
+    return config
 
 
 def plan_keys(config: dict) -> list[str]:
@@ -40,6 +76,11 @@ def check_settings(config: dict, root: Path = Path()) -> Iterator[str]:
     outside = sum(config["ztf"]["split"].values())
     if outside >= 1:
         yield f"ztf.split: validation and test take {outside:g} of the objects, so none is left."
+    yield from one_class(config["labels"]["map"])
+    own = config["labels"]["file"]
+    products = [f"{config['results']}/{area}" for area in PRODUCT_AREAS]
+    if own and any(map(_below(PurePosixPath(own), root).is_relative_to, products)):
+        yield f"labels.file: {own} is in a folder of products. Copy the list to another folder."
     if "magnetic" in config["branches"]:
         try:
             Columns(config["features"])

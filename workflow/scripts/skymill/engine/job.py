@@ -11,7 +11,7 @@ from pathlib import Path
 import skymill
 from skymill.engine.digests import document_digest
 from skymill.engine.errors import SkymillError
-from skymill.engine.names import Names
+from skymill.engine.names import Names, raw_name
 from skymill.engine.products import (
     MANIFEST,
     RECEIPT,
@@ -155,9 +155,9 @@ class Run:
             elif is_document(path):
                 known = read_document(path)
                 inputs[names.name(path)] = known["digest"]
-                sources.append(known["source"])
+                sources += known.get("sources", [known["source"]])
         if raw:
-            raw = {**raw, "name": names.name(self.input.raw)}
+            raw = {**raw, "name": raw_name(self.input.raw, self.config["results"])}
             sources.append(raw["source"])
             content["raw"] = raw
         entries = self._describe(files, names)
@@ -171,6 +171,9 @@ class Run:
             "checks": sorted(checks),
             "source": source_of(sources),
         }
+        if len(set(sources)) > 1:
+            # Such as simulated nights with a list of the user's own.
+            described["sources"] = sorted(set(sources))
         if self._warnings:
             described["warnings"] = self._warnings
         if document.endswith(RECEIPT):

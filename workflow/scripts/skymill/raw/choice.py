@@ -6,7 +6,8 @@ from pathlib import Path
 
 from skymill import paths
 from skymill.engine.errors import SkymillError
-from skymill.engine.products import SOURCES, read_json
+from skymill.engine.names import raw_name
+from skymill.engine.products import MANIFEST, SOURCES, read_json
 from skymill.magnetic.schema import PARTITIONS
 from skymill.raw.files import put_by_hand, sidecar_path
 from skymill.raw.registry import branch_of, fetchable_patterns, file_patterns
@@ -197,15 +198,54 @@ class RawFiles:
         return [night for night in ranged if self._is_missing(self.night(night))]
 
     @functools.cached_property
-    def labels(self) -> str:
-        """The file of the labels: the tarball as published, or the one file out of it.
+    def labels(self) -> str | None:
+        """The list of labels; None when the user names another one, see labels_path.
 
-        Only simulation makes the tarball; a download keeps what is needed of it.
+        The tarball as published, which has the lists for each `labels.source`, so that another one
+        is not downloaded again; or the one file out of it, or a list under its name, also gzipped.
+
+        Raises
+        ------
+        SkymillError
+            When several of them are there, of which the user put one there.
         """
-        tarball = self.root / self.folder("ztf") / paths.ZTF_LABELS_ARCHIVE
-        if self.source("ztf") == "sample" or tarball.exists():
-            return paths.ZTF_LABELS_ARCHIVE
-        return paths.ZTF_LABELS_FILES[self.config["labels"]["source"]]
+        if self.config["labels"]["file"]:
+            return None
+        tarball = paths.ZTF_LABELS_ARCHIVE
+        if self.source("ztf") == "sample":
+            return tarball
+        member = paths.ZTF_LABELS_FILES[self.config["labels"]["source"]]
+        base = self.folder("ztf")
+        folder = self.root / base
+        there = [file for file in (tarball, member, f"{member}.gz") if (folder / file).exists()]
+        if len(there) > 1 and any(put_by_hand(folder / file) for file in there):
+            raise SkymillError(
+                f"the list of labels could be {' or '.join(f'{base}/{file}' for file in there)}: "
+                "both are there. Delete or move all but one, or name the one that counts in "
+                "labels.file."
+            )
+        if there:
+            return there[0]
+        return tarball if self.source("ztf") == "archive" else member
+
+    @property
+    def labels_path(self) -> str:
+        """The path of the list of labels."""
+        own = self.config["labels"]["file"]
+        return str(Path(own).expanduser()) if own else f"{self.folder('ztf')}/{self.labels}"
+
+    @property
+    def labels_sidecar(self) -> list[str]:
+        """The sidecar of the list of labels, see sidecar."""
+        if self.labels is None or self.labels.endswith(".csv.gz"):
+            return []
+        return self.sidecar(self.labels)
+
+    @property
+    def enforces_labels(self) -> bool:
+        """Whether the list of labels must have a checksum, see is_enforced."""
+        file = self.labels
+        return file is not None and not file.endswith(".csv.gz") and self.is_enforced(file)
 
     def absence(self) -> str:
         """Return a warning that names the absent nights."""
@@ -225,7 +265,7 @@ class RawFiles:
             return [paths.SDO_FILE] if self.sdo_from_zip else []
         if branch == "stealth":
             return [paths.STEALTH_FILE]
-        return [self.labels, *map(self.night, self.nights)]
+        return [*([self.labels] if self.labels else []), *map(self.night, self.nights)]
 
     def require(self) -> None:
         """Refuse to go on without the files that the user has to put in place.
@@ -253,8 +293,13 @@ class RawFiles:
             for branch in branches
             if self.source(branch) == "local"
             for file in self.files(branch)
-            if self._is_missing(file)
+            if (self._lacks_labels() if file == self.labels else self._is_missing(file))
         ]
+        if "ztf" in branches and self.labels is None and self._lacks_labels():
+            raise SkymillError(
+                f"labels.file: there is no file {self.labels_path}. Give the path of a list of "
+                "labels, from the folder that Snakemake runs in, or null for the published list."
+            )
         if missing:
             raise SkymillError(
                 f"source: local, but {', '.join(missing)} is not there. Put the file there (see "
@@ -278,6 +323,18 @@ class RawFiles:
             return read_json(self.root / self.results / self.record(file))
         except (FileNotFoundError, SkymillError):
             return None
+
+    def _lacks_labels(self) -> bool:
+        """Return whether the list of labels is not there and was not read before."""
+        path = self.labels_path
+        if (self.root / path).is_file():
+            return False
+        try:
+            known = read_json(self.root / self.results / f"{paths.ZTF_LABELS}{MANIFEST}")
+        except (FileNotFoundError, SkymillError):
+            return True
+        name = known.get("raw", {}).get("name")
+        return known["source"] == SOURCES[0] or name != raw_name(path, self.results)
 
     def record(self, file: str) -> str:
         """Return the name of the document that says what was read under the name of a file."""

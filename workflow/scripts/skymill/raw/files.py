@@ -103,13 +103,13 @@ def put_by_hand(raw: Path) -> bool:
         return True
 
 
-def verify_raw(raw: Path, kind: str, *, checksum: str | None = None) -> dict:
+def verify_raw(raw: Path, kind: str | None, *, checksum: str | None = None) -> dict:
     """Check that a raw file is of its kind, hash it, and return its receipt.
 
     Parameters
     ----------
     kind
-        A key of file_types.KINDS, or `folder`.
+        A key of file_types.KINDS, or `folder`; None when whoever reads the file sees what it is.
     checksum
         What the file must have, as `algorithm:hexadecimal`; None when that is not known, or when
         the file is the user's own.
@@ -129,7 +129,7 @@ def verify_raw(raw: Path, kind: str, *, checksum: str | None = None) -> dict:
         head = stream.read(HEAD_BYTES)
     if kind == "json_lines":
         _require_magnetic(raw, head)
-    else:
+    elif kind is not None:
         require_kind(head, kind, str(raw))
     digests = {name: large_file_digest(raw, name) for name in _algorithms(raw, checksum)}
     return _receipt(raw, digests, checksum)

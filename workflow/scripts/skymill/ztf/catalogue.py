@@ -158,6 +158,8 @@ class _Tally:
             "records": self.records,
             "kept": written.rows,
             **others,
+            # Of the unlabelled ones, those whose object is in the list in another spelling.
+            "respelt": self.reasons["respelt"],
             "duplicates": duplicates,
             "corrupt": sum(corrupt.values()),
             "corrupt_by_cause": corrupt,

@@ -225,8 +225,10 @@ def _labelled(groups: list[_Group], labels: Path, result: Decoded) -> list[_Grou
     found = LabelledObjects.read(labels)
     chosen = []
     for group in groups:
-        wanted = found.contain(_texts([group], "objectId", OBJECT_ID_BYTES)[0])
+        names = _texts([group], "objectId", OBJECT_ID_BYTES)[0]
+        wanted = found.contain(names)
         result.reasons["unlabelled"] += int((~wanted).sum())
+        result.reasons["respelt"] += found.count_respelt(names[~wanted])
         if wanted.any():
             places = [group.places[index] for index in np.flatnonzero(wanted).tolist()]
             chosen.append(_Group(group.text, group.slots[wanted], places))

@@ -18,6 +18,7 @@ from skymill.engine.errors import SkymillError
 from skymill.engine.randomness import key
 from skymill.ztf.groups import group_by_position
 from skymill.ztf.object_hashes import fractions, name_hashes, order_by_hash
+from skymill.ztf.object_ids import respelt
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ ROWS_AT_A_TIME = 2**20
 """Alerts that are looked up among the labels at once: each time all labels are hashed anew."""
 
 _WORD = pa.dictionary(pa.int8(), pa.string())
+_CLASS = pa.dictionary(pa.int16(), pa.string())
 PLAN_SCHEMA = pa.schema(
     [
         pa.field("object_id", pa.string(), nullable=False),
@@ -52,7 +54,7 @@ PLAN_SCHEMA = pa.schema(
         pa.field("night", pa.dictionary(pa.int16(), pa.string()), nullable=False),
         pa.field("row", pa.int32(), nullable=False),
         pa.field("label", _WORD, nullable=False),
-        pa.field("alerce_class", _WORD, nullable=False),
+        pa.field("alerce_class", _CLASS, nullable=False),
         pa.field("probability", pa.float32()),
         pa.field("split", _WORD, nullable=False),
         pa.field("sampled", pa.bool_(), nullable=False),
@@ -131,6 +133,7 @@ def make_plan(
         "unmatched_objects": len(unmatched),
         "matched_objects": objects.num_rows,
         "objects": objects.num_rows + len(unmatched),
+        "respelt_objects": _count_respelt(known["object_id"], unmatched),
     }
     plan = _assemble(alerts, objects, list(nights))
     names = sorted({*pc.unique(known["label"]).to_pylist(), *sample})
@@ -233,6 +236,12 @@ def _read_alerts(
     return alerts, pc.unique(pa.chunked_array(strangers))
 
 
+def _count_respelt(known: pa.ChunkedArray, unmatched: pa.Array) -> int:
+    """Return how many of the objects are known in another spelling."""
+    names = pa.array([*respelt(known)], pa.string())
+    return pc.sum(pc.is_in(unmatched, value_set=names)).as_py() or 0
+
+
 def _first_of_each(candid: np.ndarray) -> np.ndarray:
     """Tell of each alert whether it is the first with its candid: bool, shape (alerts,)."""
     order = np.argsort(candid, kind="stable")
@@ -324,14 +333,15 @@ def _assemble(alerts: dict[str, np.ndarray], objects: pa.Table, nights: list[str
         "probability": objects["probability"].take(taken),
     }
     for name in ("label", "alerce_class"):
-        columns[name] = _words(objects[name]).take(taken)
+        column = _words(objects[name]).take(taken)
+        columns[name] = column.cast(PLAN_SCHEMA.field(name).type)
     return pa.table([columns[name] for name in PLAN_SCHEMA.names], schema=PLAN_SCHEMA)
 
 
 def _words(column: pa.ChunkedArray) -> pa.DictionaryArray:
-    """Return strings as a dictionary of int8, its words sorted."""
+    """Return strings as a dictionary of int16, its words sorted."""
     words = sorted(pc.unique(column).to_pylist())
-    codes = pc.index_in(column, value_set=pa.array(words, pa.string())).cast(pa.int8())
+    codes = pc.index_in(column, value_set=pa.array(words, pa.string())).cast(pa.int16())
     return pa.DictionaryArray.from_arrays(codes.combine_chunks(), pa.array(words, pa.string()))
 
 

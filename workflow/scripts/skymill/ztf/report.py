@@ -54,7 +54,7 @@ def describe(
     labelled, planned = labels.document, plan.document
     parts = [
         "# ZTF: nights, labels and cross-match",
-        f"Source: {planned['source']}",
+        f"Source: {', '.join(planned.get('sources', [planned['source']]))}",
         "## Nights",
         _nights(by_night),
         *_empty(by_night, absent),
@@ -148,12 +148,16 @@ def _labels(manifest: dict) -> str:
         "kept": "objects with a label",
         "merged": "rows that repeat one",
         "conflicts": "rows of objects with several classes, left out",
-        "unknown_class": "rows with a class that nobody has heard of",
+        "less_probable": "rows of a less probable class of an object",
+        "unknown_class": "rows of an unknown class, left out",
         "low_probability": "rows below labels.min_probability",
-        "bad": "rows that are no labels",
+        "other_classifier": "rows of other classifiers",
+        "rejected": "rejected rows: they are no labels",
     }
     rows = [[what, counts.get(name, 0)] for name, what in words.items()]
-    return "\n\n".join([*parts, markdown_table(["list", "number"], rows)])
+    read = ", ".join(f"{column}: {escaped(n)}" for column, n in manifest.get("columns", {}).items())
+    columns = [f"Columns that were read: {read}."] if read else []
+    return "\n\n".join([*parts, *columns, markdown_table(["list", "number"], rows)])
 
 
 def _crossmatch(counts: dict) -> str:
