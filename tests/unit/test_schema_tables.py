@@ -91,7 +91,7 @@ def test_splits_are_those_of_the_magnetic_branch():
 
 def test_every_training_file_has_a_split():
     section = part("split.partitions")
-    assert keys(section) == section["required"] == list(TRAIN_PARTITIONS)
+    assert keys(section) == list(TRAIN_PARTITIONS)
     assert refers_to(section, "split")
 
 
