@@ -21,7 +21,7 @@ from skymill.engine.tables import write_table
 from skymill.magnetic.augment import write_augmented
 from skymill.magnetic.features import records_of_split, write_features
 from skymill.magnetic.ids import assign_ids, read_ids, steps_of_records
-from skymill.magnetic.leaks import find_leaks, find_overlap
+from skymill.magnetic.leaks import STATEMENTS, find_leaks, find_overlap
 from skymill.magnetic.plan import make_plan
 from skymill.magnetic.plan_table import read_plan
 from skymill.magnetic.regions import describe_regions, find_regions, regions_table
@@ -147,6 +147,7 @@ class Run:
             self.leaks,
             {
                 "product": self.leaks.name,
+                **STATEMENTS,
                 "leaks": find_leaks(self.planned, originals.set_index("record_id")["content"]),
                 "overlap_with_test_file": find_overlap(
                     self.planned[self.planned["method"] == "original"].set_index("record_id")[

@@ -1,6 +1,7 @@
 """The diagnostics page answers what was rejected, why, and how that bears on the classes."""
 
 import copy
+import re
 
 import pytest
 
@@ -18,6 +19,7 @@ def page_of(run, **other):
         "plan": run.products[run.plan],
         "leaks": Product(run.leaks),
         "features": [run.products[run.features(split)] for split in SPLITS],
+        "settings": {name: run.config[name] for name in ("seed", "augmentation", "features")},
     }
     return diagnose(**(parts | other))
 
@@ -94,6 +96,48 @@ def test_parameters_never_measured_are_told_by_split(page):
     rows = table(page, "Parameters never measured")
     assert [row["split"] for row in rows] == list(SPLITS)
     assert all(row["USFLUX"] == "0" for row in rows)
+
+
+def test_settings_in_force_are_listed_without_what_was_left_out(small_run):
+    settings = {"augmentation": {"X": {"warp": 8}}, "seed": 7, "split.unit": "region"}
+    rows = {
+        row["setting"]: row["value"]
+        for row in table(page_of(small_run, settings=settings), "Settings in force")
+    }
+    assert rows == {"augmentation.X": "{warp: 8}", "seed": "7", "split.unit": "region"}
+    page = page_of(small_run, settings={"augmentation": {}})
+    assert table(page, "Settings in force") == [{"setting": "augmentation", "value": "nothing"}]
+
+
+def test_contradictory_labels_are_shown(page, small_run):
+    assert "No two records have the same values and different classes." in page
+    told = copy.deepcopy(small_run.products[small_run.ids["train"]])
+    example = {"partition": "train_partition1_data", "line": 3, "source_id": 7, "label": "X"}
+    told.counts["contradictory"] = {"contents": 1, "records": 2, "examples": [example]}
+    told.counts["collisions_with_identical_content_and_other_label"] = 1
+    page = page_of(small_run, ids=[told])
+    assert "2 records have the values of another record and another class" in page
+    assert re.search(r"\| train_partition1_data.json \| +3 \| 7 +\| X", page)
+
+
+def test_a_page_without_a_test_file_says_so(small_run):
+    leaks = copy.deepcopy(Product(small_run.leaks))
+    leaks.document["overlap_with_test_file"] = None
+    names = PARTITIONS[:2]
+    page = page_of(
+        small_run,
+        leaks=leaks,
+        ids=[small_run.products[small_run.ids["train"]]],
+        catalogues=[small_run.ingested[name].paths["catalogue"] for name in names],
+        quarantines=[small_run.ingested[name].paths["quarantine"] for name in names],
+    )
+    assert "Not there: train_partition3_data.json, test_4_5_data.json." in page
+    assert "There is no test file." in page
+
+
+def test_the_page_says_what_its_counts_prove(page):
+    assert "Proven. If all three counts are 0, no two splits hold windows that share" in page
+    assert "Not proven. That no two splits hold windows of one active region." in page
 
 
 def test_a_published_run_has_a_page_as_well(published_run):

@@ -246,6 +246,18 @@ def test_an_unknown_file_is_told():
         find_source(registry, "ztf/other.zip")
 
 
+def test_a_text_that_was_gzipped_by_hand_has_a_kind_and_nothing_to_fetch():
+    registry = load_registry(REPOSITORY / "config" / "sources.yaml")
+    for file in ("solar_flare_2020/test_4_5_data.json", "stealth/data.csv"):
+        plain, gzipped = (find_source(registry, name) for name in (file, f"{file}.gz"))
+        assert gzipped.kind == plain.kind
+        assert gzipped.file == f"{file}.gz"
+        assert branch_of(registry, gzipped.file) == branch_of(registry, file)
+        assert (gzipped.addresses, gzipped.kaggle, gzipped.checksum) == ((), None, None)
+    with pytest.raises(SkymillError, match="does not know"):
+        find_source(registry, "sdobenchmark.zip.gz")
+
+
 # --- Kaggle: the client runs in a process of its own, as it does in a job -----------------------
 
 TOKEN = "KGAT_0123456789abcdef0123456789abcdef"

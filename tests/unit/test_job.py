@@ -40,7 +40,12 @@ def test_what_a_job_logs_stands_in_its_log(tmp_path):
     ("error", "advice"),
     [
         (SkymillError("raise the limit"), "raise the limit"),
-        (MemoryError(), "run with fewer cores"),
+        (MemoryError(), "out of memory: run with fewer cores"),
+        (pa.lib.ArrowMemoryError("malloc of size 64 failed"), "out of memory"),
+        (OSError(12, "Cannot allocate memory"), "out of memory"),
+        (ImportError("libarrow.so: failed to map segment from shared object"), "out of memory"),
+        (RuntimeError("can't start new thread"), "out of memory"),
+        (ImportError("No module named 'numba'"), "type `make setup`"),
         (OSError(28, "No space left on device"), "Check the disk"),
         (KeyError("USFLUX"), "please report it with"),
     ],

@@ -36,6 +36,14 @@ def test_rejected_lines_are_compared_with_those_that_are_not_blank(
     assert limit({key: lines(valid, rejected, blank=1000)}, config) == said
 
 
+@pytest.mark.parametrize(("dropped", "exceeds"), [(0, False), (1, False), (2, True)])
+def test_dropped_records_are_compared_with_the_valid_ones(dropped, exceeds):
+    receipt = {"counts": {"valid": 10, "dropped_identical": dropped}}
+    config = {"limits": {"max_dropped_fraction": 0.1}}
+    said = "it counts more losses than limits.max_dropped_fraction allows"
+    assert limits.dropped_records(receipt, config) == (said if exceeds else None)
+
+
 def regions(unit, allowed):
     """Compare regions of 2, 4 and 4 records with a limit."""
     receipt = {"counts": describe_regions([1, 1, 2, 2, 2, 2, 3, 3, 3, 3])}

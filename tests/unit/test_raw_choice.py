@@ -9,7 +9,7 @@ from records import REPOSITORY
 from skymill import paths
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import write_document
-from skymill.raw.choice import RawFiles, one_of
+from skymill.raw.choice import RawFiles, one_of, refuse_two
 from skymill.raw.files import sidecar_path, write_sidecar
 from skymill.raw.registry import load_registry
 
@@ -238,6 +238,129 @@ def test_the_files_of_each_branch(place, source):
     assert raw.files("sdo") == ["sdobenchmark.zip"]
     assert raw.files("stealth") == ["stealth/data.csv"]
     assert raw.files("ztf") == [labels, NIGHT, "ztf/ztf_public_20180602.tar.gz"]
+
+
+# --- Texts that the user gzipped ------------------------------------------------------------------
+
+TABLE = "stealth/data.csv"
+
+
+@pytest.mark.parametrize("file", [*MAGNETIC, TABLE])
+@pytest.mark.parametrize("source", ["local", "archive"])
+def test_a_text_is_read_plain_or_gzipped(place, file, source):
+    branch = "stealth" if file == TABLE else "magnetic"
+    for other in {*MAGNETIC, TABLE} - {file}:
+        place.put(other)
+    place.put(f"{file}.gz")
+    raw = place.raw(source, branches=[branch])
+    assert f"{file}.gz" in raw.files(branch)
+    assert file not in raw.files(branch)
+    assert raw.path(f"{file}.gz") == f"data/raw/{file}.gz"
+    assert raw.sidecar(f"{file}.gz") == []
+    assert re.fullmatch(raw.patterns(), f"{file}.gz")
+    assert not re.fullmatch(raw.fetchable(), f"{file}.gz")
+    raw.require()
+
+
+@pytest.mark.parametrize("file", [*MAGNETIC, TABLE])
+@pytest.mark.parametrize("source", ["local", "archive"])
+def test_a_text_that_is_there_plain_and_gzipped_is_refused(place, file, source):
+    branch = "stealth" if file == TABLE else "magnetic"
+    for each in (*MAGNETIC, TABLE, f"{file}.gz"):
+        place.put(each)
+    with pytest.raises(SkymillError) as caught:
+        place.raw(source, branches=[branch]).require()
+    assert f"data/raw/{file} or data/raw/{file}.gz: both are there" in str(caught.value)
+    other = "magnetic" if branch == "stealth" else "stealth"
+    place.raw(source, branches=[other]).require()
+    place.raw("sample", branches=[branch]).require()
+
+
+def test_a_gzipped_text_may_go_after_it_was_read(place):
+    place.have_read(f"interim/raw/{MAGNETIC[1]}.gz.receipt.json")
+    place.put(MAGNETIC[0])
+    raw = place.raw(branches=["magnetic"])
+    assert raw.files("magnetic") == [MAGNETIC[0], f"{MAGNETIC[1]}.gz"]
+    raw.require()
+    # Fetched files are as published; what was simulated under the plain name is no such file.
+    assert place.raw("archive").magnetic("train_partition2_data") == MAGNETIC[1]
+    place.have_read(f"interim/raw/{MAGNETIC[1]}.receipt.json", "sample")
+    assert place.raw().magnetic("train_partition2_data") == f"{MAGNETIC[1]}.gz"
+
+
+def test_a_file_that_one_name_alone_has_is_no_choice():
+    refuse_two("the night", ["a"])
+    refuse_two("the night", [])
+    with pytest.raises(SkymillError, match=r"^the night could be a or b: both are there\. Keep "):
+        refuse_two("the night", ["a", "b"])
+
+
+# --- The magnetic files that are there -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("there", [[0], [1, 2], [0, 1, 2], [0, 3], [0, 1, 2, 3]])
+def test_the_magnetic_branch_reads_the_files_that_are_there(place, there):
+    for number in there:
+        place.put(MAGNETIC[number])
+    raw = place.raw(branches=["magnetic"])
+    raw.require()
+    assert raw.files("magnetic") == [MAGNETIC[number] for number in there]
+    assert raw.partitions == tuple(Path(MAGNETIC[number]).stem for number in there)
+    absent = [Path(file).name for n, file in enumerate(MAGNETIC) if n not in there]
+    assert len(raw.absent_partitions) == len(absent)
+    if absent:
+        end = ": no holdout_test." if 3 not in there else "."
+        assert raw.partition_absence() == (
+            f"The magnetic branch does without {', '.join(absent)}, not found in "
+            f"data/raw/solar_flare_2020{end}"
+        )
+
+
+def test_a_file_under_another_name_is_named_beside_the_absent_one(place):
+    place.put(MAGNETIC[0])
+    place.put("solar_flare_2020/test_4_5_data.json.zip")
+    said = place.raw(branches=["magnetic"]).partition_absence()
+    assert ": no holdout_test. Not read: test_4_5_data.json.zip (files are named as" in said
+
+
+@pytest.mark.parametrize("there", [[], [3]])
+def test_without_a_training_file_there_is_no_magnetic_branch(place, there):
+    for number in there:
+        place.put(MAGNETIC[number])
+    absent = [file for number, file in enumerate(MAGNETIC) if number not in there]
+    assert missing(place.raw(branches=["magnetic"])) == [
+        f"data/raw/{file} (magnetic branch)" for file in absent
+    ]
+
+
+@pytest.mark.parametrize("source", ["sample", "archive"])
+def test_magnetic_files_that_are_made_or_fetched_are_all_read(place, source):
+    place.put(MAGNETIC[0])
+    raw = place.raw(source)
+    assert raw.absent_partitions == ()
+    assert raw.files("magnetic") == MAGNETIC
+
+
+def test_a_magnetic_file_may_go_after_it_was_read(place):
+    place.put(MAGNETIC[0])
+    place.have_read(f"interim/raw/{MAGNETIC[3]}.receipt.json")
+    place.have_read(f"interim/raw/{MAGNETIC[1]}.receipt.json", "sample")
+    assert place.raw().files("magnetic") == [MAGNETIC[0], MAGNETIC[3]]
+
+
+def test_a_split_cannot_be_made_of_a_file_that_is_not_there(place):
+    for number in (0, 1):
+        place.put(MAGNETIC[number])
+    split = {**place.config["split"], "unit": "partition"}
+    with pytest.raises(
+        SkymillError, match=r"names train_partition3_data, but there is no data/raw"
+    ):
+        place.raw(branches=["magnetic"], split=split).require()
+    two = {"train_partition1_data": "train", "train_partition2_data": "test"}
+    place.raw(branches=["magnetic"], split={**split, "partitions": two}).require()
+    # Other units read no partitions.
+    place.raw(branches=["magnetic"]).require()
+    place.raw("sample", branches=["magnetic"], split=split).require()
 
 
 # --- SDOBenchmark --------------------------------------------------------------------------------

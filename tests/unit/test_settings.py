@@ -1,8 +1,11 @@
 """Settings that each fit the schema, but not together."""
 
+import numpy as np
 import pytest
 from records import load_config
 
+from skymill.magnetic.features import FUNCTIONS
+from skymill.magnetic.schema import STEPS
 from skymill.settings import check_settings, in_force, plan_keys, source_of_branch, without_nulls
 
 
@@ -42,6 +45,74 @@ def test_an_unknown_column_is_a_problem(default_config, problems):
     assert "features.columns names MEANSHER" in problems(default_config)[0]
     default_config["branches"] = []
     assert problems(default_config) == []
+
+
+def derived(operation, window, parameter="MEANSHR"):
+    return {"operation": operation, "parameter": parameter, "window": window}
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (derived("lag", 60), "lag of MEANSHR with window 60 is 0 at every step"),
+        (derived("diff", 60, "USFLUX_log"), "diff of USFLUX_log with window 60 is 0 at every"),
+        (derived("rolling_std", 1), "rolling_std of MEANSHR with window 1 is 0 at every step"),
+        (derived("rolling_mean", 1), "rolling_mean of MEANSHR with window 1 is MEANSHR itself"),
+        *((derived(name, 59), None) for name in ("lag", "diff", "rolling_std", "rolling_mean")),
+        *((derived(name, 60), None) for name in ("rolling_std", "rolling_mean")),
+        *((derived(name, 1), None) for name in ("lag", "diff")),
+        *((derived(name, 2), None) for name in ("rolling_std", "rolling_mean")),
+    ],
+)
+def test_a_derived_column_that_holds_nothing_is_refused(default_config, problems, column, said):
+    default_config["features"]["derived"].append(column)
+    found = problems(default_config)
+    assert len(found) == bool(said)
+    assert all(problem.startswith(f"features.derived: {said}") for problem in found)
+
+
+@pytest.mark.parametrize("operation", ["lag", "diff", "rolling_std", "rolling_mean"])
+@pytest.mark.parametrize("window", range(1, STEPS + 1))
+def test_those_columns_are_refused_that_are_computed_without_a_value(
+    default_config, problems, operation, window
+):
+    values = np.random.default_rng(window).normal(size=(1, STEPS))
+    column = np.nan_to_num(FUNCTIONS[operation](values, window))
+    useless = not column.any() or bool((column == values).all())
+    default_config["features"]["derived"] = [derived(operation, window)]
+    default_config["features"]["columns"] = ["MEANSHR"]
+    assert bool(problems(default_config)) == useless
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "said"),
+    [
+        ({"X": {"warp": 0}}, "augmentation.X.warp: 0 changes nothing"),
+        ({"M": {"scale": 0, "warp": 1}}, "augmentation.M.scale: 0 changes nothing"),
+        ({"B": {"duplicate": {"fraction": 0.1, "times": 0}}}, "augmentation.B.duplicate.times: 0"),
+        ({"B": {"duplicate": {"fraction": 0, "times": 3}}}, "augmentation.B.duplicate.fraction: 0"),
+        ({"Q": {"undersample": 0}}, "augmentation.Q.undersample: 0 changes nothing"),
+        ({"Q": {"undersample": 1, "warp": 2}}, "augmentation.Q: undersample 1 removes every"),
+        ({name: {"undersample": 1} for name in "XMCBQ"}, "augmentation: undersample 1 for every"),
+        ({"Q": {"undersample": 1}}, None),
+        ({"Q": {}}, None),
+        ({}, None),
+    ],
+)
+def test_an_augmentation_that_makes_nothing_or_leaves_nothing_is_refused(
+    default_config, problems, augmentation, said
+):
+    default_config["augmentation"] = augmentation
+    found = problems(default_config)
+    assert len(found) == bool(said)
+    assert all(problem.startswith(said) for problem in found)
+
+
+def test_a_file_is_left_out_of_the_splits_by_null(default_config):
+    default_config["split"]["partitions"]["train_partition3_data"] = None
+    assert list(in_force(default_config)["split"]["partitions"]) == [
+        *("train_partition1_data", "train_partition2_data")
+    ]
 
 
 @pytest.mark.parametrize(

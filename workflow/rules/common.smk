@@ -28,13 +28,18 @@ try:
     from skymill.engine import digests, parallel, stale_lock
     from skymill.engine.errors import SkymillError
     from skymill.engine.names import raw_name
-    from skymill.magnetic.schema import PARTITIONS, SPLITS, TEST_PARTITION, TRAIN_PARTITIONS
+    from skymill.magnetic.schema import (
+        SPLITS,
+        TEST_PARTITION,
+        TRAIN_PARTITIONS,
+        TRAIN_SPLITS,
+    )
     from skymill.paths import manifest
     from skymill.raw.choice import RawFiles
     from skymill.raw.files import changed_since, damaged_sidecar
     from skymill.raw.registry import NIGHT, find_source, load_registry
     from skymill.resources import memory, minutes
-    from skymill.settings import check_settings, in_force, plan_keys
+    from skymill.settings import check_settings, in_force, magnetic_keys, plan_keys
     from skymill.watch import Watch
     from skymill.ztf.nights import days_since_first_public
 except ModuleNotFoundError as error:
@@ -81,7 +86,13 @@ STORAGE = workflow.storage_settings and workflow.storage_settings.default_storag
 LOGS = skymill.paths.logs(RESULTS)
 paths = skymill.paths.below(RESULTS)
 BRANCHES = tuple(skymill.paths.BRANCH_FOLDERS)
-COLLECTIONS = {"train": TRAIN_PARTITIONS, "test": (TEST_PARTITION,)}
+# Users have some of the training files, and often not the test file: see RAW.partitions.
+COLLECTIONS = {
+    collection: [name for name in names if name in RAW.partitions]
+    for collection, names in {"train": TRAIN_PARTITIONS, "test": [TEST_PARTITION]}.items()
+    if {*names} & {*RAW.partitions}
+}
+MAGNETIC_SPLITS = SPLITS if "test" in COLLECTIONS else TRAIN_SPLITS
 SDO_SETS = ("train", "test")
 ZTF_LABELS = sorted({*config["labels"]["map"].values(), config["labels"]["other"]})
 
@@ -98,9 +109,9 @@ if "downloads" not in workflow.global_resources:
 
 
 wildcard_constraints:
-    partition="|".join(PARTITIONS),
-    collection="train|test",
-    split="|".join(SPLITS),
+    partition="|".join(RAW.partitions),
+    collection="|".join(COLLECTIONS),
+    split="|".join(MAGNETIC_SPLITS),
     sdo_set="train|test",
     night=NIGHT,
     # No label but those of the configuration: a mistyped one is no product.

@@ -123,6 +123,8 @@ def begin(folder):
         WATCH.write_products(folder)
     if RAW.absent_nights and "ztf" in config["branches"]:
         logger.warning(RAW.absence())
+    if RAW.absent_partitions and "magnetic" in config["branches"]:
+        logger.warning(RAW.partition_absence())
     if left := WATCH.leftovers(folder):
         logger.warning(
             f"{RESULTS}/ has products of an earlier configuration, which nothing makes now: "

@@ -19,6 +19,13 @@ def rejected_lines(receipt: dict, config: dict) -> str | None:
     return _said(magnetic.lost_too_many(receipt["counts"], allowed), "limits.max_rejected_fraction")
 
 
+def dropped_records(receipt: dict, config: dict) -> str | None:
+    """Compare the records dropped as identical with limits.max_dropped_fraction."""
+    allowed = config["limits"]["max_dropped_fraction"]
+    exceeds = magnetic.dropped_too_many(receipt["counts"], allowed)
+    return _said(exceeds, "limits.max_dropped_fraction")
+
+
 def large_region(receipt: dict, config: dict) -> str | None:
     """Compare the largest region with limits.max_region_fraction, where regions are split."""
     exceeds = config["split"]["unit"] == "region" and magnetic.is_too_large(

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from skymill.engine.errors import SkymillError
 from skymill.engine.names import AREAS, PRODUCT_AREAS, SHARED_RAW
 from skymill.magnetic.columns import Columns
+from skymill.magnetic.schema import LABELS, STEPS
 from skymill.paths import DEFAULT_RESULTS
 from skymill.ztf.classes import one_class
 
@@ -19,7 +20,7 @@ def source_of_branch(config: dict, branch: str) -> str:
     return source.get(branch, source.get("default", "sample"))
 
 
-OPEN_SECTIONS = ("augmentation", "labels.map", "ztf.sample")
+OPEN_SECTIONS = ("augmentation", "labels.map", "split.partitions", "ztf.sample")
 """Sections with as few or as many entries as the user wants."""
 
 
@@ -59,6 +60,11 @@ def plan_keys(config: dict) -> list[str]:
     return ["split.unit", "split.augment", f"split.{cut}"]
 
 
+def magnetic_keys(config: dict) -> list[str]:
+    """Return all settings that rules of the magnetic branch read from the configuration."""
+    return ["seed", "collisions", "augmentation", "features", *plan_keys(config)]
+
+
 def check_settings(config: dict, root: Path = Path()) -> Iterator[str]:
     """Yield what is wrong with settings that each fit the schema, as sentences.
 
@@ -86,6 +92,50 @@ def check_settings(config: dict, root: Path = Path()) -> Iterator[str]:
             Columns(config["features"])
         except SkymillError as error:
             yield str(error)
+        yield from _useless_columns(config["features"]["derived"])
+        yield from _useless_augmentation(config["augmentation"])
+
+
+def _useless_columns(derived: list[dict]) -> Iterator[str]:
+    """Yield which derived columns hold nothing, or a copy of another column."""
+    for column in derived:
+        operation, window = column["operation"], column["window"]
+        where = f"features.derived: {operation} of {column['parameter']} with window {window}"
+        if operation in ("diff", "lag") and window >= STEPS:
+            yield (
+                f"{where} is 0 at every step: no two of the {STEPS} steps of a record are as far "
+                f"apart. Take a window below {STEPS}."
+            )
+        if operation == "rolling_std" and window < 2:
+            yield f"{where} is 0 at every step: one step does not deviate. Take 2 or more."
+        if operation == "rolling_mean" and window < 2:
+            yield f"{where} is {column['parameter']} itself. Take 2 or more."
+
+
+def _useless_augmentation(augmentation: dict) -> Iterator[str]:
+    """Yield which entries of `augmentation` make and remove nothing, or leave nothing."""
+    for label, methods in augmentation.items():
+        entries = dict(methods)
+        duplicate = entries.pop("duplicate", None)
+        if duplicate:
+            entries |= {f"duplicate.{name}": value for name, value in duplicate.items()}
+        for name, value in entries.items():
+            if not value:
+                entry = name.partition(".")[0]
+                yield (
+                    f"augmentation.{label}.{name}: 0 changes nothing. Leave it out: "
+                    f"`augmentation: {{{label}: {{{entry}: null}}}}`."
+                )
+    gone = [name for name, methods in augmentation.items() if methods.get("undersample") == 1]
+    if {*gone} == {*LABELS}:
+        yield "augmentation: undersample 1 for every class removes all records. Take less of one."
+    for label in gone:
+        made = [name for name in augmentation[label] if name != "undersample"]
+        if made:
+            yield (
+                f"augmentation.{label}: undersample 1 removes every record, and {made[0]} makes "
+                "copies of them. Leave one of the two out."
+            )
 
 
 _TAKEN = ("workflow", "config", "envs", "profiles", "logs", "tests", "docs", ".snakemake")

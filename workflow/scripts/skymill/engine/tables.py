@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from skymill.engine.arrays import to_arrow
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import new_file
 
@@ -43,10 +43,12 @@ def in_declared_order(table: pa.Table) -> pa.Table:
             declared = json.loads(field.metadata[CATEGORIES])
             column = table.column(place).unify_dictionaries()
             found = column.chunk(0).dictionary.to_pylist() if column.num_chunks else []
-            names = pa.array([*declared, *(name for name in found if name not in declared)])
-            code = pc.index_in(pa.array(found, pa.string()), names).cast(pa.int8())
+            names = [*declared, *(name for name in found if name not in declared)]
+            code = to_arrow([names.index(name) for name in found], pa.int8())
             chunks = [
-                pa.DictionaryArray.from_arrays(code.take(chunk.indices), names)
+                pa.DictionaryArray.from_arrays(
+                    code.take(chunk.indices), to_arrow(names, pa.string())
+                )
                 for chunk in column.chunks
             ]
             table = table.set_column(place, field, pa.chunked_array(chunks, field.type))

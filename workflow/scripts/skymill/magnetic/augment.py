@@ -14,10 +14,10 @@ from scipy.interpolate import CubicSpline
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import Product, new_directory
 from skymill.engine.randomness import generator, key
-from skymill.engine.tables import write_parquet
+from skymill.engine.tables import categorical, write_parquet
 from skymill.magnetic.output_checks import require_records
 from skymill.magnetic.plan_table import METHODS, planned_records
-from skymill.magnetic.schema import INDEX, PARAMETERS, STEPS, XR_MAX_MISSING
+from skymill.magnetic.schema import CLASSES, INDEX, PARAMETERS, STEPS, XR_MAX_MISSING
 from skymill.magnetic.store import (
     RECORDS_PER_ROW_GROUP,
     RecordStore,
@@ -38,9 +38,9 @@ AUGMENTED_SCHEMA = pa.schema(
     [
         pa.field("record_id", pa.int64(), nullable=False),
         pa.field("seq_id", pa.int8(), nullable=False),
-        pa.field("label", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        categorical("label", CLASSES, nullable=False),
         pa.field("parent", pa.int64()),
-        pa.field("method", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        categorical("method", METHODS, nullable=False),
         *(pa.field(name, pa.float64(), nullable=False) for name in PARAMETERS),
     ]
 )

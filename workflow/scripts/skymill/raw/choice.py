@@ -6,18 +6,31 @@ from pathlib import Path
 
 from skymill import paths
 from skymill.engine.errors import SkymillError
+from skymill.engine.gzipped import SUFFIX
 from skymill.engine.names import raw_name
 from skymill.engine.products import MANIFEST, SOURCES, read_json
-from skymill.magnetic.schema import PARTITIONS
+from skymill.magnetic.schema import PARTITIONS, TEST_PARTITION, TRAIN_PARTITIONS
 from skymill.raw.files import put_by_hand, sidecar_path
 from skymill.raw.registry import branch_of, fetchable_patterns, file_patterns
-from skymill.settings import source_of_branch
+from skymill.settings import plan_keys, source_of_branch
 from skymill.ztf.nights import is_archive_night, read_nights, spans
 
 
 def one_of(patterns) -> str:
     """Return a regular expression that matches one of these whole; nothing if there are none."""
     return "|".join(f"(?:{pattern})" for pattern in patterns) or "(?!)"
+
+
+def refuse_two(what: str, found: list[str]) -> None:
+    """Raise SkymillError when there is more than one file that an input could be; name them all.
+
+    `what` says what they are to be, `found` are the paths of those that are there.
+    """
+    if len(found) > 1:
+        raise SkymillError(
+            f"{what} could be {' or '.join(found)}: both are there. Keep the one that you mean, "
+            "and move the other one to another folder."
+        )
 
 
 SMALL = {"records": 10_000, "training_samples": 200, "alerts": 2_000, "rows": 10_000}
@@ -101,6 +114,85 @@ class RawFiles:
             if re.fullmatch(fetchable, name) and path.is_file() and put_by_hand(path)
         ]
         return f"(?!(?:{one_of(by_hand)})$)(?:{fetchable})"
+
+    # The magnetic branch and the auxiliary table
+
+    def magnetic(self, partition: str) -> str:
+        """Return the file of a partition: as published, or gzipped by the user."""
+        return self._as_it_is(paths.MAGNETIC_FILE.format(partition=partition))
+
+    @property
+    def stealth(self) -> str:
+        """The file of the auxiliary table: as published, or gzipped by the user."""
+        return self._as_it_is(paths.STEALTH_FILE)
+
+    def _as_it_is(self, file: str) -> str:
+        """Return the name under which a text is there, or was when it was read."""
+        source = self.source(self.branch(file))
+        if source == "sample":
+            return file
+        gzipped = f"{file}{SUFFIX}"
+        found = [name for name in (file, gzipped) if (self.root / self.path(name)).exists()]
+        if not found and source == "local":
+            found = [name for name in (file, gzipped) if not self._is_missing(name)]
+        return (found or [file])[0]
+
+    def _texts(self) -> dict[str, list[str]]:
+        """Return the files of each branch that may be there plain or gzipped: plain names."""
+        texts = {
+            "magnetic": [paths.MAGNETIC_FILE.format(partition=name) for name in PARTITIONS],
+            "stealth": [paths.STEALTH_FILE],
+        }
+        return {name: own for name, own in texts.items() if self.source(name) != "sample"}
+
+    def _plain_and_gzipped(self, file: str) -> list[str]:
+        """Return the paths of a text that are there, plain and gzipped."""
+        both = [self.path(name) for name in (file, f"{file}{SUFFIX}")]
+        return [path for path in both if (self.root / path).exists()]
+
+    @functools.cached_property
+    def partitions(self) -> tuple[str, ...]:
+        """The magnetic files that are read, in file order, without `.json`.
+
+        With `source: local` they are those that are there, or were when they were read.
+        """
+        return tuple(name for name in PARTITIONS if name not in self.absent_partitions)
+
+    @functools.cached_property
+    def absent_partitions(self) -> tuple[str, ...]:
+        """The magnetic files that `source: local` does without."""
+        if self.source("magnetic") != "local":
+            return ()
+        absent = tuple(name for name in PARTITIONS if self._is_missing(self.magnetic(name)))
+        # Without any training file nothing can be made: then all of them are asked for.
+        return () if {*TRAIN_PARTITIONS} <= {*absent} else absent
+
+    def partition_absence(self) -> str:
+        """Return a warning that names the absent magnetic files, and what is not made of them."""
+        folder = Path(self.folder("magnetic"), paths.MAGNETIC_FILE).parent
+        names = ", ".join(f"{name}.json" for name in self.absent_partitions)
+        end = ": no holdout_test." if TEST_PARTITION in self.absent_partitions else "."
+        near = sorted(
+            path.name
+            for name in self.absent_partitions
+            for path in (self.root / folder).glob(f"{name}*")
+        )
+        if near:
+            end += f" Not read: {', '.join(near)} (files are named as published, or `.json.gz`)."
+        return f"The magnetic branch does without {names}, not found in {folder}{end}"
+
+    def _require_partitions_of_splits(self) -> None:
+        """Refuse `split.unit: partition` that deals out a file that is not there."""
+        if "split.partitions" not in plan_keys(self.config):
+            return
+        named = self.config["split"]["partitions"]
+        for name in self.absent_partitions:
+            if name in named:
+                file = self.path(paths.MAGNETIC_FILE.format(partition=name))
+                raise SkymillError(
+                    f"split.partitions names {name}, but there is no {file}. Put it there, or "
+                    f"leave it out of the splits: `split: {{partitions: {{{name}: null}}}}`."
+                )
 
     # SDOBenchmark
 
@@ -260,11 +352,11 @@ class RawFiles:
     def files(self, branch: str) -> list[str]:
         """Return the files of a branch: no zip when the user put a tree of SDOBenchmark there."""
         if branch == "magnetic":
-            return [paths.MAGNETIC_FILE.format(partition=partition) for partition in PARTITIONS]
+            return [self.magnetic(partition) for partition in self.partitions]
         if branch == "sdo":
             return [paths.SDO_FILE] if self.sdo_from_zip else []
         if branch == "stealth":
-            return [paths.STEALTH_FILE]
+            return [self.stealth]
         return [*([self.labels] if self.labels else []), *map(self.night, self.nights)]
 
     def require(self) -> None:
@@ -278,6 +370,12 @@ class RawFiles:
             With the paths of the files that are not there, or of two that may be one night.
         """
         branches = self.config["branches"]
+        for branch, files in self._texts().items():
+            if branch in branches:
+                for file in files:
+                    refuse_two(f"{file} ({branch} branch)", self._plain_and_gzipped(file))
+        if "magnetic" in branches:
+            self._require_partitions_of_splits()
         if "ztf" in branches:
             # Also where files are fetched: one of two candidates may be put there by hand.
             self.files("ztf")
