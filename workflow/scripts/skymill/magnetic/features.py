@@ -20,6 +20,7 @@ from skymill.magnetic.output_checks import require_counts, require_finite, requi
 from skymill.magnetic.plan_table import planned_records, read_plan
 from skymill.magnetic.schema import STEPS
 from skymill.magnetic.store import (
+    NO_RECORDS,
     RECORDS_PER_ROW_GROUP,
     RecordStore,
     pieces,
@@ -223,7 +224,7 @@ def write_features(
                 settings,
                 directory / f"part-{number:05d}.parquet",
             )
-            for number, (first, last) in enumerate(pieces(len(record_id)))
+            for number, (first, last) in enumerate(pieces(len(record_id)) or NO_RECORDS)
         ]
         done = map_pieces(_write_piece, work, workers=workers, what=f"write {output}")
         require_counts(output, sum((labels for _, _, labels in done), Counter()), expected)
