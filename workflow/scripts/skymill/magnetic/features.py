@@ -16,16 +16,12 @@ from skymill.engine.parallel import map_pieces
 from skymill.engine.products import Product, new_directory
 from skymill.engine.tables import categorical, write_parquet
 from skymill.magnetic.columns import Columns
+from skymill.magnetic.missing import missing_steps
 from skymill.magnetic.output_checks import require_counts, require_finite, require_records
 from skymill.magnetic.plan_table import planned_records, read_plan
-from skymill.magnetic.schema import (
-    CLASSES,
-    EXTENSIVE_PARAMETERS,
-    STEPS,
-    UNKNOWN,
-    XR_MAX_MISSING,
-)
+from skymill.magnetic.schema import CLASSES, STEPS, UNKNOWN
 from skymill.magnetic.store import (
+    NO_RECORDS,
     RECORDS_PER_ROW_GROUP,
     RecordStore,
     pieces,
@@ -147,14 +143,11 @@ def fill_missing(series: np.ndarray, name: str, fill: str) -> int:
         the sentinel of XR_MAX are interpolated linearly inside the record, the edges held; a
         record without any value becomes 0.
     """
-    missing = np.isnan(series)
     if fill == "zero":
+        missing = np.isnan(series)
         series[missing] = 0.0
         return int(missing.all(axis=1).sum())
-    if name in EXTENSIVE_PARAMETERS:
-        missing |= series == 0
-    if name == "XR_MAX":
-        missing |= series == XR_MAX_MISSING
+    missing = missing_steps(series, name)
     never = missing.all(axis=1)
     series[never] = 0.0
     rows = np.flatnonzero(missing.any(axis=1) & ~never)
@@ -231,7 +224,7 @@ def write_features(
                 settings,
                 directory / f"part-{number:05d}.parquet",
             )
-            for number, (first, last) in enumerate(pieces(len(record_id)))
+            for number, (first, last) in enumerate(pieces(len(record_id)) or NO_RECORDS)
         ]
         done = map_pieces(_write_piece, work, workers=workers, what=f"write {output}")
         require_counts(output, sum((labels for _, _, labels in done), Counter()), expected)
