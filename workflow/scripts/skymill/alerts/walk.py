@@ -12,6 +12,8 @@ import numpy as np
 from numba import boolean, int64, njit, uint8, void
 from numba.types import Array
 
+from skymill.engine.compiled import compiled
+
 (
     END,
     FAIL,
@@ -78,7 +80,7 @@ def _read_float(text, position, size):
     return double.view(np.int64)[0]
 
 
-_compiled = njit(
+_compiled = compiled(
     int64(
         Array(uint8, 1, "C", readonly=True),
         int64,
@@ -86,7 +88,6 @@ _compiled = njit(
         Array(int64, 1, "C", readonly=True),
         Array(int64, 2, "C"),
     ),
-    cache=True,
     error_model="numpy",
     nogil=True,
 )
@@ -282,7 +283,7 @@ def _walk_file(text, begin, end, beginning, code, slots):
     return walk_record(text, position, limit, code, slots) == limit
 
 
-@njit(
+@compiled(
     void(
         Array(uint8, 1, "C", readonly=True),
         Array(int64, 2, "C"),
@@ -291,7 +292,6 @@ def _walk_file(text, begin, end, beginning, code, slots):
         Array(int64, 3, "C"),
         Array(boolean, 1, "C"),
     ),
-    cache=True,
     error_model="numpy",
     nogil=True,
 )
