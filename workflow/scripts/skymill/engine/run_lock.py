@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 
+from skymill.engine.durable import flush
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import read_json
 from skymill.engine.slurm import queued_jobs
@@ -100,6 +101,7 @@ def _write(path: Path, note: dict) -> bool:
     try:
         with open(path, "x", encoding="utf-8") as stream:
             stream.write(json.dumps(note, indent=2, sort_keys=True) + "\n")
+        flush(path)
     except FileExistsError:
         return False
     return True
