@@ -220,9 +220,12 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes_with_any_number_of_threa
     deadline = time.monotonic() + 120
     while not ingesting.exists() and time.monotonic() < deadline and run.poll() is None:
         time.sleep(0.02)
-    # A dry run meanwhile neither takes the lock away nor takes for lost what is being made.
+    # A dry run meanwhile neither takes the note away nor takes for lost what is being made.
     project.run("-n")
-    assert any(project.path(".snakemake/locks").iterdir())
+    assert project.path("data/.lock").exists()
+    # A second run stops with the name of the first.
+    second = project.run("--cores", "1", succeeds=False)
+    assert f"another run works in {project.path('data')}/: process {run.pid} on " in said(second)
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     assert ingesting.exists(), "the run ended before it came to ingest"

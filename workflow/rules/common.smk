@@ -25,9 +25,11 @@ def stop(message):
 try:
     import skymill.paths
     from skymill import limits
-    from skymill.engine import digests, parallel, stale_lock
+    from skymill.engine import digests, parallel
+    from skymill.engine.durable import delete_partial
     from skymill.engine.errors import SkymillError
     from skymill.engine.names import raw_name
+    from skymill.engine.run_lock import RunLock
     from skymill.magnetic.schema import (
         SPLITS,
         TEST_PARTITION,
@@ -95,6 +97,10 @@ COLLECTIONS = {
 MAGNETIC_SPLITS = SPLITS if "test" in COLLECTIONS else TRAIN_SPLITS
 SDO_SETS = ("train", "test")
 ZTF_LABELS = sorted({*config["labels"]["map"].values(), config["labels"]["other"]})
+
+# A run works alone in the folders that it writes to: see begin.
+WRITTEN = [RESULTS, *([skymill.paths.SHARED_RAW] if RAW.are_written() else [])]
+LOCK = RunLock(WRITTEN, Path.cwd())
 
 # Threads of a job that spreads its work over processes; Snakemake lowers them to the cores given.
 PARALLEL = {branch: 1 if RAW.is_small(branch) else 8 for branch in BRANCHES}

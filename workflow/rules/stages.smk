@@ -108,15 +108,24 @@ def is_judged(output):
 
 
 @functools.cache
+def take_lock():
+    """Work alone in the folders that the run writes to, and tidy up after a killed run."""
+    try:
+        if LOCK.take(workflow.executor_plugin.name):
+            logger.warning("An earlier run was killed: this run continues it.")
+            for folder in WRITTEN:
+                delete_partial(folder)
+    except SkymillError as error:
+        stop(str(error))
+
+
+@functools.cache
 def begin(folder):
     """Say once, while the graph is built, what a user should know; return whether to judge."""
     is_run = workflow.executor_plugin and not workflow.dryrun and not workflow.touch
-    try:
-        if is_run and stale_lock.release_dead_lock(Path.cwd()):
-            logger.warning("An earlier run was killed: its lock is removed, this run continues.")
-    except SkymillError as error:
-        stop(str(error))
-    if stale_lock.is_held(Path.cwd()):
+    if is_run:
+        take_lock()
+    elif LOCK.is_held():
         logger.warning("Another run is at work in this folder: its products are not looked at.")
         return False
     if is_run:

@@ -5,8 +5,10 @@ What these loops call is compiled in this module too: Numba's cache looks for ch
 Source: POSIX.1-2017, pax, section ustar Interchange Format; GNU tar manual for large sizes.
 """
 
-from numba import boolean, int64, njit, uint8
+from numba import boolean, int64, uint8
 from numba.types import Array, UniTuple
+
+from skymill.engine.compiled import compiled
 
 BLOCK = 512
 NAME_BYTES = 100
@@ -21,7 +23,7 @@ _TEXT = Array(uint8, 1, "C", readonly=True)
 
 
 def _compiled(signature):
-    return njit(signature, cache=True, error_model="numpy", nogil=True)
+    return compiled(signature, error_model="numpy", nogil=True)
 
 
 @_compiled(int64(_TEXT, int64, int64))

@@ -12,6 +12,8 @@ import numpy as np
 from numba import boolean, int64, njit, uint8, void
 from numba.types import Array
 
+from skymill.engine.compiled import compiled
+
 (
     END,
     FAIL,
@@ -81,7 +83,7 @@ def _read_float(text, position, size):
     return double.view(np.int64)[0]
 
 
-_compiled = njit(
+_compiled = compiled(
     int64(
         Array(uint8, 1, "C", readonly=True),
         int64,
@@ -89,7 +91,6 @@ _compiled = njit(
         Array(int64, 1, "C", readonly=True),
         Array(int64, 2, "C"),
     ),
-    cache=True,
     error_model="numpy",
     nogil=True,
 )
@@ -285,7 +286,7 @@ def _walk_file(text, begin, end, beginning, code, slots):
     return walk_record(text, position, limit, code, slots) == limit
 
 
-@njit(
+@compiled(
     void(
         Array(uint8, 1, "C", readonly=True),
         Array(int64, 2, "C"),
@@ -294,7 +295,6 @@ def _walk_file(text, begin, end, beginning, code, slots):
         Array(int64, 3, "C"),
         Array(boolean, 1, "C"),
     ),
-    cache=True,
     error_model="numpy",
     nogil=True,
 )

@@ -349,6 +349,16 @@ class RawFiles:
 
     # All branches
 
+    def are_written(self) -> bool:
+        """Return whether a run may write to the folder that all results folders share.
+
+        Downloads and the unpacked SDOBenchmark tree are there.
+        """
+        sources = {name: self.source(name) for name in self.config["branches"]}
+        return "archive" in sources.values() or (
+            sources.get("sdo") == "local" and self.sdo_from_zip
+        )
+
     def files(self, branch: str) -> list[str]:
         """Return the files of a branch: no zip when the user put a tree of SDOBenchmark there."""
         if branch == "magnetic":

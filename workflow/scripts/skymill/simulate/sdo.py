@@ -7,7 +7,6 @@ bytes. The quirks are fixed in number, however large the simulation is.
 
 import functools
 import math
-import tempfile
 import zipfile
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from skymill.engine.parallel import map_pieces
-from skymill.engine.products import new_file
+from skymill.engine.products import new_file, scratch_directory
 from skymill.engine.randomness import generator, key
 from skymill.raw.files import write_sidecar
 from skymill.simulate.active_regions import (
@@ -256,11 +255,11 @@ def write_sdo(
     raw.parent.mkdir(parents=True, exist_ok=True)
     with (
         new_file(raw) as temporary,
-        tempfile.TemporaryDirectory(dir=raw.parent, prefix=".sdobenchmark.") as folder,
+        scratch_directory(raw) as folder,
     ):
         (original,) = (sample for sample in plan if sample.quirk == "original")
         pieces = [
-            (plan[at : at + samples_per_piece], original, seed, Path(folder) / f"{at:06d}.images")
+            (plan[at : at + samples_per_piece], original, seed, folder / f"{at:06d}.images")
             for at in range(0, len(plan), samples_per_piece)
         ]
         parts = map_pieces(_write_piece, pieces, workers=workers, what="simulate SDOBenchmark")

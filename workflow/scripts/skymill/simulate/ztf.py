@@ -6,7 +6,6 @@ process, and the tarball has the same bytes. Broken alerts are fixed in number, 
 night is; edge stamps, NaN pixels and null cutouts are as frequent as in real nights.
 """
 
-import tempfile
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from skymill.engine.parallel import map_pieces
-from skymill.engine.products import new_file
+from skymill.engine.products import new_file, scratch_directory
 from skymill.engine.randomness import generator, key
 from skymill.raw.files import write_sidecar
 from skymill.simulate.tarballs import Piece, join_pieces, member, write_piece
@@ -174,10 +173,10 @@ def write_night(
     raw.parent.mkdir(parents=True, exist_ok=True)
     with (
         new_file(raw) as temporary,
-        tempfile.TemporaryDirectory(dir=raw.parent, prefix=f".{name}.") as folder,
+        scratch_directory(raw) as folder,
     ):
         work = [
-            (plan.part(at, at + ALERTS_PER_PIECE), seed, Path(folder) / f"{at:08d}.deflate")
+            (plan.part(at, at + ALERTS_PER_PIECE), seed, folder / f"{at:08d}.deflate")
             for at in range(0, len(plan.number), ALERTS_PER_PIECE)
         ]
         pieces = map_pieces(_write_piece, work, workers=workers, what=f"simulate {name}")
