@@ -34,10 +34,10 @@ def fetch(server, folder: Path, expected=JSON_LINES, *, path="/x.json", pauses=N
     target = folder / "x.json"
     waited = [] if pauses is None else pauses
     patience = Patience(**{"attempts": 3, "timeout": 5, "first_pause": 1, **patience})
-    checksum = download(
+    arrived = download(
         [server.address + path], target, expected, patience=patience, sleep=waited.append
     )
-    return target.read_bytes(), checksum
+    return target.read_bytes(), arrived.checksum
 
 
 def interrupt(server, folder: Path, after: int = 1000) -> None:

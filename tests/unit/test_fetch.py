@@ -120,7 +120,8 @@ def test_what_was_learnt_from_the_first_download_is_enforced(place, tmp_path):
 
 def test_what_the_registry_knows_is_not_learnt(place):
     place.fetch(checksum=f"md5:{hashlib.md5(CONTENT).hexdigest()}")
-    assert learnt(place.source(), place.lock) is None
+    source = place.source()
+    assert learnt(source, source.web, place.lock) is None
 
 
 def test_the_checksum_of_the_registry_is_enforced(place):

@@ -50,6 +50,11 @@ def origin(raw: Path) -> str:
     return source
 
 
+def fetched_from(raw: Path) -> str | None:
+    """Return the origin that a raw file was fetched from, see Source; None where none is known."""
+    return read_json(sidecar_path(raw)).get("origin") if origin(raw) == "archive" else None
+
+
 def changed_since(document: dict, raw: Path, name: str) -> str | None:
     """Return why a raw file is no longer the one that was read, else None.
 
