@@ -38,13 +38,17 @@ class RedactedFormatter(logging.Formatter):
         return redacted(super().format(record))
 
 
-def without_password(address: str) -> str:
-    """Return a web address without the user and password that it may hold; keep them secret."""
+def without_password(address: str, *, has_path: bool = True) -> str:
+    """Return a web address without the user and password that it may hold; keep them secret.
+
+    Behind a host without a path, as a proxy is, no @ can be: there a password may have a slash.
+    """
     scheme, mark, rest = address.partition("://")
-    host, slash, path = rest.partition("/")
+    host, slash, path = rest.partition("/") if has_path else (rest, "", "")
     user, at, host = host.rpartition("@")
-    if not (mark and at):
+    if not at:
         return address
-    keep_secret(user.partition(":")[2] or user)
-    keep_secret(urllib.parse.unquote(user.partition(":")[2] or user))
-    return f"{scheme}://{host}{slash}{path}"
+    password = user.partition(":")[2] or user
+    keep_secret(password)
+    keep_secret(urllib.parse.unquote(password))
+    return f"{scheme}{mark}{host}{slash}{path}"

@@ -42,6 +42,11 @@ CACHE = Path("data/raw/.cache")
 """On the disk of the raw files, because hard links do not reach another."""
 
 
+def is_cached(file: str, cache: Path = CACHE) -> bool:
+    """Return whether a file is in the cache, so that it need not be downloaded."""
+    return (cache / file).exists() and sidecar_path(cache / file).exists()
+
+
 def fetch(
     source: Source,
     target: Path,

@@ -110,7 +110,8 @@ class DataSet:
             )
         if status == 404:
             raise AddressFailedError(
-                f"Kaggle has no version {self._source.version} of this data set (404)",
+                f"Kaggle has no version {self._source.version} of this data set (404), or does not "
+                f"show it to the owner of the credentials in {self._credentials.place}",
                 NotThereError,
             )
         return response

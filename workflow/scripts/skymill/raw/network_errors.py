@@ -36,14 +36,17 @@ def in_plain_words(error: Exception, timeout: float) -> tuple[str, bool]:
         return _proxy_failed(chain)
     if isinstance(error, requests.exceptions.InvalidProxyURL):
         return f"the proxy ({_proxies()}) has no address", False
+    if any(isinstance(one, urllib3.exceptions.NameResolutionError) for one in chain):
+        return (
+            f"no connection (the server's name is unknown here: {_system_text(chain)}). Is there a "
+            "network, and does it need a proxy?"
+        ), True
+    # Which urllib3 counts among the timeouts.
+    if any(isinstance(one, urllib3.exceptions.NewConnectionError) for one in chain):
+        return f"no connection ({_system_text(chain)})", True
     silent = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
     if any(isinstance(one, silent) for one in chain):
         return f"silence for {timeout:g} s", True
-    if any(isinstance(one, urllib3.exceptions.NameResolutionError) for one in chain):
-        return (
-            f"no connection (the server's name is unknown: {_system_text(chain)}). Is there a "
-            "network, and does it need a proxy?"
-        ), True
     broken = (urllib3.exceptions.ProtocolError, requests.exceptions.ChunkedEncodingError)
     if any(isinstance(one, broken) for one in chain):
         return "the connection broke", True
@@ -52,13 +55,14 @@ def in_plain_words(error: Exception, timeout: float) -> tuple[str, bool]:
     passing = (requests.ConnectionError, urllib3.exceptions.HTTPError, ConnectionError)
     if isinstance(error, passing) and not isinstance(error, urllib3.exceptions.LocationValueError):
         return f"no connection ({_system_text(chain)})", True
-    return _REFUSED.get(type(error).__name__, f"it cannot be asked ({type(error).__name__})"), False
+    said = _REFUSED.get(type(error).__name__, f"it cannot be asked ({type(error).__name__})")
+    return said.format(proxy=f"the proxy ({_proxies()})"), False
 
 
 _REFUSED = {
     "TooManyRedirects": "the server leads from address to address without end",
-    "InvalidURL": "it, or the address of a proxy, is not an address",
-    "InvalidSchema": "it, or the address of a proxy, begins with something else than http or https",
+    "InvalidURL": "it, or {proxy}, is no address",
+    "InvalidSchema": "it, or {proxy}, begins with something else than http or https",
     "MissingSchema": "it does not begin with http or https",
     "InvalidHeader": "the credentials have a character that they cannot have",
     "JSONDecodeError": "another server answered, with something that is not JSON",
@@ -118,7 +122,9 @@ def _proxies() -> str:
     for name in _PROXIES:
         value = os.environ.get(name) or os.environ.get(name.upper())
         if value:
-            found[name] = without_password(value if "://" in value else f"http://{value}")
+            found[name] = without_password(
+                value if "://" in value else f"http://{value}", has_path=False
+            )
     return ", ".join(f"{name}={value}" for name, value in found.items()) or "of this system"
 
 

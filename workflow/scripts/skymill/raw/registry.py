@@ -39,7 +39,7 @@ class Source:
     of a tarball or of a zip; size and checksum then describe what is downloaded. `checksum` is
     `algorithm:hexadecimal`, `checksums` the address of a list of md5 sums. `min_size` and
     `min_lines` are what a file of unannounced length must reach. `disk_bytes` is about what has to
-    be free, `disk_range` the least and the most of files of one kind that differ much.
+    be free, `disk_range` (`of`, `least`, `most`) its span in GB, where files differ much.
     """
 
     file: str
@@ -57,7 +57,7 @@ class Source:
     min_size: int | None = None
     min_lines: int | None = None
     disk_bytes: int = 0
-    disk_range: tuple[float, float] | None = None
+    disk_range: dict | None = None
 
     @property
     def kaggle_page(self) -> str | None:
@@ -167,24 +167,22 @@ def _source(file: str, collection: dict, entry: dict, values: dict[str, str]) ->
         min_size=entry.get("min_size"),
         min_lines=entry.get("min_lines"),
         disk_bytes=int(entry.get("disk_gb", 0) * 1e9),
-        disk_range=tuple(entry["disk_gb_range"]) if "disk_gb_range" in entry else None,
+        disk_range=entry.get("disk_gb_range"),
     )
 
 
 def about_downloads(sources: list[Source]) -> str:
     """Return how much is to be downloaded, as far as the registry knows: no server is asked."""
     total = sum(source.disk_bytes for source in sources) / 1e9
-    size = f"{total:,.0f} GB" if total >= 10 else f"{total:,.1f} GB" if total >= 0.1 else "0.1 GB"
+    size = f"{total:,.0f}" if total >= 10 else f"{total:.2g}"
     files = "1 file" if len(sources) == 1 else f"{len(sources):,} files"
-    text = f"To download: {files}, about {size} by the registry (no server was asked)."
+    text = f"To download: {files}, about {size} GB by the registry (no server was asked)."
     varying = [source for source in sources if source.disk_range]
     if varying:
-        least, most = varying[0].disk_range
-        each = varying[0].disk_bytes / 1e9
-        nights = "1 of them is a night" if len(varying) == 1 else f"{len(varying):,} are nights"
+        each, span = varying[0].disk_bytes / 1e9, varying[0].disk_range
         text += (
-            f" {nights}, for which {each:g} GB is taken: a night of ZTF has from {least:g} to "
-            f"{most:g} GB."
+            f" For each of {len(varying):,} it takes {each:g} GB, but {span['of']} varies from "
+            f"{span['least']:g} to {span['most']:g} GB."
         )
     return text
 
