@@ -383,18 +383,18 @@ def _receive(response, part: "_Part", expected: Expected, total: int | None) -> 
             disable=None,  # no bar unless a person is watching
             leave=False,
         )
-        checked = part.size >= HEAD_BYTES
-        complete = total is not None and part.size == total
         arrived = part.size
+        checked = arrived >= HEAD_BYTES
+        complete = total is not None and arrived == total
         with bar, open(part.path, "ab", buffering=0) as stream:
             while not complete and (piece := response.raw.read(CHUNK_BYTES)):
-                if not checked:
-                    _refuse_other_kinds(part, piece, expected, response)
-                    checked = True
                 _write_whole(stream, piece, part.path)
                 digest.update(piece)
                 arrived += len(piece)
                 bar.update(len(piece))
+                if not checked and arrived >= HEAD_BYTES:
+                    _refuse_other_kinds(part, expected, response)
+                    checked = True
         if part.size != arrived:
             kept = part.size
             part.discard()
@@ -406,6 +406,8 @@ def _receive(response, part: "_Part", expected: Expected, total: int | None) -> 
             raise TryAgainError(f"the connection ended at byte {part.size:,} of {total:,}")
         if not part.size:
             raise TryAgainError("the server sent nothing")
+        if not checked:
+            _refuse_other_kinds(part, expected, response)
         if total is None:
             _require_whole(part, expected)
     if expected.size is not None and part.size != expected.size:
@@ -428,13 +430,15 @@ def _write_whole(stream: BinaryIO, piece: bytes, path: Path) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
-def _refuse_other_kinds(part: "_Part", piece: bytes, expected: Expected, response) -> None:
-    head = part.path.read_bytes() if part.size else b""
+def _refuse_other_kinds(part: "_Part", expected: Expected, response) -> None:
+    """Compare the beginning of what has arrived with what the file should be."""
+    with open(part.path, "rb") as stream:
+        head = stream.read(HEAD_BYTES)
     try:
-        require_kind((head + piece)[:HEAD_BYTES], expected.kind, part.final.name)
+        require_kind(head, expected.kind, part.final.name)
     except SkymillError as error:
         part.discard()
-        if head:
+        if response.status_code == 206:
             raise TryAgainError("the part that was here is damaged", pause=0.0) from None
         raise AddressFailedError(
             f"{error} (status {response.status_code}, {_what_came(response)})"
