@@ -557,6 +557,102 @@ def test_what_an_earlier_release_has_left_without_a_note_is_deleted(kaggle, tmp_
     assert list(folder.iterdir()) == []
 
 
+# --- Secrets: planted where each kind of them is read, and looked for in all that a job leaves ----
+
+LOGGED_JOB = """
+import sys
+from pathlib import Path
+from skymill.engine.job import logged_job
+from skymill.raw.fetch import fetch
+from skymill.raw.http import Patience
+from skymill.raw.registry import Source
+folder = Path(sys.argv[1])
+with logged_job("retrieve.py", str(folder / "job.log")):
+    source = Source("x.zip", "zip", "page", "", "", kaggle="owner/set", version=1)
+    patience = Patience(attempts=1, timeout=10, first_pause=0)
+    place = {"cache": folder / ".cache", "lock": folder / "lock.json"}
+    fetch(source, folder / "x.zip", patience=patience, **place)
+"""
+
+PLANTED = "planted0123456789abcdef01234567"
+KEY = json.dumps({"username": "tester", "key": f"{PLANTED}\n"})
+LOGIN = json.dumps({"refresh_token": PLANTED, "access_token": PLANTED, "username": "tester"})
+FAR = {"access_token_expiration": "2099-01-01T00:00:00+00:00"}
+SECRETS = {
+    "token": {"KAGGLE_API_TOKEN": f"KGAT_{PLANTED}"},
+    "token with a carriage return": {"KAGGLE_API_TOKEN": f"KGAT_{PLANTED}\r"},
+    "token with a line feed": {"KAGGLE_API_TOKEN": f"KGAT_{PLANTED}\n"},
+    "token of two lines": {"KAGGLE_API_TOKEN": f"KGAT_{PLANTED}\n{PLANTED}"},
+    "token that is not ASCII": {"KAGGLE_API_TOKEN": f"KGAT_{PLANTED}\u201d"},
+    "token that is longer than a name": {"KAGGLE_API_TOKEN": PLANTED * 20},
+    "token in a named file": {"KAGGLE_API_TOKEN": "{home}/.kaggle/named"},
+    "key": {"KAGGLE_USERNAME": "tester", "KAGGLE_KEY": f"{PLANTED}\r\n"},
+    "key of two lines": {"KAGGLE_USERNAME": "tester", "KAGGLE_KEY": f"{PLANTED}\n{PLANTED}"},
+    "proxy": {"KAGGLE_API_TOKEN": TOKEN, "http_proxy": f"http://me:{PLANTED}@127.0.0.1:9"},
+    "broken proxy": {"KAGGLE_API_TOKEN": TOKEN, "http_proxy": f"me:{PLANTED}#/@127.0.0.1:x"},
+    "kaggle.json elsewhere": {"KAGGLE_CONFIG_DIR": "{home}/.kaggle/own"},
+    "access_token": {},
+    "access_token.txt": {},
+    "kaggle.json": {},
+    "broken kaggle.json": {},
+    "login": {},
+    "expired login": {},
+}
+FILES = {
+    "token in a named file": ("named", f"KGAT_{PLANTED}\r\n"),
+    "access_token": ("access_token", f"KGAT_{PLANTED}\r\n"),
+    "access_token.txt": ("access_token.txt", f"KGAT_{PLANTED}\r\n"),
+    "kaggle.json": ("kaggle.json", KEY),
+    "broken kaggle.json": ("kaggle.json", KEY[:-1]),
+    "kaggle.json elsewhere": ("own/kaggle.json", KEY),
+    "login": ("credentials.json", json.dumps(json.loads(LOGIN) | FAR)),
+    "expired login": ("credentials.json", LOGIN),
+}
+UNUSABLE = ("two lines", "not ASCII", "proxy", "broken", "expired")
+ODD = page(f'{{"code": 400, "message": "{PLANTED} is odd"}}'.encode(), "application/json")
+
+
+def plant(kind, folder):
+    """Write the files of a kind of secret; return its environment variables."""
+    home = folder / "home"
+    if kind in FILES:
+        name, content = FILES[kind]
+        (home / ".kaggle" / name).parent.mkdir(parents=True)
+        (home / ".kaggle" / name).write_text(content)
+    variables = {name: value.format(home=home) for name, value in SECRETS[kind].items()}
+    if "http_proxy" in variables:
+        variables["HTTP_PROXY"] = variables["http_proxy"]
+    return {"HOME": str(home), "VERBOSE": "true", **variables}
+
+
+@pytest.mark.parametrize("answer", [None, ODD], ids=["given", "refused"])
+@pytest.mark.parametrize("kind", SECRETS)
+def test_a_secret_is_in_nothing_that_a_job_writes_or_prints(kaggle, tmp_path, kind, answer):
+    kaggle.files["/blob/set.zip"] = zipped(data=b"1,2\n")
+    if answer:
+        kaggle.always("IntrospectToken", answer)
+        kaggle.always("DownloadDataset", answer)
+    done = subprocess.run(
+        [sys.executable, "-c", LOGGED_JOB, str(tmp_path)],
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(SCRIPTS),
+            **kaggle.environment(),
+            **plant(kind, tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    good = answer is None and not any(word in kind for word in UNUSABLE)
+    assert (done.returncode == 0) == (tmp_path / "x.zip").exists() == good, done.stderr
+    assert PLANTED not in done.stdout + done.stderr
+    assert "please report it" not in done.stderr
+    for path in tmp_path.rglob("*"):
+        if path.is_file() and (tmp_path / "home") not in path.parents:
+            assert PLANTED.encode() not in path.read_bytes(), path
+
+
 # --- Two origins: Kaggle, and an address that needs no account -----------------------------------
 
 

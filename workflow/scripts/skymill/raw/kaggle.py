@@ -61,36 +61,39 @@ class DataSet:
 
     def _token(self, timeout: float) -> str | None:
         """Return the token to show, after a check that Kaggle knows it; None for a legacy key."""
-        from kagglesdk.security.types.oauth_service import IntrospectTokenRequest
         from requests import HTTPError
 
-        token = self._credentials.token
-        if self._credentials.is_login:
-            token = self._token_of_login(timeout)
-        if token is None or self._is_known:
-            return token
-        request = IntrospectTokenRequest()
-        request.token = token
+        if self._credentials.token is None and not self._credentials.is_login:
+            return None
         try:
-            with _client(self._credentials, token, timeout) as client:
-                answer = client.security.oauth_client.introspect_token(request)
+            token = self._credentials.token or self._token_of_login(timeout)
+            if token and not self._is_known:
+                self._is_known = self._is_active(token, timeout)
         except HTTPError as error:
-            if error.response is not None and error.response.status_code in (400, 403, 404):
-                raise self._refused(error.response.status_code) from None
+            status = error.response.status_code if error.response is not None else None
+            if status in (400, 401, 403, 404):
+                raise self._refused(status) from None
             raise
-        if not answer.active:
+        if not self._is_known:
             raise self._refused(None)
-        self._is_known = True
         return token
 
+    def _is_active(self, token: str, timeout: float) -> bool:
+        """Ask whether a token is neither expired nor revoked."""
+        from kagglesdk.security.types.oauth_service import IntrospectTokenRequest
+
+        request = IntrospectTokenRequest()
+        request.token = token
+        with _client(self._credentials, token, timeout) as client:
+            return client.security.oauth_client.introspect_token(request).active
+
     def _token_of_login(self, timeout: float) -> str | None:
+        """Return the token of a login in the browser, renewed if need be."""
         from kagglesdk.kaggle_creds import KaggleCredentials
 
         with _client(self._credentials, None, timeout) as client:
             login = KaggleCredentials.load(client, self._credentials.place)
             token = login and login.get_access_token()
-        if not token:
-            raise self._refused(None)
         keep_secret(token)
         return token
 
