@@ -334,12 +334,19 @@ def zipped(content=LINES) -> bytes:
     return buffer.getvalue()
 
 
-ENDLESS = {"json_lines": LINES, "text": CSV, "zip": zipped(), "gzip": gzip.compress(zipped() * 3)}
+ENDLESS = {
+    "json_lines": LINES,
+    "text": CSV,
+    "zip": zipped(),
+    "gzip": gzip.compress(zipped() * 3),
+    "json": b'{"a": [' + b"1, " * 20000 + b"2]}",
+}
 PROOFS = {
     "json_lines": [{"min_lines": 4000}, {"min_size": len(LINES)}],
     "text": [{"min_lines": 9000}],
     "zip": [{}],
     "gzip": [{}],
+    "json": [{}],
 }
 KINDS_AND_PROOFS = [(kind, proof) for kind in PROOFS for proof in PROOFS[kind]]
 UNTOLD = pytest.mark.parametrize("answer", [until_the_end, chunked])

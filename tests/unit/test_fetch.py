@@ -13,6 +13,8 @@ import time
 import zipfile
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 from records import REPOSITORY, SCRIPTS, record
 
 from servers import FileServer, KaggleServer, chunked, cut, page, stall, status, until_the_end
@@ -35,6 +37,7 @@ from skymill.raw.registry import (
 
 CONTENT = record(1)
 CSV = b"oid,predicted_class\nZTF1,QSO\n"
+SHA256 = f"sha256:{'0' * 64}"
 FILE = "solar_flare_2020/train_partition1_data.json"
 
 
@@ -276,6 +279,29 @@ def test_a_night_fills_in_its_address(night):
     registry = load_registry(REPOSITORY / "config" / "sources.yaml")
     source = find_source(registry, f"ztf/ztf_public_{night}.tar.gz")
     assert source.addresses[0].endswith(f"/ztf_public_{night}.tar.gz")
+
+
+@pytest.mark.parametrize(
+    ("keys", "fits"),
+    [
+        ({"url": "https://a.b/c"}, True),
+        ({"kaggle": "a/b", "version": 1}, True),
+        ({"url": "https://a.b/c", "kaggle": "a/b", "version": 1, "min_size": 1}, True),
+        ({"url": "https://a.b/c", "kaggle": "a/b", "version": 1, "size": 1}, False),
+        ({"url": "https://a.b/c", "kaggle": "a/b", "version": 1, "checksum": SHA256}, False),
+        ({"url": "https://a.b/c", "size": 1, "checksum": SHA256, "min_lines": 1}, True),
+        ({"kaggle": "a/b"}, False),
+        ({"kaggle": "a/b", "version": 1, "mirrors": ["https://a.b/c"]}, False),
+        ({"kaggle": "a/b", "version": 1, "checksums": "https://a.b/c"}, False),
+        ({"url": "https://a.b/c", "version": 1}, False),
+    ],
+)
+def test_an_entry_says_where_a_file_comes_from(keys, fits):
+    schema = yaml.safe_load((REPOSITORY / "workflow/schemas/sources.schema.yaml").read_text())
+    described = dict.fromkeys(("page", "licence", "citation", "title"), "https://a.b")
+    collection = {**described, "files": {"x": {"kind": "zip", **keys}}}
+    document = {"collections": {"sdo": collection}}
+    assert Draft202012Validator(schema).is_valid(document) == fits
 
 
 def test_an_unknown_file_is_told():
@@ -686,6 +712,7 @@ def test_without_credentials_the_other_address_is_taken_and_nothing_is_learnt(
         assert done.returncode == 0, done.stderr
         assert (tmp_path / "x.zip").read_bytes() == kaggle.files["/branch.zip"]
         assert not (tmp_path / "lock.json").exists()
+        assert "instead_of" not in read_json(tmp_path / "x.zip.source.json")
         # It is made anew for each download.
         kaggle.files["/branch.zip"] = zipped(data=b"the same, packed anew")
         shutil.rmtree(tmp_path / ".cache")
@@ -693,7 +720,7 @@ def test_without_credentials_the_other_address_is_taken_and_nothing_is_learnt(
 
 @pytest.mark.parametrize("trouble", ["refused", "down", "garbled"])
 def test_the_other_address_is_taken_when_kaggle_does_not_give_the_file(
-    kaggle, tmp_path, both, trouble
+    kaggle, tmp_path, both, trouble, caplog
 ):
     credentials = {"KAGGLE_API_TOKEN": "a b" if trouble == "garbled" else TOKEN}
     answer = {"refused": status(401), "down": status(503)}.get(trouble)
@@ -703,6 +730,10 @@ def test_the_other_address_is_taken_when_kaggle_does_not_give_the_file(
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "x.zip").read_bytes() == kaggle.files["/branch.zip"]
     assert "https://www.kaggle.com/datasets/owner/set" in done.stderr  # it says why not from there
+    note = read_json(tmp_path / "x.zip.source.json")
+    assert note["instead_of"] == "https://www.kaggle.com/datasets/owner/set"
+    verify_raw(tmp_path / "x.zip", "zip")
+    assert "did not give x.zip" in caplog.text
 
 
 def test_what_was_learnt_from_one_origin_is_not_asked_of_the_other(kaggle, tmp_path, both):

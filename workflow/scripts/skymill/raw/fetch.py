@@ -104,7 +104,7 @@ def _usable(kept: Path, source: Source, lock: Path) -> dict | None:
     """Return the note of a file in the cache if it is whole and what the registry asks for."""
     if not kept.exists() or not sidecar_path(kept).exists():
         return None
-    note = read_json(sidecar_path(kept))
+    note = {key: value for key, value in read_json(sidecar_path(kept)).items() if key != "source"}
     origin = note.get("origin", source.origins[0])
     wanted = enforced_checksum(source, origin, lock) or note["checksum"]
     algorithm = wanted.partition(":")[0]
@@ -112,7 +112,7 @@ def _usable(kept: Path, source: Source, lock: Path) -> dict | None:
         found = f"{algorithm}:{large_file_digest(kept, algorithm)}"
         if found == wanted:
             logger.info("%s is in the cache and unchanged", source.file)
-            return _note(source, origin, found, note["bytes"])
+            return {**note, "checksum": found, "origin": origin}
     logger.warning("%s in the cache is another one, or damaged: fetching it anew", source.file)
     kept.unlink()
     sidecar_path(kept).unlink()
@@ -136,7 +136,7 @@ def _bring(source: Source, kept: Path, lock: Path, patience: Patience) -> dict:
     """
     kept.parent.mkdir(parents=True, exist_ok=True)
     failures, kinds = [], []
-    for origin, addresses in _origins(source, kept, failures):
+    for origin, addresses in _origins(source, kept, failures, kinds):
         known = learnt(source, origin, lock)
         try:
             checksum, proven = _bring_from(source, origin, addresses, kept, known, patience)
@@ -147,14 +147,15 @@ def _bring(source: Source, kept: Path, lock: Path, patience: Patience) -> dict:
             continue
         if proven and known is None and (source.checksum is None or source.member):
             learn(source, origin, kept.stat().st_size, checksum, lock)
-        return _note(source, origin, checksum, kept.stat().st_size)
+        note = _note(source, origin, checksum, kept.stat().st_size)
+        return {**note, "instead_of": source.kaggle_page} if kinds else note
     raise worst(kinds)("\n".join([*failures, _or_by_hand(source)]))
 
 
 def _origins(
-    source: Source, kept: Path, failures: list[str]
+    source: Source, kept: Path, failures: list[str], kinds: list[type[SkymillError]]
 ) -> Iterator[tuple[str, list[Address | str]]]:
-    """Yield the origins to try, each with its addresses; add why Kaggle is none to `failures`."""
+    """Yield the origins to try, each with its addresses; add why Kaggle is none to the failures."""
     if source.kaggle:
         # Imported here: only needed for Kaggle's data sets.
         from skymill.raw.kaggle import adopt_part, kaggle_address
@@ -165,6 +166,7 @@ def _origins(
         except SkymillError as error:
             logger.warning("%s: %s", source.kaggle_page, error)
             failures.append(f"{source.kaggle_page}: {error}")
+            kinds.append(type(error))
         else:
             if address:
                 yield source.kaggle_page, [address]

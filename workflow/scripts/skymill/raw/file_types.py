@@ -1,6 +1,7 @@
 """Kinds of raw files, told by their first bytes: error pages saved as data end here."""
 
 import gzip
+import json
 import struct
 import zlib
 from pathlib import Path
@@ -9,6 +10,7 @@ from skymill.engine.errors import SkymillError
 
 KINDS = {
     "json_lines": "JSON lines",
+    "json": "a JSON document",
     "zip": "a zip archive",
     "gzip": "a gzip file",
     "text": "plain text",
@@ -32,6 +34,8 @@ def require_kind(head: bytes, kind: str, name: str) -> None:
     """
     found = _looks_like(head)
     if found == kind:
+        return
+    if found == "JSON" and kind == "json":
         return
     if found == "JSON" and kind == "json_lines" and not _is_error_message(head):
         return
@@ -59,7 +63,7 @@ def _is_error_message(head: bytes) -> bool:
     return start.startswith((b'{"message"', b'{"error', b'{"code"', b'{"detail"', b'{"status"'))
 
 
-PROVEN_BY_END = ("zip", "gzip")
+PROVEN_BY_END = ("zip", "gzip", "json")
 """Kinds whose end tells a whole file from one that was cut short."""
 
 _ZIP_END = struct.Struct("<4s4H2LH")
@@ -72,7 +76,16 @@ def ends_whole(path: Path, kind: str) -> bool:
 
     All of a gzip file is unpacked, of a zip archive the end alone is read.
     """
-    return _zip_ends_whole(path) if kind == "zip" else _gzip_ends_whole(path)
+    looks = {"zip": _zip_ends_whole, "gzip": _gzip_ends_whole, "json": _json_ends_whole}
+    return looks[kind](path)
+
+
+def _json_ends_whole(path: Path) -> bool:
+    try:
+        json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return True
 
 
 def _gzip_ends_whole(path: Path) -> bool:

@@ -35,11 +35,11 @@ class Source:
     """A raw file and where it comes from.
 
     `file` is its path below data/raw. `kaggle` (owner/data set) and `addresses` (HTTP, all of the
-    same bytes) are its origins: a file without any is the user's own. `member` is the one file that is wanted out
-    of a tarball or of a zip; size and checksum then describe what is downloaded. `checksum` is
-    `algorithm:hexadecimal`, `checksums` the address of a list of md5 sums. `min_size` and
-    `min_lines` are what a file of unannounced length must reach. `disk_bytes` is about what has to
-    be free, `disk_range` (`of`, `least`, `most`) its span in GB, where files differ much.
+    same bytes) are its origins: a file without any is the user's own. `member` is the one file that
+    is wanted out of a tarball or of a zip; size and checksum then describe what is downloaded.
+    `checksum` is `algorithm:hexadecimal`, `checksums` the address of a list of md5 sums. `min_size`
+    and `min_lines` are what a file of unannounced length must reach. `disk_bytes` is about what has
+    to be free, `disk_range` (`of`, `least`, `most`) its span in GB, where files differ much.
     """
 
     file: str
