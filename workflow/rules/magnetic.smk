@@ -254,6 +254,32 @@ rule write_features:
         "../scripts/write_features.py"
 
 
+rule write_records:
+    """Write one row for each record: split, fold, region, parent, class, missing steps."""
+    input:
+        **made(
+            plan=paths.PLAN,
+            ids=expand(paths.IDS, collection=COLLECTIONS),
+            clean=expand(paths.CLEAN, collection=COLLECTIONS),
+        ),
+        checks=[paths.LEAKS, *expand(paths.CONSERVATION, collection=COLLECTIONS)],
+    output:
+        records=paths.RECORDS,
+        manifest=manifest(paths.RECORDS),
+    log:
+        f"{LOGS}/write_records.log",
+    conda:
+        "../../envs/magnetic.yaml"
+    threads: PARALLEL["magnetic"]
+    resources:
+        mem_mb=memory(1000, each=500),
+        runtime=minutes(15, per_gb=10, of="clean"),
+    params:
+        **stage("write_records.py"),
+    script:
+        "../scripts/write_records.py"
+
+
 rule diagnose_magnetic:
     """Tell in one table which lines were rejected, why, and how that bears on the classes."""
     input:
@@ -299,14 +325,16 @@ rule magnetic:
         every(rules.augment_train.output),
         every(rules.check_conservation.output, collection=COLLECTIONS),
         every(rules.write_features.output, split=MAGNETIC_SPLITS),
+        every(rules.write_records.output),
         every(rules.diagnose_magnetic.output),
 
 
 for FOLDER in (paths.MAGNETIC_DATA, f"{paths.MAGNETIC_DATA}/"):
 
     rule:
-        """The engineered splits."""
+        """The engineered splits, and the table of their records."""
         name:
             FOLDER
         input:
             every(rules.write_features.output, split=MAGNETIC_SPLITS),
+            every(rules.write_records.output),

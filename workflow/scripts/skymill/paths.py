@@ -75,6 +75,7 @@ CONSERVATION = _PREPROCESSED + "/conservation_{collection}.receipt.json"
 
 MAGNETIC_DATA = "processed/magnetic_data"
 FEATURES = MAGNETIC_DATA + "/{split}"
+RECORDS = MAGNETIC_DATA + "/records.parquet"
 DIAGNOSTICS = "processed/magnetic_diagnostics.md"
 
 SDO_FILE = "sdobenchmark.zip"

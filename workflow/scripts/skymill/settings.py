@@ -55,9 +55,13 @@ def _without_nulls_in(config: dict, path: str) -> dict:
 
 
 def plan_keys(config: dict) -> list[str]:
-    """Return the settings of `split` that the plan reads: fractions and partitions exclude."""
-    cut = "partitions" if config["split"]["unit"] == "partition" else "fractions"
-    return ["split.unit", "split.augment", f"split.{cut}"]
+    """Return the settings of `split` that the plan reads: folds, partitions or fractions."""
+    split = config["split"]
+    if split.get("folds"):
+        cut = ["folds", *(["fold"] if "fold" in split else [])]
+    else:
+        cut = ["partitions" if split["unit"] == "partition" else "fractions"]
+    return [f"split.{name}" for name in ("unit", "augment", *cut)]
 
 
 def magnetic_keys(config: dict) -> list[str]:
@@ -71,14 +75,7 @@ def check_settings(config: dict, root: Path = Path()) -> Iterator[str]:
     `root` is the folder that Snakemake runs in.
     """
     yield from _check_results(config["results"], root)
-    fractions = config["split"]["fractions"]
-    total = sum(fractions.values())
-    if abs(total - 1) > 1e-9:
-        yield f"split.fractions add up to {total:g}, not to 1."
-    if config["split"]["unit"] == "partition":
-        empty = {"train", "dev", "test"} - set(config["split"]["partitions"].values())
-        if empty:
-            yield f"split.partitions gives no file to {', '.join(sorted(empty))}."
+    yield from _check_split(config["split"])
     outside = sum(config["ztf"]["split"].values())
     if outside >= 1:
         yield f"ztf.split: validation and test take {outside:g} of the objects, so none is left."
@@ -136,6 +133,18 @@ def _useless_augmentation(augmentation: dict) -> Iterator[str]:
                 f"augmentation.{label}: undersample 1 removes every record, and {made[0]} makes "
                 "copies of them. Leave one of the two out."
             )
+
+
+def _check_split(split: dict) -> Iterator[str]:
+    """Yield what is wrong with fractions and folds."""
+    total = sum(split["fractions"].values())
+    if abs(total - 1) > 1e-9:
+        yield f"split.fractions add up to {total:g}, not to 1."
+    folds, fold = split.get("folds"), split.get("fold")
+    if folds is None and fold is not None:
+        yield f"split.fold is {fold}, but there are no folds: set split.folds to their number."
+    if folds is not None and fold is not None and fold >= folds:
+        yield f"split.fold is {fold}, but {folds} folds have the numbers 0 to {folds - 1}."
 
 
 _TAKEN = ("workflow", "config", "envs", "profiles", "logs", "tests", "docs", ".snakemake")

@@ -16,14 +16,13 @@ from skymill.engine.parallel import map_pieces
 from skymill.engine.products import Product, new_directory
 from skymill.engine.tables import categorical, write_parquet
 from skymill.magnetic.columns import Columns
+from skymill.magnetic.missing import missing_steps
 from skymill.magnetic.output_checks import require_counts, require_finite, require_records
 from skymill.magnetic.plan_table import planned_records, read_plan
 from skymill.magnetic.schema import (
     CLASSES,
-    EXTENSIVE_PARAMETERS,
     STEPS,
     UNKNOWN,
-    XR_MAX_MISSING,
 )
 from skymill.magnetic.store import (
     RECORDS_PER_ROW_GROUP,
@@ -147,14 +146,11 @@ def fill_missing(series: np.ndarray, name: str, fill: str) -> int:
         the sentinel of XR_MAX are interpolated linearly inside the record, the edges held; a
         record without any value becomes 0.
     """
-    missing = np.isnan(series)
     if fill == "zero":
+        missing = np.isnan(series)
         series[missing] = 0.0
         return int(missing.all(axis=1).sum())
-    if name in EXTENSIVE_PARAMETERS:
-        missing |= series == 0
-    if name == "XR_MAX":
-        missing |= series == XR_MAX_MISSING
+    missing = missing_steps(series, name)
     never = missing.all(axis=1)
     series[never] = 0.0
     rows = np.flatnonzero(missing.any(axis=1) & ~never)

@@ -24,9 +24,11 @@ PLAN_SCHEMA = pa.schema(
         categorical("method", METHODS, nullable=False),
         pa.field("copy", pa.int16(), nullable=False),
         categorical("split", SPLITS, nullable=False),
+        pa.field("fold", pa.int8()),
     ]
 )
-"""Sorted by record_id. `parent` is null for originals, `copy` counts a parent's copies from 1."""
+"""Sorted by record_id. `parent` is null for originals, `copy` counts a parent's copies from 1.
+`fold` is null where the configuration has no folds."""
 
 
 def read_plan(path: Path) -> pd.DataFrame:

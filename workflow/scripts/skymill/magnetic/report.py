@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from skymill.engine.markdown import markdown_table
 from skymill.engine.products import Product
+from skymill.magnetic.plan_counts import doubts
 from skymill.magnetic.schema import LABELS, PARTITIONS, TEST_PARTITION, TRAIN_SPLITS
 
 SHOWN = 20
@@ -57,6 +58,10 @@ def diagnose(
         _ids_and_regions(ids, regions),
         "## Splits",
         _splits(planned),
+        "## Original windows and regions of each class",
+        _windows_and_regions(planned),
+        "## What to doubt",
+        _doubts(planned),
         "## Leaks and overlap",
         _leaks(leaks.document),
         "## Parameters never measured",
@@ -210,6 +215,34 @@ def _splits(planned: dict) -> str:
     rows.append(["removed", *_with_total(planned["removed_by_label"]), "", ""])
     rows.append(["clean, before all this", *_with_total(planned["clean_by_label"]), "", ""])
     return markdown_table(["split", "records", *LABELS, "regions", "fraction reached"], rows)
+
+
+def _windows_and_regions(planned: dict) -> str:
+    """Tell how many windows of how many regions each split holds, and each fold, if there are."""
+    parts = [(name, planned["by_split"][name]) for name in TRAIN_SPLITS]
+    parts += [(f"fold {number}", part) for number, part in enumerate(planned.get("by_fold", []))]
+    rows = [
+        [
+            name,
+            *(
+                count
+                for label in LABELS
+                for count in (part["originals_by_label"][label], part["regions_by_label"][label])
+            ),
+        ]
+        for name, part in parts
+    ]
+    header = [f"{label} {what}" for label in LABELS for what in ("windows", "regions")]
+    return (
+        markdown_table(["", *header], rows)
+        + "\n\nA region counts for each class that it has windows of. Windows of one region are "
+        "alike, so the number of regions says how far a score can be trusted."
+    )
+
+
+def _doubts(planned: dict) -> str:
+    """List what the job that made the plan has warned of."""
+    return "\n".join(f"- {doubt}" for doubt in doubts(planned)) or "Nothing."
 
 
 def _with_total(by_label: dict) -> list[int]:

@@ -97,5 +97,8 @@ class RecordStore:
 
 
 def pieces(total: int, size: int = RECORDS_PER_FILE) -> list[tuple[int, int]]:
-    """Return the half-open ranges that cut `total` records into files of `size`."""
-    return [(start, min(start + size, total)) for start in range(0, total, size)]
+    """Return the half-open ranges that cut `total` records into files of `size`.
+
+    No records are one file of no rows, so that readers find the columns.
+    """
+    return [(start, min(start + size, total)) for start in range(0, max(total, 1), size)]
