@@ -6,8 +6,9 @@ import re
 import pytest
 
 from skymill.engine.products import Product
+from skymill.magnetic.plan_counts import doubts
 from skymill.magnetic.report import diagnose
-from skymill.magnetic.schema import LABELS, PARTITIONS, SPLITS
+from skymill.magnetic.schema import LABELS, PARTITIONS, SPLITS, TRAIN_SPLITS
 
 
 def page_of(run, **other):
@@ -82,6 +83,34 @@ def test_ids_regions_splits_and_leaks_are_told(page, small_run):
         assert splits[name]["X"] == f"{told['by_label']['X']:,}"
     assert [row["in several splits"] for row in table(page, "Leaks and overlap")] == ["0"] * 3
     assert "3 training records share a step with 1 records of the test file (train " in page
+
+
+def test_windows_and_regions_of_each_class_are_told_by_split(page, small_run):
+    rows = {row[""]: row for row in table(page, "Original windows and regions of each class")}
+    assert list(rows) == list(TRAIN_SPLITS)
+    planned = small_run.planned[small_run.planned["method"] == "original"]
+    for name in TRAIN_SPLITS:
+        for label in LABELS:
+            inside = planned[(planned["split"] == name) & (planned["label"] == label)]
+            assert rows[name][f"{label} windows"] == str(len(inside))
+            assert rows[name][f"{label} regions"] == str(inside["region"].nunique())
+
+
+def test_folds_are_told_as_well(small_run):
+    told = copy.deepcopy(small_run.products[small_run.plan])
+    part = told.counts["by_split"]["train"]
+    told.counts["by_fold"] = [part, {**part, "regions_by_label": dict.fromkeys(LABELS, 7)}]
+    page = page_of(small_run, plan=told)
+    rows = table(page, "Original windows and regions of each class")
+    assert [row[""] for row in rows] == [*TRAIN_SPLITS, "fold 0", "fold 1"]
+    assert rows[-1]["X regions"] == "7"
+
+
+def test_what_the_plan_warned_of_is_told(page, small_run):
+    section = page.split("## What to doubt\n\n")[1].split("\n\n## ")[0]
+    said = doubts(small_run.plan_counts)
+    assert any("class X, of 1 region" in doubt for doubt in said)
+    assert section.splitlines() == [f"- {doubt}" for doubt in said]
 
 
 def test_sizes_of_regions_are_told_from_small_to_large(small_run):

@@ -8,7 +8,7 @@ from skymill import paths
 from skymill.engine.products import SOURCES
 from skymill.magnetic.columns import SUFFIXES
 from skymill.magnetic.features import FUNCTIONS
-from skymill.magnetic.plan import UNITS
+from skymill.magnetic.placement import UNITS
 from skymill.magnetic.plan_table import CHANGED, METHODS
 from skymill.magnetic.schema import LABELS, PARAMETERS, STEPS, TRAIN_PARTITIONS, TRAIN_SPLITS
 from skymill.raw.file_types import KINDS

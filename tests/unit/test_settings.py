@@ -33,11 +33,45 @@ def test_fractions_have_to_add_up_to_one(default_config, fractions, sound, probl
     assert all("split.fractions add up to 1.2" in problem for problem in found)
 
 
-def test_a_split_without_a_file_is_a_problem_of_the_partition_unit_only(default_config, problems):
-    default_config["split"]["partitions"]["train_partition3_data"] = "train"
+def test_a_split_may_be_left_without_a_file_or_with_the_fraction_0(default_config, problems):
+    split = default_config["split"]
+    split["partitions"]["train_partition2_data"] = "train"
+    split["fractions"] = {"train": 0.8, "dev": 0, "test": 0.2}
+    for unit in ("region", "record", "partition"):
+        split["unit"] = unit
+        assert problems(default_config) == []
+
+
+@pytest.mark.parametrize(
+    ("folds", "fold", "said"),
+    [
+        (None, None, None),
+        (5, None, None),
+        (5, 0, None),
+        (5, 4, None),
+        (5, 5, "split.fold is 5, but 5 folds have the numbers 0 to 4."),
+        (None, 0, "split.fold is 0, but there are no folds: set split.folds to their number."),
+    ],
+)
+def test_a_fold_is_one_of_the_folds(default_config, problems, folds, fold, said):
+    default_config["split"] |= {"folds": folds, "fold": fold}
+    assert problems(default_config) == [said] * bool(said)
+
+
+def test_folds_need_not_be_in_the_configuration(default_config, problems):
+    for name in ("folds", "fold"):
+        del default_config["split"][name]
     assert problems(default_config) == []
-    default_config["split"]["unit"] = "partition"
-    assert problems(default_config) == ["split.partitions gives no file to test."]
+    assert plan_keys(default_config) == ["split.unit", "split.augment", "split.fractions"]
+    default_config["split"]["folds"] = 5
+    assert problems(default_config) == []
+    assert plan_keys(default_config) == ["split.unit", "split.augment", "split.folds"]
+
+
+def test_fractions_do_not_count_where_there_are_folds(default_config, problems):
+    default_config["split"] |= {"folds": 5, "fold": 1}
+    default_config["split"]["fractions"]["train"] = 0.9
+    assert problems(default_config) == []
 
 
 def test_an_unknown_column_is_a_problem(default_config, problems):
@@ -138,6 +172,13 @@ def test_a_branch_has_its_own_source_else_the_common_one(source, expected):
 )
 def test_a_plan_reads_fractions_or_partitions_and_never_both(unit, cut):
     assert plan_keys({"split": {"unit": unit}}) == ["split.unit", "split.augment", cut]
+
+
+@pytest.mark.parametrize("unit", ["region", "record", "partition"])
+def test_a_plan_with_folds_reads_neither(unit):
+    split = {"unit": unit, "folds": 5, "fold": None}
+    expected = ["split.unit", "split.augment", "split.folds", "split.fold"]
+    assert plan_keys({"split": split}) == expected
 
 
 @pytest.mark.parametrize(

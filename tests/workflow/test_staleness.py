@@ -5,7 +5,7 @@ import os
 import pytest
 
 FEATURES = {"write_features", "diagnose_magnetic"}
-AUGMENT = {"augment_train", "check_conservation"} | FEATURES
+AUGMENT = {"augment_train", "check_conservation", "write_records"} | FEATURES
 PLAN = {"plan_magnetic", "check_leaks"} | AUGMENT
 REGIONS = {"find_regions", "check_regions"} | PLAN
 IDS = {"assign_ids", "write_clean"} | REGIONS
@@ -39,6 +39,7 @@ def test_a_second_run_does_nothing(finished):
         ("split: {fractions: {train: 0.9, dev: 0.05, test: 0.05}}", PLAN),
         ("split: {partitions: {train_partition2_data: train}}", set()),
         ("split: {augment: all}", PLAN),
+        ("split: {folds: 5}", PLAN),
         ("augmentation: {M: {warp: 2, scale: 1}}", PLAN),
         ("augmentation: {M: null}", PLAN),
         ("augmentation: {M: {warp: null}}", PLAN),
@@ -91,6 +92,15 @@ def test_a_changed_setting_reruns_the_stages_that_read_it(finished, change, stag
     assert finished.stale() == stages
 
 
+def test_fractions_do_not_count_where_there_are_folds(finished):
+    finished.set("split: {folds: 5, fold: 0}")
+    finished.run("--cores", "2", "magnetic")
+    finished.set("split: {fractions: {train: 0.9, dev: 0.05, test: 0.05}}")
+    assert finished.stale() == set()
+    finished.set("split: {fold: 1}")
+    assert finished.stale() == PLAN
+
+
 def test_settings_changed_together_rerun_what_each_of_them_would(finished):
     finished.set("{seed: 7, limits: {max_rejected_fraction: 0.06}, split: {unit: record}}")
     assert finished.stale() == {"check_regions"} | PLAN | INDEX | ZTF_PLAN
@@ -133,7 +143,10 @@ def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
         ("magnetic/parse.py", INGEST),
         ("magnetic/regions.py", REGIONS),
         ("magnetic/splits.py", PLAN),
-        ("magnetic/leaks.py", {"check_leaks"} | FEATURES),
+        ("magnetic/placement.py", PLAN),
+        ("magnetic/records.py", {"write_records"}),
+        ("magnetic/missing.py", {"write_records"} | FEATURES),
+        ("magnetic/leaks.py", {"check_leaks", "write_records"} | FEATURES),
         ("magnetic/augment.py", AUGMENT),
         ("magnetic/features.py", FEATURES),
         ("magnetic/report.py", {"diagnose_magnetic"}),
@@ -157,7 +170,7 @@ def test_other_words_about_the_same_code_rerun_nothing(finished):
 def test_an_edited_script_reruns_its_rule(finished):
     path = finished.path("workflow/scripts/check_leaks.py")
     path.write_text(path.read_text() + "\nEDITED = True\n")
-    assert finished.stale() == {"check_leaks"} | FEATURES
+    assert finished.stale() == {"check_leaks", "write_records"} | FEATURES
 
 
 def test_files_with_new_times_but_the_same_code_rerun_nothing(finished):

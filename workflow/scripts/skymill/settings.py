@@ -137,10 +137,10 @@ def _useless_augmentation(augmentation: dict) -> Iterator[str]:
 
 def _check_split(split: dict) -> Iterator[str]:
     """Yield what is wrong with fractions and folds."""
-    total = sum(split["fractions"].values())
-    if abs(total - 1) > 1e-9:
-        yield f"split.fractions add up to {total:g}, not to 1."
     folds, fold = split.get("folds"), split.get("fold")
+    total = sum(split["fractions"].values())
+    if folds is None and abs(total - 1) > 1e-9:
+        yield f"split.fractions add up to {total:g}, not to 1."
     if folds is None and fold is not None:
         yield f"split.fold is {fold}, but there are no folds: set split.folds to their number."
     if folds is not None and fold is not None and fold >= folds:

@@ -48,21 +48,21 @@ def make_plan(
     """
     originals = originals.sort_values("record_id", ignore_index=True)
     if split["augment"] == "train":
-        placed = place(originals, split, seed)
+        placed = _as_planned(place(originals, split, seed))
         # Each split keeps its own frame, so that nothing can be made from a held-out record.
         train = placed[placed["split"] == "train"]
-        held_out = _as_planned(placed[placed["split"] != "train"])
+        held_out = placed[placed["split"] != "train"]
         augmented, removed = _augment(train, augmentation, seed, int(originals["record_id"].max()))
         plan = pd.concat([held_out, augmented], ignore_index=True)
     else:
         plan, removed = _augment(originals, augmentation, seed, int(originals["record_id"].max()))
-        plan = place(plan, split, seed)
+        plan = placed = place(plan, split, seed)
     plan = plan.sort_values("record_id", ignore_index=True)
     table = pa.Table.from_arrays(
         [pa.array(plan[field.name], type=field.type, from_pandas=True) for field in PLAN_SCHEMA],
         schema=PLAN_SCHEMA,
     )
-    return table, count_plan(originals, plan, removed, split)
+    return table, count_plan(originals, placed, plan, removed, split)
 
 
 def augmented_counts(records: int, label_settings: dict) -> dict[str, int]:

@@ -14,13 +14,18 @@ RARE = ("X", "M")
 """Classes of which a rate is measured on so few regions that their number matters."""
 
 
-def count_plan(originals: pd.DataFrame, plan: pd.DataFrame, removed: dict, split: dict) -> dict:
+def count_plan(
+    originals: pd.DataFrame, placed: pd.DataFrame, plan: pd.DataFrame, removed: dict, split: dict
+) -> dict:
     """Count a plan by split, class and method.
 
     Parameters
     ----------
     originals
         A row per clean training record, with its label.
+    placed
+        A row per record that was given a split, as in PLAN_SCHEMA: the originals, if train is
+        augmented after the split, else all that augmentation left and made.
     plan
         A row per record of the data set to come, as in PLAN_SCHEMA.
     removed
@@ -30,17 +35,12 @@ def count_plan(originals: pd.DataFrame, plan: pd.DataFrame, removed: dict, split
 
     Returns
     -------
-    Records, original windows and regions per split and class (and per fold, if there are folds),
-    the fractions wanted and reached, what was removed.
+    Records, original windows and regions per split and class, the fractions wanted and reached,
+    what was removed. If there are folds, what is in each of them before train is augmented.
     """
     everything = split["augment"] == "all"
-    counted = plan if everything else plan[plan["method"] == "original"]
-    inside = {name: by_label(counted[counted["split"] == name]) for name in TRAIN_SPLITS}
-    total = by_label(plan if everything else originals)
-    if not everything:
-        # Undersampling takes records out of train after the split: they count as placed there.
-        for label in LABELS:
-            inside["train"][label] += removed[label]
+    inside = {name: by_label(placed[placed["split"] == name]) for name in TRAIN_SPLITS}
+    total = by_label(placed)
     counts = {
         "clean_records": len(originals),
         "clean_by_label": by_label(originals),
@@ -50,8 +50,7 @@ def count_plan(originals: pd.DataFrame, plan: pd.DataFrame, removed: dict, split
         "by_split": {name: _count_part(plan[plan["split"] == name]) for name in TRAIN_SPLITS},
         "fractions_wanted": _wanted(split),
         "fractions_reached": {
-            name: round(sum(inside[name].values()) / sum(total.values()), 6)
-            for name in TRAIN_SPLITS
+            name: round(sum(inside[name].values()) / len(placed), 6) for name in TRAIN_SPLITS
         },
         "fractions_reached_by_label": {
             name: {
@@ -63,7 +62,9 @@ def count_plan(originals: pd.DataFrame, plan: pd.DataFrame, removed: dict, split
         },
     }
     if folds := split.get("folds"):
-        counts["by_fold"] = [_count_part(plan[plan["fold"] == number]) for number in range(folds)]
+        counts["by_fold"] = [
+            _count_part(placed[placed["fold"] == number]) for number in range(folds)
+        ]
     return counts
 
 
@@ -87,11 +88,12 @@ def _count_part(rows: pd.DataFrame) -> dict:
 
 
 def _wanted(split: dict) -> dict | None:
-    """Return the fractions that the splits should have; None where whole files were named."""
+    """Return the fractions that the splits should have; None where they consist of whole files."""
+    if split["unit"] == "partition":
+        return None
     if folds := split.get("folds"):
-        held_out = 1 / folds
-        return {"train": 1 - 2 * held_out, "dev": held_out, "test": held_out}
-    return None if split["unit"] == "partition" else split["fractions"]
+        return {"train": 1 - 2 / folds, "dev": 1 / folds, "test": 1 / folds}
+    return split["fractions"]
 
 
 def doubts(counts: dict) -> list[str]:

@@ -39,15 +39,16 @@ RECORDS_SCHEMA = pa.schema(
         PLAN_SCHEMA.field("parent"),
         PLAN_SCHEMA.field("method"),
         PLAN_SCHEMA.field("label"),
-        pa.field("m_or_x", pa.bool_()),
+        pa.field("m_or_x", pa.int8()),
         *(pa.field(f"missing_{name}", pa.float32(), nullable=False) for name in PARAMETERS),
     ]
 )
 """Records of the training files by record_id, then those of the test file by theirs.
 
 `record_id` is unique within the training files and within the test file, so (split, record_id) is
-unique. `fold` is null without folds, `region` and `parent` are null in the test file, `m_or_x` is
-null where the class is unknown. `missing_*` is the share of the 60 steps without a value.
+unique. `fold` is null without folds, `region` and `parent` are null in the test file. `m_or_x` is 1
+for the classes M and X, 0 for others, null for an unknown one: a number, since pandas makes objects
+of booleans with nulls. `missing_*` is the share of the 60 steps without a value.
 """
 
 
@@ -119,7 +120,7 @@ def records_table(
 
 def _table(frame: pd.DataFrame, missing: np.ndarray) -> pa.Table:
     label = frame["label"]
-    flare = pd.array(label.isin(FLARES), dtype="boolean")
+    flare = pd.array(label.isin(FLARES), dtype="Int8")
     flare[(label == UNKNOWN).to_numpy()] = pd.NA
     columns = {"m_or_x": flare} | {
         f"missing_{name}": missing[:, number] for number, name in enumerate(PARAMETERS)

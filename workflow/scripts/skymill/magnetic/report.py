@@ -220,7 +220,8 @@ def _splits(planned: dict) -> str:
 def _windows_and_regions(planned: dict) -> str:
     """Tell how many windows of how many regions each split holds, and each fold, if there are."""
     parts = [(name, planned["by_split"][name]) for name in TRAIN_SPLITS]
-    parts += [(f"fold {number}", part) for number, part in enumerate(planned.get("by_fold", []))]
+    folds = planned.get("by_fold", [])
+    parts += [(f"fold {number}", part) for number, part in enumerate(folds)]
     rows = [
         [
             name,
@@ -237,6 +238,8 @@ def _windows_and_regions(planned: dict) -> str:
         markdown_table(["", *header], rows)
         + "\n\nA region counts for each class that it has windows of. Windows of one region are "
         "alike, so the number of regions says how far a score can be trusted."
+        + " Folds are counted before records are removed from train."
+        * bool(folds)
     )
 
 

@@ -123,17 +123,28 @@ def _count(unit: np.ndarray, label: np.ndarray) -> tuple:
     return names, member_of, codes, counts
 
 
-def _misfit(content: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return how far contents, shape (..., 2 x classes), are from the target of one split.
+class _Target:
+    """What one split should hold, of each class first records, then units."""
 
-    The first half are records of each class, the second half its units, of which there cannot be
-    too many. Their number counts the more the more there should be: where one is enough, any does.
-    """
-    least = np.maximum(target, 1)
-    away = (content - target) / least
-    records, units = np.split(away, 2, axis=-1)
-    weight = 1 - 1 / least[len(target) // 2 :]
-    return (records**2).sum(axis=-1) + (weight * np.minimum(units, 0) ** 2).sum(axis=-1)
+    def __init__(self, target: np.ndarray):
+        self._classes = len(target) // 2
+        self._least = np.maximum(target, 1)
+        self._wanted = target / self._least
+        # Where one unit is enough, any does; where more should be, their number counts as well.
+        self._weight = 1 - 1 / self._least[self._classes :]
+
+    def away(self, content: np.ndarray) -> np.ndarray:
+        """Return how far a content, shape (..., 2 x classes), is away, relative to the target."""
+        return self.relative(content) - self._wanted
+
+    def relative(self, content: np.ndarray) -> np.ndarray:
+        """Return what a content adds to `away`."""
+        return content / self._least
+
+    def misfit(self, away: np.ndarray) -> np.ndarray:
+        """Return how bad that is; there cannot be too many units, but too many records."""
+        records, units = away[..., : self._classes], np.minimum(away[..., self._classes :], 0)
+        return np.vecdot(records, records) + np.vecdot(units * self._weight, units)
 
 
 def _place_classes(
@@ -145,10 +156,10 @@ def _place_classes(
     splits = [*held_out, home]
     # Few units decide: all of a small class, and enough of a large one that some are always free.
     enough = len(splits) * (present.shape[1] + 1)
-    fits = {
-        split: _misfit(content, target[split]) < _misfit(np.zeros(1), target[split])
-        for split in splits
-    }
+    fits = {}
+    for split in splits:
+        goal = _Target(target[split])
+        fits[split] = goal.misfit(goal.away(content)) < goal.misfit(goal.away(0 * content[0]))
     candidates = {
         (column, split): _drawn(order[present[order, column]], fits[split], enough)
         for column in columns
@@ -196,15 +207,17 @@ def _fill_to_fractions(content, target, order, assigned, held_out: list) -> None
     What came too much with them goes again, and the next units take its place.
     """
     for split in held_out:
-        have = content[assigned == split].sum(axis=0)
-        away = _misfit(have, target[split])
+        goal = _Target(target[split])
+        adds = goal.relative(content)
+        away = goal.away(content[assigned == split].sum(axis=0))
+        misfit = goal.misfit(away)
         free = order[assigned[order] < 0]
         for sign in (1, -1, 1):
             for unit in free[(assigned[free] == split) == (sign < 0)]:
-                then = _misfit(have + sign * content[unit], target[split])
-                if then < away:
+                then = away + sign * adds[unit]
+                if (better := goal.misfit(then)) < misfit:
                     assigned[unit] = split if sign > 0 else -1
-                    have, away = have + sign * content[unit], then
+                    away, misfit = then, better
 
 
 def fold_records(record_id: np.ndarray, label: np.ndarray, folds: int, seed: int) -> np.ndarray:
