@@ -208,16 +208,33 @@ def _fill_to_fractions(content, target, order, assigned, held_out: list) -> None
     """
     for split in held_out:
         goal = _Target(target[split])
-        adds = goal.relative(content)
         away = goal.away(content[assigned == split].sum(axis=0))
-        misfit = goal.misfit(away)
         free = order[assigned[order] < 0]
-        for sign in (1, -1, 1):
-            for unit in free[(assigned[free] == split) == (sign < 0)]:
-                then = away + sign * adds[unit]
-                if (better := goal.misfit(then)) < misfit:
-                    assigned[unit] = split if sign > 0 else -1
-                    away, misfit = then, better
+        for sign, then in ((1, split), (-1, -1), (1, split)):
+            units = free[(assigned[free] == split) == (sign < 0)]
+            chosen, away = _while_nearer(goal, away, sign * goal.relative(content[units]))
+            assigned[units[chosen]] = then
+
+
+def _while_nearer(
+    goal: _Target, away: np.ndarray, changes: np.ndarray, block: int = 64
+) -> tuple[list[int], np.ndarray]:
+    """Make each change, one after the other, that lowers the misfit; return these and `away`.
+
+    `changes` has shape (units, 2 x classes). A block of them is looked at together, up to the first
+    that is made.
+    """
+    chosen, at, misfit = [], 0, goal.misfit(away)
+    while at < len(changes):
+        better = goal.misfit(away + changes[at : at + block]) < misfit
+        if not better.any():
+            at += block
+            continue
+        at += int(better.argmax()) + 1
+        chosen.append(at - 1)
+        away = away + changes[at - 1]
+        misfit = goal.misfit(away)
+    return chosen, away
 
 
 def fold_records(record_id: np.ndarray, label: np.ndarray, folds: int, seed: int) -> np.ndarray:
