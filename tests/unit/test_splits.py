@@ -18,6 +18,7 @@ from skymill.magnetic.splits import (
     split_units,
     splits_of_folds,
 )
+from skymill.simulate.magnetic import layout
 
 FRACTIONS = {"train": 0.98, "dev": 0.01, "test": 0.01}
 EVEN = {"train": 0.6, "dev": 0.2, "test": 0.2}
@@ -118,6 +119,22 @@ def test_ten_seeds_are_ten_draws_of_the_regions_of_a_rare_class(fractions):
             assert (split == number).mean() == pytest.approx(fractions[name], rel=0.03)
             reached = ((split == number) & (label == 0)).sum() / (label == 0).sum()
             assert reached == pytest.approx(fractions[name], rel=0.15, abs=7 / 389)
+
+
+def test_ten_seeds_are_ten_draws_of_a_simulated_archive(default_config):
+    simulated = layout(40_000, 10, 20)
+    starts = simulated.region_start
+    windows = simulated.window[: sum(simulated.lines[:3])]
+    unit = np.repeat(np.arange(len(starts) - 1), np.diff(starts))[windows]
+    label = simulated.label[windows]
+    fractions = default_config["split"]["fractions"]
+    splits = [split_units(unit, label, fractions, seed)[0] for seed in range(10)]
+    assert len({held_out(unit, label, split, 2) for split in splits}) == 10
+    for split in splits:
+        for number, name in enumerate(TRAIN_SPLITS):
+            assert (split == number).mean() == pytest.approx(fractions[name], rel=0.02)
+            for code in range(5):
+                assert (split[label == code] == number).any()
 
 
 @settings(max_examples=10)
