@@ -19,6 +19,7 @@ from skymill.magnetic.output_checks import require_records
 from skymill.magnetic.plan_table import METHODS, planned_records
 from skymill.magnetic.schema import CLASSES, INDEX, PARAMETERS, STEPS, XR_MAX_MISSING
 from skymill.magnetic.store import (
+    NO_RECORDS,
     RECORDS_PER_ROW_GROUP,
     RecordStore,
     pieces,
@@ -100,7 +101,7 @@ def write_augmented(
                 last,
                 directory / f"part-{number:05d}.parquet",
             )
-            for number, (first, last) in enumerate(pieces(len(planned)))
+            for number, (first, last) in enumerate(pieces(len(planned)) or NO_RECORDS)
         ]
         files = map_pieces(_write_piece, work, workers=workers, what=f"write {output}")
     counts = {

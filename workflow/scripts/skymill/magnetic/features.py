@@ -25,6 +25,7 @@ from skymill.magnetic.schema import (
     UNKNOWN,
 )
 from skymill.magnetic.store import (
+    NO_RECORDS,
     RECORDS_PER_ROW_GROUP,
     RecordStore,
     pieces,
@@ -227,7 +228,7 @@ def write_features(
                 settings,
                 directory / f"part-{number:05d}.parquet",
             )
-            for number, (first, last) in enumerate(pieces(len(record_id)))
+            for number, (first, last) in enumerate(pieces(len(record_id)) or NO_RECORDS)
         ]
         done = map_pieces(_write_piece, work, workers=workers, what=f"write {output}")
         require_counts(output, sum((labels for _, _, labels in done), Counter()), expected)

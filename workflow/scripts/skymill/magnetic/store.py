@@ -22,6 +22,10 @@ RECORDS_PER_ROW_GROUP = 256
 """Records that are read together when one of them is wanted."""
 
 
+NO_RECORDS = [(0, 0)]
+"""The pieces of a split without records: one file of no rows, so that readers find the columns."""
+
+
 def step_table(columns: dict[str, np.ndarray | pa.Array], schema: pa.Schema) -> pa.Table:
     """Return a table with one row a step.
 
@@ -97,8 +101,5 @@ class RecordStore:
 
 
 def pieces(total: int, size: int = RECORDS_PER_FILE) -> list[tuple[int, int]]:
-    """Return the half-open ranges that cut `total` records into files of `size`.
-
-    No records are one file of no rows, so that readers find the columns.
-    """
-    return [(start, min(start + size, total)) for start in range(0, max(total, 1), size)]
+    """Return the half-open ranges that cut `total` records into files of `size`."""
+    return [(start, min(start + size, total)) for start in range(0, total, size)]
