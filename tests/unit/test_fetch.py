@@ -361,7 +361,7 @@ def zipped(**members):
     return buffer.getvalue()
 
 
-def start_job(server, folder, credentials=None, **fields):
+def start_job(server, folder, credentials=None, script=JOB, **fields):
     home = folder / "home"
     home.mkdir(exist_ok=True)
     environment = {
@@ -372,7 +372,7 @@ def start_job(server, folder, credentials=None, **fields):
         **(credentials or {}),
     }
     return subprocess.Popen(
-        [sys.executable, "-c", JOB, str(folder / "x.zip"), json.dumps(fields)],
+        [sys.executable, "-c", script, str(folder / "x.zip"), json.dumps(fields)],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -757,7 +757,19 @@ def test_what_was_learnt_from_one_origin_is_not_asked_of_the_other(kaggle, tmp_p
     shutil.rmtree(tmp_path / ".cache")
     kaggle.files["/blob/set.zip"] = zipped(data=b"changed on Kaggle")
     done = run_job(kaggle, tmp_path, CREDENTIALS[0], **both)
+    assert done.returncode == 3
     assert "was expected" in done.stderr
+    assert "delete its entry" in done.stderr
+
+
+def test_a_full_disk_is_not_answered_with_another_origin(kaggle, tmp_path, both):
+    kaggle.misbehave("/blob/set.zip", cut(100))
+    script = JOB.replace("from pathlib", "import skymill.engine.space as space\nfrom pathlib", 1)
+    script = script.replace("target, fields", "space.RESERVE_BYTES = 2**62\ntarget, fields", 1)
+    done = run_job(kaggle, tmp_path, CREDENTIALS[0], script=script, **both)
+    assert done.returncode == 3
+    assert "GB are free" in done.stderr
+    assert not any(path == "/branch.zip" for _, path, _ in kaggle.requests)
 
 
 def test_when_neither_origin_gives_the_file_both_say_why(kaggle, tmp_path, both):

@@ -28,6 +28,7 @@ from skymill.raw.http import (
     Address,
     Arrived,
     Expected,
+    NotFetchedError,
     NotThereError,
     OtherContentError,
     Patience,
@@ -131,8 +132,10 @@ def _bring(source: Source, kept: Path, lock: Path, patience: Patience) -> dict:
     ------
     NotThereError
         When every origin answers that it has no such file.
+    NotFetchedError
+        When no origin gives the file, or one gives another than before; it says what to do.
     SkymillError
-        When no origin gives the file; it says why, and what to do.
+        When the disk is full, or the file is damaged.
     """
     kept.parent.mkdir(parents=True, exist_ok=True)
     failures, kinds = [], []
@@ -140,10 +143,13 @@ def _bring(source: Source, kept: Path, lock: Path, patience: Patience) -> dict:
         known = learnt(source, origin, lock)
         try:
             checksum, proven = _bring_from(source, origin, addresses, kept, known, patience)
-        except SkymillError as error:
-            changed = isinstance(error, OtherContentError) and known
-            failures.append(f"{error}{_if_you_trust_it(known, lock) if changed else ''}")
+        except NotFetchedError as error:
+            failures.append(str(error))
             kinds.append(type(error))
+            if isinstance(error, OtherContentError):
+                # Another origin would only hide that.
+                failures += [_if_you_trust_it(known, lock)] if known else []
+                break
             continue
         if proven and known is None and (source.checksum is None or source.member):
             learn(source, origin, kept.stat().st_size, checksum, lock)
@@ -153,7 +159,7 @@ def _bring(source: Source, kept: Path, lock: Path, patience: Patience) -> dict:
 
 
 def _origins(
-    source: Source, kept: Path, failures: list[str], kinds: list[type[SkymillError]]
+    source: Source, kept: Path, failures: list[str], kinds: list[type[NotFetchedError]]
 ) -> Iterator[tuple[str, list[Address | str]]]:
     """Yield the origins to try, each with its addresses; add why Kaggle is none to the failures."""
     if source.kaggle:
@@ -166,7 +172,7 @@ def _origins(
         except SkymillError as error:
             logger.warning("%s: %s", source.kaggle_page, error)
             failures.append(f"{source.kaggle_page}: {error}")
-            kinds.append(type(error))
+            kinds.append(NotFetchedError)
         else:
             if address:
                 yield source.kaggle_page, [address]
@@ -182,7 +188,7 @@ def _origins(
 
 def _if_you_trust_it(known: dict, lock: Path) -> str:
     return (
-        f"\nThe first download of it had {known['checksum']}. If it has changed and you trust the "
+        f"The first download of it had {known['checksum']}. If it has changed and you trust the "
         f"new one, delete its entry in {lock} and run again."
     )
 
@@ -293,7 +299,7 @@ def _listed(source: Source, folder: Path, patience: Patience) -> dict[str, str]:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except NotThereError as error:
         # It is the list that is not there, not the file.
-        raise SkymillError(str(error)) from None
+        raise NotFetchedError(str(error)) from None
     finally:
         path.unlink(missing_ok=True)
     listed = {}
