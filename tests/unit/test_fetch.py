@@ -207,7 +207,10 @@ def test_a_tarball_that_was_complete_when_the_run_was_killed_is_not_fetched_agai
     monkeypatch.undo()
     assert place.fetch("/x.tar.gz", kind="text", member="labels.csv") == CSV
     assert len(place.server.requests) == 1
-    assert learnt(place.source(), place.source("/x.tar.gz").web, place.lock)
+    place.target.unlink()
+    assert place.fetch("/x.tar.gz", kind="text", member="labels.csv", version=2) == CSV
+    assert len(place.server.requests) == 2
+    assert learnt(place.source(version=2), place.source("/x.tar.gz").web, place.lock)
 
 
 def test_a_member_that_is_not_there_is_told_with_what_is(place):

@@ -227,11 +227,15 @@ def _bring_from(
         return arrived.checksum, arrived.proven
     archive = _download_path(source, kept)
     note = sidecar_path(archive)
-    if not (archive.exists() and note.exists() and read_json(note)["origin"] == origin):
-        # Else an earlier run was ended while it read the archive.
+    wanted = {"origin": origin, "version": source.version, "checksum": source.checksum}
+    left = read_json(note) if archive.exists() and note.exists() else {}
+    if left.items() >= wanted.items():
+        # An earlier run was ended while it read the archive, or did not find the member.
+        proven = left["proven"]
+    else:
         arrived = _download(source, origin, addresses, archive, source.checksum, patience)
-        write_sidecar(archive, "archive", origin=origin, proven=arrived.proven)
-    proven = read_json(note)["proven"]
+        proven = arrived.proven
+        write_sidecar(archive, "archive", proven=proven, **wanted)
     checksum = f"sha256:{_extract(archive, source.member, kept)}"
     archive.unlink()
     note.unlink()
@@ -354,4 +358,7 @@ def _open_member(archive: Path, member: str) -> Iterator[BinaryIO]:
                 if info.isfile() and info.name.rpartition("/")[2] == member:
                     yield opened.extractfile(info)
                     return
-    raise SkymillError(f"{archive} holds no single {member}, but {', '.join(names[:20])}.")
+    raise SkymillError(
+        f"{archive} holds no single {member}, but {', '.join(names[:20])}. Correct `member` in "
+        "config/sources.yaml."
+    )
