@@ -304,6 +304,7 @@ def logged_job(script: str, log: str) -> Iterator[Warnings]:
     handler.setFormatter(RedactedFormatter("%(levelname)s %(name)s: %(message)s"))
     warnings = Warnings()
     root = logging.getLogger()
+    level = root.level
     root.addHandler(handler)
     root.addHandler(warnings)
     root.setLevel(logging.INFO)
@@ -313,6 +314,7 @@ def logged_job(script: str, log: str) -> Iterator[Warnings]:
     except Exception as error:  # noqa: BLE001 (every failure ends in a message and a log)
         _fail(handler, log, traceback.format_exc(), _what_to_do(error, log))
     finally:
+        root.setLevel(level)
         root.removeHandler(warnings)
         root.removeHandler(handler)
         handler.close()
