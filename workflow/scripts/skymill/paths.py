@@ -95,6 +95,15 @@ SDO_INDEX = SDO_DATA + "/{sdo_set}_metadata.csv"
 SDO_TENSORS = SDO_DATA + "/{sdo_set}.zarr"
 SDO_REPORT = SDO_DATA + "/integrity.md"
 
+SWAN_FILE = "swan_sf/{swan_partition}_instances.tar.gz"
+"""A partition of SWAN-SF, below the folder of its source."""
+
+_SWAN_INTERIM = "interim/swan_sf"
+SWAN_STEPS = _SWAN_INTERIM + "/steps/{swan_partition}.parquet"
+SWAN_WINDOWS = _SWAN_INTERIM + "/windows/{swan_partition}.parquet"
+SWAN_QUARANTINE = _SWAN_INTERIM + "/quarantine/{swan_partition}.jsonl"
+SWAN_ACCEPTED = _SWAN_INTERIM + "/accepted/{swan_partition}.receipt.json"
+
 STEALTH_FILE = "stealth/data.csv"
 """The raw file of the auxiliary table, below the folder of its source."""
 
@@ -142,6 +151,12 @@ BRANCH_FOLDERS = {
         "interim/raw/solar_flare_2020",
     ),
     "sdo": (_SDO_INTERIM, "preprocessed/sdo", SDO_DATA, "interim/raw/sdobenchmark.zip"),
+    "aligned": (
+        _SWAN_INTERIM,
+        "preprocessed/aligned",
+        "processed/aligned",
+        "interim/raw/swan_sf",
+    ),
     "stealth": ("interim/stealth", "preprocessed/stealth", "interim/raw/stealth"),
     "ztf": (_ZTF_INTERIM, "preprocessed/ztf", ZTF_DATA, "interim/raw/ztf"),
 }
@@ -155,6 +170,7 @@ _RAW_FILES = frozenset(
         "MAGNETIC_FILE",
         "SDO_FILE",
         "SDO_FOLDER",
+        "SWAN_FILE",
         "STEALTH_FILE",
     }
     | {"ZTF_NIGHT_FILE", "ZTF_NIGHT_FOLDER", "ZTF_LABELS_FOLDER", "ZTF_LABELS_ARCHIVE"}
