@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from isal import igzip, isal_zlib
 
@@ -62,28 +63,53 @@ def read_batches(raw: Path, seen: Seen) -> Iterator[list[Member]]:
     try:
         with (
             igzip.open(raw, "rb") as stream,
-            tarfile.open(fileobj=stream, mode="r|", bufsize=READ_BYTES) as archive,
+            # Not "r|", which copies what it has read ahead for every member. Headers are met in
+            # the order of the file, so the stream is never wound back.
+            tarfile.open(fileobj=stream, mode="r:") as archive,
         ):
-            for info in archive:
+            while (info := archive.next()) is not None:
+                archive.members.clear()  # it would remember all of them
                 if not info.isfile():
                     continue
                 if not is_csv(info.name):
                     seen.ignore(info.name)
                     continue
-                text = archive.extractfile(info).read() if info.size <= MAX_BYTES else None
+                text = _read(stream, info) if info.size <= MAX_BYTES else None
                 batch.append(Member(number, info.name, info.size, text))
                 number += 1
                 size += 0 if text is None else len(text)
                 if size >= BATCH_BYTES:
                     yield batch
                     batch, size = [], 0
-            # To the end of the file, where its checksum is.
-            while stream.read(READ_BYTES):
-                pass
+            seen.broken_off = _end(stream, archive.offset)
     except (tarfile.TarError, EOFError, igzip.BadGzipFile, isal_zlib.error, zlib.error) as error:
         seen.broken_off = f"{error}" or type(error).__name__
     if batch:
         yield batch
+
+
+def _end(stream: BinaryIO, last_header: int) -> str | None:
+    """Read a tarball to the end of its file; return why it is not whole, None if it is.
+
+    `tarfile` takes a damaged header for the end of the tarball. The checksum is at the file's end.
+    """
+    content = any(part.strip(b"\0") for part in iter(lambda: stream.read(READ_BYTES), b""))
+    if content:
+        return f"the header at byte {last_header:,} is damaged"
+    if stream.tell() < last_header + tarfile.BLOCKSIZE:
+        return "it ends too early"
+    return None
+
+
+def _read(stream: BinaryIO, info: tarfile.TarInfo) -> bytes:
+    """Return the content of a member whose header was just read."""
+    if info.size < 0:
+        raise tarfile.ReadError(f"the header of {info.name} is damaged")
+    stream.seek(info.offset_data)
+    text = stream.read(info.size)
+    if len(text) < info.size:
+        raise EOFError(f"{info.name} ends too early")
+    return text
 
 
 def is_csv(name: str) -> bool:
