@@ -35,6 +35,7 @@ try:
     from skymill.raw.registry import NIGHT, find_source, load_registry
     from skymill.resources import memory, minutes
     from skymill.settings import check_settings, plan_keys
+    from skymill.swan_sf.schema import PARTITIONS as SWAN_PARTITIONS
     from skymill.watch import Watch
     from skymill.ztf.nights import days_since_first_public
 except ModuleNotFoundError as error:
@@ -99,6 +100,7 @@ wildcard_constraints:
     partition="|".join(PARTITIONS),
     collection="train|test",
     split="|".join(SPLITS),
+    swan_partition="|".join(SWAN_PARTITIONS),
     sdo_set="train|test",
     night=NIGHT,
     # No label but those of the configuration: a mistyped one is no product.

@@ -124,6 +124,8 @@ def begin(folder):
         WATCH.write_products(folder)
     if RAW.absent_nights and "ztf" in config["branches"]:
         logger.warning(RAW.absence())
+    if RAW.absent_swan_partitions and "aligned" in config["branches"]:
+        logger.warning(RAW.swan_absence())
     if left := WATCH.leftovers(folder):
         logger.warning(
             f"{RESULTS}/ has products of an earlier configuration, which nothing makes now: "

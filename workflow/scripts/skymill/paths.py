@@ -162,6 +162,9 @@ BRANCH_FOLDERS = {
 }
 """How the paths of each branch's products begin."""
 
+RAW_OF_BRANCH = {"aligned": "swan_sf"}
+"""Collections of raw files (see config/sources.yaml) with another name than their branch."""
+
 _RAW_FILES = frozenset(
     {
         "DEFAULT_RESULTS",

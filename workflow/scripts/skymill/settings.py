@@ -6,15 +6,18 @@ from pathlib import Path, PurePosixPath
 from skymill.engine.errors import SkymillError
 from skymill.engine.names import AREAS, SHARED_RAW
 from skymill.magnetic.columns import Columns
-from skymill.paths import DEFAULT_RESULTS
+from skymill.paths import DEFAULT_RESULTS, RAW_OF_BRANCH
 
 
 def source_of_branch(config: dict, branch: str) -> str:
-    """Return `sample`, `archive` or `local` for a branch: its own entry, else the common one."""
+    """Return `sample`, `archive` or `local` for a branch: its own entry, else the common one.
+
+    That of the aligned branch is that of SWAN-SF.
+    """
     source = config["source"]
     if isinstance(source, str):
         return source
-    return source.get(branch, source.get("default", "sample"))
+    return source.get(RAW_OF_BRANCH.get(branch, branch), source.get("default", "sample"))
 
 
 def plan_keys(config: dict) -> list[str]:
@@ -40,11 +43,30 @@ def check_settings(config: dict, root: Path = Path()) -> Iterator[str]:
     outside = sum(config["ztf"]["split"].values())
     if outside >= 1:
         yield f"ztf.split: validation and test take {outside:g} of the objects, so none is left."
+    if "aligned" in config["branches"]:
+        yield from _check_aligned(config)
     if "magnetic" in config["branches"]:
         try:
             Columns(config["features"])
         except SkymillError as error:
             yield str(error)
+
+
+def _check_aligned(config: dict) -> Iterator[str]:
+    """Yield why the aligned branch cannot join what the configuration reads."""
+    if "sdo" not in config["branches"]:
+        yield "branches: aligned needs the samples of sdo. Add sdo, or leave aligned out."
+        return
+    joined = [name for name in ("magnetic", "sdo", "aligned") if name in config["branches"]]
+    sources = {RAW_OF_BRANCH.get(name, name): source_of_branch(config, name) for name in joined}
+    simulated = [name for name, source in sources.items() if source == "sample"]
+    if simulated and len(simulated) < len(sources):
+        real = [name for name in sources if name not in simulated]
+        yield (
+            f"source: {', '.join(simulated)} would be simulated and {', '.join(real)} real. The "
+            "aligned branch joins them, and simulated data have no place in the real sky. Give all "
+            "of them real files or none, or leave aligned out of `branches`."
+        )
 
 
 _TAKEN = ("workflow", "config", "envs", "profiles", "logs", "tests", "docs", ".snakemake")

@@ -11,6 +11,7 @@ from skymill.magnetic.schema import PARTITIONS
 from skymill.raw.files import put_by_hand, sidecar_path
 from skymill.raw.registry import branch_of, fetchable_patterns, file_patterns
 from skymill.settings import source_of_branch
+from skymill.swan_sf.schema import PARTITIONS as SWAN_PARTITIONS
 from skymill.ztf.nights import read_nights, spans
 
 
@@ -62,7 +63,8 @@ class RawFiles:
         """
         if self.source(branch) != "sample":
             return False
-        size = self.config["simulate"][branch]
+        # SWAN-SF is as large as the magnetic files, whose series it has.
+        size = self.config["simulate"]["magnetic" if branch == "aligned" else branch]
         return all(size[name] <= limit for name, limit in SMALL.items() if name in size)
 
     def path(self, file: str) -> str:
@@ -128,6 +130,33 @@ class RawFiles:
         `storage` is the address of the object storage that holds all files, if one does.
         """
         return {"root": storage or str(Path.cwd()), "tree": self.sdo_folder}
+
+    # SWAN-SF
+
+    @functools.cached_property
+    def swan_partitions(self) -> list[str]:
+        """The partitions of SWAN-SF that are read.
+
+        With `source: local` they are those that are there, or were when they were read.
+        """
+        return [name for name in SWAN_PARTITIONS if name not in self.absent_swan_partitions]
+
+    @functools.cached_property
+    def absent_swan_partitions(self) -> list[str]:
+        """The partitions that `source: local` does without; none if none is there."""
+        if self.source("aligned") != "local":
+            return []
+        files = {name: paths.SWAN_FILE.format(swan_partition=name) for name in SWAN_PARTITIONS}
+        absent = [name for name, file in files.items() if self._is_missing(file)]
+        # Without any of them nothing can be joined: then all are asked for.
+        return [] if len(absent) == len(files) else absent
+
+    def swan_absence(self) -> str:
+        """Return a warning that names the absent partitions of SWAN-SF."""
+        folder = Path(self.folder("aligned"), paths.SWAN_FILE).parent
+        files = [paths.SWAN_FILE.format(swan_partition=p) for p in self.absent_swan_partitions]
+        names = [Path(file).name for file in files]
+        return f"The aligned branch does without {', '.join(names)}, not found in {folder}."
 
     # ZTF
 
@@ -197,6 +226,8 @@ class RawFiles:
             return [paths.SDO_FILE] if self.sdo_from_zip else []
         if branch == "stealth":
             return [paths.STEALTH_FILE]
+        if branch == "aligned":
+            return [paths.SWAN_FILE.format(swan_partition=name) for name in self.swan_partitions]
         return [self.labels, *map(self.night, self.nights)]
 
     def require(self) -> None:

@@ -33,8 +33,9 @@ class Source:
     `file` is its path below data/raw. Exactly one of `addresses` (HTTP) and `kaggle`
     (owner/data set) is given. `member` is the one file that is wanted out of a tarball or of a
     Kaggle zip; size and checksum then describe what is downloaded. `checksum` is
-    `algorithm:hexadecimal`, `checksums` the address of a list of md5 sums. `disk_bytes` is about
-    what has to be free.
+    `algorithm:hexadecimal`, `checksums` the address of a list of md5 sums, `dataverse` says where a
+    Dataverse tells of the file (the address of its data set, and the file's persistent id).
+    `disk_bytes` is about what has to be free.
     """
 
     file: str
@@ -49,6 +50,7 @@ class Source:
     size: int | None = None
     checksum: str | None = None
     checksums: str | None = None
+    dataverse: dict | None = None
     disk_bytes: int = 0
 
 
@@ -141,6 +143,7 @@ def _source(file: str, collection: dict, entry: dict, values: dict[str, str]) ->
         size=entry.get("size"),
         checksum=entry.get("checksum"),
         checksums=entry.get("checksums"),
+        dataverse=entry.get("dataverse"),
         disk_bytes=int(entry.get("disk_gb", 0) * 1e9),
     )
 

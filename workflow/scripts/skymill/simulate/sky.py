@@ -1,4 +1,4 @@
-"""One sky behind the 2020 records, SWAN-SF and SDOBenchmark, so that what belongs together is known.
+"""One sky behind the 2020 records, SWAN-SF and SDOBenchmark: what belongs together is known.
 
 The simulated 2020 files are made of regions, each one series of steps, and the simulated
 SDOBenchmark of events, each with a time and a flare class. The sky says when and in which HARP each

@@ -20,7 +20,7 @@ from skymill.raw.files import write_sidecar
 from skymill.simulate.magnetic import Layout, region_series
 from skymill.simulate.sky import STEP_SECONDS, Stretch, draw_sky
 from skymill.simulate.tarballs import Piece, join_pieces, member, write_piece
-from skymill.swan_sf.schema import PARTITIONS
+from skymill.swan_sf.schema import PARAMETERS, PARTITIONS
 
 STRETCHES_PER_PIECE = 8
 """Series that are written at a time: about 20 MB of text."""
@@ -40,11 +40,10 @@ FAULTS = ("short", "off_grid", "name")
 name of a window."""
 
 _TIME = 1_600_000_000
-_VALUES = (
-    "TOTUSJH TOTBSQ TOTPOT TOTUSJZ ABSNJZH SAVNCPP USFLUX TOTFZ MEANPOT EPSZ MEANSHR SHRGT45 "
-    "MEANGAM MEANGBT MEANGBZ MEANGBH MEANJZH TOTFY MEANJZD MEANALP TOTFX EPSY EPSX R_VALUE"
-).split()
-"""The parameters in the order of the CSV files."""
+_VALUES = list(PARAMETERS)
+# The one place where the order is not that of the 2020 files.
+_SHEAR = _VALUES.index("SHRGT45")
+_VALUES[_SHEAR : _SHEAR + 2] = ["MEANSHR", "SHRGT45"]
 
 _PLACES = ["CRVAL1", "CRLN_OBS", "LAT_MIN", "LON_MIN", "LAT_MAX", "LON_MAX"]
 _ADDED = ["CRVAL2", "CRLT_OBS", "HC_ANGLE"]

@@ -134,9 +134,10 @@ def _warn(name: str, counts: dict, broken_off: str | None) -> None:
     if broken_off:
         logger.warning("%s is not whole: %s; what was read is kept", name, broken_off)
     if counts["rejected"]:
-        met, reasons = counts["windows"], counts["rejected_by_reason"]
+        reasons = counts["rejected_by_reason"]
         told = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items())
-        logger.warning("%s: %d of %d windows are rejected (%s)", name, counts["rejected"], met, told)
+        numbers = counts["rejected"], counts["windows"]
+        logger.warning("%s: %d of %d windows are rejected (%s)", name, *numbers, told)
     if counts["differing_steps"]:
         logger.warning(
             "%s: %d steps have different values in different windows; those of most windows count",

@@ -86,7 +86,7 @@ def parse_members(members: list[Member]) -> Parsed:
         try:
             header, candidate = _outline(member)
         except _NoWindowError as error:
-            parsed.rejected.append(_rejected(member, error.reason, error.detail))
+            parsed.rejected.append(_rejected(member, error))
             continue
         if b'"' in candidate.body:
             # A stray quotation mark would reach into the next window.
@@ -101,11 +101,13 @@ def parse_members(members: list[Member]) -> Parsed:
 class _NoWindowError(Exception):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
-        self.reason, self.detail = reason, detail
+        self.reason = reason
 
 
-def _rejected(member: Member, reason: str, detail: str) -> Rejected:
-    return Rejected(member.number, member.name, reason, detail)
+def _rejected(member: Member, error: Exception) -> Rejected:
+    """Return a window that an error rejects: other errors than ours tell of its values."""
+    reason = error.reason if isinstance(error, _NoWindowError) else "values"
+    return Rejected(member.number, member.name, reason, " ".join(f"{error}".split())[:200])
 
 
 def _outline(member: Member) -> tuple[bytes, _Candidate]:
@@ -151,17 +153,21 @@ def _columns(header: bytes) -> list[str]:
 def _parse_some(header: bytes, candidates: list[_Candidate], parsed: Parsed) -> None:
     """Parse windows with the same columns as one text."""
     try:
-        table = _read(_columns(header), candidates)
+        columns = _columns(header)
+    except _NoWindowError as error:
+        parsed.rejected += [_rejected(one.member, error) for one in candidates]
+        return
+    try:
+        table = _read(columns, candidates)
         codes, numbers = _numbers(table)
     except (pa.ArrowInvalid, BadNumbersError, _NoWindowError) as error:
-        if len(candidates) == 1 or isinstance(error, _NoWindowError) and error.reason == "columns":
-            reason = error.reason if isinstance(error, _NoWindowError) else "values"
-            detail = " ".join(f"{error}".split())[:200]
-            parsed.rejected += [_rejected(one.member, reason, detail) for one in candidates]
-            return
-        half = len(candidates) // 2
-        _parse_some(header, candidates[:half], parsed)
-        _parse_some(header, candidates[half:], parsed)
+        if len(candidates) > 1:
+            half = len(candidates) // 2
+            _parse_some(header, candidates[:half], parsed)
+            _parse_some(header, candidates[half:], parsed)
+        else:
+            (one,) = candidates
+            parsed.rejected.append(_rejected(one.member, error))
         return
     _keep(table, codes, numbers, candidates, parsed)
 
@@ -229,7 +235,8 @@ def _keep(
         found = time[window * STEPS + step]
         said = f"row {step + 1} is at {found}" if found.is_valid else f"row {step + 1} has no time"
         detail = f"{said}, not {step * STEP_SECONDS // 60} minutes after the start of its name"
-        parsed.rejected.append(_rejected(candidates[window].member, "times", detail))
+        error = _NoWindowError("times", detail)
+        parsed.rejected.append(_rejected(candidates[window].member, error))
     good = np.flatnonzero(~wrong.any(axis=1))
     if not len(good):
         return
@@ -272,7 +279,7 @@ def _quality(table: pa.Table) -> np.ndarray:
 
 
 def _truth(table: pa.Table) -> np.ndarray:
-    """Return whether each row is of the time of maximum interest, int8, -1 where that is unknown."""
+    """Return the flag IS_TMFI of each row, int8, -1 where it is unknown."""
     if _TMFI not in table.column_names:
         return np.full(table.num_rows, -1, np.int8)
     return _integers(table[_TMFI].combine_chunks().cast(pa.int8()), -1)
