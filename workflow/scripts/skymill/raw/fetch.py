@@ -14,12 +14,14 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from skymill.engine.digests import large_file_digest
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import new_file, read_json
+from skymill.raw.dataverse import Listed, find_file
 from skymill.raw.file_types import require_kind
 from skymill.raw.files import sidecar_path, write_sidecar
 from skymill.raw.http import (
@@ -63,7 +65,11 @@ def fetch(
     note = _usable(kept, source, lock)
     if note is None:
         known = learnt(source, lock)
+        told = Listed()
         try:
+            if source.dataverse and known is None:
+                told = _ask_dataverse(source, kept.parent, patience)
+                source = replace(source, size=told.size, checksum=told.checksum)
             checksum = _bring(source, kept, known, patience)
         except SkymillError as error:
             absent = may_be_absent and isinstance(error, NotThereError)
@@ -83,8 +89,8 @@ def fetch(
             else:
                 raise  # Kaggle's has its own advice
             raise SkymillError(f"{error}\n{advice}") from None
-        if known is None and (source.checksum is None or source.member):
-            learn(source, kept.stat().st_size, checksum, lock)
+        if known is None and (source.checksum is None or source.member or source.dataverse):
+            learn(source, kept.stat().st_size, checksum, lock, licence=told.licence)
         note = {"checksum": checksum, "bytes": kept.stat().st_size, "version": source.version}
         write_sidecar(kept, "archive", **note)
     # First: a file without a sidecar would pass for one put there by hand.
@@ -172,6 +178,21 @@ def _checksum(source: Source, folder: Path, patience: Patience) -> str | None:
     if name not in listed:
         logger.warning("%s does not list %s: nothing to compare it with", source.checksums, name)
     return listed.get(name)
+
+
+def _ask_dataverse(source: Source, folder: Path, patience: Patience) -> Listed:
+    """Return what the file's Dataverse tells of it: size, checksum, licence."""
+    address = source.dataverse["dataset"]
+    path = folder / f"{source.file.rpartition('/')[2]}.dataset.json"
+    try:
+        download([address], path, Expected(kind="json"), patience=patience)
+        document = read_json(path)
+    finally:
+        path.unlink(missing_ok=True)
+    listed = find_file(document, source.dataverse["file"], address)
+    if listed.checksum is None:
+        logger.warning("%s tells no checksum of %s: it is learnt", address, source.file)
+    return listed
 
 
 def _passed_over(source: Source, folder: Path, patience: Patience) -> bool:

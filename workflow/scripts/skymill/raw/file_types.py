@@ -4,6 +4,7 @@ from skymill.engine.errors import SkymillError
 
 KINDS = {
     "json_lines": "JSON lines",
+    "json": "a JSON document",
     "zip": "a zip archive",
     "gzip": "a gzip file",
     "text": "plain text",
@@ -27,6 +28,8 @@ def require_kind(head: bytes, kind: str, name: str) -> None:
     """
     found = _looks_like(head)
     if found == kind:
+        return
+    if found == "JSON" and kind == "json":
         return
     if found == "JSON" and kind == "json_lines" and not _is_error_message(head):
         return

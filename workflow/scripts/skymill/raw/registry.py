@@ -164,11 +164,17 @@ def enforced_checksum(source: Source, path: Path = LOCK) -> str | None:
     return source.checksum if source.member is None else None
 
 
-def learn(source: Source, size: int, checksum: str, path: Path = LOCK) -> None:
-    """Keep the size and checksum of a first download; several jobs may do so at once."""
+def learn(
+    source: Source, size: int, checksum: str, path: Path = LOCK, *, licence: str | None = None
+) -> None:
+    """Keep what a first download taught; several jobs may do so at once.
+
+    The licence is kept where the archive tells it.
+    """
     from filelock import FileLock
 
     with FileLock(path.with_name(path.name + ".lock")):
         known = read_json(path) if path.exists() else {}
-        known[source.file] = {"bytes": size, "checksum": checksum, "version": source.version}
+        entry = {"bytes": size, "checksum": checksum, "version": source.version}
+        known[source.file] = entry | ({"licence": licence} if licence else {})
         write_json(path, known)

@@ -14,7 +14,6 @@ import numpy as np
 
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import new_file
-from skymill.engine.randomness import generator, key
 from skymill.magnetic.schema import INDEX, LABELS, STEPS
 from skymill.raw.files import write_sidecar
 from skymill.simulate.magnetic import Layout, region_series
@@ -194,18 +193,19 @@ def _default(name: str) -> str:
 
 def _spoilt(name: str, lines: list[str], stretch: Stretch, offset: int) -> tuple[str, list[str]]:
     """Return a quiet window as it is in the tarball: some are not as they should be."""
-    rng = generator(key(stretch.harp, "swan_sf", "damage"), offset)
-    bad, changed = rng.random(2) < (1 / BAD_EVERY, 1 / CHANGED_EVERY)
-    fault = rng.choice(FAULTS) if bad else None
+    number = 101 * stretch.harp + offset // STEPS_APART
+    turn, place = divmod(number, BAD_EVERY)
+    fault = FAULTS[turn % len(FAULTS)] if place == 0 else None
     if fault == "short":
         return name, lines[:-1]
     if fault == "name":
         return f"window_{stretch.harp}_{offset}.csv", lines
+    changed = number % CHANGED_EVERY == CHANGED_EVERY // 2
     if fault == "off_grid" or changed:
-        step = int(rng.integers(STEPS))
+        step = number % STEPS
         time, value, *rest = lines[step].split("\t")
         if fault:
-            time = time[:-5] + f"{(int(time[-5:-3]) + 5) % 60:02d}" + time[-3:]
+            time = f"{time[:-5]}{(int(time[-5:-3]) + 5) % 60:02d}{time[-3:]}"
         else:
             value = "12.5"
         lines = [*lines[:step], "\t".join([time, value, *rest]), *lines[step + 1 :]]

@@ -17,9 +17,11 @@ from skymill.swan_sf.members import Seen, read_batches
 from skymill.swan_sf.parse import Rejected, Window, parse_members
 from skymill.swan_sf.schema import (
     LABELS,
+    NUMBERS,
     PARAMETERS,
     PARTITIONS,
     STEPS_SCHEMA,
+    TIME,
     WINDOWS_SCHEMA,
 )
 from skymill.swan_sf.steps import Collected, Steps, most_frequent
@@ -154,7 +156,7 @@ def _steps_table(steps: Steps) -> pa.Table:
     """Return the table of schema.STEPS_SCHEMA."""
     columns = {
         "harp": to_arrow((steps.key >> 32).astype(np.int32), pa.int32()),
-        "time_tai": to_arrow((steps.key & (2**32 - 1)).view("M8[s]"), pa.timestamp("s")),
+        "time_tai": to_arrow((steps.key & (2**32 - 1)).view("M8[s]"), TIME),
         "noaa": _lists(steps.noaa, steps.numbers),
         "quality": to_arrow(steps.quality, pa.int64(), steps.quality < 0),
         "is_tmfi": to_arrow(steps.is_tmfi > 0, pa.bool_(), steps.is_tmfi < 0),
@@ -184,7 +186,7 @@ def _windows_table(windows: list[Window], partition: int) -> pa.Table:
 
 
 def _times(seconds: list[int]) -> pa.Array:
-    return to_arrow(np.array(seconds, np.int64).view("M8[s]"), pa.timestamp("s"))
+    return to_arrow(np.array(seconds, np.int64).view("M8[s]"), TIME)
 
 
 def _lists(places: np.ndarray, numbers: list[tuple[int, ...]]) -> pa.Array:
@@ -197,4 +199,6 @@ def _lists(places: np.ndarray, numbers: list[tuple[int, ...]]) -> pa.Array:
     inside = np.arange(int(wanted.sum())) - np.repeat(ends - wanted, wanted)
     values = flat[np.repeat(begins[places], wanted) + inside]
     offsets = np.concatenate([[0], ends]).astype(np.int32)
-    return pa.ListArray.from_arrays(to_arrow(offsets, pa.int32()), to_arrow(values, pa.int32()))
+    return pa.ListArray.from_arrays(
+        to_arrow(offsets, pa.int32()), to_arrow(values, pa.int32()), NUMBERS
+    )

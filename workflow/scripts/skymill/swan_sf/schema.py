@@ -1,8 +1,7 @@
 """Names, constants and tables of SWAN-SF (doi:10.7910/DVN/EBCFKM).
 
-All times of SWAN-SF are taken as TAI, by inference: JSOC's series are. They are stored as if they
-were plain dates, in seconds since 1970-01-01 00:00:00 of their own scale, in columns that end in
-`_tai`.
+All times of SWAN-SF are taken as TAI, by inference: JSOC's series are. They are stored as
+plain dates of that scale, whole seconds, in columns that end in `_tai`.
 """
 
 import pyarrow as pa
@@ -37,11 +36,15 @@ SWAN-SF have another order: MEANSHR stands before SHRGT45."""
 FOLDERS = ("FL", "NF")
 """Folders of a partition: windows before M and X flares, and all others."""
 
+# As they come back from a Parquet file, which has no seconds.
+TIME = pa.timestamp("ms")
+NUMBERS = pa.list_(pa.field("element", pa.int32()))
+
 STEPS_SCHEMA = pa.schema(
     [
         pa.field("harp", pa.int32(), nullable=False),
-        pa.field("time_tai", pa.timestamp("s"), nullable=False),
-        pa.field("noaa", pa.list_(pa.int32()), nullable=False),
+        pa.field("time_tai", TIME, nullable=False),
+        pa.field("noaa", NUMBERS, nullable=False),
         *(pa.field(name, pa.float64(), nullable=False) for name in PARAMETERS),
         pa.field("quality", pa.int64()),
         pa.field("is_tmfi", pa.bool_()),
@@ -56,15 +59,15 @@ WINDOWS_SCHEMA = pa.schema(
     [
         pa.field("partition", pa.int8(), nullable=False),
         pa.field("harp", pa.int32(), nullable=False),
-        pa.field("start_tai", pa.timestamp("s"), nullable=False),
-        pa.field("end_tai", pa.timestamp("s"), nullable=False),
+        pa.field("start_tai", TIME, nullable=False),
+        pa.field("end_tai", TIME, nullable=False),
         pa.field("label", pa.string(), nullable=False),
         pa.field("goes", pa.string()),
         pa.field("flare_id", pa.int64()),
         pa.field("event", pa.string()),
         pa.field("role", pa.string()),
         pa.field("member", pa.string(), nullable=False),
-        pa.field("noaa", pa.list_(pa.int32()), nullable=False),
+        pa.field("noaa", NUMBERS, nullable=False),
     ]
 )
 """A row for each valid window of a partition, sorted by (harp, start_tai). `end_tai` is the time of
