@@ -193,3 +193,36 @@ def test_the_folder_that_snakemake_runs_in_need_not_be_named(default_config, tmp
     for name in ("runs", str(tmp_path / "runs")):
         (problem,) = check_settings({**default_config, "results": name})
         assert problem.startswith(f"results: {name} holds another results folder, ")
+
+
+@pytest.mark.parametrize(
+    ("branches", "source", "said"),
+    [
+        (["sdo", "aligned"], "sample", None),
+        (["magnetic", "sdo", "aligned"], "archive", None),
+        (["magnetic", "sdo", "aligned"], {"default": "local", "sdo": "archive"}, None),
+        (["sdo", "aligned"], {"default": "local", "magnetic": "sample"}, None),
+        (["magnetic", "sdo"], {"magnetic": "local"}, None),
+        (["magnetic", "aligned"], "sample", "branches: aligned needs the samples of sdo."),
+        (["sdo", "aligned"], {"swan_sf": "local"}, "source: sdo would be simulated and swan_sf"),
+        (["sdo", "aligned"], {"sdo": "local"}, "source: swan_sf would be simulated and sdo real"),
+        (
+            ["magnetic", "sdo", "aligned"],
+            {"default": "archive", "magnetic": "sample"},
+            "source: magnetic would be simulated and sdo, swan_sf real.",
+        ),
+    ],
+)
+def test_the_aligned_branch_joins_what_is_of_one_sky(
+    default_config, problems, branches, source, said
+):
+    default_config |= {"branches": branches, "source": source}
+    found = problems(default_config)
+    assert len(found) == (said is not None)
+    assert not said or found[0].startswith(said)
+
+
+def test_the_aligned_branch_has_the_source_of_swan_sf():
+    source = {"default": "sample", "swan_sf": "local"}
+    assert source_of_branch({"source": source}, "aligned") == "local"
+    assert source_of_branch({"source": source}, "swan_sf") == "local"
