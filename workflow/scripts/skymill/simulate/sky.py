@@ -236,10 +236,10 @@ class _Series:
         """Note that a series is used."""
         self._free[region] = False
 
-    def window(self, region: int, label: str) -> int:
-        """Return the first window of a series that has a label."""
-        labels = self.files.label[self.files.region_start[region] :]
-        return int(np.argmax(labels == LABELS.index(label)))
+    def windows(self, region: int, label: str) -> list[int]:
+        """Return the windows of a series that have a label, the last one first."""
+        own = slice(self.files.region_start[region], self.files.region_start[region + 1])
+        return np.flatnonzero(self.files.label[own] == LABELS.index(label))[::-1].tolist()
 
     def steps(self, region: int) -> int:
         """Return the length of a series."""
@@ -291,7 +291,7 @@ def _place_events(
     placed: list[_Placed] = []
     twins: list[_Placed] = []
     for number, patch in enumerate(patches):
-        free_from = -math.inf
+        free_from = 0
         for event in patch.events:
             unseen, short, twin = rng.random(3) < (UNSEEN_SHARE, SHORT_SHARE, TWIN_SHARE)
             earlier, late = int(rng.integers(*SHORT_STEPS)), int(rng.choice(LATEST_STEPS))
@@ -318,7 +318,7 @@ def _fit(
     event: Sample,
     last: int,
     seen: int | None,
-    free_from: float,
+    free_from: int,
     patch: _Patch,
     series: _Series,
 ) -> tuple[int, int, int | None, str | None] | None:
@@ -333,11 +333,19 @@ def _fit(
         pool = series.candidates(patch.file, "Q") if start >= free_from else []
         return (pool[0], start, None, None) if pool else None
     for label in dict.fromkeys([goes[0] if goes else "Q", event.goes_class]):
+        fitting = []
         for region in series.candidates(patch.file, label):
-            window = series.window(region, label)
-            start = last - (window * int(series.files.stride[region]) + STEPS - 1)
-            if start >= free_from:
-                return region, start, window, goes if label != "Q" else None
+            stride = int(series.files.stride[region])
+            room = (last - STEPS + 1 - free_from) // stride
+            # The last window that leaves the series before this one alone.
+            window = next((w for w in series.windows(region, label) if w <= room), None)
+            if window is not None:
+                start = last - (window * stride + STEPS - 1)
+                fitting.append((start + series.steps(region), region, start, window))
+        if fitting:
+            # The one that ends first leaves most room for the next event.
+            _, region, start, window = min(fitting)
+            return region, start, window, goes if label != "Q" else None
     return None
 
 
