@@ -133,6 +133,15 @@ def alerts(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
     yield from alert_speed.measure_alerts(scratch, quick=options.quick)
 
 
+def swan_sf(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
+    """The catalogue of SWAN-SF against gunzip, a joined parse, and pandas."""
+    import swan_sf_speed
+
+    # A tenth of the five partitions.
+    windows, few = (400, 100) if options.quick else (33_000, 2_000)
+    yield swan_sf_speed.measure_swan_sf(scratch, windows=windows, reference_windows=few)
+
+
 def nights(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
     """The DAG of thousands of ZTF nights."""
     import nights_at_scale
@@ -151,6 +160,7 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], Iterator[Section]]] = {
     "images": images,
     "sdo": sdo,
     "export": export,
+    "swan_sf": swan_sf,
     "nights": nights,
 }
 
