@@ -76,6 +76,8 @@ def test_the_name_of_a_window_says_class_flare_harp_and_times(
         "D1.0@1_ar384_s2011-02-16T23:00:00_e2011-02-17T10:48:00.csv",
         "M1.0_ar384_s2011-02-16T23:00:00_e2011-02-17T10:48:00.csv",
         "FQ_ar384_s2011-02-30T23:00:00_e2011-02-17T10:48:00.csv",
+        "FQ_ar384_s1911-02-16T23:00:00_e1911-02-17T10:48:00.csv",
+        "FQ_ar384_s9999-02-16T23:00:00_e9999-02-17T10:48:00.csv",
         "FQ_ar384_s2011-02-16T23:00:00_e2011-02-17T10:48:00.csv.bak",
     ],
 )
@@ -503,6 +505,26 @@ def test_the_steps_are_those_of_the_windows(tmp_path_factory, places, gone, batc
         zip(found.windows["harp"].to_pylist(), found.windows["start_tai"].to_pylist(), strict=True)
     ) == [(harp, time_of(first)) for harp, first in sorted(places)]
     assert found.counts["differing_steps"] == 0
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_whatever_is_in_one_window_the_others_stay_as_they_are(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("swan")
+    content = bytearray(text(rows(harp=9, first=7)))
+    at = st.integers(0, len(content) - 1)
+    special = st.sampled_from(b'\t\n\r"\0;\xff\xef\xbb\xbf0NaN')
+    for place, byte in data.draw(st.lists(st.tuples(at, special), min_size=1, max_size=4)):
+        content[place] = byte
+    content = content[: data.draw(st.one_of(st.none(), at))]
+    found = catalogued(folder, [window(), (name(harp=9, first=7), bytes(content)), window(first=5)])
+    counts = found.counts
+    assert counts["windows"] == counts["valid"] + counts["rejected"] == 3
+    assert counts["rejected"] == len(losses(found)) <= 1
+    harps = found.steps["harp"].to_numpy()
+    expected = [step_values(3608, step) for step in range(65)]
+    np.testing.assert_array_equal(found.values()[harps == 3608], expected)
+    assert (harps == 9).sum() == (0 if counts["rejected"] else 60)
 
 
 def test_times_are_plain_dates(tmp_path):

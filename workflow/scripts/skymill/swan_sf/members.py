@@ -69,9 +69,9 @@ def read_batches(raw: Path, seen: Seen) -> Iterator[list[Member]]:
         ):
             while (info := archive.next()) is not None:
                 archive.members.clear()  # it would remember all of them
-                if not info.isfile():
+                if info.isdir():
                     continue
-                if not is_csv(info.name):
+                if not info.isfile() or not is_csv(info.name):
                     seen.ignore(info.name)
                     continue
                 text = _read(stream, info) if info.size <= MAX_BYTES else None

@@ -79,8 +79,9 @@ def parse_name(member: str) -> WindowName | None:
 
 @lru_cache(maxsize=4096)
 def _seconds(text: str) -> int | None:
-    """Return the seconds since 1970 of a date that exists; None for others."""
+    """Return the seconds since 1970 of a date from then to 2106; None for others."""
     try:
-        return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+        seconds = int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
     except ValueError:
         return None
+    return seconds if 0 <= seconds < 2**32 else None
