@@ -1,6 +1,7 @@
 """The catalogue of SWAN-SF against gunzip and one joined parse, and against a loop over pandas."""
 
 import gzip
+import io
 import os
 import subprocess
 import sys
@@ -139,8 +140,9 @@ def _part(raw: Path, few: Path, count: int) -> tuple[Path, list[bytes]]:
     texts = []
     with tarfile.open(raw) as archive, tarfile.open(few, "w:gz", compresslevel=1) as part:
         for _, info in zip(range(count), archive, strict=False):
-            part.addfile(info, archive.extractfile(info))
-            header, _, body = archive.extractfile(info).read().partition(b"\n")
+            content = archive.extractfile(info).read()
+            part.addfile(info, io.BytesIO(content))
+            header, _, body = content.partition(b"\n")
             bodies = joined.setdefault(header, [])
             bodies.append(body)
             if sum(map(len, bodies)) > JOINED_BYTES:
