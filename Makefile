@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-slurm lint format bench pins clean
+.PHONY: help setup demo test test-slurm test-power lint format bench pins clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,10 @@ test: .venv/.ready-dev ## Run all tests (7 minutes on two cores)
 test-slurm: .venv/.ready-dev ## Run the workflow on a SLURM of its own (as root on Debian)
 	tests/slurm/install.sh
 	$(BIN)/python -m pytest tests/slurm
+
+CUTS ?= 20
+test-power: .venv/.ready-dev ## Cut the power of runs, on a file system in a file (as root on Linux)
+	SKYMILL_POWER_CUTS=$(CUTS) $(BIN)/python -m pytest tests/power
 
 lint: .venv/.ready-dev ## Check style: Python, Snakemake, workflow
 	$(BIN)/ruff check .

@@ -34,7 +34,7 @@ def measure_images(folder: Path, *, samples: int) -> Section:
         archive, training_samples=samples, test_samples=30, copies=1, seed=20, workers=WORKERS
     )
     unpack(archive, tree, workers=WORKERS)
-    root = find_root(tree)
+    root, _ = find_root(tree)
     paths = sorted(root.glob("t*/*/*/*.jpg"))
     pieces = [paths[at : at + 400] for at in range(0, len(paths), 400)]
 

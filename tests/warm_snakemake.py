@@ -5,6 +5,7 @@ Commands come as JSON lines on stdin: `arguments`, `folder`, `environment`, the 
 The exit code goes back as a line on stdout.
 """
 
+import atexit
 import importlib
 import json
 import os
@@ -56,6 +57,8 @@ def _run(main, command: dict) -> None:
     except BaseException:  # noqa: BLE001 (whatever it was, the fork ends here)
         traceback.print_exc()
     finally:
+        # os._exit does without: the next command should not find the note of a killed run.
+        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -15,15 +15,18 @@ from skymill.engine.tables import read_frame
 from skymill.sdo.catalogue import catalogue
 from skymill.sdo.goes import goes_class, label
 from skymill.sdo.images import check_image, pixels
+from skymill.sdo.index import ends_at_peak
 from skymill.sdo.metadata import format_time, read_metadata
 from skymill.sdo.names import CHANNELS
 from skymill.sdo.plan import make_plan
 from skymill.sdo.tables import read_set
 from skymill.sdo.tensors import write_tensors
+from skymill.solar_regions import TABLE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = Path(os.environ.get("SKYMILL_REAL_DATA") or REPOSITORY.parent / "shared" / "real")
 ROWS = FOLDER / "sdo" / "training_meta_data.excerpt.csv"
+JANUARY = FOLDER / "sdo" / "training_meta_data.january_2014.csv"
 CROPS = FOLDER / "sdo" / "image_crops_256"
 
 pytestmark = pytest.mark.skipif(
@@ -80,7 +83,7 @@ def _tree(tmp_path):
 
 def test_the_real_pixels_pass_through_checks_and_tensors(tree):
     crops = [path.read_bytes() for path in sorted(CROPS.glob("*.jpg"))]
-    assert [check_image(crop) for crop in crops] == [("ok", False)] * 9
+    assert [check_image(crop, "171").status for crop in crops] == ["ok"] * 9
     content = catalogue(
         tree / "sdo",
         "full",
@@ -109,8 +112,41 @@ def test_the_real_rows_are_planned_without_a_leak(tree):
         problems=tree / "problems.jsonl",
     )
     samples = read_frame(tree / "samples.parquet")
-    plan, counts = make_plan(samples, flux_scale=0.85, validation_fraction=0.2, seed=1)
+    plan, counts = make_plan(
+        samples, flux_scale=0.85, split="official", validation_fraction=0.2, seed=1
+    )
     frame = plan.to_pandas()
     assert frame.groupby("ar_num")["split"].nunique().max() == 1
     assert counts["by_split"]["validation"]["samples"] > 0
     assert sum(counts["records_by_label"].values()) == 52
+
+
+def test_the_real_rows_say_when_they_end_at_the_peak(tree):
+    rows = [row for name in (ROWS, JANUARY) for row in read_metadata(name)[0]]
+    has_flare = np.array([goes_class(row.peak_flux, 0.85) != "quiet" for row in rows])
+    said = ends_at_peak(
+        np.array([int(row.region) for row in rows]),
+        [row.folder for row in rows],
+        np.array([row.end for row in rows]),
+        has_flare,
+    )
+    late = np.array([int(row.folder[-1]) >= 1 for row in rows])
+    # Of 13 later windows with a flare ten end at the peak, and of three that is not known.
+    assert [int((said[late & has_flare] == value).sum()) for value in (True, False)] == [10, 0]
+    assert int(said.isna().sum()) == 3
+    assert (said[~late] == False).all()  # noqa: E712
+    # Rows of flares that peaked when the window ended, by GOES: none of them is denied.
+    peaks = read_metadata(FOLDER.parent / "cases" / "sdo" / "sdo_end_at_peak.csv")[0]
+    known = ends_at_peak(
+        np.array([int(row.region) for row in peaks]),
+        [row.folder for row in peaks],
+        np.array([row.end for row in peaks]),
+        np.ones(len(peaks), dtype=bool),
+    )
+    assert known.isna().all()
+
+
+def test_the_shipped_table_is_that_of_jsoc():
+    lines = TABLE.read_text().splitlines(keepends=True)
+    shipped = "".join(line for line in lines if not line.startswith("#"))
+    assert shipped == (FOLDER / "jsoc" / "harp_to_noaa.2020.txt").read_text()

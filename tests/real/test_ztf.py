@@ -178,3 +178,30 @@ def test_missing_pixels_are_counted(night, alerts):
         if not row["recovered"]:
             image = alerts[row["candid"]][1][0][21:42, 21:42]
             assert row["nan_science"] == np.isnan(image).sum()
+
+
+def test_the_sky_lies_on_the_detector_as_the_data_dictionary_says(alerts):
+    # Alerts of one exposure in one readout channel: how do pixels change with the sky?
+    channels = {}
+    for alert, _ in alerts.values():
+        found = alert["candidate"]
+        place = [found[name] for name in ("ra", "dec", "xpos", "ypos")]
+        channels.setdefault((found["jd"], found["rcid"]), []).append(place)
+    slopes = []
+    for places in channels.values():
+        if len(places) > 3:
+            ra, dec, xpos, ypos = (np.array(places) - np.mean(places, axis=0)).T
+            sky = np.stack([ra * np.cos(np.radians(places[0][1])), dec], axis=1)
+            slopes.append(np.linalg.lstsq(sky, np.stack([xpos, ypos], axis=1), rcond=None)[0])
+    slopes = np.array(slopes) / (3600 / 1.0127)
+    assert len(slopes) > 40
+    assert np.abs(slopes - [[-1, 0], [0, -1]]).max() < 0.03
+
+
+def test_the_first_block_is_found_where_a_header_cannot_be_read(packets):
+    for text in packets[::25]:
+        damaged = b"Obk" + text[3:]
+        header = read_header(damaged)
+        assert header.end == read_header(text).end
+        (lost,) = read_records(damaged, header, header.end)
+        assert lost.lost == 1

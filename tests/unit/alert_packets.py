@@ -5,8 +5,11 @@ import io
 import tarfile
 from pathlib import Path
 
+import cramjam
 import fastavro
 import numpy as np
+
+from skymill.alerts.avro import read_long
 
 CUTOUTS = ("cutoutScience", "cutoutTemplate", "cutoutDifference")
 REGULAR = (63, 63)
@@ -142,8 +145,14 @@ def alert(number, *, shape=REGULAR, version="3.3", **changes):
     return {**record, "candidate": candidate}
 
 
+SYNC = bytes(range(100, 116))
+
+
 def packet(*records, codec="null", interval=1, writer_schema=None):
     """Return an Avro file of these records: the sync marker is fixed, so the bytes are."""
+    if codec == "zstandard":
+        plain = packet(*records, interval=interval, writer_schema=writer_schema)
+        return recoded(plain, codec, lambda block: bytes(cramjam.zstd.compress(block)))
     stream = io.BytesIO()
     fastavro.writer(
         stream,
@@ -151,8 +160,39 @@ def packet(*records, codec="null", interval=1, writer_schema=None):
         records,
         codec=codec,
         sync_interval=interval,
-        sync_marker=bytes(range(100, 116)),
+        sync_marker=SYNC,
     )
+    return stream.getvalue()
+
+
+def blocks(text):
+    """Return a file's header, and of each of its blocks how many records it has and its data."""
+    begin = text.index(SYNC) + len(SYNC)
+    found, position = [], begin
+    while position < len(text):
+        count, start = read_long(text, position)
+        size, start = read_long(text, start)
+        found.append((count, text[start : start + size]))
+        position = start + size + len(SYNC)
+    return text[:begin], found
+
+
+def block(count, data, marker=SYNC):
+    """Return a block of an Avro file."""
+    return _long(count) + _long(len(data)) + data + marker
+
+
+def recoded(text, codec, compress):
+    """Return a file of codec null with another codec, of which fastavro need know nothing."""
+    header, found = blocks(text)
+    name = _long(len(codec)) + codec.encode()
+    header = header.replace(b"\x08null", name, 1)
+    return header + b"".join(block(count, compress(data)) for count, data in found)
+
+
+def _long(number):
+    stream = io.BytesIO()
+    fastavro.schemaless_writer(stream, "long", number)
     return stream.getvalue()
 
 

@@ -95,14 +95,15 @@ def described(path: Path, files: list[dict], **content) -> Product:
 class Ingested:
     """One raw file ingested into a folder, and its products read back."""
 
-    def __init__(self, raw: Path, folder: Path, *, labelled: bool = True, **how):
-        self.values_directory = folder / "values" / raw.stem
+    def __init__(self, raw: Path, folder: Path, *, labelled=True, partition=None, **how):
+        name = partition or raw.stem
+        self.values_directory = folder / "values" / name
         self.paths = {
             "values": self.values_directory,
-            "catalogue": folder / "catalogue" / f"{raw.stem}.parquet",
-            "quarantine": folder / "quarantine" / f"{raw.stem}.jsonl",
+            "catalogue": folder / "catalogue" / f"{name}.parquet",
+            "quarantine": folder / "quarantine" / f"{name}.jsonl",
         }
-        self.content = ingest_module.ingest(raw, raw.stem, labelled=labelled, **self.paths, **how)
+        self.content = ingest_module.ingest(raw, name, labelled=labelled, **self.paths, **how)
         self.counts = self.content["counts"]
         self.store = described(self.values_directory, **self.content)
         self.catalogue = pq.read_table(self.paths["catalogue"])

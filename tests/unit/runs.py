@@ -21,9 +21,10 @@ from skymill.engine.tables import write_table
 from skymill.magnetic.augment import write_augmented
 from skymill.magnetic.features import records_of_split, write_features
 from skymill.magnetic.ids import assign_ids, read_ids, steps_of_records
-from skymill.magnetic.leaks import find_leaks, find_overlap
+from skymill.magnetic.leaks import STATEMENTS, find_leaks, find_overlap
 from skymill.magnetic.plan import make_plan
 from skymill.magnetic.plan_table import read_plan
+from skymill.magnetic.records import missing_shares, records_table
 from skymill.magnetic.regions import describe_regions, find_regions, regions_table
 from skymill.magnetic.schema import (
     INDEX,
@@ -94,6 +95,7 @@ class Run:
         self._augment()
         for split in SPLITS:
             self._features(split)
+        self._records()
 
     def manifest(self, product: Path) -> Path:
         """Return the manifest of a product."""
@@ -147,6 +149,7 @@ class Run:
             self.leaks,
             {
                 "product": self.leaks.name,
+                **STATEMENTS,
                 "leaks": find_leaks(self.planned, originals.set_index("record_id")["content"]),
                 "overlap_with_test_file": find_overlap(
                     self.planned[self.planned["method"] == "original"].set_index("record_id")[
@@ -196,3 +199,15 @@ class Run:
             "records_never_measured": never_measured,
         }
         self._write_manifest(self.features(split), files, counts)
+
+    def _records(self) -> None:
+        self.missing = {
+            name: missing_shares(self.products[store]) for name, store in self.clean.items()
+        }
+        self.records = records_table(
+            self.planned,
+            read_ids(self.ids["train"]),
+            self.missing["train"],
+            read_ids(self.ids["test"]),
+            self.missing["test"],
+        )

@@ -8,7 +8,12 @@ import pytest
 from records import Ingested, record, write_raw
 
 from skymill.engine.errors import SkymillError
-from skymill.magnetic.check import conserve, require_accepted, require_small_regions
+from skymill.magnetic.check import (
+    conserve,
+    require_accepted,
+    require_few_dropped,
+    require_small_regions,
+)
 from skymill.magnetic.regions import describe_regions
 from skymill.magnetic.schema import TEST_PARTITION, TRAIN_PARTITIONS
 
@@ -52,6 +57,28 @@ def test_a_file_without_a_valid_record_is_refused_whatever_is_allowed(tmp_path, 
         require_accepted("part", counts(0, 0, blank), quarantine, 1.0)
     with pytest.raises(SkymillError, match="no valid record"):
         require_accepted("part", counts(0, 4, blank), quarantine, 1.0)
+
+
+def test_a_loss_within_the_limit_is_a_warning(quarantine, caplog):
+    caplog.set_level("WARNING")
+    require_accepted("part", counts(98, 2), quarantine, 0.02)
+    assert caplog.messages == ["part.json lost 2 of 100 lines (invalid_json 2)"]
+    require_accepted("part", counts(98, 0, blank=3), quarantine, 0.02)
+    assert len(caplog.messages) == 1
+
+
+def test_dropped_records_have_a_limit_and_fewer_are_a_warning(caplog):
+    caplog.set_level("WARNING")
+    few = {"valid": 20, "dropped_identical": 2}
+    require_few_dropped("train", few, 0.1)
+    assert caplog.messages == [
+        "2 of 20 valid records of the train files repeat the id and the values of an earlier one "
+        "and were dropped (collisions: drop_identical)"
+    ]
+    require_few_dropped("train", {**few, "dropped_identical": 0}, 0)
+    assert len(caplog.messages) == 1
+    with pytest.raises(SkymillError, match=r"10\.00%, allowed 9\.00%.*max_dropped_fraction"):
+        require_few_dropped("train", few, 0.09)
 
 
 def test_offenders_are_shown_one_a_line_whatever_they_hold(tmp_path):

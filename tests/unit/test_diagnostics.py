@@ -1,12 +1,14 @@
 """The diagnostics page answers what was rejected, why, and how that bears on the classes."""
 
 import copy
+import re
 
 import pytest
 
 from skymill.engine.products import Product
+from skymill.magnetic.plan_counts import doubts
 from skymill.magnetic.report import diagnose
-from skymill.magnetic.schema import LABELS, PARTITIONS, SPLITS
+from skymill.magnetic.schema import LABELS, PARTITIONS, SPLITS, TRAIN_SPLITS
 
 
 def page_of(run, **other):
@@ -18,6 +20,7 @@ def page_of(run, **other):
         "plan": run.products[run.plan],
         "leaks": Product(run.leaks),
         "features": [run.products[run.features(split)] for split in SPLITS],
+        "settings": {name: run.config[name] for name in ("seed", "augmentation", "features")},
     }
     return diagnose(**(parts | other))
 
@@ -82,6 +85,34 @@ def test_ids_regions_splits_and_leaks_are_told(page, small_run):
     assert "3 training records share a step with 1 records of the test file (train " in page
 
 
+def test_windows_and_regions_of_each_class_are_told_by_split(page, small_run):
+    rows = {row[""]: row for row in table(page, "Original windows and regions of each class")}
+    assert list(rows) == list(TRAIN_SPLITS)
+    planned = small_run.planned[small_run.planned["method"] == "original"]
+    for name in TRAIN_SPLITS:
+        for label in LABELS:
+            inside = planned[(planned["split"] == name) & (planned["label"] == label)]
+            assert rows[name][f"{label} windows"] == str(len(inside))
+            assert rows[name][f"{label} regions"] == str(inside["region"].nunique())
+
+
+def test_folds_are_told_as_well(small_run):
+    told = copy.deepcopy(small_run.products[small_run.plan])
+    part = told.counts["by_split"]["train"]
+    told.counts["by_fold"] = [part, {**part, "regions_by_label": dict.fromkeys(LABELS, 7)}]
+    page = page_of(small_run, plan=told)
+    rows = table(page, "Original windows and regions of each class")
+    assert [row[""] for row in rows] == [*TRAIN_SPLITS, "fold 0", "fold 1"]
+    assert rows[-1]["X regions"] == "7"
+
+
+def test_what_the_plan_warned_of_is_told(page, small_run):
+    section = page.split("## What to doubt\n\n")[1].split("\n\n## ")[0]
+    said = doubts(small_run.plan_counts)
+    assert any("class X, of 1 region" in doubt for doubt in said)
+    assert section.splitlines() == [f"- {doubt}" for doubt in said]
+
+
 def test_sizes_of_regions_are_told_from_small_to_large(small_run):
     told = copy.deepcopy(small_run.products[small_run.regions])
     told.counts["regions_by_size"] = {"10-19": 2, "1000-more": 1, "2": 7, "3-4": 0, "5-9": 4}
@@ -94,6 +125,48 @@ def test_parameters_never_measured_are_told_by_split(page):
     rows = table(page, "Parameters never measured")
     assert [row["split"] for row in rows] == list(SPLITS)
     assert all(row["USFLUX"] == "0" for row in rows)
+
+
+def test_settings_in_force_are_listed_without_what_was_left_out(small_run):
+    settings = {"augmentation": {"X": {"warp": 8}}, "seed": 7, "split.unit": "region"}
+    rows = {
+        row["setting"]: row["value"]
+        for row in table(page_of(small_run, settings=settings), "Settings in force")
+    }
+    assert rows == {"augmentation.X": "{warp: 8}", "seed": "7", "split.unit": "region"}
+    page = page_of(small_run, settings={"augmentation": {}})
+    assert table(page, "Settings in force") == [{"setting": "augmentation", "value": "nothing"}]
+
+
+def test_contradictory_labels_are_shown(page, small_run):
+    assert "No two records have the same values and different classes." in page
+    told = copy.deepcopy(small_run.products[small_run.ids["train"]])
+    example = {"partition": "train_partition1_data", "line": 3, "source_id": 7, "label": "X"}
+    told.counts["contradictory"] = {"contents": 1, "records": 2, "examples": [example]}
+    told.counts["collisions_with_identical_content_and_other_label"] = 1
+    page = page_of(small_run, ids=[told])
+    assert "2 records have the values of another record and another class" in page
+    assert re.search(r"\| train_partition1_data.json \| +3 \| 7 +\| X", page)
+
+
+def test_a_page_without_a_test_file_says_so(small_run):
+    leaks = copy.deepcopy(Product(small_run.leaks))
+    leaks.document["overlap_with_test_file"] = None
+    names = PARTITIONS[:2]
+    page = page_of(
+        small_run,
+        leaks=leaks,
+        ids=[small_run.products[small_run.ids["train"]]],
+        catalogues=[small_run.ingested[name].paths["catalogue"] for name in names],
+        quarantines=[small_run.ingested[name].paths["quarantine"] for name in names],
+    )
+    assert "Not there: train_partition3_data.json, test_4_5_data.json." in page
+    assert "There is no test file." in page
+
+
+def test_the_page_says_what_its_counts_prove(page):
+    assert "Proven. If all three counts are 0, no two splits hold windows that share" in page
+    assert "Not proven. That no two splits hold windows of one active region." in page
 
 
 def test_a_published_run_has_a_page_as_well(published_run):

@@ -11,9 +11,20 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from records import contents_of, described, load_config, physical_values, same_bits
+from records import (
+    ABSENT,
+    Ingested,
+    contents_of,
+    described,
+    load_config,
+    physical_values,
+    record,
+    same_bits,
+    write_raw,
+)
 
 from skymill.engine.errors import SkymillError
+from skymill.engine.tables import write_table
 from skymill.magnetic import features as module
 from skymill.magnetic.features import (
     FeatureSet,
@@ -24,17 +35,23 @@ from skymill.magnetic.features import (
     records_of_split,
     rolling_mean,
     rolling_std,
+    warn_of_unmeasured,
     write_features,
 )
+from skymill.magnetic.ids import assign_ids
+from skymill.magnetic.parse import REASONS
 from skymill.magnetic.schema import (
+    CLASSES,
     EXTENSIVE_PARAMETERS,
     INDEX,
     PARAMETERS,
+    PARTITIONS,
     SPLITS,
     STEPS,
     XR_MAX_MISSING,
 )
 from skymill.magnetic.store import pieces
+from skymill.magnetic.write import write_clean
 
 DEFAULT = load_config("config.yaml")["features"]
 CURATED = [
@@ -374,6 +391,60 @@ def test_the_counts_that_ids_and_plan_promise_are_those_of_the_written_split(sma
     promised = promised_counts(split, ids, plan)
     labels = small_run.read(small_run.features(split))["label"].to_pylist()[::STEPS]
     assert {label: count for label, count in promised.items() if count} == Counter(labels)
+
+
+def test_labels_that_the_test_file_has_are_kept(tmp_path):
+    """Some copies of the test file have labels; records without one stay unknown."""
+    lines = [record(1, "M"), record(2, ABSENT), record(3, "FQ"), record(4, None)]
+    done = Ingested(write_raw(tmp_path / "test_4_5_data.json", lines), tmp_path, labelled=False)
+    ids, counts = assign_ids([done.catalogue], collisions="renumber")
+    path = tmp_path / "ids_test.parquet"
+    product = described(path, [write_table(path, ids)], counts=counts)
+    clean = tmp_path / "test"
+    store = described(clean, write_clean(path, {"test_4_5_data": done.store}, clean))
+    records = records_of_split("holdout_test", path, None, everything=False)
+    assert records[2].tolist() == ["M", "unknown", "Q", "unknown"]
+    expected = promised_counts("holdout_test", product, None)
+    write_features(store, *records, DEFAULT, tmp_path / "holdout_test", expected=expected)
+    label = pd.read_parquet(tmp_path / "holdout_test")["label"]
+    assert label.tolist()[::STEPS] == ["M", "unknown", "Q", "unknown"]
+
+
+@pytest.mark.parametrize("which", ["small_run", "published_run"])
+def test_categories_are_the_same_in_every_file_of_every_product(request, which):
+    run = request.getfixturevalue(which)
+    expected = {
+        "label": ["X", "M", "C", "B", "Q", "unknown"],
+        "partition": list(PARTITIONS),
+        "method": ["original", "warp", "scale", "duplicate"],
+        "split": ["train", "dev", "test", "holdout_test"],
+        "status": ["valid", "rejected", "blank"],
+        "reason": list(REASONS),
+    }
+    files = sorted(run.folder.rglob("*.parquet"))
+    met = set()
+    for path in files:
+        frame = pd.read_parquet(path)
+        for name in frame.select_dtypes("category").columns:
+            met.add(name)
+            assert frame[name].cat.categories.tolist() == expected[name], path
+            assert len(frame)
+    assert met == set(expected)
+
+
+def test_codes_and_indicators_of_labels_agree_between_the_splits(small_run):
+    for split in SPLITS:
+        label = pd.read_parquet(small_run.features(split))["label"]
+        assert [CLASSES[code] for code in label.cat.codes] == label.tolist()
+        assert list(pd.get_dummies(label).columns) == list(CLASSES)
+
+
+def test_a_parameter_that_most_records_lack_is_a_warning(caplog):
+    caplog.set_level("WARNING")
+    warn_of_unmeasured("dev", {"USFLUX": 0, "PIL_LEN": 1001, "EPSZ": 1000}, 2000)
+    assert caplog.messages == [
+        "PIL_LEN has no value in 1,001 of the 2,000 records of dev: it is 0 there"
+    ]
 
 
 def test_holdout_parameters_never_measured_are_counted(small_run):

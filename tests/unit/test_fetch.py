@@ -226,8 +226,10 @@ def test_a_wrong_checksum_of_a_raw_file_is_told_with_both(place):
 def test_every_registered_file_has_an_entry_of_its_own():
     registry = load_registry(REPOSITORY / "config" / "sources.yaml")
     for name in file_patterns(registry):
-        source = find_source(registry, name.replace("{night}", "20181129"))
-        assert source.addresses or (source.kaggle and source.version)
+        file = name.replace("{night}", "20181129").replace("{own_night}", "my_alerts")
+        source = find_source(registry, file)
+        own = "{own_night}" in name
+        assert own != bool(source.addresses or (source.kaggle and source.version))
         assert branch_of(registry, source.file) in registry
 
 
@@ -241,7 +243,19 @@ def test_a_night_fills_in_its_address(night):
 def test_an_unknown_file_is_told():
     registry = load_registry(REPOSITORY / "config" / "sources.yaml")
     with pytest.raises(SkymillError, match="does not know ztf/other"):
-        find_source(registry, "ztf/other.tar.gz")
+        find_source(registry, "ztf/other.zip")
+
+
+def test_a_text_that_was_gzipped_by_hand_has_a_kind_and_nothing_to_fetch():
+    registry = load_registry(REPOSITORY / "config" / "sources.yaml")
+    for file in ("solar_flare_2020/test_4_5_data.json", "stealth/data.csv"):
+        plain, gzipped = (find_source(registry, name) for name in (file, f"{file}.gz"))
+        assert gzipped.kind == plain.kind
+        assert gzipped.file == f"{file}.gz"
+        assert branch_of(registry, gzipped.file) == branch_of(registry, file)
+        assert (gzipped.addresses, gzipped.kaggle, gzipped.checksum) == ((), None, None)
+    with pytest.raises(SkymillError, match="does not know"):
+        find_source(registry, "sdobenchmark.zip.gz")
 
 
 # --- Kaggle: the client runs in a process of its own, as it does in a job -----------------------

@@ -11,7 +11,13 @@ from records import described
 
 from skymill.engine.tables import write_parquet
 from skymill.magnetic.catalogue import CATALOGUE_SCHEMA
-from skymill.magnetic.ids import IDS_SCHEMA, assign_ids, read_ids, steps_of_records
+from skymill.magnetic.ids import (
+    IDS_SCHEMA,
+    assign_ids,
+    read_ids,
+    steps_of_records,
+    warn_of_contradictions,
+)
 from skymill.magnetic.schema import STEPS
 
 NAMES = ("first", "second", "third")
@@ -138,6 +144,53 @@ def test_a_rejected_line_takes_no_id():
     ids, counts = assign([None], [(5, 0, "Q")])
     assert ids["record_id"].to_pylist() == [5]
     assert counts["collisions"] == 0
+
+
+def test_identical_records_with_contradictory_labels_are_counted_apart_and_shown():
+    first = [(1, 0, "X"), None, (2, 1, "Q"), (3, 7, "C")]
+    second = [(1, 0, "Q"), (1, 0, "X"), (5, 1, "Q"), (6, 7, "C")]
+    for collisions in ("renumber", "drop_identical"):
+        _, counts = assign(first, second, collisions=collisions)
+        assert counts["collisions_with_identical_content"] == 2
+        assert counts["collisions_with_identical_content_and_other_label"] == 1
+        assert counts["contradictory"] == {
+            "contents": 1,
+            "records": 3,
+            "examples": [
+                {"partition": name, "line": line, "source_id": 1, "label": label}
+                for name, line, label in (("first", 1, "X"), ("second", 1, "Q"), ("second", 2, "X"))
+            ],
+        }
+
+
+def test_a_record_without_a_label_contradicts_nothing():
+    _, counts = assign([(1, 0, None), (2, 0, "X"), (3, 0, None)])
+    assert counts["contradictory"] == {"contents": 0, "records": 0, "examples": []}
+
+
+def test_contradictory_labels_are_a_warning_that_names_lines(caplog):
+    caplog.set_level("WARNING")
+    _, counts = assign([(1, 0, "X")], [(7, 0, "Q")])
+    warn_of_contradictions("train", counts)
+    assert caplog.messages == [
+        "2 records of the train files have the same values as another record, but another class: "
+        "first.json line 1 (X), second.json line 1 (Q). A model cannot learn both."
+    ]
+    _, counts = assign([(1, 0, "X")], [(7, 0, "X")])
+    warn_of_contradictions("train", counts)
+    assert len(caplog.messages) == 1
+
+
+@given(st.tuples(ROWS, ROWS, ROWS))
+def test_contradictions_are_counted_as_by_hand(files):
+    _, counts = assign(*files)
+    labels = {}
+    valid = [row for rows in files for row in rows if row is not None]
+    for _, content, label in valid:
+        labels.setdefault(content, set()).add(label)
+    several = {content for content, known in labels.items() if len(known) > 1}
+    assert counts["contradictory"]["contents"] == len(several)
+    assert counts["contradictory"]["records"] == sum(row[1] in several for row in valid)
 
 
 def test_identical_collisions_are_reported_and_renumbered_by_default():

@@ -1,6 +1,9 @@
 """Ingest: every line of a raw file is accounted for, and how the work is cut changes nothing."""
 
+import gzip
+import itertools
 import json
+import zlib
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -20,6 +23,7 @@ from records import (
     write_raw,
 )
 
+from skymill.engine.errors import SkymillError
 from skymill.magnetic import catalogue as module
 from skymill.magnetic.catalogue import read_lines
 from skymill.magnetic.fingerprints import fingerprint
@@ -199,6 +203,94 @@ def test_the_test_file_takes_records_without_a_label(tmp_path):
     done = Ingested(raw, tmp_path / "unlabelled", labelled=False)
     assert done.catalogue["label"].to_pylist() == [None, None, "M"]
     assert Ingested(raw, tmp_path / "labelled").counts["rejected"] == 2
+
+
+BOM = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_a_byte_order_mark_costs_no_record(tmp_path, small_blocks, end):
+    raw = tmp_path / "raw.json"
+    # The second one is of a file that was appended.
+    raw.write_bytes(BOM + record(1, "X") + b"\n" + BOM + record(2) + b"\n" + BOM + end)
+    done = Ingested(raw, tmp_path)
+    assert done.catalogue["source_id"].to_pylist() == [1, 2, None]
+    assert done.catalogue["status"].to_pylist() == ["valid", "valid", "blank"]
+    assert same_bits(done.values()[:, 0], physical_values(0))
+
+
+@pytest.mark.parametrize("name", ["raw.json", "raw.json.gz"])
+@pytest.mark.parametrize("members", [1, 3])
+def test_a_gzipped_file_gives_the_products_of_the_plain_one(tmp_path, small_blocks, name, members):
+    lines = mixed_lines()
+    plain = Ingested(write_raw(tmp_path / "raw.json", lines), tmp_path / "plain")
+    content = b"".join(line + b"\n" for line in lines)
+    cuts = [len(content) * number // members for number in range(members + 1)]
+    parts = [content[a:b] for a, b in itertools.pairwise(cuts)]
+    raw = tmp_path / "gzipped" / name
+    raw.parent.mkdir()
+    raw.write_bytes(b"".join(gzip.compress(part, mtime=0) for part in parts))
+    gzipped = Ingested(raw, tmp_path / "gzipped", partition="raw")
+    for kind in ("values", "catalogue", "quarantine"):
+        found, expected = gzipped.paths[kind], plain.paths[kind]
+        assert list(contents_of(found).values()) == list(contents_of(expected).values())
+    assert gzipped.content == plain.content
+    # The unpacked copy is gone.
+    assert {path.suffix for path in raw.parent.rglob("*.*") if path.is_file()} == {
+        *(".parquet", ".jsonl", raw.suffix, ".json")
+    }
+    assert not [*raw.parent.rglob("unpacked*")]
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 10**9), st.integers(0, 7))
+def test_a_gzipped_file_with_a_changed_bit_is_never_read_as_other_data(
+    tmp_path_factory, place, bit
+):
+    folder = tmp_path_factory.mktemp("flip")
+    lines = [record(1, "X"), record(2)]
+    whole = bytearray(gzip.compress(b"".join(line + b"\n" for line in lines), mtime=0))
+    whole[2 + place % (len(whole) - 2)] ^= 1 << bit
+    raw = folder / "raw.json"
+    raw.write_bytes(whole)
+    try:
+        gzip.decompress(whole)
+    except (EOFError, OSError, zlib.error):
+        with pytest.raises(SkymillError, match=r"raw\.json is (damaged|cut short)"):
+            Ingested(raw, folder)
+        assert not done_files(folder)
+    else:  # a bit of the header that says nothing of the content
+        done = Ingested(raw, folder)
+        assert done.catalogue["source_id"].to_pylist() == [1, 2]
+        assert same_bits(done.values()[:, 0], physical_values(0))
+
+
+def done_files(folder):
+    """Return what is in a folder beside the raw file."""
+    return [path for path in folder.rglob("*") if path.is_file() and path.name != "raw.json"]
+
+
+@pytest.mark.parametrize("cut", [1, 4, 8, 9, 1000])
+def test_a_gzipped_file_that_is_cut_short_is_an_error(tmp_path, cut):
+    raw = tmp_path / "raw.json"
+    raw.write_bytes(gzip.compress(record(1), mtime=0)[:-cut])
+    with pytest.raises(SkymillError, match=r"raw\.json is cut short: .*Fetch or copy"):
+        Ingested(raw, tmp_path)
+    assert not done_files(tmp_path)
+
+
+def test_something_behind_the_end_of_a_gzip_stream_is_an_error(tmp_path):
+    raw = tmp_path / "raw.json"
+    raw.write_bytes(gzip.compress(record(1), mtime=0) + b"more")
+    with pytest.raises(SkymillError, match=r"raw\.json is damaged"):
+        Ingested(raw, tmp_path)
+
+
+def test_swan_sfs_names_of_quiet_windows_count_as_q(tmp_path):
+    raw = write_raw(tmp_path / "raw.json", [record(1, "FQ"), record(2, "N"), record(3, "NF")])
+    done = Ingested(raw, tmp_path)
+    assert done.counts["valid_by_label"] == {"Q": 2}
+    assert "NF is no class" in done.quarantine[0]["detail"]
 
 
 def test_the_quarantine_names_file_line_reason_and_beginning(tmp_path, small_blocks):

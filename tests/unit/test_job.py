@@ -40,7 +40,12 @@ def test_what_a_job_logs_stands_in_its_log(tmp_path):
     ("error", "advice"),
     [
         (SkymillError("raise the limit"), "raise the limit"),
-        (MemoryError(), "run with fewer cores"),
+        (MemoryError(), "out of memory: run with fewer cores"),
+        (pa.lib.ArrowMemoryError("malloc of size 64 failed"), "out of memory"),
+        (OSError(12, "Cannot allocate memory"), "out of memory"),
+        (ImportError("libarrow.so: failed to map segment from shared object"), "out of memory"),
+        (RuntimeError("can't start new thread"), "out of memory"),
+        (ImportError("No module named 'numba'"), "type `make setup`"),
         (OSError(28, "No space left on device"), "Check the disk"),
         (KeyError("USFLUX"), "please report it with"),
     ],
@@ -158,6 +163,28 @@ def test_a_manifest_says_what_its_product_holds_and_how_it_was_made(folder):
         "counts": {"records": 3},
         "more": [1],
     }
+
+
+def test_several_sources_are_all_named_and_the_least_trustworthy_counts(folder):
+    simulated = write_product("data/interim/a.parquet", source="sample")
+    own = write_product("data/interim/b.parquet", source="local")
+    document = finish({"a": simulated, "b": own}, content={})
+    assert (document["source"], document["sources"]) == ("sample", ["local", "sample"])
+    # Also of what is made from it.
+    inputs = {"x": str(Path(OUTPUTS["manifest"])), "b": own}
+    outputs = {
+        "table": "data/interim/y.parquet",
+        "manifest": "data/interim/y.parquet.manifest.json",
+    }
+    pq.write_table(pa.table({"x": [1]}), outputs["table"])
+    later = finish(inputs, outputs=outputs, files=[], content={})
+    assert later["sources"] == ["local", "sample"]
+
+
+def test_a_raw_file_elsewhere_is_named_without_its_folder(folder, tmp_path):
+    receipt = {"name": "own.csv", "bytes": 3, "sha256": "0", "source": "local"}
+    inputs = {"raw": str(tmp_path / "own.csv")}
+    assert finish(inputs, content={"raw": receipt})["raw"]["name"] == "file:own.csv"
 
 
 def test_a_product_can_be_opened_by_what_its_job_wrote(folder):

@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from records import windows
 
 from skymill.engine.errors import SkymillError
-from skymill.magnetic.fingerprints import TRIVIAL
-from skymill.magnetic.leaks import find_leaks, find_overlap, require_no_leak
+from skymill.magnetic.fingerprints import TRIVIAL, fingerprint
+from skymill.magnetic.leaks import STATEMENTS, find_leaks, find_overlap, require_no_leak
+from skymill.magnetic.regions import find_regions
 
 SPLITS = ("train", "dev", "test")
 NONE = {"in_several_splits": 0, "records": 0, "first_records": []}
@@ -108,6 +110,24 @@ def test_the_overlap_of_the_small_run_is_found(small_run):
     overlap = receipt["overlap_with_test_file"]
     assert (overlap["test_records"], overlap["training_records"]) == (1, 3)
     assert all(leak["in_several_splits"] == 0 for leak in receipt["leaks"].values())
+
+
+def test_a_chain_of_windows_that_lost_a_link_counts_as_two_regions():
+    """What counts of 0 do not prove: both parts are one region of the Sun."""
+    steps, _ = fingerprint(np.stack(windows(3, 5, stride=45)))
+    number = np.arange(5)
+    assert find_regions(number, steps).tolist() == [0] * 5
+    left = np.array([0, 1, 3, 4])
+    region = find_regions(left, steps[left])
+    assert region.tolist() == [0, 0, 3, 3]
+    split = ["train", "train", "test", "test"]
+    rows = [
+        (*row, None, part, name)
+        for row, part, name in zip(left[:, None], region, split, strict=True)
+    ]
+    leaks = find_leaks(plan(rows), content({int(each): int(each) for each in left}))
+    assert leaks == dict.fromkeys(("regions", "parents", "contents"), NONE)
+    assert "Where windows between are missing the chain breaks" in STATEMENTS["not_proven"]
 
 
 def test_the_published_recipe_leaks_and_says_so(published_run):

@@ -36,6 +36,14 @@ def test_rejected_lines_are_compared_with_those_that_are_not_blank(
     assert limit({key: lines(valid, rejected, blank=1000)}, config) == said
 
 
+@pytest.mark.parametrize(("dropped", "exceeds"), [(0, False), (1, False), (2, True)])
+def test_dropped_records_are_compared_with_the_valid_ones(dropped, exceeds):
+    receipt = {"counts": {"valid": 10, "dropped_identical": dropped}}
+    config = {"limits": {"max_dropped_fraction": 0.1}}
+    said = "it counts more losses than limits.max_dropped_fraction allows"
+    assert limits.dropped_records(receipt, config) == (said if exceeds else None)
+
+
 def regions(unit, allowed):
     """Compare regions of 2, 4 and 4 records with a limit."""
     receipt = {"counts": describe_regions([1, 1, 2, 2, 2, 2, 3, 3, 3, 3])}
@@ -55,29 +63,65 @@ def test_a_large_region_is_no_matter_where_regions_are_not_kept_together(unit):
 
 
 def sdo(**otherwise):
-    """Compare a catalogue of 10 images and 10 rows with limits of a tenth."""
+    """Compare a catalogue of 10 images, 10 rows and 10 members with limits of a tenth."""
     counts = {
+        "members": 10,
+        "members_ignored": 0,
         "images": 10,
         "images_damaged": 0,
+        "images_without_slot": 0,
         "samples": {"train": 8, "test": 2},
         "samples_without_folder": 0,
+        "folders_without_row": 0,
         "malformed_rows": {"train": 0, "test": 0},
+        "slots": {
+            "by_set": {"train": [20, 32], "test": [8, 8]},
+            "by_channel": {"train 94": [10, 32]},
+            "by_year": {"2012": [20, 40]},
+        },
         **otherwise,
     }
-    config = {"limits": {"max_damaged_fraction": 0.1, "max_lost_samples_fraction": 0.1}}
+    config = {
+        "limits": {
+            "max_damaged_fraction": 0.1,
+            "max_unplaced_fraction": 0.1,
+            "max_lost_samples_fraction": 0.1,
+            "max_ignored_members_fraction": 0.1,
+            "min_slots_filled": 0.5,
+            "min_slots_filled_by_channel": 0.25,
+            "min_slots_filled_by_year": 0.25,
+        }
+    }
     return limits.damaged_sdo({"counts": counts}, config)
+
+
+def slots(**otherwise):
+    """Return slots that are all filled, but for what is said `otherwise`."""
+    full = {
+        "by_set": {"train": [32, 32], "test": [8, 8]},
+        "by_channel": {"train 94": [32, 32]},
+        "by_year": {"2012": [40, 40]},
+    }
+    return {"slots": full | otherwise}
 
 
 @pytest.mark.parametrize(
     ("counts", "named"),
     [
         ({"images_damaged": 2}, "limits.max_damaged_fraction"),
-        ({"images": 0}, "limits.max_damaged_fraction"),
+        ({"images": 0}, "limits.max_unplaced_fraction, limits.max_damaged_fraction"),
+        ({"images_without_slot": 2}, "limits.max_unplaced_fraction"),
+        ({"folders_without_row": 2}, "limits.max_lost_samples_fraction"),
+        ({"members_ignored": 2}, "limits.max_ignored_members_fraction"),
+        (slots(by_set={"train": [32, 32], "test": [3, 8]}), "limits.min_slots_filled"),
+        (slots(by_set={"train": [32, 32], "test": [0, 0]}), "limits.min_slots_filled"),
+        (slots(by_channel={"train 94": [7, 32]}), "limits.min_slots_filled_by_channel"),
+        (slots(by_year={"2012": [40, 40], "2013": [0, 8]}), "limits.min_slots_filled_by_year"),
         ({"samples_without_folder": 2}, "limits.max_lost_samples_fraction"),
         ({"malformed_rows": {"train": 1, "test": 1}}, "limits.max_lost_samples_fraction"),
         (
             {"images_damaged": 2, "samples_without_folder": 2},
-            "limits.max_damaged_fraction, limits.max_lost_samples_fraction",
+            "limits.max_lost_samples_fraction, limits.max_damaged_fraction",
         ),
     ],
 )
@@ -85,23 +129,123 @@ def test_damaged_images_and_lost_samples_are_compared_each_with_its_limit(counts
     assert sdo(**counts) == f"it counts more losses than {named} allows"
 
 
-@pytest.mark.parametrize("counts", [{}, {"images_damaged": 1, "samples_without_folder": 1}])
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {},
+        {"images_damaged": 1, "samples_without_folder": 1, "folders_without_row": 1},
+        {"members": 0},
+        slots(by_set={"train": [16, 32], "test": [4, 8]}, by_year={"2012": [10, 40]}),
+    ],
+)
 def test_as_many_losses_of_sdo_as_are_allowed_are_none_too_many(counts):
     assert sdo(**counts) is None
+
+
+ALL_ALLOWED = dict.fromkeys(
+    [
+        *("max_corrupt_fraction", "max_lost_stamps_fraction"),
+        *("max_repeated_fraction", "max_ignored_fraction"),
+    ],
+    1,
+)
+
+
+def night_counts(records=10, corrupt=0, **otherwise):
+    """Return the counts of a night whose corrupt alerts cannot be read."""
+    others = ("null_cutout", "wrong_shape", "dropped_at_edge", "no_data", "unlabelled")
+    files = ("ignored_members", "notes_of_macos", "duplicates")
+    return {
+        **dict.fromkeys([*others, *files], 0),
+        "members": records,
+        "records": records,
+        "kept": records - corrupt,
+        "corrupt": corrupt,
+        "corrupt_by_cause": {"avro": corrupt},
+        **otherwise,
+    }
+
+
+@pytest.mark.parametrize(
+    ("counts", "named"),
+    [
+        ({"null_cutout": 3}, "limits.max_lost_stamps_fraction"),
+        ({"wrong_shape": 1, "dropped_at_edge": 1, "no_data": 1}, "limits.max_lost_stamps_fraction"),
+        # Of 5 alerts that were looked at.
+        ({"unlabelled": 5, "null_cutout": 2}, "limits.max_lost_stamps_fraction"),
+        (
+            {"unlabelled": 5, "corrupt": 2, "corrupt_by_cause": {"gzip": 2}},
+            "limits.max_corrupt_fraction",
+        ),
+        ({"duplicates": 5}, "limits.max_repeated_fraction"),
+        ({"ignored_members": 5}, "limits.max_ignored_fraction"),
+        (
+            {"ignored_members": 5, "null_cutout": 3},
+            "limits.max_lost_stamps_fraction, limits.max_ignored_fraction",
+        ),
+    ],
+)
+def test_each_cause_of_loss_of_a_night_has_its_limit(counts, named):
+    receipt = {"night": "x", "counts": night_counts(**counts), "truncated": False}
+    config = {"limits": dict.fromkeys(ALL_ALLOWED, 0.25), "ztf": {"accept_truncated": []}}
+    said = f"it counts more losses than {named} allows"
+    assert limits.lost_alerts(receipt, config) == said
+    assert limits.lost_alerts(receipt, {**config, "limits": ALL_ALLOWED}) is None
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {"null_cutout": 2},
+        {"duplicates": 3},
+        {"ignored_members": 3},
+        {"ignored_members": 30, "notes_of_macos": 28},
+        # Of four alerts that were looked at the share says nothing.
+        {"unlabelled": 6, "null_cutout": 3},
+        # Half of the alerts that were looked at, but most were not.
+        {"unlabelled": 5, "corrupt": 2, "corrupt_by_cause": {"avro": 2}},
+    ],
+)
+def test_smaller_losses_of_a_night_exceed_no_limit(counts):
+    receipt = {"night": "x", "counts": night_counts(**counts), "truncated": False}
+    config = {"limits": dict.fromkeys(ALL_ALLOWED, 0.25), "ztf": {"accept_truncated": []}}
+    assert limits.lost_alerts(receipt, config) is None
+
+
+def labels(**otherwise):
+    """Compare a list of 100 rows and 50 objects with limits of a tenth."""
+    counts = {"rows": 100, "rejected": 10, "objects": 50, "undecided_objects": 5, **otherwise}
+    keys = ("max_rejected_labels_fraction", "max_conflicting_labels_fraction")
+    return limits.lost_labels({"counts": counts}, {"limits": dict.fromkeys(keys, 0.1)})
+
+
+@pytest.mark.parametrize(
+    ("counts", "named"),
+    [
+        ({}, None),
+        # What a filter removes is neither rejected nor a conflict.
+        ({"low_probability": 90, "unknown_class": 90}, None),
+        ({"rejected": 11}, "limits.max_rejected_labels_fraction"),
+        ({"undecided_objects": 6}, "limits.max_conflicting_labels_fraction"),
+    ],
+)
+def test_lost_rows_and_objects_of_a_list_of_labels_are_compared_each_with_its_limit(counts, named):
+    said = labels(**counts)
+    assert said == (named and f"it counts more losses than {named} allows")
 
 
 def night(corrupt, allowed=0.1, *, truncated=False, accepted=()):
     """Compare a night of 10 alerts with a configuration."""
     receipt = {
         "night": "20181129",
-        "counts": {"records": 10, "corrupt": corrupt},
+        "counts": night_counts(10, corrupt),
         "truncated": truncated,
     }
     config = {
-        "limits": {"max_corrupt_fraction": allowed},
+        "limits": {**ALL_ALLOWED, "max_corrupt_fraction": allowed},
         "ztf": {"accept_truncated": list(accepted)},
     }
-    return limits.corrupt_night(receipt, config)
+    return limits.lost_alerts(receipt, config)
 
 
 @pytest.mark.parametrize(("corrupt", "allowed"), [(0, 0), (1, 0.1), (10, 1)])
@@ -116,9 +260,9 @@ def test_a_night_with_more_corrupt_alerts_is_refused(corrupt, allowed):
 
 
 def test_a_night_without_alerts_exceeds_no_limit():
-    receipt = {"night": "20181129", "counts": {"records": 0, "corrupt": 0}, "truncated": False}
-    config = {"limits": {"max_corrupt_fraction": 0}, "ztf": {"accept_truncated": []}}
-    assert limits.corrupt_night(receipt, config) is None
+    receipt = {"night": "20181129", "counts": night_counts(0, 0), "truncated": False}
+    config = {"limits": dict.fromkeys(ALL_ALLOWED, 0), "ztf": {"accept_truncated": []}}
+    assert limits.lost_alerts(receipt, config) is None
 
 
 @pytest.mark.parametrize("accepted", [(), ("20181130",), (20181130,)])

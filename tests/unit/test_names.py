@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skymill.engine.names import AREAS, Names
+from skymill.engine.names import AREAS, Names, raw_name
 
 STORAGE = ".snakemake/storage/s3/bucket/"
 BASES = ["", STORAGE, "../module/", "/somewhere/"]
@@ -93,3 +93,16 @@ def test_names_lead_back_to_their_paths(base, results, area, parts):
     names = Names.around(path, folder)
     assert names.name(path) == name
     assert names.path(name) == Path(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("data/raw/ztf/labels/x.csv", "raw:ztf/labels/x.csv"),
+        ("trial/sample/raw/ztf/x.csv", "sample/raw/ztf/x.csv"),
+        ("lists/x.csv", "file:x.csv"),
+        ("/home/somebody/x.csv", "file:x.csv"),
+    ],
+)
+def test_a_raw_file_elsewhere_has_its_own_name_alone(path, name):
+    assert raw_name(path, "trial") == raw_name(Path(path), "trial") == name

@@ -2,6 +2,7 @@
 
 import _thread
 import contextlib
+import errno
 import importlib.metadata
 import multiprocessing.forkserver
 import operator
@@ -122,6 +123,20 @@ def test_an_error_that_cannot_be_read_is_not_taken_for_a_killed_worker():
     with pytest.raises(BrokenProcessPool) as caught:
         map_pieces(worker_pieces.fail_unreadably, [0, 1], workers=2, what="fail")
     assert "UnreadableError" in str(caught.value.__cause__)
+
+
+def test_a_worker_without_memory_is_not_taken_for_anything_else():
+    with pytest.raises(MemoryError):
+        map_pieces(worker_pieces.need_too_much, [0, 1], workers=2, what="fail")
+
+
+def test_a_machine_without_memory_for_workers_is_told_so(monkeypatch):
+    def refuse():
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(multiprocessing.forkserver, "ensure_running", refuse)
+    with pytest.raises(MemoryError):
+        map_pieces(worker_pieces.begin, [0, 1], workers=2, what="begin")
 
 
 def test_workers_end_when_their_job_is_killed(tmp_path):

@@ -196,6 +196,36 @@ def test_a_wrong_label_is_rejected_in_both_kinds_of_file(label, labelled):
     assert reason_of(record(1, label), labelled=labelled) == "invalid_label"
 
 
+@pytest.mark.parametrize("name", ["FQ", "N"])
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize("separators", [None, (",", ":")])
+def test_the_names_of_swan_sf_for_quiet_windows_are_q(name, labelled, separators):
+    line = json.dumps(document(1, name), separators=separators).encode()
+    source_id, label, values = accept(line, labelled=labelled)
+    assert (source_id, label) == (1, "Q")
+    assert same_bits(values, physical_values(0))
+
+
+def test_nf_is_refused_with_the_reason():
+    with pytest.raises(RejectedLine) as caught:
+        accept(record(1, "NF"))
+    assert caught.value.reason == "invalid_label"
+    assert caught.value.detail == (
+        'the label is "NF"; known are X, M, C, B, Q and SWAN-SF\'s FQ and N (Q); NF is no class: '
+        "SWAN-SF's folder of that name also holds B and C windows"
+    )
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"), [("M1.0", '"M1.0"'), (None, "null"), (ABSENT, "absent"), (["X"], '["X"]')]
+)
+def test_a_refused_label_is_shown_beside_the_known_ones(label, shown):
+    with pytest.raises(RejectedLine) as caught:
+        accept(record(1, label))
+    known = "known are X, M, C, B, Q and SWAN-SF's FQ and N (Q)"
+    assert caught.value.detail == f"the label is {shown}; {known}"
+
+
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_every_parameter_is_required(name):
     content = document(1)

@@ -239,7 +239,7 @@ def test_the_published_recipe_gives_the_published_counts(published_config):
     )
 
 
-def test_the_default_recipe_splits_98_1_1_before_it_augments_train(default_config):
+def test_the_default_recipe_holds_two_fifths_out_before_it_augments_train(default_config):
     table, report = make_plan(
         many({"X": 400, "M": 800, "C": 4000, "B": 2000, "Q": 30_000}, per_region=10),
         default_config["split"],
@@ -249,13 +249,10 @@ def test_the_default_recipe_splits_98_1_1_before_it_augments_train(default_confi
     plan = table.to_pandas()
     for name in ("dev", "test"):
         inside = plan[plan["split"] == name]["label"].value_counts()
-        assert inside.to_dict() == pytest.approx(
-            {"X": 4, "M": 8, "C": 40, "B": 20, "Q": 300}, abs=10
-        )
-        assert (inside > 0).all()
-    assert report["fractions_reached"]["train"] == pytest.approx(0.98, abs=0.002)
+        assert inside.to_dict() == {"X": 80, "M": 160, "C": 800, "B": 400, "Q": 6000}
+    assert report["fractions_reached"] == {"train": 0.6, "dev": 0.2, "test": 0.2}
     train = plan[plan["split"] == "train"]["label"].value_counts()
-    assert train["X"] == 21 * (400 - 20)
+    assert train["X"] == 21 * (400 - 160)
 
 
 @settings(max_examples=15)
@@ -289,9 +286,121 @@ def test_a_file_without_a_split_is_refused_by_name():
 def test_an_empty_split_is_an_error():
     with pytest.raises(SkymillError, match="is empty"):
         planned(many({"Q": 9}, per_region=9))
-    everything = dict.fromkeys(TRAIN_PARTITIONS, "train")
-    with pytest.raises(SkymillError, match="the split dev is empty"):
-        planned(many({"Q": 9}), unit="partition", partitions=everything)
+
+
+@pytest.mark.parametrize("augment", ["train", "all"])
+@pytest.mark.parametrize("unit", ["region", "record"])
+@pytest.mark.parametrize(
+    "fractions",
+    [
+        {"train": 0.8, "dev": 0, "test": 0.2},
+        {"train": 1, "dev": 0, "test": 0},
+        {"train": 0, "dev": 0.5, "test": 0.5},
+        {"train": 0, "dev": 0, "test": 1.0},
+    ],
+)
+def test_a_split_of_the_fraction_0_is_empty(unit, fractions, augment):
+    originals = many(dict.fromkeys(LABELS, 40), per_region=4)
+    plan, counts = planned(originals, unit=unit, fractions=fractions, augment=augment)
+    assert set(plan["split"]) == {name for name, fraction in fractions.items() if fraction}
+    for name, fraction in fractions.items():
+        assert counts["fractions_reached"][name] == pytest.approx(fraction, abs=0.03)
+        assert (counts["by_split"][name]["records"] == 0) == (fraction == 0)
+
+
+def test_two_files_for_training_and_one_for_testing_leave_dev_empty():
+    partitions = dict(zip(TRAIN_PARTITIONS, ("train", "train", "test"), strict=True))
+    originals = many(dict.fromkeys(LABELS, 9))
+    plan, counts = planned(originals, unit="partition", partitions=partitions, augmentation={})
+    wanted = originals.set_index("record_id")["partition"].map(partitions)
+    assert plan.set_index("record_id")["split"].to_dict() == wanted.to_dict()
+    assert counts["by_split"]["dev"]["records"] == 0
+
+
+@settings(max_examples=6)
+@given(catalogues(), st.sampled_from(["region", "record"]), st.integers(3, 5), st.integers(0, 3))
+def test_every_record_has_a_fold_and_the_fold_says_the_split(originals, unit, folds, seed):
+    plans = [
+        planned_or_none(originals, unit=unit, folds=folds, fold=fold, seed=seed)
+        for fold in range(folds)
+    ]
+    if plans[0] is None:
+        assert plans == [None] * folds
+        return
+    where = {}
+    for fold, plan in enumerate(plans):
+        assert not plan["fold"].isna().any()
+        wanted = {fold: "test", (fold + 1) % folds: "dev"}
+        assert [wanted.get(number, "train") for number in plan["fold"]] == plan["split"].tolist()
+        held_out = plan[plan["split"] != "train"]
+        assert set(held_out["method"]) <= {"original"}
+        # Another fold redraws nothing: records stay in the fold that they have.
+        for record, number in (
+            plan[plan["method"] == "original"].set_index("record_id")["fold"].items()
+        ):
+            assert where.setdefault(record, number) == number
+        if unit == "region":
+            assert (plan.groupby("region")["fold"].nunique() == 1).all()
+    tested = [plan[plan["split"] == "test"]["record_id"] for plan in plans]
+    assert sorted(pd.concat(tested)) == sorted(originals["record_id"])
+
+
+def test_without_a_number_fold_0_is_test():
+    originals = many(dict.fromkeys(LABELS, 10))
+    plan, counts = planned(originals, folds=5, fold=None)
+    assert set(plan.loc[plan["fold"] == 0, "split"]) == {"test"}
+    assert counts["fractions_wanted"] == {
+        "train": pytest.approx(0.6),
+        "dev": pytest.approx(0.2),
+        "test": pytest.approx(0.2),
+    }
+
+
+def test_folds_are_counted_with_the_records_that_train_loses():
+    originals = many({"X": 20, "Q": 60}, per_region=2)
+    _, counts = planned(originals, folds=4, fold=1)
+    assert counts["removed_by_label"]["Q"] > 0
+    for label, records, regions in (("X", 5, 2.5), ("Q", 15, 7.5)):
+        inside = [part["originals_by_label"][label] for part in counts["by_fold"]]
+        assert inside == pytest.approx([records] * 4, abs=1)
+        assert sum(part["regions_by_label"][label] for part in counts["by_fold"]) == 4 * regions
+
+
+def test_without_folds_no_record_has_one():
+    plan, counts = planned(many(dict.fromkeys(LABELS, 10)))
+    assert plan["fold"].isna().all()
+    assert "by_fold" not in counts
+
+
+def test_synthetic_records_are_in_the_fold_of_their_region():
+    plan, _ = planned(many(dict.fromkeys(LABELS, 20), per_region=2), folds=4, augment="all")
+    assert (plan.groupby("region")["fold"].nunique() == 1).all()
+    assert set(plan.loc[plan["split"] == "test", "method"]) > {"original"}
+
+
+def test_folds_of_partitions_leave_one_file_out():
+    originals = many(dict.fromkeys(LABELS, 9))
+    for fold in range(3):
+        plan, _ = planned(originals, unit="partition", folds=3, fold=fold, augmentation={})
+        names = [TRAIN_PARTITIONS[(fold + shift) % 3] for shift in range(3)]
+        expected = dict(zip(names, ("test", "dev", "train"), strict=True))
+        assert dict(zip(plan["partition"], plan["split"], strict=True)) == expected
+
+
+def test_folds_that_cannot_be_are_refused():
+    with pytest.raises(SkymillError, match=r"split.folds is 5, but .* there are 3 \(train_"):
+        planned(many({"Q": 9}), unit="partition", folds=5)
+    with pytest.raises(SkymillError, match=r"4 folds are too many .* fold 3 has no record"):
+        planned(many({"Q": 9}, per_region=3), folds=4)
+
+
+def test_folds_are_another_draw_with_another_seed_and_need_no_fractions():
+    originals = many(dict.fromkeys(LABELS, 30))
+    split = {"unit": "region", "augment": "train", "folds": 5, "fold": 2}
+    drawn = {
+        tuple(make_plan(originals, split, {}, seed)[0]["fold"].to_pylist()) for seed in range(10)
+    }
+    assert len(drawn) == 10
 
 
 def test_classes_that_cannot_be_in_every_split_are_refused_by_name():
@@ -331,6 +440,13 @@ def test_the_report_counts_what_is_in_the_plan():
             method: int((inside["method"] == method).sum()) for method in METHODS
         }
         assert told["regions"] == inside["region"].nunique()
+        originals = inside[inside["method"] == "original"]
+        assert told["originals_by_label"] == {
+            label: int((originals["label"] == label).sum()) for label in LABELS
+        }
+        assert told["regions_by_label"] == {
+            label: inside[inside["label"] == label]["region"].nunique() for label in LABELS
+        }
     assert report["clean_by_label"] == dict.fromkeys(LABELS, 30)
     assert report["augmented_records"] == (plan["split"] == "train").sum()
     assert sum(report["fractions_reached"].values()) == pytest.approx(1, abs=1e-5)
@@ -351,9 +467,10 @@ def test_a_written_plan_is_read_back(tmp_path):
     assert len(planned_records(tmp_path / "plan.parquet", everything=True)) == len(plan)
 
 
+@pytest.mark.parametrize("folds", [None, 3])
 @pytest.mark.parametrize("unit", ["region", "record", "partition"])
-def test_a_plan_is_made_of_no_other_settings_than_its_rule_reads(unit):
-    split = {**SPLIT, "unit": unit}
+def test_a_plan_is_made_of_no_other_settings_than_its_rule_reads(unit, folds):
+    split = {**SPLIT, "unit": unit, "folds": folds, "fold": folds and 1}
     read = {key.removeprefix("split."): None for key in plan_keys({"split": split})}
     originals = many(dict.fromkeys(LABELS, 12))
     table, counts = make_plan(originals, {key: split[key] for key in read}, AUGMENTATION, 1)

@@ -58,17 +58,6 @@ def test_an_error_leaves_the_old_file_and_no_other(tmp_path):
     assert (tmp_path / "file").read_text() == "old"
 
 
-def test_a_file_left_over_from_a_killed_job_is_no_obstacle(tmp_path):
-    with new_file(tmp_path / "file") as temporary:
-        name = temporary.name
-        temporary.write_text("new")
-    (tmp_path / name).write_text("left over")
-    with new_file(tmp_path / "file") as temporary:
-        assert not temporary.exists()
-        temporary.write_text("newer")
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
 def test_a_new_directory_replaces_the_old_one_whole(tmp_path):
     for content in ("old", "new"):
         with new_directory(tmp_path / "deep" / "set") as temporary:
@@ -82,16 +71,6 @@ def test_an_error_leaves_the_old_directory_and_no_other(tmp_path):
     with pytest.raises(Trouble):
         write_half(new_directory(tmp_path / "set"), "part")
     assert contents_of(tmp_path) == {f"{tmp_path.name}/set/part": b"old"}
-    assert len(list(tmp_path.iterdir())) == 1
-
-
-def test_a_directory_left_over_from_a_killed_job_is_emptied(tmp_path):
-    with new_directory(tmp_path / "set") as temporary:
-        name = temporary.name
-    (tmp_path / name).mkdir()
-    (tmp_path / name / "left").write_text("over")
-    with new_directory(tmp_path / "set") as temporary:
-        assert list(temporary.iterdir()) == []
     assert len(list(tmp_path.iterdir())) == 1
 
 

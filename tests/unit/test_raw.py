@@ -1,9 +1,12 @@
 """Raw files: what is not the 2020 data set is named, and where a file came from is known."""
 
+import bz2
 import gzip
 import hashlib
 import io
 import json
+import lzma
+import tarfile
 
 import numpy as np
 import pytest
@@ -28,6 +31,16 @@ from skymill.raw.files import (
 OLD = {"id": 1, "classNum": 3, "values": document(1)["1"]["values"]}
 
 
+def tarball(name, content):
+    """Return a tarball of one file, without compression."""
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as archive:
+        entry = tarfile.TarInfo(name)
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
+    return target.getvalue()
+
+
 def verify(tmp_path, content):
     raw = tmp_path / "train_partition1_data.json"
     raw.write_bytes(content)
@@ -44,7 +57,13 @@ def verify(tmp_path, content):
         (b"\xef\xbb\xbf<!DOCTYPE html>", "HTML page"),
         ("\ufeff<!DOCTYPE html>".encode("utf-16"), "HTML page"),
         (record(1).decode().encode("utf-16"), "no JSON object"),
-        (gzip.compress(b"{}", mtime=0), "compressed archive"),
+        (gzip.compress(b"<html>", mtime=0), "HTML page"),
+        (gzip.compress(gzip.compress(record(1), mtime=0), mtime=0), "compressed archive"),
+        (bz2.compress(record(1)), "compressed archive"),
+        (lzma.compress(record(1)), "compressed archive"),
+        (tarball("train_partition1_data.json", record(1)), "compressed archive"),
+        (gzip.compress(tarball("a.json", record(1)), mtime=0), "compressed archive"),
+        (gzip.compress(b"", mtime=0), "is empty"),
         (b"PK\x03\x04 something", "compressed archive"),
         (b"[" + record(1) + b"]", "one JSON array"),
         (json.dumps(OLD).encode(), "2019 competition"),
@@ -53,7 +72,7 @@ def verify(tmp_path, content):
         (b'{"message": "403 - Forbidden", "code": 403}', "error message in JSON"),
         (b'{"error": "not found"}\n', "error message in JSON"),
         (b"TOTUSJH\tTOTBSQ\n1\t2\n", "no JSON object"),
-        (b"\xef\xbb\xbf" + record(1), "no JSON object"),
+        (b"\xef\xbb\xbfversion 1\n", "no JSON object"),
         (b"version https://git-lfs.github.com/spec/v1\n", "no JSON object"),
     ],
 )
@@ -78,6 +97,9 @@ def test_what_is_not_the_2020_data_set_is_named(tmp_path, content, said):
         b"\xef\xbb\xbf" + record(1) + b"\r\n" + record(2),
         b"{" + b" " * HEAD_BYTES + record(1)[1:],
         record(1, "Q").replace(b": 1", b": NaN"),
+        b"\xef\xbb\xbf" + record(1),
+        gzip.compress(record(1), mtime=0),
+        gzip.compress(b"\xef\xbb\xbf" + record(1) + b"\n", mtime=0),
     ],
 )
 def test_json_lines_get_a_receipt(tmp_path, content):
@@ -89,6 +111,23 @@ def test_json_lines_get_a_receipt(tmp_path, content):
         "sha256": file_sha256(raw),
         "source": "local",
     }
+
+
+def test_a_gzip_stream_that_is_damaged_at_its_beginning_is_named(tmp_path):
+    whole = gzip.compress(record(1), mtime=0)
+    with pytest.raises(SkymillError, match="is cut short: its gzip stream has no end"):
+        verify(tmp_path, whole[:15])
+    with pytest.raises(SkymillError, match=r"json is damaged: .*Fetch or copy the file again"):
+        verify(tmp_path, b"\x1f\x8b\x07" + whole[3:])
+
+
+def test_a_table_may_be_gzipped(tmp_path):
+    raw = tmp_path / "data.csv.gz"
+    raw.write_bytes(gzip.compress(b"a,b\n1,2\n", mtime=0))
+    assert verify_raw(raw, "text")["sha256"] == file_sha256(raw)
+    raw.write_bytes(gzip.compress(b"<html>", mtime=0))
+    with pytest.raises(SkymillError, match="should be plain text, but it is an HTML"):
+        verify_raw(raw, "text")
 
 
 def test_a_folder_gets_a_receipt_over_names_and_content(tmp_path):

@@ -9,7 +9,7 @@ from records import REPOSITORY
 from skymill import paths
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import write_document
-from skymill.raw.choice import RawFiles, one_of
+from skymill.raw.choice import RawFiles, one_of, refuse_two
 from skymill.raw.files import sidecar_path, write_sidecar
 from skymill.raw.registry import load_registry
 
@@ -54,11 +54,12 @@ class Place:
         """Put a folder with a file there."""
         self.put(f"{name}/file", folder=folder)
 
-    def have_read(self, name, source="local"):
+    def have_read(self, name, source="local", raw=None, **content):
         """Write the document that says that a file was read."""
         path = self.root / "trial" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_document(path, {"source": source})
+        raw = raw or {"name": path.name}
+        write_document(path, {"source": source, "raw": raw, **content})
 
 
 @pytest.fixture
@@ -229,7 +230,7 @@ def test_other_files_beside_raw_ones_are_no_matter(place):
 @pytest.mark.parametrize("source", ["sample", "local", "archive"])
 def test_the_files_of_each_branch(place, source):
     raw = place.raw(source, nights=[20180602, 20180601])
-    labels = TARBALL if source == "sample" else PREDICTIONS
+    labels = PREDICTIONS if source == "local" else TARBALL
     if source == "local":
         for night in ("20180601", "20180602"):
             place.put(f"ztf/ztf_public_{night}.tar.gz")
@@ -237,6 +238,129 @@ def test_the_files_of_each_branch(place, source):
     assert raw.files("sdo") == ["sdobenchmark.zip"]
     assert raw.files("stealth") == ["stealth/data.csv"]
     assert raw.files("ztf") == [labels, NIGHT, "ztf/ztf_public_20180602.tar.gz"]
+
+
+# --- Texts that the user gzipped ------------------------------------------------------------------
+
+TABLE = "stealth/data.csv"
+
+
+@pytest.mark.parametrize("file", [*MAGNETIC, TABLE])
+@pytest.mark.parametrize("source", ["local", "archive"])
+def test_a_text_is_read_plain_or_gzipped(place, file, source):
+    branch = "stealth" if file == TABLE else "magnetic"
+    for other in {*MAGNETIC, TABLE} - {file}:
+        place.put(other)
+    place.put(f"{file}.gz")
+    raw = place.raw(source, branches=[branch])
+    assert f"{file}.gz" in raw.files(branch)
+    assert file not in raw.files(branch)
+    assert raw.path(f"{file}.gz") == f"data/raw/{file}.gz"
+    assert raw.sidecar(f"{file}.gz") == []
+    assert re.fullmatch(raw.patterns(), f"{file}.gz")
+    assert not re.fullmatch(raw.fetchable(), f"{file}.gz")
+    raw.require()
+
+
+@pytest.mark.parametrize("file", [*MAGNETIC, TABLE])
+@pytest.mark.parametrize("source", ["local", "archive"])
+def test_a_text_that_is_there_plain_and_gzipped_is_refused(place, file, source):
+    branch = "stealth" if file == TABLE else "magnetic"
+    for each in (*MAGNETIC, TABLE, f"{file}.gz"):
+        place.put(each)
+    with pytest.raises(SkymillError) as caught:
+        place.raw(source, branches=[branch]).require()
+    assert f"data/raw/{file} or data/raw/{file}.gz: both are there" in str(caught.value)
+    other = "magnetic" if branch == "stealth" else "stealth"
+    place.raw(source, branches=[other]).require()
+    place.raw("sample", branches=[branch]).require()
+
+
+def test_a_gzipped_text_may_go_after_it_was_read(place):
+    place.have_read(f"interim/raw/{MAGNETIC[1]}.gz.receipt.json")
+    place.put(MAGNETIC[0])
+    raw = place.raw(branches=["magnetic"])
+    assert raw.files("magnetic") == [MAGNETIC[0], f"{MAGNETIC[1]}.gz"]
+    raw.require()
+    # Fetched files are as published; what was simulated under the plain name is no such file.
+    assert place.raw("archive").magnetic("train_partition2_data") == MAGNETIC[1]
+    place.have_read(f"interim/raw/{MAGNETIC[1]}.receipt.json", "sample")
+    assert place.raw().magnetic("train_partition2_data") == f"{MAGNETIC[1]}.gz"
+
+
+def test_a_file_that_one_name_alone_has_is_no_choice():
+    refuse_two("the night", ["a"])
+    refuse_two("the night", [])
+    with pytest.raises(SkymillError, match=r"^the night could be a or b: both are there\. Keep "):
+        refuse_two("the night", ["a", "b"])
+
+
+# --- The magnetic files that are there -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("there", [[0], [1, 2], [0, 1, 2], [0, 3], [0, 1, 2, 3]])
+def test_the_magnetic_branch_reads_the_files_that_are_there(place, there):
+    for number in there:
+        place.put(MAGNETIC[number])
+    raw = place.raw(branches=["magnetic"])
+    raw.require()
+    assert raw.files("magnetic") == [MAGNETIC[number] for number in there]
+    assert raw.partitions == tuple(Path(MAGNETIC[number]).stem for number in there)
+    absent = [Path(file).name for n, file in enumerate(MAGNETIC) if n not in there]
+    assert len(raw.absent_partitions) == len(absent)
+    if absent:
+        end = ": no holdout_test." if 3 not in there else "."
+        assert raw.partition_absence() == (
+            f"The magnetic branch does without {', '.join(absent)}, not found in "
+            f"data/raw/solar_flare_2020{end}"
+        )
+
+
+def test_a_file_under_another_name_is_named_beside_the_absent_one(place):
+    place.put(MAGNETIC[0])
+    place.put("solar_flare_2020/test_4_5_data.json.zip")
+    said = place.raw(branches=["magnetic"]).partition_absence()
+    assert ": no holdout_test. Not read: test_4_5_data.json.zip (files are named as" in said
+
+
+@pytest.mark.parametrize("there", [[], [3]])
+def test_without_a_training_file_there_is_no_magnetic_branch(place, there):
+    for number in there:
+        place.put(MAGNETIC[number])
+    absent = [file for number, file in enumerate(MAGNETIC) if number not in there]
+    assert missing(place.raw(branches=["magnetic"])) == [
+        f"data/raw/{file} (magnetic branch)" for file in absent
+    ]
+
+
+@pytest.mark.parametrize("source", ["sample", "archive"])
+def test_magnetic_files_that_are_made_or_fetched_are_all_read(place, source):
+    place.put(MAGNETIC[0])
+    raw = place.raw(source)
+    assert raw.absent_partitions == ()
+    assert raw.files("magnetic") == MAGNETIC
+
+
+def test_a_magnetic_file_may_go_after_it_was_read(place):
+    place.put(MAGNETIC[0])
+    place.have_read(f"interim/raw/{MAGNETIC[3]}.receipt.json")
+    place.have_read(f"interim/raw/{MAGNETIC[1]}.receipt.json", "sample")
+    assert place.raw().files("magnetic") == [MAGNETIC[0], MAGNETIC[3]]
+
+
+def test_a_split_cannot_be_made_of_a_file_that_is_not_there(place):
+    for number in (0, 1):
+        place.put(MAGNETIC[number])
+    split = {**place.config["split"], "unit": "partition"}
+    with pytest.raises(
+        SkymillError, match=r"names train_partition3_data, but there is no data/raw"
+    ):
+        place.raw(branches=["magnetic"], split=split).require()
+    two = {"train_partition1_data": "train", "train_partition2_data": "test"}
+    place.raw(branches=["magnetic"], split={**split, "partitions": two}).require()
+    # Other units read no partitions.
+    place.raw(branches=["magnetic"]).require()
+    place.raw("sample", branches=["magnetic"], split=split).require()
 
 
 # --- SDOBenchmark --------------------------------------------------------------------------------
@@ -334,14 +458,61 @@ def test_wrong_nights_are_refused(place):
 
 def test_a_night_is_its_tarball_or_the_folder_that_it_was_unpacked_to(place):
     assert place.raw().night("20180601") == NIGHT
-    place.put(NIGHT)
-    assert place.raw().night("20180601") == NIGHT
     place.put_folder("ztf/ztf_public_20180601")
     raw = place.raw()
     assert raw.night("20180601") == "ztf/ztf_public_20180601"
     assert raw.night("20180602") == "ztf/ztf_public_20180602.tar.gz"
-    assert raw.unpacked_nights >= {"ztf/ztf_public_20180601"}
     assert raw.files("ztf")[1:] == ["ztf/ztf_public_20180601"]
+    place.put("ztf/ztf_public_20180602.tar.gz")
+    assert place.raw().night("20180602") == "ztf/ztf_public_20180602.tar.gz"
+
+
+@pytest.mark.parametrize("source", ["local", "archive"])
+def test_a_tarball_beside_its_folder_is_refused_and_both_are_named(place, source):
+    place.put(NIGHT)
+    # An interrupted unpacking leaves a folder with a part of the night.
+    place.put_folder("ztf/ztf_public_20180601")
+    raw = place.raw(source, branches=["ztf"], nights=[20180601])
+    both = "data/raw/ztf/ztf_public_20180601.tar.gz and data/raw/ztf/ztf_public_20180601 may"
+    with pytest.raises(SkymillError, match=both):
+        raw.require()
+
+
+OWN = ["ztf/ztf_public_my_alerts.tar.gz", "ztf/my_alerts.tar.gz"]
+OWN_FOLDERS = ["ztf/ztf_public_my_alerts", "ztf/my_alerts"]
+
+
+@pytest.mark.parametrize("file", [*OWN, *OWN_FOLDERS])
+def test_a_night_of_ones_own_is_a_tarball_or_a_folder_with_its_name(place, file):
+    (place.put if file in OWN else place.put_folder)(file)
+    place.put(PREDICTIONS)
+    raw = place.raw(branches=["ztf"], nights=["my_alerts"])
+    assert raw.nights == ["my_alerts"]
+    assert raw.files("ztf")[1:] == [file]
+    assert raw.branch(file) == "ztf"
+    assert raw.record(file) == "preprocessed/ztf/stamps/my_alerts.parquet.manifest.json"
+    assert not is_fetchable(place, file)
+    raw.require()
+
+
+def test_two_files_of_a_night_of_ones_own_are_refused(place):
+    for file in OWN:
+        place.put(file)
+    with pytest.raises(SkymillError, match=f"{OWN[0]} and data/raw/{OWN[1]} may each"):
+        place.raw().night("my_alerts")
+
+
+@pytest.mark.parametrize("file", [*OWN, *OWN_FOLDERS])
+def test_a_night_of_ones_own_that_was_read_may_go(place, file):
+    name = "preprocessed/ztf/stamps/my_alerts.parquet.manifest.json"
+    place.have_read(name, raw={"name": Path(file).name})
+    assert place.raw(nights=["my_alerts"]).files("ztf")[1:] == [file]
+
+
+@pytest.mark.parametrize("source", ["sample", "archive"])
+def test_only_local_nights_may_have_names_of_ones_own(place, source):
+    with pytest.raises(SkymillError, match="my_alerts is no night of the archive"):
+        _ = place.raw(source, nights=["my_alerts", 20180601]).nights
 
 
 def test_folders_of_real_nights_are_no_matter_to_simulated_ones(place):
@@ -358,17 +529,92 @@ def test_simulated_labels_are_in_the_tarball_as_published(place, listed):
     assert place.raw("sample", labels=labels).labels == TARBALL
 
 
+def labelled(place, source="local", /, **settings):
+    """Return the raw files of a configuration with other settings of the labels."""
+    return place.raw(source, labels={**place.config["labels"], **settings}, branches=["ztf"])
+
+
 @pytest.mark.parametrize("source", ["local", "archive"])
 @pytest.mark.parametrize(
     ("listed", "file"), [("predictions", PREDICTIONS), ("catalogue", CATALOGUE)]
 )
-def test_real_labels_are_the_one_file_unless_the_tarball_is_there(place, source, listed, file):
-    labels = {**place.config["labels"], "source": listed}
-    assert place.raw(source, labels=labels).labels == file
-    place.put(file)
-    assert place.raw(source, labels=labels).labels == file
+@pytest.mark.parametrize("gzipped", ["", ".gz"])
+def test_real_labels_are_the_one_file_or_the_tarball_that_is_there(
+    place, source, listed, file, gzipped
+):
+    # Of the tarball the other list can be read as well: nothing is downloaded twice.
+    raw = labelled(place, source, source=listed)
+    assert raw.labels == (file if source == "local" else TARBALL)
+    place.put(f"{file}{gzipped}")
+    raw = labelled(place, source, source=listed)
+    assert raw.labels == f"{file}{gzipped}"
+    assert raw.labels_path == f"data/raw/{file}{gzipped}"
+    (place.root / raw.labels_path).unlink()
     place.put(TARBALL)
-    assert place.raw(source, labels=labels).labels == TARBALL
+    assert labelled(place, source, source=listed).labels == TARBALL
+
+
+@pytest.mark.parametrize("source", ["local", "archive"])
+@pytest.mark.parametrize(
+    "files",
+    [(TARBALL, PREDICTIONS), (TARBALL, f"{PREDICTIONS}.gz"), (PREDICTIONS, f"{PREDICTIONS}.gz")],
+)
+def test_two_lists_of_labels_are_refused_unless_one_is_named(place, source, files):
+    for file in files:
+        place.put(file)
+    with pytest.raises(SkymillError) as caught:
+        labelled(place, source).require()
+    assert all(f"data/raw/{file}" in str(caught.value) for file in files)
+    for file in files:
+        raw = labelled(place, source, file=f"data/raw/{file}")
+        assert raw.labels is None
+        assert raw.labels_path == f"data/raw/{file}"
+        assert raw.labels_sidecar == []
+
+
+def test_an_own_list_beside_the_downloaded_tarball_is_refused(place):
+    place.put(TARBALL, "archive")
+    place.put(PREDICTIONS)
+    with pytest.raises(SkymillError, match="both are there"):
+        _ = labelled(place, "archive").labels
+    # The lists of two sources are two settings.
+    assert labelled(place, "archive", source="catalogue").labels == TARBALL
+
+
+def test_what_was_downloaded_by_itself_before_is_no_second_list(place):
+    for file in (TARBALL, PREDICTIONS):
+        place.put(file, "archive")
+    assert labelled(place, "archive").labels == TARBALL
+
+
+def test_a_list_of_the_users_own_may_be_anywhere(place, tmp_path):
+    for source in ("sample", "local", "archive"):
+        place.put(NIGHT)
+        raw = labelled(place, source, file="lists/own.csv")
+        assert (raw.labels, raw.labels_path) == (None, "lists/own.csv")
+        assert not raw.enforces_labels
+        with pytest.raises(SkymillError, match=r"labels\.file: there is no file lists/own\.csv"):
+            raw.require()
+        place.put("own.csv", folder="lists")
+        labelled(place, source, file="lists/own.csv").require()
+        (place.root / "lists" / "own.csv").unlink()
+
+
+def test_a_list_of_the_users_own_may_go_after_it_was_read(place):
+    place.put(NIGHT)
+    manifest = "preprocessed/ztf/labels.parquet.manifest.json"
+    place.have_read(manifest, raw={"name": "file:own.csv"})
+    labelled(place, file="/elsewhere/own.csv").require()
+    for file in ("/elsewhere/other.csv", "data/raw/own.csv"):
+        with pytest.raises(SkymillError, match=r"labels\.file"):
+            labelled(place, file=file).require()
+
+
+def test_published_labels_must_have_the_checksum_of_the_registry(place):
+    assert labelled(place, "archive").enforces_labels
+    assert not labelled(place, "local").enforces_labels
+    place.put(f"{PREDICTIONS}.gz")
+    assert not labelled(place, "archive").enforces_labels
 
 
 # --- Files that the user has to put in place -----------------------------------------------------
@@ -467,7 +713,6 @@ def test_of_a_damaged_receipt_nothing_is_known(place, content):
     [
         (MAGNETIC[0], f"interim/raw/{MAGNETIC[0]}.receipt.json"),
         ("sdobenchmark.zip", "interim/raw/sdobenchmark.zip.receipt.json"),
-        (PREDICTIONS, f"interim/raw/{PREDICTIONS}.receipt.json"),
         (NIGHT, "preprocessed/ztf/stamps/20180601.parquet.manifest.json"),
         ("ztf/ztf_public_20180601", "preprocessed/ztf/stamps/20180601.parquet.manifest.json"),
         (

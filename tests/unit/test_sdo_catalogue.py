@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from records import SCRIPTS
 from rule_jobs import job
 from sdo_files import HEADER, OFFSETS, image_name, jpeg, row, write_tree
@@ -17,22 +18,40 @@ from skymill.engine.job import Run
 from skymill.engine.products import read_document, write_document
 from skymill.engine.tables import read_frame
 from skymill.sdo.catalogue import catalogue, check_sample
-from skymill.sdo.check import exceeded, losses, require_intact
-from skymill.sdo.images import STATUSES, check_image
+from skymill.sdo.check import describe_shift, exceeded, require_intact
+from skymill.sdo.images import (
+    STATUSES,
+    Content,
+    check_image,
+    is_degenerate,
+    longest_run,
+    off_disk,
+)
 from skymill.sdo.metadata import format_time, parse_time, read_metadata
 from skymill.sdo.names import (
     CHANNELS,
+    common_shift,
     nearest_step,
     parse_folder,
     parse_image_name,
     parse_sample_id,
 )
 from skymill.sdo.tree import find_root, locate
+from skymill.simulate.active_regions import encode
 
 TRAIN = [row(11390, "2012-01-05 17:06:01"), row(11390, "2012-01-06 17:06:01", "8e-07")]
 TEST = [row(11500, "2012-02-05 17:06:01", "1.6470588235294118e-06")]
 START = TRAIN[0][1]
-NO_LIMITS = {"max_damaged_fraction": 1.0, "max_lost_samples_fraction": 1.0}
+NO_LIMITS = {
+    "max_damaged_fraction": 1.0,
+    "max_unplaced_fraction": 1.0,
+    "max_lost_samples_fraction": 1.0,
+    "max_ignored_members_fraction": 1.0,
+    "min_slots_filled": 0.0,
+    "min_slots_filled_by_channel": 0.0,
+    "min_slots_filled_by_year": 0.0,
+}
+LOCATED = {"members": 0, "members_ignored": 0}
 
 
 def run(tmp_path, training=TRAIN, test=TEST, images=None, workers=1):
@@ -51,6 +70,12 @@ def run(tmp_path, training=TRAIN, test=TEST, images=None, workers=1):
     problems = [json.loads(line) for line in (out / "problems.jsonl").read_text().splitlines()]
     frames = [read_frame(out / f"{name}.parquet") for name in ("samples", "images")]
     return content["counts"], *frames, problems
+
+
+def check(tmp_path, counts, **limits):
+    """Run the check on what `run` has catalogued, without limits but for those given."""
+    problems = tmp_path / "out1" / "problems.jsonl"
+    require_intact({**LOCATED, **counts}, problems, NO_LIMITS | limits, ignored={})
 
 
 def test_a_sound_tree_has_no_problems(tmp_path):
@@ -76,18 +101,97 @@ def test_a_sound_tree_has_no_problems(tmp_path):
         (jpeg(black=True), "all_black"),
     ],
 )
-def test_what_an_image_is(content, status):
-    assert check_image(content)[0] == status
+@pytest.mark.parametrize("channel", ["171", "magnetogram"])
+def test_what_an_image_is(content, status, channel):
+    assert check_image(content, channel).status == status
 
 
 @given(st.integers(1, len(jpeg(1)) - 1))
 def test_an_image_cut_anywhere_is_found(length):
-    assert check_image(jpeg(1)[:length])[0] == "undecodable"
+    assert check_image(jpeg(1)[:length], "94").status == "undecodable"
 
 
 def test_the_flag_is_read_from_the_image_description():
-    assert check_image(jpeg(1, description="Flagged: noisy")) == ("ok", True)
-    assert check_image(jpeg(1, description="fine")) == ("ok", False)
+    assert check_image(jpeg(1, description="Flagged: noisy"), "94") == Content("ok", flagged=True)
+    assert check_image(jpeg(1, description="fine"), "94") == Content("ok", flagged=False)
+
+
+def picture(grey):
+    """Return a grey picture as Pillow has it after decoding."""
+    return Image.fromarray(np.ascontiguousarray(grey, dtype=np.uint8))
+
+
+def noise(seed=0):
+    return np.random.default_rng(seed).integers(20, 90, (256, 256), dtype=np.uint8)
+
+
+@given(
+    st.integers(0, 255),
+    st.integers(0, 1),
+    st.sampled_from(["94", "1700", "continuum", "magnetogram"]),
+)
+def test_an_image_of_one_grey_value_or_two_neighbours_is_degenerate(value, other, channel):
+    grey = np.full((256, 256), value, dtype=np.uint8)
+    grey[10:20, 30:40] = min(255, value + other)
+    assert is_degenerate(picture(grey), channel)
+
+
+@given(st.integers(2, 200), st.integers(0, 255), st.integers(0, 255))
+def test_one_pixel_that_differs_by_two_is_information(step, row, column):
+    grey = np.full((256, 256), 50, dtype=np.uint8)
+    grey[row, column] += step
+    assert not is_degenerate(picture(grey), "magnetogram")
+
+
+@given(st.integers(0, 256), st.integers(0, 256), st.integers(0, 255), st.booleans())
+def test_thirty_two_adjacent_rows_without_variation_are_degenerate_in_aia(
+    first, count, value, step
+):
+    grey = noise()
+    rows = grey[first : first + count]
+    # The rows may differ from one another.
+    rows[:] = (value + step * np.arange(len(rows)) % 7)[:, None]
+    assert is_degenerate(picture(grey), "193") == (len(rows) >= 32)
+    assert is_degenerate(picture(grey), "magnetogram") == (len(rows) == 256 and not step)
+
+
+@given(st.lists(st.booleans(), max_size=40))
+def test_the_longest_run_is_that_of_the_text(flags):
+    text = "".join("x" if flag else " " for flag in flags)
+    expected = max(map(len, text.split()), default=0)
+    assert longest_run(np.array(flags, dtype=bool)) == expected
+
+
+def test_rows_are_dead_after_packing_as_well():
+    grey = noise()
+    grey[64:160] = 12
+    assert check_image(encode(grey), "171").status == "degenerate"
+    assert check_image(encode(grey), "continuum").status == "ok"
+
+
+@given(st.integers(-300, 300), st.sampled_from(["continuum", "magnetogram"]))
+def test_the_area_outside_the_solar_disk_is_measured_and_no_damage(limb, channel):
+    value = {"continuum": 0, "magnetogram": 128}[channel]
+    grey, (row, column) = noise(), np.mgrid[:256, :256]
+    outside = row - column > limb
+    grey[outside] = value
+    blocks = outside.reshape(32, 8, 32, 8).all(axis=(1, 3)).sum()
+    if not outside.all():
+        assert off_disk(picture(grey), channel) == 64 * blocks
+    assert off_disk(picture(grey), "94") == 0
+
+
+def test_out_of_memory_is_no_damaged_image(monkeypatch):
+    def exhausted(content):
+        raise MemoryError
+
+    monkeypatch.setattr("skymill.sdo.images.decode", exhausted)
+    with pytest.raises(MemoryError):
+        check_image(jpeg(1), "94")
+    monkeypatch.undo()
+    monkeypatch.setattr("PIL.Image.Image.getexif", exhausted)
+    with pytest.raises(MemoryError):
+        check_image(jpeg(1, description="flagged"), "94")
 
 
 def test_every_kind_of_problem_is_listed(tmp_path):
@@ -107,8 +211,9 @@ def test_every_kind_of_problem_is_listed(tmp_path):
             image_name(START, 0, "131"): jpeg(black=True),
             image_name(START, 0, "171"): jpeg(1, mode="RGB"),
             image_name(START, 60, "193"): jpeg(3),
-            image_name(START, 1, "211"): jpeg(4),
-            image_name(START, -2, "211"): jpeg(5),
+            image_name(START, 0, "211"): jpeg(4),
+            image_name(START, 1 / 60, "211"): jpeg(5),
+            image_name(START, 0, "335"): encode(np.full((256, 256), 7, np.uint8)),
             "Thumbs.db": b"x",
             image_name(START, 0, "95"): jpeg(6),
             image_name(START, 0, "304"): same,
@@ -129,6 +234,7 @@ def test_every_kind_of_problem_is_listed(tmp_path):
         "duplicate_content": 1,
         "folder_without_row": 1,
         "image_all_black": 1,
+        "image_degenerate": 1,
         "image_not_256_8bit": 1,
         "image_superseded": 1,
         "image_undecodable": 1,
@@ -142,8 +248,10 @@ def test_every_kind_of_problem_is_listed(tmp_path):
         "unparsable_folder": 1,
     }
     assert kinds["malformed_row"] == ["full/training/meta_data.csv:7"]
-    assert kinds["image_superseded"][0].endswith(image_name(START, -2, "211"))
-    assert counts["images_damaged"] == 3
+    assert kinds["image_superseded"][0].endswith(image_name(START, 1 / 60, "211"))
+    assert counts["images_damaged"] == 4
+    assert counts["images_without_slot"] == 4
+    assert counts["folders_without_row"] == 2
     assert sum(counts["images_by_status"].values()) == counts["images"] == len(images)
     assert counts["problems_by_kind"] == {kind: len(where) for kind, where in kinds.items()}
 
@@ -165,8 +273,8 @@ def test_a_set_without_any_folder_is_catalogued(tmp_path):
 def test_of_two_images_in_one_place_the_nearer_good_one_counts(tmp_path):
     files = {
         image_name(START, 420, "94"): jpeg(1)[:-9],
-        image_name(START, 422, "94"): jpeg(2),
-        image_name(START, 418, "94"): jpeg(3),
+        image_name(START, 420 + 1 / 60, "94"): jpeg(2),
+        image_name(START, 420 - 2 / 60, "94"): jpeg(3),
     }
     home = tmp_path / "sample"
     home.mkdir()
@@ -176,16 +284,41 @@ def test_of_two_images_in_one_place_the_nearer_good_one_counts(tmp_path):
     found = {
         name: STATUSES[status] for name, status in zip(checked.names, checked.status, strict=True)
     }
-    assert list(found.values()) == ["ok", "undecodable", "superseded"]
+    assert list(found.values()) == ["superseded", "undecodable", "ok"]
 
 
-@given(st.integers(-3 * 24 * 60, 3 * 24 * 60))
-def test_an_image_goes_to_the_nearest_step_within_forty_minutes(minutes):
+@given(st.integers(-43_000, 43_000))
+def test_an_image_goes_to_the_step_that_is_within_two_seconds(seconds):
     start = np.datetime64("2012-01-05T05:06:01.123456789", "ns")
-    step, distance = nearest_step(np.array([start + np.timedelta64(minutes, "m")]), start)
-    away = [abs(minutes - offset) for offset in OFFSETS]
-    assert step[0] == (away.index(min(away)) if min(away) <= 40 else -1)
-    assert distance[0] == np.timedelta64(min(away), "m")
+    step, distance = nearest_step(np.array([start + np.timedelta64(seconds, "s")]), start)
+    away = [abs(seconds - 60 * offset) for offset in OFFSETS]
+    assert step[0] == (away.index(min(away)) if min(away) <= 2 else -1)
+    assert distance[0] == np.timedelta64(min(away), "s")
+
+
+@given(
+    st.integers(-10 * 86_400, 10 * 86_400),
+    st.lists(st.tuples(st.sampled_from(OFFSETS), st.integers(0, 999)), min_size=8, max_size=40),
+    st.integers(0, 3),
+)
+def test_a_common_shift_is_found_to_the_second(shift, images, others):
+    times = [(shift + 60 * offset) * 1000 - late for offset, late in images]
+    # All four steps have images, and few are off by something else.
+    times += [(shift + 60 * offset) * 1000 for offset in OFFSETS]
+    times += [10**9 + 10**7 * number for number in range(others)]
+    seconds, explained = common_shift(np.array(times, dtype="m8[ms]").astype("m8[ns]"))
+    at_least = len(images) + len(OFFSETS)
+    assert explained >= at_least
+    if explained == at_least:
+        assert abs(seconds - shift) <= 1 or len({offset for offset, _ in images}) < len(OFFSETS)
+
+
+def test_where_nothing_is_unplaced_there_is_no_shift():
+    assert common_shift(np.array([], dtype="m8[ns]")) is None
+    assert (describe_shift(-3600.0), describe_shift(93784.0)) == (
+        "1:00:00 before",
+        "26:03:04 after",
+    )
 
 
 def test_names_are_parsed_strictly():
@@ -194,6 +327,8 @@ def test_names_are_parsed_strictly():
         assert parse_sample_id(bad) is None
     time, channel = parse_image_name("2012-01-05T050601__continuum.jpg")
     assert (time, CHANNELS[channel]) == (np.datetime64("2012-01-05T05:06:01", "ns"), "continuum")
+    for suffix in ("__continuum.JPG", "__continuum.jpeg", "__Continuum.Jpeg", "__CONTINUUM.JPG"):
+        assert parse_image_name(f"2012-01-05T050601{suffix}") == (time, channel)
     for bad in ("2012-01-05T050601__95.jpg", "2012-02-30T050601__94.jpg", "x", "._94.jpg"):
         assert parse_image_name(bad) is None
     assert parse_folder("2012_01_05_17_06_01_3")[1] == 3
@@ -238,13 +373,100 @@ def test_a_table_of_something_else_is_refused(tmp_path, content):
         read_metadata(path)
 
 
-def test_the_full_root_is_preferred_to_an_example_and_to_a_smaller_one(tmp_path):
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 90), st.sampled_from("\",'\x00\xe9 x")),
+        max_size=4,
+    ),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_a_row_is_one_line_whatever_is_in_it(tmp_path_factory, spots, ending):
+    lines = [",".join(TRAIN[0]), ",".join(TRAIN[1]), "", ",".join(TEST[0])]
+    for line, place, character in spots:
+        at = min(place, len(lines[line]))
+        lines[line] = lines[line][:at] + character + lines[line][at:]
+    path = tmp_path_factory.mktemp("table") / "meta_data.csv"
+    path.write_bytes((HEADER.strip() + ending + "".join(f"{x}{ending}" for x in lines)).encode())
+    rows, malformed = read_metadata(path)
+    counted = [number for number, line in enumerate(lines, start=2) if line.strip()]
+    assert sorted([*(row.line for row in rows), *(line for line, _ in malformed)]) == counted
+    touched = {line + 2 for line, *_ in spots}
+    assert {2, 3, 5} - touched <= {row.line for row in rows}
+
+
+def test_a_stray_quotation_mark_costs_its_own_row_only(tmp_path):
+    path = tmp_path / "meta_data.csv"
+    rows = [",".join(row(11390, f"2012-01-{day:02} 00:00:00")) for day in range(1, 31)]
+    rows[7] = '"' + rows[7][1:]
+    path.write_text(HEADER + "\n".join(rows))
+    found, malformed = read_metadata(path)
+    assert len(found) == 29
+    assert malformed == [(9, "a quotation mark is out of place")]
+
+
+@pytest.mark.parametrize("mark", ["Z", "+00:00", "+0000", "-00:00", "+00", " UTC", " Z", ""])
+@pytest.mark.parametrize("between", ["T", " "])
+def test_times_that_say_that_they_are_in_utc_are_read(between, mark):
+    text = f"2012-01-05{between}05:06:01.5{mark}"
+    assert parse_time(text) == np.datetime64("2012-01-05T05:06:01.5", "ns")
+
+
+@pytest.mark.parametrize("mark", ["+01:00", "-0500", "CET", "z0", "Z Z", "+00:30"])
+def test_times_with_another_offset_are_none(mark):
+    assert parse_time(f"2012-01-05T05:06:01{mark}") is None
+
+
+def test_the_root_with_most_rows_is_taken_whatever_its_name(tmp_path):
     many = [row(11390, f"2012-01-{day:02} 00:00:00") for day in range(5, 15)]
     write_tree(tmp_path / "a_example", many, TEST, {cells[0]: None for cells in many})
     write_tree(tmp_path / "deep" / "small", TRAIN[:1], TEST)
     write_tree(tmp_path / "z", TRAIN, TEST)
-    assert find_root(tmp_path) == tmp_path / "z"
-    assert find_root(tmp_path / "z") == tmp_path / "z"
+    assert find_root(tmp_path) == (
+        tmp_path / "a_example",
+        {tmp_path / "a_example": 11, tmp_path / "deep" / "small": 2, tmp_path / "z": 3},
+    )
+    assert find_root(tmp_path / "z") == (tmp_path / "z", {tmp_path / "z": 3})
+
+
+def test_roots_with_as_many_rows_are_refused_by_name(tmp_path):
+    write_tree(tmp_path / "one", TRAIN, TEST)
+    write_tree(tmp_path / "two", TRAIN, TEST)
+    with pytest.raises(SkymillError, match=r"2 times with 3 rows each: one, two\. Keep the one"):
+        find_root(tmp_path)
+
+
+def test_a_root_whose_table_is_none_does_not_cost_the_other(tmp_path):
+    write_tree(tmp_path / "one", TRAIN, TEST)
+    write_tree(tmp_path / "two", TRAIN, TEST)
+    (tmp_path / "two" / "test" / "meta_data.csv").write_text("a,b\n")
+    assert find_root(tmp_path)[0] == tmp_path / "one"
+    receipt = locate(tmp_path)
+    assert (receipt["root"], receipt["roots"]) == ("one", {"one": 3, "two": None})
+    (tmp_path / "one" / "test" / "meta_data.csv").write_text("a,b\n")
+    with pytest.raises(SkymillError, match="has the columns a, b"):
+        find_root(tmp_path)
+
+
+def test_copies_of_one_root_in_another_letter_case_are_one_root(tmp_path):
+    lacking = {TRAIN[0][0]: None}
+    for name in ("full", "Full", "FULL"):
+        write_tree(tmp_path / name, TRAIN, TEST, lacking if name == "full" else None)
+    assert find_root(tmp_path)[0] == tmp_path / "Full"
+    # Another table under such a name is no copy.
+    table = tmp_path / "FULL" / "training" / "meta_data.csv"
+    table.write_text(table.read_text().replace("8e-07", "9e-07"))
+    with pytest.raises(SkymillError, match="3 times with 3 rows each: FULL, Full, full"):
+        find_root(tmp_path)
+
+
+def test_where_there_is_no_root_what_was_not_unpacked_is_named(tmp_path):
+    (tmp_path / "a").mkdir()
+    unpacked = {
+        "refused": {"compressed_by_deflate64": ["full/training/meta_data.csv"]},
+        "counts": {},
+    }
+    with pytest.raises(SkymillError, match=r"compressed by deflate64: full/training/meta"):
+        locate(tmp_path, unpacked)
 
 
 def test_a_folder_of_something_else_is_refused_by_what_is_in_it(tmp_path):
@@ -259,7 +481,8 @@ def test_the_receipt_tells_root_and_size_and_changes_with_the_listing(tmp_path):
     before = locate(folder)
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     assert before["root"] == "full"
-    assert before["counts"] == {"files": len(sizes), "bytes": sum(sizes)}
+    assert before["counts"] == {"files": len(sizes), "bytes": sum(sizes), **LOCATED}
+    assert before["roots"] == {"full": 3}
     (folder / "full" / "extra").write_bytes(b"x")
     assert locate(folder)["listing_sha256"] != before["listing_sha256"]
 
@@ -272,7 +495,9 @@ def test_the_receipt_tells_the_source_of_what_was_unpacked_and_else_local(
     write_tree(Path("data/raw/sdo/full"), TRAIN, TEST)
     manifest = Path("data/raw/sdo.manifest.json")
     if source:
-        write_document(manifest, {"source": source})
+        counts = {"members": 9, "folders": 2, "refused": 1}
+        refused = {"encrypted": ["x/y.jpg"]}
+        write_document(manifest, {"source": source, "counts": counts, "refused": refused})
     inputs = {"folder": "data/raw/sdo", "manifest": [str(manifest)] if source else []}
     receipt = Path("data/interim/sdo/raw.receipt.json")
     script = runpy.run_path(str(SCRIPTS / "locate_sdo.py"))
@@ -280,6 +505,9 @@ def test_the_receipt_tells_the_source_of_what_was_unpacked_and_else_local(
     document = read_document(receipt)
     assert document["source"] == (source or "local")
     assert document["root"] == "full"
+    assert document["ignored"] == ({"encrypted": ["x/y.jpg"]} if source else {})
+    assert document["counts"]["members"] == (7 if source else 0)
+    assert document["counts"]["members_ignored"] == (1 if source else 0)
 
 
 def test_a_file_that_snakemake_left_is_no_part_of_the_listing(tmp_path):
@@ -293,63 +521,127 @@ def test_a_file_that_snakemake_left_is_no_part_of_the_listing(tmp_path):
 def test_the_check_names_the_first_offenders(tmp_path):
     images = {TRAIN[0][0]: {image_name(START, 0, "94"): b"broken"}, TEST[0][0]: None}
     counts, *_ = run(tmp_path, images=images)
-    problems = tmp_path / "out1" / "problems.jsonl"
-    require_intact(counts, problems, **NO_LIMITS)
+    check(tmp_path, counts)
     with pytest.raises(SkymillError, match=r"1 of 3 images .*\n.*__94\.jpg.*\n.*max_damaged"):
-        require_intact(counts, problems, **NO_LIMITS | {"max_damaged_fraction": 0.1})
+        check(tmp_path, counts, max_damaged_fraction=0.1)
     with pytest.raises(SkymillError, match=rf"1 of 3 rows .*\n.*{TEST[0][0]}"):
-        require_intact(counts, problems, **NO_LIMITS | {"max_lost_samples_fraction": 0.1})
+        check(tmp_path, counts, max_lost_samples_fraction=0.1)
+
+
+def test_what_is_lost_within_the_limits_is_a_warning(tmp_path, caplog):
+    images = {TRAIN[0][0]: {image_name(START, 0, "94"): b"broken"}, TEST[0][0]: None}
+    counts, *_ = run(tmp_path, images=images)
+    lost = {"members": 8, "members_ignored": 1}
+    problems = tmp_path / "out1" / "problems.jsonl"
+    ignored = {"symbolic_link": ["a/b"]}
+    require_intact({**counts, **lost}, problems, NO_LIMITS, ignored=ignored)
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "1 of 8 members of the zip were not unpacked" in said[0]
+    assert "symbolic link" in said[0]
+    assert "1 of 3 rows of the metadata are malformed or have no folder" in said[1]
+    assert "1 of 3 images are damaged" in said[2]
+    assert "fewer than half of the slots hold an image: train 2.5%, " in said[3]
+    assert len(said) == 4
+
+
+def test_a_full_tree_warns_of_nothing(tmp_path, caplog):
+    full = {
+        cells[0]: {
+            image_name(cells[1], minutes, channel): jpeg(number * 40 + place)
+            for place, (minutes, channel) in enumerate(
+                (minutes, channel) for minutes in OFFSETS for channel in CHANNELS
+            )
+        }
+        for number, cells in enumerate((*TRAIN, *TEST))
+    }
+    counts, *_ = run(tmp_path, images=full)
+    assert counts["slots"]["by_set"] == {"train": [80, 80], "test": [40, 40]}
+    assert counts["slots"]["by_year"] == {"2012": [120, 120]}
+    assert counts["slots"]["by_channel"]["test magnetogram"] == [4, 4]
+    check(tmp_path, counts, min_slots_filled=1.0, min_slots_filled_by_year=1.0)
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
+
+
+def test_a_set_a_channel_and_a_year_that_are_empty_are_named(tmp_path):
+    later = row(11392, "2013-05-06 17:06:01")
+    counts, *_ = run(tmp_path, training=[*TRAIN, later], images={TEST[0][0]: {}, later[0]: {}})
+    assert counts["slots"]["by_set"] == {"train": [4, 120], "test": [0, 40]}
+    assert counts["slots"]["by_year"] == {"2012": [4, 120], "2013": [0, 40]}
+    assert counts["slots"]["by_channel"]["train 94"] == [2, 12]
+    with pytest.raises(SkymillError, match=r"  test 0\.0%: limits\.min_slots_filled asks"):
+        check(tmp_path, counts, min_slots_filled=0.01)
+    with pytest.raises(SkymillError, match=r"train 131 0\.0%, .*filled_by_channel asks for 1%"):
+        check(tmp_path, counts, min_slots_filled_by_channel=0.01)
+    with pytest.raises(SkymillError, match=r"  2013 0\.0%: limits\.min_slots_filled_by_year"):
+        check(tmp_path, counts, min_slots_filled_by_year=0.01)
+
+
+@pytest.mark.parametrize("suffix", [".JPG", ".jpeg", ".Jpg"])
+def test_a_suffix_in_another_case_fills_its_slot(tmp_path, suffix):
+    name = image_name(START, 0, "94").replace(".jpg", suffix)
+    counts, *_ = run(tmp_path, images={TRAIN[0][0]: {name: jpeg(1)}})
+    assert counts["images_by_status"]["ok"] == counts["images"]
+
+
+@pytest.mark.parametrize(("minutes", "said"), [(60, "1:00:00 after"), (-90, "1:30:00 before")])
+def test_a_table_that_is_shifted_is_refused_and_the_shift_named(tmp_path, minutes, said):
+    images = {
+        cells[0]: {image_name(cells[1], step + minutes, "94"): jpeg(step) for step in OFFSETS}
+        for cells in (*TRAIN, *TEST)
+    }
+    counts, *_ = run(tmp_path, images=images)
+    assert counts["images_by_status"]["unplaced"] == counts["images"] == 12
+    with pytest.raises(SkymillError, match=rf"8 of 8 unplaced images of the train set are {said}"):
+        check(tmp_path, counts, max_unplaced_fraction=0.05)
+
+
+def test_a_table_without_one_good_row_is_said_to_be_so(tmp_path):
+    bad = [(TRAIN[0][0], "2012-01-05 05:06:01", "yesterday", "1e-9")] * 3
+    counts, *_ = run(tmp_path, training=bad, images={TRAIN[0][0]: {}})
+    with pytest.raises(SkymillError, match=r"every row .* train set is malformed, all 3\.\n.*yest"):
+        check(tmp_path, counts)
+
+
+def test_folders_of_images_without_a_row_are_counted(tmp_path):
+    root = tmp_path / "sdo" / "full" / "training" / "11391"
+    for hour in range(3):
+        (root / f"2012_01_30_{hour:02}_00_00_0").mkdir(parents=True)
+    counts, *_ = run(tmp_path)
+    check(tmp_path, counts, max_lost_samples_fraction=0.5)
+    with pytest.raises(SkymillError, match=r"3 of 6 folders of images have no row .*\n.*11391"):
+        check(tmp_path, counts, max_lost_samples_fraction=0.4)
 
 
 def test_a_region_in_both_sets_is_always_fatal(tmp_path):
     counts, *_ = run(tmp_path, test=[row(11390, "2012-02-05 17:06:01")])
     with pytest.raises(SkymillError, match=r"1 active regions .* in training and in test: 11390"):
-        require_intact(counts, tmp_path / "out1" / "problems.jsonl", **NO_LIMITS)
+        check(tmp_path, counts)
 
 
-def damage(**otherwise):
-    """Return the counts of a catalogue that lost nothing, but for what is said `otherwise`."""
-    sound = {
-        "images": 10,
-        "images_damaged": 0,
-        "samples": {"train": 6, "test": 2},
-        "samples_without_folder": 0,
-        "malformed_rows": {"train": 0, "test": 0},
-    }
-    return sound | otherwise
-
-
-LIMITS = {"max_damaged_fraction": 0.1, "max_lost_samples_fraction": 0.2}
-
-
-def test_losses_are_bad_images_and_rows_that_are_malformed_or_without_a_folder():
-    counts = damage(
-        images_damaged=3, samples_without_folder=1, malformed_rows={"train": 2, "test": 0}
+def test_a_zip_of_which_much_was_not_unpacked_is_refused(tmp_path):
+    counts, *_ = run(tmp_path)
+    lost = {"members": 10, "members_ignored": 3}
+    problems, limits = (
+        tmp_path / "problems.jsonl",
+        NO_LIMITS | {"max_ignored_members_fraction": 0.2},
     )
-    assert losses(counts, LIMITS) == {
-        "limits.max_damaged_fraction": (3, 10, 0.1),
-        "limits.max_lost_samples_fraction": (3, 10, 0.2),
-    }
+    problems.write_text("")
+    ignored = {"compressed_by_deflate64": ["full/a.jpg", "full/b.jpg", "full/c.jpg"]}
+    with pytest.raises(
+        SkymillError, match=r"3 of 10 members .*\n  compressed by deflate64: full/a"
+    ):
+        require_intact({**counts, **lost}, problems, limits, ignored=ignored)
+    assert exceeded({**counts, **lost}, limits) == ["limits.max_ignored_members_fraction"]
 
 
-@pytest.mark.parametrize(
-    ("counts", "named"),
-    [
-        (damage(), []),
-        (damage(images_damaged=1), []),
-        (damage(images_damaged=2), ["limits.max_damaged_fraction"]),
-        (damage(samples_without_folder=2), ["limits.max_lost_samples_fraction"]),
-        (damage(malformed_rows={"train": 2, "test": 0}), []),
-        (damage(malformed_rows={"train": 2, "test": 1}), ["limits.max_lost_samples_fraction"]),
-        (damage(images=0), ["limits.max_damaged_fraction"]),
-        (damage(images=0, samples={"train": 0, "test": 0}), [*losses(damage(), LIMITS)]),
-    ],
-)
-def test_limits_that_do_not_hold_are_named(counts, named):
-    assert exceeded(counts, LIMITS) == named
+@pytest.mark.parametrize("part", ["training", "test"])
+def test_a_set_without_rows_is_refused_whatever_is_allowed(tmp_path, part):
+    counts, *_ = run(tmp_path, **{part: []})
+    with pytest.raises(SkymillError, match=r"metadata of the (train|test) set has no row"):
+        check(tmp_path, counts)
 
 
 def test_a_tree_without_images_is_refused_whatever_is_allowed(tmp_path):
-    counts = damage(images=0, regions_in_both_sets=[])
-    with pytest.raises(SkymillError, match="the data set is empty: 0 of 0 images"):
-        require_intact(counts, tmp_path / "problems.jsonl", **NO_LIMITS)
+    counts, *_ = run(tmp_path, images={cells[0]: None for cells in (*TRAIN, *TEST)})
+    with pytest.raises(SkymillError, match="no sample has an image: 0 images for 3 rows"):
+        check(tmp_path, counts)

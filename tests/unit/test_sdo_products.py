@@ -21,14 +21,15 @@ from skymill.sdo.catalogue import catalogue
 from skymill.sdo.goes import LABELS
 from skymill.sdo.images import pixels
 from skymill.sdo.index import COLUMNS, ends_at_peak, make_index, overlaps, write_index
-from skymill.sdo.plan import cut_validation, make_plan, require_no_shared_region
+from skymill.sdo.names import SPLITS
+from skymill.sdo.plan import cut_validation, make_plan, require_none_shared
 from skymill.sdo.report import describe
 from skymill.sdo.tables import read_set
 from skymill.sdo.tensors import write_tensors
 
 TRAIN = [row(11390 + day // 2, f"2012-01-{day:02} 17:06:01", "2e-06") for day in range(1, 20)]
 TEST = [row(11500, "2012-02-05 17:06:01"), row(11500, "2012-02-05 20:06:01")]
-PLAN = {"flux_scale": 0.85, "validation_fraction": 0.2, "seed": 1}
+PLAN = {"flux_scale": 0.85, "split": "official", "validation_fraction": 0.2, "seed": 1}
 
 
 @pytest.fixture(name="built")
@@ -55,6 +56,13 @@ def _built(tmp_path):
     plan, counts = make_plan(read_frame(tmp_path / "samples.parquet"), **PLAN)
     planned = write_table(tmp_path / "plan.parquet", plan)
     described(tmp_path / "samples.parquet", **content, source="sample")
+    located = {
+        "root": "full",
+        "roots": {"full": 21, "<b>other</b>": 3},
+        "ignored": {"compressed_by_deflate64": ["full/a_*b*.jpg"]},
+        "counts": {"members": 90, "members_ignored": 1},
+    }
+    described(tmp_path / "located", [], **located, source="sample")
     described(tmp_path / "plan.parquet", [planned], counts=counts, source="sample")
     return tmp_path
 
@@ -87,7 +95,7 @@ def regions(draw):
 def test_validation_takes_whole_regions_whatever_the_order(drawn, fraction, seed, random):
     region, labels = drawn
     held_out = cut_validation(region, labels, fraction, seed)
-    require_no_shared_region(region, np.where(held_out, "validation", "train"))
+    require_none_shared(region, np.where(held_out, "validation", "train"), "groups")
     order = list(range(len(region)))
     random.shuffle(order)
     again = cut_validation(region[order], labels[order], fraction, seed)
@@ -127,8 +135,9 @@ def test_a_plan_has_every_sample_in_order_and_leaves_the_test_set_alone(built):
 
 
 def test_a_region_in_two_splits_is_refused():
+    splits = np.array(["train", "test", "test"])
     with pytest.raises(SkymillError, match="11390 in test and train"):
-        require_no_shared_region(np.array([11390, 11390, 1]), np.array(["train", "test", "test"]))
+        require_none_shared(np.array([11390, 11390, 1]), splits, "active regions")
 
 
 def test_the_index_has_a_row_for_every_sample(built):
@@ -155,6 +164,8 @@ def test_a_moved_project_changes_nothing_but_the_location(built):
     with open(built / "a.csv", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [cells["overlapping_samples"] for cells in rows] == ["1", "1"]
+    assert [cells["window_ends_at_peak"] for cells in rows] == ["False", "False"]
+    assert [(cells["group"], cells["harps"]) for cells in rows] == [("11500", "1737")] * 2
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 30), st.integers(1, 12)), max_size=30))
@@ -172,12 +183,151 @@ def test_overlaps_are_those_of_every_pair(drawn):
     assert overlaps(region, start, end).tolist() == expected
 
 
-def test_windows_that_end_at_the_peak_are_told_by_folder_and_end():
-    ends = np.array(
-        ["2012-01-06T17:19:00", "2012-01-06T17:19:00", "2012-01-06T17:19:04"], dtype="M8[ns]"
+def at_peak(*windows):
+    """Return what is said of windows of one region: (time in the folder's name, k, end, flare)."""
+    times, numbers, ends, flares = zip(*windows, strict=True)
+    folders = [
+        f"{time.replace('-', '_').replace(' ', '_').replace(':', '_')}_{number}"
+        for time, number in zip(times, numbers, strict=True)
+    ]
+    region = np.full(len(windows), 11390)
+    said = ends_at_peak(region, folders, np.array(ends, dtype="M8[ns]"), np.array(flares))
+    return pd.array(said).to_numpy(dtype=object, na_value=None).tolist()
+
+
+BEGIN = "2012-01-05 17:19:01"
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_window_that_ends_a_day_after_its_event_began_ends_at_the_peak(number):
+    assert at_peak((BEGIN, number, "2012-01-06T17:19:00", True)) == [True]
+    assert at_peak((BEGIN, number, "2012-01-06T17:19:03", True)) == [True]
+
+
+def test_where_no_flare_is_recorded_no_window_ends_at_one():
+    assert at_peak((BEGIN, 1, "2012-01-06T17:19:00", False)) == [False]
+
+
+def test_a_window_that_ends_where_its_event_begins_is_before_the_peak():
+    assert at_peak((BEGIN, 0, "2012-01-05T17:19:01", True)) == [False]
+
+
+def test_a_window_is_before_the_peak_if_a_later_one_of_the_event_is():
+    windows = (BEGIN, 1, "2012-01-06T01:00:00", True), (BEGIN, 2, "2012-01-06T09:00:00", True)
+    assert at_peak(*windows) == [False, None]
+
+
+@pytest.mark.parametrize("end", ["2012-01-06T17:18:58", "2012-01-06T17:19:04", "2012-01-06T02:00"])
+def test_whether_the_last_window_of_a_shorter_event_ends_at_the_peak_is_unknown(end):
+    assert at_peak((BEGIN, 1, end, True)) == [None]
+
+
+def test_what_is_unknown_is_an_empty_cell_and_a_missing_value_for_pandas(built):
+    index = index_of(built, "test")
+    index["window_ends_at_peak"] = pd.array([None, True], dtype="boolean")
+    write_index(built / "a.csv", index)
+    again = pd.read_csv(built / "a.csv", dtype={"window_ends_at_peak": "boolean"})
+    assert again["window_ends_at_peak"].isna().tolist() == [True, False]
+    assert again["window_ends_at_peak"][1]
+
+
+def catalogued(rows):
+    """Return the frame of samples (set, region, start, peak flux), as the catalogue has it."""
+    start = np.array([begin for _, _, begin, _ in rows], dtype="M8[ns]")
+    return pd.DataFrame(
+        {
+            "set": [name for name, *_ in rows],
+            "row": range(len(rows)),
+            "sample_id": [f"{region}_{number}" for number, (_, region, *_) in enumerate(rows)],
+            "ar_num": [region for _, region, *_ in rows],
+            "start": start,
+            "end": start + np.timedelta64(12, "h"),
+            "peak_flux": [flux for *_, flux in rows],
+        }
     )
-    folders = ["2012_01_05_17_19_01_1", "2012_01_05_17_19_01_0", "2012_01_05_17_19_01_1"]
-    assert ends_at_peak(folders, ends).tolist() == [True, False, False]
+
+
+# HARP 1321 holds 11401, 11402, 11405 and 11407.
+ONE_PATCH = catalogued(
+    [
+        ("train", 11401, "2012-01-20T00:00", "1e-4"),
+        ("train", 11401, "2012-01-25T00:00", "1e-9"),
+        ("train", 11405, "2012-01-20T00:00", "1e-9"),
+        *(("train", 11390 + number, "2012-01-20T00:00", "1e-9") for number in range(3)),
+        ("train", 99999, "2012-01-20T00:00", "1e-9"),
+        ("test", 11402, "2012-01-20T11:00", "2e-4"),
+        ("test", 11402, "2012-01-21T00:00", "2e-4"),
+    ]
+)
+
+
+def test_what_training_and_test_share_is_counted_and_left_alone(caplog):
+    plan, counts = make_plan(ONE_PATCH, **PLAN | {"validation_fraction": 0})
+    assert plan["split"].to_pylist() == ["train"] * 7 + ["test"] * 2
+    assert plan["group"].to_pylist() == [11401] * 3 + [11390, 11391, 11392, 99999] + [11401] * 2
+    assert "1321" in plan["harps"].to_pylist()[0].split(";")
+    assert counts["shared_with_test"] == {
+        "training_samples_by_group": 3,
+        "training_samples_by_harp": 3,
+        "test_samples_by_harp": 2,
+        "test_samples_by_harp_and_time": 1,
+        "samples_without_harp": 1,
+    }
+    assert "3 training samples share a group" in caplog.text
+
+
+def test_cleaned_excludes_the_groups_that_touch_the_test_set(caplog):
+    plan, counts = make_plan(ONE_PATCH, **PLAN | {"split": "cleaned"})
+    splits = plan["split"].to_pylist()
+    assert splits[:3] == ["excluded"] * 3
+    assert set(splits[3:7]) == {"train", "validation"}
+    assert splits[7:] == ["test", "test"]
+    assert counts["by_split"]["excluded"]["samples"] == 3
+    assert "share a group" not in caplog.text
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(11386, 11560)), min_size=1, max_size=60),
+    st.integers(0, 9),
+)
+def test_no_group_is_in_two_splits(drawn, seed):
+    # A region is in one of the official sets alone.
+    in_test = {}
+    for is_test, region in drawn:
+        in_test.setdefault(region, is_test)
+    rows = [
+        ("test" if in_test[region] else "train", region, "2012-01-20T00:00", "1e-9")
+        for _, region in drawn
+    ]
+    # Regions that no HARP links to others: training and validation have some.
+    rows += [("train", region, "2012-01-20T00:00", "1e-9") for region in (99998, 99999)]
+    samples = catalogued(rows)
+    for split in ("official", "cleaned"):
+        plan = make_plan(samples, **PLAN | {"split": split, "seed": seed})[0].to_pandas()
+        used = plan[plan["split"] != "excluded"]
+        part = used if split == "cleaned" else used[used["set"] == "train"]
+        assert part.groupby("group")["split"].nunique().max() == 1
+        touched = set(plan.loc[plan["set"] == "test", "group"])
+        excluded = plan["group"].isin(touched) & (plan["set"] == "train")
+        assert (plan.loc[excluded, "split"] == "excluded").all() == (
+            split == "cleaned" or not excluded.any()
+        )
+
+
+def test_where_every_training_sample_is_in_a_group_of_the_test_set_that_is_said():
+    with pytest.raises(SkymillError, match="no training sample is left"):
+        make_plan(ONE_PATCH.iloc[[0, 1, 2, 7, 8]], **PLAN | {"split": "cleaned"})
+
+
+@pytest.mark.parametrize("rows", [slice(None), slice(0, 1), slice(4, 9)])
+def test_categories_have_one_order_in_every_file(tmp_path, rows):
+    plan, _ = make_plan(ONE_PATCH.iloc[rows], **PLAN | {"validation_fraction": 0})
+    write_table(tmp_path / "plan.parquet", plan)
+    frame = pd.read_parquet(tmp_path / "plan.parquet")
+    assert frame["label"].cat.categories.tolist() == ["X", "M", "C", "Q"]
+    assert frame["split"].cat.categories.tolist() == list(SPLITS)
+    assert frame["set"].cat.categories.tolist() == ["train", "test"]
+    assert frame["label"].tolist() == plan["label"].to_pylist()
 
 
 def test_tensors_hold_the_images_and_mask_the_others(built):
@@ -238,16 +388,47 @@ def test_tensors_need_room_before_they_begin(built, monkeypatch):
         tensors_of(built, "train", built / "train.zarr")
 
 
-def test_the_report_tells_counts_problems_and_splits(built):
-    text = describe(
+def page(built, split="official"):
+    return describe(
         samples=built / "samples.parquet",
         images=built / "images.parquet",
         problems=built / "problems.jsonl",
+        located=Product(built / "located"),
         catalogue=Product(built / "samples.parquet"),
         plan=Product(built / "plan.parquet"),
         flux_scale=0.85,
+        split=split,
     )
-    for said in ("8,336", "886", "image_undecodable", TRAIN[1][0], "Source: sample", "0.85"):
+
+
+def test_the_report_names_a_shift_and_the_area_outside_the_disk(built):
+    counts = Product(built / "samples.parquet").counts | {
+        "images_shifted": {"test": {"seconds": -5400.0, "images": 7, "unplaced": 9}},
+        "off_disk": {
+            "magnetogram": {"images": 4, "images_with_some": 2, "images_by_half": 1, "share": 0.125}
+        },
+    }
+    described(built / "samples.parquet", [], counts=counts, source="sample")
+    text = page(built, split="cleaned")
+    assert "Of 9 images of the test set that are at no time step, 7 are 1:30:00 before one." in text
+    assert "| magnetogram |           4 |         2 |              1 | 12.50%" in text
+    assert "Training samples that did are excluded." in text
+
+
+def test_the_report_tells_counts_problems_and_splits(built):
+    text = page(built)
+    for said in (
+        "8,336",
+        "886",
+        "image_undecodable",
+        TRAIN[1][0],
+        "Source: sample",
+        "0.85",
+        "1 of 90 files in the zip",
+        "compressed by deflate64: full/a&#95;&#42;b&#42;.jpg",
+        "another root, &#60;b&#62;other&#60;/b&#62;: 3 rows",
+        "Not proven",
+    ):
         assert said in text
     assert "None." not in text
 
@@ -261,6 +442,8 @@ def test_splits_do_not_depend_on_the_order_of_rows(order):
             "row": range(len(TRAIN)),
             "sample_id": [cells[0] for cells in TRAIN],
             "ar_num": [int(cells[0][:5]) for cells in TRAIN],
+            "start": np.array([cells[1] for cells in TRAIN], dtype="M8[ns]"),
+            "end": np.array([cells[2] for cells in TRAIN], dtype="M8[ns]"),
             "peak_flux": [cells[3] for cells in TRAIN],
         }
     )

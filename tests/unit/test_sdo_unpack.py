@@ -1,5 +1,6 @@
 """Unpacking: every file once, nothing outside the target, and on from where a kill left it."""
 
+import lzma
 import os
 import shutil
 import struct
@@ -14,6 +15,7 @@ from skymill.engine.digests import document_digest
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import read_json
 from skymill.raw.files import write_sidecar
+from skymill.sdo import archive as archive_module
 from skymill.sdo import unpack as unpack_module
 from skymill.sdo.archive import read_contents
 from skymill.sdo.unpack import select, unpack
@@ -99,11 +101,86 @@ def test_absurd_compression_is_refused(tmp_path):
     assert list(unpack(archive, tmp_path / "sdo")["refused"]) == ["absurd_compression_ratio"]
 
 
-def test_other_compression_is_refused(tmp_path):
-    archive = write_zip(tmp_path / "x.zip", [("r/good", b"good")])
-    with zipfile.ZipFile(archive, "a", zipfile.ZIP_BZIP2) as writer:
-        writer.writestr("r/other", b"other")
-    assert list(unpack(archive, tmp_path / "sdo")["refused"]) == ["unknown_compression"]
+@pytest.mark.parametrize(
+    "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_what_other_programs_pack_is_read(tmp_path, method):
+    files = {"r/a.jpg": os.urandom(70_000), "r/b.csv": b"id\n" * 1000, "r/empty": b""}
+    archive = write_zip(tmp_path / "x.zip", files.items(), method)
+    assert unpack(archive, tmp_path / "sdo")["refused"] == {}
+    assert tree(tmp_path / "sdo") == files
+
+
+def test_an_lzma_member_without_an_end_mark_is_read(tmp_path):
+    content = b"id,start,end,peak_flux\n" * 50
+    alone = lzma.compress(content, lzma.FORMAT_ALONE)
+    # An .lzma file: properties in 5 bytes, the size in 8, the stream. Python writes an end mark.
+    stream = lzma.LZMACompressor(
+        lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA1, "dict_size": 2**23}]
+    )
+    raw = stream.compress(content) + stream.flush()
+    packed = struct.pack("<BBH", 9, 20, 5) + alone[:5] + raw
+    assert archive_module._unpack(packed, len(content), archive_module.LZMA, flags=0) == content
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("place", [3, 9, 40, 200])
+def test_a_changed_byte_of_a_packed_member_is_damage_and_no_fault(tmp_path, method, place):
+    archive = write_zip(tmp_path / "x.zip", [("r/a", os.urandom(500))], method)
+    content = bytearray(archive.read_bytes())
+    content[30 + len("r/a") + place] ^= 0x55
+    archive.write_bytes(content)
+    with pytest.raises(SkymillError, match=r"x\.zip is damaged: r/a .* fetch it again"):
+        unpack(archive, tmp_path / "sdo")
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [(9, "deflate64"), (93, "zstandard"), (99, "aes"), (77, "method_77")],
+)
+def test_a_method_that_is_not_read_is_refused_by_name(tmp_path, number, reason):
+    archive = write_zip(tmp_path / "x.zip", [("r/other", b"x"), ("r/good", b"good")])
+    content = bytearray(archive.read_bytes())
+    entry = content.index(b"PK\x01\x02")
+    content[entry + 10] = number
+    archive.write_bytes(content)
+    manifest = unpack(archive, tmp_path / "sdo")
+    assert manifest["refused"] == {f"compressed_by_{reason}": ["r/other"]}
+    assert tree(tmp_path / "sdo") == {"r/good": b"good"}
+
+
+def test_a_zip_whose_members_are_all_refused_says_why(tmp_path):
+    archive = write_zip(tmp_path / "x.zip", [(link("a/one"), b"x"), ("../two", b"x")])
+    with pytest.raises(SkymillError, match=r"symbolic link: a/one\n  unsafe name: \.\./two\n"):
+        unpack(archive, tmp_path / "sdo")
+
+
+def test_a_member_that_would_be_longer_than_the_zip_is_damage(tmp_path):
+    archive = write_zip(tmp_path / "x.zip", [("r/a", b"x" * 50)], zipfile.ZIP_STORED)
+    content = bytearray(archive.read_bytes())
+    entry = content.index(b"PK\x01\x02")
+    content[entry + 20 : entry + 28] = struct.pack("<2L", 2**31, 2**31)
+    archive.write_bytes(content)
+    with pytest.raises(SkymillError, match="longer than the whole archive"):
+        unpack(archive, tmp_path / "sdo")
+
+
+def test_backslashes_between_folders_are_slashes(tmp_path):
+    # Python's own writer would make slashes of them.
+    names = [name.replace("/", "|") for name in FILES]
+    archive = write_zip(tmp_path / "x.zip", zip(names, FILES.values(), strict=True))
+    archive.write_bytes(archive.read_bytes().replace(b"|", b"\\"))
+    assert unpack(archive, tmp_path / "sdo")["refused"] == {}
+    assert tree(tmp_path / "sdo") == FILES
+
+
+def test_two_tables_under_one_name_are_refused(tmp_path):
+    tables = [("R/meta_data.csv", b"one"), ("r/meta_data.csv", b"two")]
+    with pytest.raises(SkymillError, match=r"different tables as .*/meta_data"):
+        unpack(write_zip(tmp_path / "x.zip", tables), tmp_path / "sdo")
+    # Of more copies the odd one is damaged, as with every other file.
+    most = [*tables, ("RR/../r", b"x"), ("r/Meta_Data.csv", b"two")]
+    unpack(write_zip(tmp_path / "y.zip", most), tmp_path / "sdo")
 
 
 def test_encrypted_members_are_refused(tmp_path):

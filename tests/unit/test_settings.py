@@ -1,9 +1,12 @@
 """Settings that each fit the schema, but not together."""
 
+import numpy as np
 import pytest
 from records import load_config
 
-from skymill.settings import check_settings, plan_keys, source_of_branch
+from skymill.magnetic.features import FUNCTIONS
+from skymill.magnetic.schema import STEPS
+from skymill.settings import check_settings, in_force, plan_keys, source_of_branch, without_nulls
 
 
 @pytest.fixture(name="problems")
@@ -30,11 +33,45 @@ def test_fractions_have_to_add_up_to_one(default_config, fractions, sound, probl
     assert all("split.fractions add up to 1.2" in problem for problem in found)
 
 
-def test_a_split_without_a_file_is_a_problem_of_the_partition_unit_only(default_config, problems):
-    default_config["split"]["partitions"]["train_partition3_data"] = "train"
+def test_a_split_may_be_left_without_a_file_or_with_the_fraction_0(default_config, problems):
+    split = default_config["split"]
+    split["partitions"]["train_partition2_data"] = "train"
+    split["fractions"] = {"train": 0.8, "dev": 0, "test": 0.2}
+    for unit in ("region", "record", "partition"):
+        split["unit"] = unit
+        assert problems(default_config) == []
+
+
+@pytest.mark.parametrize(
+    ("folds", "fold", "said"),
+    [
+        (None, None, None),
+        (5, None, None),
+        (5, 0, None),
+        (5, 4, None),
+        (5, 5, "split.fold is 5, but 5 folds have the numbers 0 to 4."),
+        (None, 0, "split.fold is 0, but there are no folds: set split.folds to their number."),
+    ],
+)
+def test_a_fold_is_one_of_the_folds(default_config, problems, folds, fold, said):
+    default_config["split"] |= {"folds": folds, "fold": fold}
+    assert problems(default_config) == [said] * bool(said)
+
+
+def test_folds_need_not_be_in_the_configuration(default_config, problems):
+    for name in ("folds", "fold"):
+        del default_config["split"][name]
     assert problems(default_config) == []
-    default_config["split"]["unit"] = "partition"
-    assert problems(default_config) == ["split.partitions gives no file to test."]
+    assert plan_keys(default_config) == ["split.unit", "split.augment", "split.fractions"]
+    default_config["split"]["folds"] = 5
+    assert problems(default_config) == []
+    assert plan_keys(default_config) == ["split.unit", "split.augment", "split.folds"]
+
+
+def test_fractions_do_not_count_where_there_are_folds(default_config, problems):
+    default_config["split"] |= {"folds": 5, "fold": 1}
+    default_config["split"]["fractions"]["train"] = 0.9
+    assert problems(default_config) == []
 
 
 def test_an_unknown_column_is_a_problem(default_config, problems):
@@ -42,6 +79,74 @@ def test_an_unknown_column_is_a_problem(default_config, problems):
     assert "features.columns names MEANSHER" in problems(default_config)[0]
     default_config["branches"] = []
     assert problems(default_config) == []
+
+
+def derived(operation, window, parameter="MEANSHR"):
+    return {"operation": operation, "parameter": parameter, "window": window}
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (derived("lag", 60), "lag of MEANSHR with window 60 is 0 at every step"),
+        (derived("diff", 60, "USFLUX_log"), "diff of USFLUX_log with window 60 is 0 at every"),
+        (derived("rolling_std", 1), "rolling_std of MEANSHR with window 1 is 0 at every step"),
+        (derived("rolling_mean", 1), "rolling_mean of MEANSHR with window 1 is MEANSHR itself"),
+        *((derived(name, 59), None) for name in ("lag", "diff", "rolling_std", "rolling_mean")),
+        *((derived(name, 60), None) for name in ("rolling_std", "rolling_mean")),
+        *((derived(name, 1), None) for name in ("lag", "diff")),
+        *((derived(name, 2), None) for name in ("rolling_std", "rolling_mean")),
+    ],
+)
+def test_a_derived_column_that_holds_nothing_is_refused(default_config, problems, column, said):
+    default_config["features"]["derived"].append(column)
+    found = problems(default_config)
+    assert len(found) == bool(said)
+    assert all(problem.startswith(f"features.derived: {said}") for problem in found)
+
+
+@pytest.mark.parametrize("operation", ["lag", "diff", "rolling_std", "rolling_mean"])
+@pytest.mark.parametrize("window", range(1, STEPS + 1))
+def test_those_columns_are_refused_that_are_computed_without_a_value(
+    default_config, problems, operation, window
+):
+    values = np.random.default_rng(window).normal(size=(1, STEPS))
+    column = np.nan_to_num(FUNCTIONS[operation](values, window))
+    useless = not column.any() or bool((column == values).all())
+    default_config["features"]["derived"] = [derived(operation, window)]
+    default_config["features"]["columns"] = ["MEANSHR"]
+    assert bool(problems(default_config)) == useless
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "said"),
+    [
+        ({"X": {"warp": 0}}, "augmentation.X.warp: 0 changes nothing"),
+        ({"M": {"scale": 0, "warp": 1}}, "augmentation.M.scale: 0 changes nothing"),
+        ({"B": {"duplicate": {"fraction": 0.1, "times": 0}}}, "augmentation.B.duplicate.times: 0"),
+        ({"B": {"duplicate": {"fraction": 0, "times": 3}}}, "augmentation.B.duplicate.fraction: 0"),
+        ({"Q": {"undersample": 0}}, "augmentation.Q.undersample: 0 changes nothing"),
+        ({"Q": {"undersample": 1, "warp": 2}}, "augmentation.Q: undersample 1 removes every"),
+        ({name: {"undersample": 1} for name in "XMCBQ"}, "augmentation: undersample 1 for every"),
+        ({"Q": {"undersample": 1}}, None),
+        ({"Q": {}}, None),
+        ({}, None),
+    ],
+)
+def test_an_augmentation_that_makes_nothing_or_leaves_nothing_is_refused(
+    default_config, problems, augmentation, said
+):
+    default_config["augmentation"] = augmentation
+    found = problems(default_config)
+    assert len(found) == bool(said)
+    assert all(problem.startswith(said) for problem in found)
+
+
+def test_a_file_is_left_out_of_the_splits_by_null(default_config):
+    default_config["split"]["partitions"]["train_partition3_data"] = None
+    assert list(in_force(default_config)["split"]["partitions"]) == [
+        *("train_partition1_data", "train_partition2_data")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +172,13 @@ def test_a_branch_has_its_own_source_else_the_common_one(source, expected):
 )
 def test_a_plan_reads_fractions_or_partitions_and_never_both(unit, cut):
     assert plan_keys({"split": {"unit": unit}}) == ["split.unit", "split.augment", cut]
+
+
+@pytest.mark.parametrize("unit", ["region", "record", "partition"])
+def test_a_plan_with_folds_reads_neither(unit):
+    split = {"unit": unit, "folds": 5, "fold": None}
+    expected = ["split.unit", "split.augment", "split.folds", "split.fold"]
+    assert plan_keys({"split": split}) == expected
 
 
 @pytest.mark.parametrize(
@@ -226,3 +338,62 @@ def test_the_aligned_branch_has_the_source_of_swan_sf():
     source = {"default": "sample", "swan_sf": "local"}
     assert source_of_branch({"source": source}, "aligned") == "local"
     assert source_of_branch({"source": source}, "swan_sf") == "local"
+
+
+@pytest.mark.parametrize(
+    ("section", "left"),
+    [
+        (None, {}),
+        ({}, {}),
+        ({"AGN": None, "QSO": "QSO"}, {"QSO": "QSO"}),
+        ({"X": {"warp": None, "scale": 8}, "M": None}, {"X": {"scale": 8}}),
+        (
+            {"X": {"duplicate": {"fraction": 0, "times": None}}},
+            {"X": {"duplicate": {"fraction": 0}}},
+        ),
+    ],
+)
+def test_what_is_null_is_left_out_at_any_depth(section, left):
+    assert without_nulls(section) == left
+
+
+def test_a_later_file_leaves_entries_out_of_open_sections_by_null(default_config):
+    default_config["labels"]["map"]["AGN"] = None
+    default_config["ztf"]["sample"] = None
+    default_config["augmentation"]["X"] = None
+    found = in_force(default_config)
+    assert found["labels"]["map"] == {"QSO": "QSO", "YSO": "YSO"}
+    assert found["ztf"]["sample"] == {}
+    assert sorted(found["augmentation"]) == ["B", "C", "M", "Q"]
+    # Elsewhere null is a value.
+    assert found["dask"] == {"scheduler_address": None}
+
+
+@pytest.mark.parametrize("section", ["QSO", [None], 3])
+def test_what_is_no_section_stays_for_the_schema_to_refuse(default_config, section):
+    default_config["labels"]["map"] = section
+    default_config["ztf"] = section
+    found = in_force(default_config)
+    assert found["labels"]["map"] == section
+    assert found["ztf"] == section
+
+
+def test_a_configuration_without_nulls_is_in_force_as_it_is(default_config):
+    assert in_force(default_config) == default_config
+    assert in_force({}) == {}
+
+
+def test_two_spellings_of_a_published_class_are_refused(default_config, problems):
+    default_config["labels"]["map"] |= {"qso": "Quasar", "dwarf nova": "DN", "Dwarf nova": "DN"}
+    assert problems(default_config) == [
+        "labels.map names QSO and qso, which are one class. Leave one out: {QSO: null}."
+    ]
+
+
+def test_a_product_is_no_list_of_labels(default_config, problems, tmp_path):
+    for file in ("lists/own.csv", "/elsewhere/own.csv", "data/raw/own.csv"):
+        default_config["labels"]["file"] = file
+        assert problems(default_config) == []
+    for file in ("data/preprocessed/ztf/labels.parquet", f"{tmp_path}/data/interim/own.csv"):
+        default_config["labels"]["file"] = file
+        assert "Copy the list to another folder" in problems(default_config)[0]

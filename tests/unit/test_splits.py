@@ -1,4 +1,4 @@
-"""Splits: whole units, every class in every split where that can be, near the fractions."""
+"""Splits and folds: a draw of whole units, every class in each where that can be, near shares."""
 
 from itertools import product
 
@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from skymill.engine.errors import SkymillError
 from skymill.magnetic.schema import TRAIN_SPLITS
-from skymill.magnetic.splits import require_no_empty_split, split_records, split_units
+from skymill.magnetic.splits import (
+    fold_records,
+    fold_units,
+    require_no_empty_fold,
+    require_no_empty_split,
+    split_records,
+    split_units,
+    splits_of_folds,
+)
+from skymill.simulate.magnetic import layout
 
 FRACTIONS = {"train": 0.98, "dev": 0.01, "test": 0.01}
 EVEN = {"train": 0.6, "dev": 0.2, "test": 0.2}
@@ -84,6 +93,97 @@ def test_the_order_of_records_does_not_matter(case, seed, random):
     assert np.array_equal(split_records(records[order], label[order], EVEN, seed), whole[order])
 
 
+def rare_class():
+    """Return (unit, label): 100 of 4,000 units hold 1 to 7 records of the class 0."""
+    rng = np.random.default_rng(0)
+    unit = np.repeat(np.arange(4000), rng.integers(5, 60, 4000))
+    label = np.full(len(unit), 4, np.int8)
+    for name in range(100):
+        label[np.flatnonzero(unit == name)[: rng.integers(1, 8)]] = 0
+    return unit, label
+
+
+def held_out(unit, label, split, number, code=0):
+    """Return the units with a class that one split holds."""
+    return tuple(np.unique(unit[(split == number) & (label == code)]).tolist())
+
+
+@pytest.mark.parametrize("fractions", [FRACTIONS, EVEN])
+def test_ten_seeds_are_ten_draws_of_the_regions_of_a_rare_class(fractions):
+    unit, label = rare_class()
+    splits = [split_units(unit, label, fractions, seed)[0] for seed in range(10)]
+    for number, name in enumerate(TRAIN_SPLITS):
+        assert len({held_out(unit, label, split, number) for split in splits}) == 10, name
+    for split in splits:
+        for number, name in ((1, "dev"), (2, "test")):
+            assert (split == number).mean() == pytest.approx(fractions[name], rel=0.03)
+            reached = ((split == number) & (label == 0)).sum() / (label == 0).sum()
+            assert reached == pytest.approx(fractions[name], rel=0.15, abs=7 / 389)
+
+
+def test_ten_seeds_are_ten_draws_of_a_simulated_archive(default_config):
+    simulated = layout(40_000, 10, 20)
+    starts = simulated.region_start
+    windows = simulated.window[: sum(simulated.lines[:3])]
+    unit = np.repeat(np.arange(len(starts) - 1), np.diff(starts))[windows]
+    label = simulated.label[windows]
+    fractions = default_config["split"]["fractions"]
+    splits = [split_units(unit, label, fractions, seed)[0] for seed in range(10)]
+    assert len({held_out(unit, label, split, 2) for split in splits}) == 10
+    for split in splits:
+        for number, name in enumerate(TRAIN_SPLITS):
+            assert (split == number).mean() == pytest.approx(fractions[name], rel=0.02)
+            for code in range(5):
+                assert (split[label == code] == number).any()
+
+
+@settings(max_examples=10)
+@given(
+    st.integers(0, 10**6),
+    st.integers(20, 60),
+    st.sampled_from([EVEN, {"train": 0.7, "dev": 0.15, "test": 0.15}]),
+)
+def test_ten_seeds_are_ten_draws_on_random_tables(data_seed, holders, fractions):
+    rng = np.random.default_rng(data_seed)
+    unit = np.repeat(np.arange(400), rng.geometric(0.1, 400))
+    label = rng.choice([2, 3, 4], p=[0.1, 0.1, 0.8], size=len(unit)).astype(np.int8)
+    for code, few in ((0, holders), (1, 2 * holders)):
+        for name in rng.choice(400, few, replace=False):
+            members = np.flatnonzero(unit == name)
+            label[members[: rng.integers(1, len(members) + 1)]] = code
+    splits = [split_units(unit, label, fractions, seed)[0] for seed in range(10)]
+    for code in (0, 1):
+        drawn = {
+            tuple(held_out(unit, label, split, number, code) for number in (1, 2))
+            for split in splits
+        }
+        assert len(drawn) == 10
+    folds = [fold_units(unit, label, 5, seed) for seed in range(10)]
+    assert len({held_out(unit, label, fold, 0) for fold in folds}) == 10
+
+
+def test_every_region_of_a_rare_class_is_held_out_about_as_often():
+    unit = np.repeat(np.arange(120), 10)
+    label = np.where(unit < 20, 0, 4).astype(np.int8)
+    times = np.zeros(20)
+    for seed in range(200):
+        split, _ = split_units(unit, label, EVEN, seed)
+        times[list(held_out(unit, label, split, 2))] += 1
+    # 200 draws with the probability 0.2: 40 on average, 5.7 the standard deviation.
+    assert times.sum() == 200 * 4
+    assert (np.abs(times - 40) < 4 * 5.7).all()
+
+
+def test_a_split_holds_several_regions_of_a_class_even_where_one_has_enough_records():
+    # One of 25 regions holds a fifth of the class: its fraction alone would let it be the test.
+    unit = np.repeat(np.arange(425), [60, *[10] * 24, *[10] * 400])
+    label = np.where(unit < 25, 0, 4).astype(np.int8)
+    for seed in range(20):
+        split, _ = split_units(unit, label, EVEN, seed)
+        for number in (1, 2):
+            assert len(held_out(unit, label, split, number)) >= 3
+
+
 @settings(max_examples=4)
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
 def test_many_units_come_near_the_held_out_targets(seed, data_seed):
@@ -140,6 +240,100 @@ def test_a_class_of_three_records_has_one_in_each_split(count):
     assert np.bincount(split).tolist() == [count - 2 * held_out, held_out, held_out]
 
 
+NO_DEV = {"train": 0.8, "dev": 0, "test": 0.2}
+ALL_TRAIN = {"train": 1, "dev": 0, "test": 0}
+NO_TRAIN = {"train": 0, "dev": 0.4, "test": 0.6}
+
+
+@given(
+    catalogues(most_units=12),
+    st.sampled_from([NO_DEV, ALL_TRAIN, NO_TRAIN]),
+    st.integers(0, 5),
+)
+def test_a_split_of_the_fraction_0_is_empty_and_the_others_hold_every_class(case, fractions, seed):
+    unit, label = case
+    asked = {number for number, name in enumerate(TRAIN_SPLITS) if fractions[name]}
+    split, unmet = split_units(unit, label, fractions, seed)
+    assert {*split.tolist()} <= asked
+    for code in np.unique(label):
+        if code not in unmet and len(np.unique(unit[label == code])) >= len(asked):
+            assert {*split[label == code].tolist()} == asked
+    single = split_records(np.arange(len(label)), label, fractions, seed)
+    assert {*single.tolist()} <= asked
+    for code in np.unique(label):
+        if (label == code).sum() >= len(asked) and fractions is not NO_TRAIN:
+            assert {*single[label == code].tolist()} == asked
+
+
+@given(catalogues(most_units=30), st.integers(3, 7), st.integers(0, 5))
+def test_folds_are_of_whole_units_whatever_their_order(case, folds, seed):
+    unit, label = case
+    fold = fold_units(unit, label, folds, seed)
+    assert fold.dtype == np.int8
+    assert {*fold.tolist()} <= {*range(folds)}
+    for name in np.unique(unit):
+        assert len({*fold[unit == name].tolist()}) == 1
+    backwards = np.arange(len(unit))[::-1]
+    assert np.array_equal(fold_units(unit[backwards], label[backwards], folds, seed), fold[::-1])
+
+
+@given(
+    st.lists(st.integers(1, 30), min_size=1, max_size=5), st.integers(3, 7), st.integers(0, 1000)
+)
+def test_every_class_is_spread_over_the_folds(holders, folds, seed):
+    # Units of one class each: nothing stands in the way.
+    label = np.repeat(np.arange(len(holders)), holders).astype(np.int8)
+    fold = fold_units(np.arange(len(label)), label, folds, seed)
+    for code, count in enumerate(holders):
+        inside = np.bincount(fold[label == code], minlength=folds)
+        assert (inside > 0).sum() == min(count, folds)
+        assert inside.max() - inside.min() <= 1
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 10**6), st.integers(3, 7))
+def test_units_of_several_classes_are_spread_over_the_folds_as_well(data_seed, folds):
+    rng = np.random.default_rng(data_seed)
+    unit = np.repeat(np.arange(200), rng.integers(5, 30, 200))
+    label = np.full(len(unit), 4, np.int8)
+    for code, holders in ((3, 60), (2, 40), (1, 20), (0, folds)):
+        for name in rng.choice(80, holders, replace=False):
+            label[rng.choice(np.flatnonzero(unit == name), 2, replace=False)] = code
+    fold = fold_units(unit, label, folds, data_seed)
+    for code in np.unique(label):
+        holders = len(np.unique(unit[label == code]))
+        assert len(np.unique(fold[label == code])) == min(holders, folds)
+    sizes = np.bincount(fold, minlength=folds)
+    assert sizes == pytest.approx(np.full(folds, len(unit) / folds), rel=0.1)
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=300), st.integers(3, 7), st.integers(0, 5))
+def test_single_records_are_dealt_out_to_folds_by_class(labels, folds, seed):
+    label = np.array(labels, np.int8)
+    fold = fold_records(np.arange(len(label)), label, folds, seed)
+    for members in (label >= 0, *(label == code for code in np.unique(label))):
+        inside = np.bincount(fold[members], minlength=folds)
+        assert inside.max() - inside.min() <= 1
+    order = np.random.default_rng(seed).permutation(len(label))
+    again = fold_records(np.arange(len(label))[order], label[order], folds, seed)
+    assert np.array_equal(again, fold[order])
+
+
+def test_one_fold_is_test_the_next_is_dev_the_rest_is_train():
+    fold = np.array([0, 1, 2, 3, 4], np.int8)
+    names = [
+        "".join(TRAIN_SPLITS[n][0] + TRAIN_SPLITS[n][1] for n in splits_of_folds(fold, 5, chosen))
+        for chosen in range(5)
+    ]
+    assert names == ["tedetrtrtr", "trtedetrtr", "trtrtedetr", "trtrtrtede", "detrtrtrte"]
+
+
+def test_a_fold_without_a_record_is_refused_by_number():
+    require_no_empty_fold(np.array([2, 0, 1]), 3)
+    with pytest.raises(SkymillError, match=r"4 folds are too many .* fold 1 has no record"):
+        require_no_empty_fold(np.array([2, 0, 3]), 4)
+
+
 @given(st.lists(st.integers(0, 2), max_size=5))
 def test_an_empty_split_is_refused_by_name(numbers):
     empty = [name for n, name in enumerate(TRAIN_SPLITS) if n not in numbers]
@@ -147,15 +341,17 @@ def test_an_empty_split_is_refused_by_name(numbers):
     if empty:
         with pytest.raises(SkymillError, match=f"the split {empty[0]} is empty"):
             require_no_empty_split(split)
+        require_no_empty_split(split, sorted({*numbers}))
     else:
         require_no_empty_split(split)
 
 
-def test_a_class_of_one_or_two_units_is_in_train():
+@pytest.mark.parametrize("units", [[2], [2, 5]])
+def test_a_class_of_one_or_two_units_is_in_train(units):
     for seed in range(200):
         unit = np.repeat(np.arange(6), 3)
         label = np.full(18, 4, dtype=np.int8)
-        label[unit == 2] = 0
+        label[np.isin(unit, units)] = 0
         split, unmet = split_units(unit, label, {"train": 0.7, "dev": 0.15, "test": 0.15}, seed)
         assert (split[label == 0] == 0).all()
         assert not unmet

@@ -1,9 +1,11 @@
 """The auxiliary table: every line becomes a row or is accounted for, and codes keep meanings."""
 
+import gzip
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skymill.engine.errors import SkymillError
+from skymill.stealth import catalogue
 from skymill.stealth.catalogue import RejectedLine, ingest, parse_line
 from skymill.stealth.check import require_accepted
 from skymill.stealth.schema import COLUMNS, PUBLISHED_ROWS, SCHEMA
@@ -169,6 +172,46 @@ def test_repeated_rows_are_kept_and_counted(tmp_path):
         "repeat_an_earlier_row": 2,
     }
     assert content["files"][0]["rows"] == 4
+
+
+def test_letters_are_categories_in_the_order_of_their_meanings(tmp_path):
+    folders = [tmp_path / name for name in ("a", "b")]
+    for folder, row in zip(folders, (ROW, "H,X,X,2,3,3,2,1,1,1,0,0,0"), strict=True):
+        folder.mkdir()
+        run(folder, [row]).convert()
+        frame = pd.read_parquet(folder / "solar_flares.parquet")
+        for column in COLUMNS[:3]:
+            assert frame[column.name].cat.categories.tolist() == list(column.meanings)
+        for column in COLUMNS[3:]:
+            assert not isinstance(frame[column.name].dtype, pd.CategoricalDtype)
+
+
+@pytest.mark.parametrize("name", ["data.csv", "data.csv.gz"])
+def test_a_gzipped_table_is_that_of_the_plain_one(tmp_path, name):
+    plain = run(tmp_path, [ROW, "?", ROW])
+    folder = tmp_path / "gzipped"
+    folder.mkdir()
+    raw = folder / name
+    raw.write_bytes(gzip.compress((tmp_path / "data.csv").read_bytes(), mtime=0))
+    content = ingest(raw, folder / "rows.parquet", folder / "quarantine.jsonl")
+    assert content == plain.content
+    raw.write_bytes(raw.read_bytes()[:-4])
+    with pytest.raises(SkymillError, match="is cut short"):
+        ingest(raw, folder / "rows.parquet", folder / "quarantine.jsonl")
+
+
+def test_a_few_bytes_that_unpack_to_far_too_many_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(catalogue, "MOST_BYTES", 1000)
+    raw = tmp_path / "data.csv"
+    raw.write_bytes(gzip.compress(b"a" * 1001))
+    with pytest.raises(SkymillError, match="unpacks to more than"):
+        ingest(raw, tmp_path / "rows.parquet", tmp_path / "quarantine.jsonl")
+
+
+def test_a_loss_within_the_limit_is_a_warning(tmp_path, caplog):
+    caplog.set_level("WARNING")
+    run(tmp_path, [ROW] * 99 + ["?"]).convert()
+    assert caplog.messages == ["the auxiliary table lost 1 of 100 lines (wrong_fields 1)"]
 
 
 def test_the_meanings_stand_in_the_metadata_of_the_written_table(tmp_path):

@@ -2,13 +2,15 @@
 
 import io
 
+import cramjam
 import fastavro
 import numpy as np
 import pytest
-from alert_packets import alert, packet, schema
+from alert_packets import SYNC, alert, block, blocks, packet, schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skymill.alerts import avro
 from skymill.alerts.avro import (
     BadAvro,
     BadRecord,
@@ -22,7 +24,7 @@ from skymill.alerts.packet import FIELDS, IMAGES, SLOTS, TEXTS
 from skymill.alerts.program import Unsupported, compile_program
 from skymill.alerts.walk import NULL, REAL, SPAN
 
-SYNC = bytes(range(100, 116))
+CODECS = ["null", "deflate", "snappy", "bzip2", "xz", "zstandard"]
 
 
 def read(text):
@@ -58,24 +60,20 @@ def lost(records):
 
 @pytest.mark.parametrize("null_first", [False, True])
 @pytest.mark.parametrize("version", ["3.1", "4.02"])
-@pytest.mark.parametrize("codec", ["null", "deflate", "snappy"])
+@pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("interval", [1, 10**6])
 def test_alerts_are_read_as_fastavro_reads_them(codec, interval, null_first, version):
-    text = packet(
-        *(alert(number) for number in range(5)),
-        codec=codec,
-        interval=interval,
-        writer_schema=schema(version, null_first=null_first),
-    )
-    found = read(text)
-    assert sound(found) == expected(text)
+    alerts = [alert(number) for number in range(5)]
+    details = {"interval": interval, "writer_schema": schema(version, null_first=null_first)}
+    found = read(packet(*alerts, codec=codec, **details))
+    assert sound(found) == expected(packet(*alerts, **details))
     assert all(record.by_walking for record in found)
 
 
 def test_an_unknown_codec_is_refused():
     text = packet(alert(1)).replace(b"\x08null", b"\x08nulx", 1)
-    with pytest.raises(BadAvro, match="codec"):
-        read_header(text)
+    (bad,) = read(text)
+    assert "codec 'nulx'" in str(bad)
 
 
 def test_a_header_is_parsed_once_and_its_marker_each_time():
@@ -130,10 +128,11 @@ def test_a_file_cut_off_keeps_its_whole_blocks():
     assert lost(found) == 1
 
 
-@pytest.mark.parametrize("codec", ["null", "deflate", "snappy"])
+@pytest.mark.parametrize("codec", CODECS)
 def test_no_flipped_bit_escapes_or_changes_another_record(codec):
-    text = packet(*(alert(number) for number in range(3)), codec=codec)
-    wanted = expected(text)
+    alerts = [alert(number) for number in range(3)]
+    text = packet(*alerts, codec=codec)
+    wanted = expected(packet(*alerts))
     generator = np.random.default_rng(5)
     begin = read_header(text).end
     for place in generator.integers(begin, len(text), 150).tolist():
@@ -175,6 +174,138 @@ def test_a_changed_byte_in_a_long_block_costs_its_record_at_most(place, change):
 
 
 _LONG_BLOCK = packet(*(alert(number, shape=(21, 21)) for number in range(5)), interval=10**6)
+
+
+# What cannot be read is counted by the blocks' own numbers.
+
+MANY = [alert(number, shape=(3, 3)) for number in range(60)]
+MANY_TEXT = packet(*MANY, interval=5000)
+
+
+def test_the_file_of_many_has_some_blocks_of_several_records():
+    counts = [count for count, _ in blocks(MANY_TEXT)[1]]
+    assert sum(counts) == 60
+    assert min(counts[:-1]) > 2
+    assert len(counts) > 4
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ((b"\x08null", b"\x08gone"), "codec 'gone'"),
+        ((b'"type": "record"', b'"type": "rec0rd"'), "schema cannot be read"),
+        ((b'{"', b'["'), "schema cannot be read"),
+        ((b"objectId", b"0bjectId"), "schema"),
+        ((b'"stampData"', b'"stampDate"'), "no cutoutScience.stampData"),
+        ((b"avro.schema", b"avro.schemb"), "no schema"),
+        ((b"Obj\x01", b"Obk\x01"), "does not begin like"),
+        ((b"\x16avro.schema", b"\xffavro.schema"), "header"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_lost_with_all_its_records(damage, said):
+    assert damage[0] in MANY_TEXT
+    (bad,) = read(MANY_TEXT.replace(*damage, 1))
+    assert said in str(bad)
+    assert bad.lost == 60
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_blocks_that_cannot_be_decompressed_are_lost_with_all_their_records(codec):
+    header, found = blocks(packet(*MANY, codec=codec, interval=5000))
+    assert sum(count for count, _ in found) == 60
+    damaged = header + b"".join(block(count, b"no" + data[2:-2]) for count, data in found)
+    assert lost(read(damaged)) + len(sound(read(damaged))) == 60
+    if codec != "null":
+        assert lost(read(damaged)) == 60
+
+
+@pytest.mark.parametrize("gap", [16, 0])
+@pytest.mark.parametrize("codec", ["null", "xz"])
+@pytest.mark.parametrize("where", ["first", "some", "last", "all"])
+def test_records_before_a_wrong_or_missing_marker_are_counted(where, codec, gap):
+    header, found = blocks(packet(*MANY, codec=codec, interval=5000))
+    chosen = {"first": [0], "some": [1, 2], "last": [len(found) - 1], "all": range(len(found))}
+    text = header
+    for place, (count, data) in enumerate(found):
+        # Each its own, so that the markers do not agree on another one.
+        text += block(count, data, bytes([place]) * gap if place in chosen[where] else SYNC)
+    records = read(text)
+    missing = sum(found[place][0] for place in chosen[where])
+    assert len(sound(records)) == 60 - missing
+    assert lost(records) == missing
+
+
+def test_a_block_that_is_cut_off_loses_as_many_records_as_it_says():
+    header, found = blocks(MANY_TEXT)
+    for kept in (1, 3):
+        text = header + b"".join(block(*each) for each in found[:kept])
+        count, data = found[kept]
+        records = read(text + block(count, data)[: len(data) // 2])
+        assert len(sound(records)) == sum(each[0] for each in found[:kept])
+        assert lost(records) == count
+
+
+def test_a_number_of_records_that_cannot_be_is_not_believed():
+    header, found = blocks(packet(*(alert(number) for number in range(4))))
+    text = header + block(*found[0])
+    for damage in (b"\x82\x80\x40", b"\xfe\xff\xff\xff\x0f"):
+        broken = text + damage + block(*found[1])[1:] + block(*found[2])
+        assert lost(read(broken)) == 1
+
+
+@pytest.mark.parametrize("codec", CODECS[1:])
+def test_a_block_is_decompressed_to_its_largest_size_and_no_further(codec, monkeypatch):
+    monkeypatch.setattr(avro, "MAX_RECORD_BYTES", 100_000)
+    sizes = []
+    zstd = cramjam.zstd.decompress_into
+    monkeypatch.setattr(
+        cramjam.zstd, "decompress_into", lambda b, out: sizes.append(len(out)) or zstd(b, out)
+    )
+    text = packet(*(alert(number) for number in range(9)), codec=codec, interval=10**7)
+    records = read(text)
+    assert sound(records) == []
+    assert lost(records) == 9
+    assert max(sizes, default=0) <= 100_000
+
+
+def test_a_zstandard_block_may_be_larger_than_the_first_room(monkeypatch):
+    records = [alert(number) for number in range(2)]
+    monkeypatch.setattr(avro, "ROOM_BYTES", 1000)
+    text = packet(*records, codec="zstandard", interval=10**7)
+    assert sound(read(text)) == expected(packet(*records, interval=10**7))
+
+
+def test_out_of_memory_is_no_damage(monkeypatch):
+    def exhausted(*_, **__):
+        raise MemoryError
+
+    text = packet(alert(1), codec="xz")
+    monkeypatch.setitem(avro._CODECS, "xz", exhausted)
+    with pytest.raises(MemoryError):
+        read(text)
+    monkeypatch.undo()
+    monkeypatch.setattr(avro, "_known", ())
+    monkeypatch.setattr(fastavro.schema, "parse_schema", exhausted)
+    with pytest.raises(MemoryError):
+        read(text)
+    monkeypatch.undo()
+    monkeypatch.setattr(avro, "walk_record", lambda *_: -1)
+    monkeypatch.setattr(fastavro, "schemaless_reader", exhausted)
+    with pytest.raises(MemoryError):
+        read(packet(alert(1)))
+
+
+def test_the_candid_may_be_in_the_candidate_alone():
+    changed = schema()
+    changed["fields"] = [field for field in changed["fields"] if field["name"] != "candid"]
+    text = packet(alert(3), writer_schema=changed)
+    (record,) = read(text)
+    assert values(record)["candid"] is None
+    assert values(record)["candidate.candid"] == 10**15 + 3
+    candidate = next(field for field in changed["fields"] if field["name"] == "candidate")["type"]
+    candidate["fields"] = [field for field in candidate["fields"] if field["name"] != "candid"]
+    (bad,) = read(packet(alert(3), writer_schema=changed))
+    assert "no candid" in str(bad)
 
 
 def test_a_snappy_block_that_claims_too_much_is_refused():
@@ -297,7 +428,7 @@ def _files(draw):
         records.append(record)
     return packet(
         *records,
-        codec=draw(st.sampled_from(["null", "deflate", "snappy"])),
+        codec=draw(st.sampled_from(["null", "deflate", "snappy", "bzip2", "xz"])),
         interval=draw(st.sampled_from([1, 30_000, 10**6])),
         writer_schema=base,
     )

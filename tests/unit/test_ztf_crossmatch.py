@@ -5,12 +5,15 @@ import logging
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ztf_nights import write_labels, write_night
 
 from skymill.engine.errors import SkymillError
+from skymill.ztf.groups import group_by_position
+from skymill.ztf.matches import require_matches
 from skymill.ztf.object_hashes import fractions, name_hashes, order_by_hash
 from skymill.ztf.plan import ALL, PLAN_SCHEMA, RANKED_BY, make_plan
 
@@ -200,6 +203,111 @@ def test_alerts_of_an_object_never_stand_in_two_splits(tmp_path):
     assert all(70 < counts["by_split"][name]["objects"] < 150 for name in counts["by_split"])
 
 
+# Names of one source.
+
+
+@st.composite
+def some_positions(draw):
+    """Draw positions in lumps, also around a pole and where right ascension begins."""
+    centres = st.sampled_from([(0.0, 0.0), (120.0, 45.0), (77.0, 90.0), (300.0, -90.0)])
+    arcsec = st.integers(-9, 9).map(lambda step: 0.7 * step)
+    positions = []
+    for (ra, dec), east, north in draw(st.lists(st.tuples(centres, arcsec, arcsec), max_size=12)):
+        if abs(dec) == 90:
+            dec -= np.sign(dec) * np.hypot(east, north) / 3600
+            ra += np.degrees(np.arctan2(east, north))
+        else:
+            dec += north / 3600
+            ra += east / 3600 / np.cos(np.radians(dec))
+        positions.append((ra % 360, dec))
+    return positions
+
+
+@given(some_positions())
+@settings(max_examples=200)
+def test_groups_are_chains_of_near_pairs(positions):
+    ra, dec = np.array(positions, float).reshape(-1, 2).T
+    alpha, delta = np.radians(ra), np.radians(dec)
+    haversine = (
+        np.sin((delta[:, None] - delta) / 2) ** 2
+        + np.cos(delta[:, None]) * np.cos(delta) * np.sin((alpha[:, None] - alpha) / 2) ** 2
+    )
+    near = np.degrees(2 * np.arcsin(np.sqrt(haversine))) * 3600 <= 1.5
+    wanted = np.arange(len(ra))
+    for _ in wanted:
+        wanted = np.where(near, wanted, len(ra)).min(axis=1, initial=len(ra))
+    assert group_by_position(ra, dec).tolist() == wanted.tolist()
+
+
+def at(name, candid, arcsec, **otherwise):
+    """Return an alert so far north of a place."""
+    return {"object_id": name, "candid": candid, "ra": 359.9999, "dec": arcsec / 3600, **otherwise}
+
+
+def test_names_at_one_place_are_one_group_in_one_split_for_any_seed(tmp_path):
+    pairs = many_objects(40)
+    alerts = [at(name, n, 10 * (n // 2) + 0.03 * (n % 2)) for n, name in enumerate(pairs)]
+    labels = {name: ("QSO", "Otro", "AGN")[n % 3] for n, name in enumerate(pairs)}
+    night = write_night(tmp_path, "20180601", alerts)
+    labels = write_labels(tmp_path / "labels.parquet", labels)
+    splits = set()
+    for seed in range(20):
+        split = {"validation": 0.3, "test": 0.3}
+        plan, counts = plan_of([night], labels, split=split, seed=seed)
+        frame = plan.to_pandas().astype({"split": str})
+        assert len(frame) == 40
+        assert frame.groupby("group")["split"].nunique().eq(1).all()
+        assert (
+            frame.groupby("group")["object_id"].min().reset_index().eval("group == object_id").all()
+        )
+        assert (counts["groups"], counts["objects_in_larger_groups"]) == (20, 40)
+        splits.add(tuple(frame.sort_values("object_id")["split"]))
+    assert len(splits) == 20
+
+
+def test_a_chain_of_names_is_one_group_though_its_ends_are_far_apart(tmp_path):
+    alerts = [at(name, n, 1.2 * n) for n, name in enumerate(OBJECTS[3::-1], 1)]
+    plan, _ = one_night(tmp_path, alerts)
+    assert set(plan["group"].to_pylist()) == {OBJECTS[0]}
+    plan, _ = one_night(tmp_path, [alert for alert in alerts if alert["candid"] != 2])
+    groups = dict(zip(plan["object_id"].to_pylist(), plan["group"].to_pylist(), strict=True))
+    assert groups == {OBJECTS[3]: OBJECTS[3], OBJECTS[1]: OBJECTS[0], OBJECTS[0]: OBJECTS[0]}
+
+
+def test_objects_without_a_label_link_nothing(tmp_path):
+    # Where only labelled alerts are extracted, they are not there.
+    alerts = [at(OBJECTS[0], 1, 0), at("ZTF18unlabel", 2, 1.2), at(OBJECTS[1], 3, 2.4)]
+    plan, _ = one_night(tmp_path, alerts)
+    assert sorted(plan["group"].to_pylist()) == OBJECTS[:2]
+
+
+@pytest.mark.parametrize("representative", [*RANKED_BY, ALL])
+def test_an_object_is_where_its_first_alert_is_whichever_represents_it(tmp_path, representative):
+    alerts = [
+        *(at(OBJECTS[0], 10 + n, 5 * n, jd=2458270.5 + n, rb=0.1 * n) for n in range(3)),
+        at(OBJECTS[1], 20, 0.5),
+        at(OBJECTS[2], 5, 10.0),
+    ]
+    plan, _ = one_night(tmp_path, alerts, representative=representative)
+    groups = dict(zip(plan["object_id"].to_pylist(), plan["group"].to_pylist(), strict=True))
+    assert groups == {OBJECTS[0]: OBJECTS[0], OBJECTS[1]: OBJECTS[0], OBJECTS[2]: OBJECTS[2]}
+
+
+def test_a_later_night_may_join_groups_but_never_part_them(tmp_path):
+    first = write_night(tmp_path, "20180601", [at(OBJECTS[3], 1, 0), at(OBJECTS[1], 2, 2.4)])
+    later = write_night(tmp_path, "20180602", [at(OBJECTS[0], 3, 1.2), at(OBJECTS[3], 4, 60.0)])
+    labels = write_labels(tmp_path / "labels.parquet", LABELS)
+    before, _ = plan_of([first], labels)
+    assert sorted(before["group"].to_pylist()) == [OBJECTS[1], OBJECTS[3]]
+    after, _ = plan_of([later, first], labels)
+    assert set(after["group"].to_pylist()) == {OBJECTS[0]}
+
+
+def test_thousands_of_names_at_one_place_are_grouped_at_once():
+    ra = np.repeat([10.0, 20.0], 50_000)
+    assert np.unique(group_by_position(ra, np.zeros(100_000))).tolist() == [0, 50_000]
+
+
 def test_another_share_of_validation_leaves_the_test_set_alone(tmp_path):
     names = many_objects(300)
     alerts = [{"object_id": name, "candid": n} for n, name in enumerate(names)]
@@ -222,6 +330,59 @@ def test_no_alerts_give_an_empty_plan(tmp_path, nights):
     assert plan.num_rows == counts["objects"] == counts["by_label"]["QSO"]["objects"] == 0
 
 
+def matched(tmp_path, objects, listed, *, unlabelled=0, respelt=0):
+    """Plan a night with alerts of some objects, and look whether the list has any of them."""
+    night = {"unlabelled": unlabelled, "respelt": respelt}
+    labels = write_labels(tmp_path / "labels.parquet", dict.fromkeys(listed, "QSO"))
+    alerts = [{"object_id": name, "candid": n} for n, name in enumerate(objects)]
+    _, counts = plan_of([write_night(tmp_path, "20180601", alerts)], labels)
+    require_matches(counts, [night], labels)
+    return counts
+
+
+def test_a_list_that_matches_no_object_is_an_error(tmp_path):
+    with pytest.raises(
+        SkymillError, match=r"none of the 1 alerts .* 1 objects, such as ZTF18aaaaaab"
+    ):
+        matched(tmp_path, ["ZTF18aaaaaaa"], ["ZTF18aaaaaab"])
+    # Also where alerts without a label were left out of the nights.
+    with pytest.raises(SkymillError, match=r"none of the 7 alerts"):
+        matched(tmp_path, [], ["ZTF18aaaaaab"], unlabelled=7)
+
+
+@pytest.mark.parametrize("spelling", ["ztf18aaaaaaa", "18aaaaaaa", str(2**55 + 18 * 26**7)])
+def test_a_list_that_would_match_in_another_spelling_is_an_error_that_says_so(tmp_path, spelling):
+    expected = rf"1 objects .* would match .* \(it has {spelling} for ZTF18aaaaaaa\)"
+    with pytest.raises(SkymillError, match=expected):
+        matched(tmp_path, ["ZTF18aaaaaaa"], [spelling])
+    with pytest.raises(SkymillError, match="5 alerts of these nights would match"):
+        matched(tmp_path, [], [spelling], unlabelled=7, respelt=5)
+
+
+def test_some_objects_in_another_spelling_are_a_warning(tmp_path, caplog):
+    listed = ["ZTF18aaaaaab", "ztf18aaaaaaa"]
+    counts = matched(tmp_path, ["ZTF18aaaaaaa", "ZTF18aaaaaab"], listed)
+    assert counts["respelt_objects"] == 1
+    assert "it has ztf18aaaaaaa for ZTF18aaaaaaa" in caplog.text
+
+
+def test_nights_without_alerts_say_nothing_of_the_list(tmp_path, caplog):
+    matched(tmp_path, [], ["ZTF18aaaaaab"])
+    matched(tmp_path, ["ZTF18aaaaaab"], ["ZTF18aaaaaab"], unlabelled=9)
+    assert caplog.text == ""
+
+
+def test_a_list_may_have_many_classes(tmp_path):
+    names = many_objects(300)
+    path = write_labels(tmp_path / "labels.parquet", dict.fromkeys(names, "Otro"))
+    table = pq.read_table(path)
+    classes = pa.array([f"class {n}" for n in range(300)])
+    pq.write_table(table.set_column(1, "alerce_class", classes), path)
+    alerts = [{"object_id": name, "candid": n} for n, name in enumerate(names)]
+    plan, _ = plan_of([write_night(tmp_path, "20180601", alerts)], path)
+    assert len(set(plan["alerce_class"].to_pylist())) == 300
+
+
 def test_two_nights_of_one_name_are_refused(tmp_path):
     night = write_night(tmp_path, "20180601", [])
     with pytest.raises(SkymillError, match="only 1 names"):
@@ -234,8 +395,6 @@ def test_shares_above_one_are_refused(tmp_path):
 
 
 def test_an_object_with_two_labels_is_refused(tmp_path):
-    import pyarrow.parquet as pq
-
     path = write_labels(tmp_path / "labels.parquet", LABELS)
     table = pq.read_table(path)
     pq.write_table(pa.concat_tables([table, table]), path)

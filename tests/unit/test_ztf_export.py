@@ -77,7 +77,7 @@ def test_a_csv_has_all_columns_in_order(tmp_path, gathered):
     with open(tmp_path / "x.csv", newline="") as stream:
         names, first = list(csv.reader(stream))[:2]
     own = [name for name in pq.read_schema(table).names if name not in ("stamps", "sampled")]
-    last = ["alerce_class", "probability", "label", "split"]
+    last = ["alerce_class", "probability", "label", "split", "group"]
     assert names[: len(own)] == [*(name for name in own if name not in last), *last]
     pixels = names[len(own) :]
     assert len(pixels) == 3 * 21 * 21

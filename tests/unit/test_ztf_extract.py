@@ -6,13 +6,27 @@ import json
 import os
 import random
 import tarfile
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from alert_packets import alert, images, members, packet, schema, stamp, tar, write
+from alert_packets import (
+    CUTOUTS,
+    REGULAR,
+    alert,
+    block,
+    blocks,
+    images,
+    members,
+    packet,
+    schema,
+    stamp,
+    tar,
+    write,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,10 +35,10 @@ from skymill.alerts.avro import _told
 from skymill.engine.errors import SkymillError
 from skymill.ztf import decode
 from skymill.ztf.catalogue import extract_night
-from skymill.ztf.check import require_sound
+from skymill.ztf.check import require_some, require_sound
 from skymill.ztf.decode import Choice
 from skymill.ztf.labelled import LabelledObjects
-from skymill.ztf.schema import row_type, stamps_schema
+from skymill.ztf.schema import OBJECT_ID, row_type, stamps_schema
 
 NIGHT = "20181129"
 
@@ -100,6 +114,7 @@ def test_an_alert_becomes_one_row(tmp_path):
         "nan_template": 0,
         "nan_difference": 0,
         "recovered": False,
+        "date": date(2018, 12, 1),
     }
     assert np.array_equal(found.pixels()[0], images(2)[:, 21:42, 21:42])
 
@@ -298,7 +313,7 @@ def cutout(content):
         ({"shape": (53, 63), "ypos": None}, "dropped_at_edge"),
         ({"isdiffpos": "x"}, "values"),
         ({"objectId": ""}, "values"),
-        ({"objectId": "Z" * 33}, "values"),
+        ({"objectId": "Z" * 65}, "values"),
         ({"objectId": "ZTF\0"}, "values"),
         ({"objectId": "ZTF18ä"}, "values"),
         ({"candid": -5}, "values"),
@@ -548,15 +563,230 @@ def test_what_stands_before_damage_of_the_gzip_stream_is_kept(tmp_path):
     assert "damaged" in found.manifest["broken_off"]
 
 
+# Members that are packed, and members that only their content shows to be alerts.
+
+
+def test_packed_members_are_read(tmp_path):
+    entries = [(f"{name}.gz", gzip.compress(content)) for name, content in members([1, 2])]
+    entries.append(("named_plain.avro", gzip.compress(packet(alert(3)))))
+    entries.append(("two.avro.gz", _in_two_gzip_files(packet(alert(4)))))
+    found = extract(tmp_path, entries)
+    assert found.numbers == [1, 2, 3, 4]
+    assert (found.counts["members"], found.counts["ignored_members"]) == (4, 0)
+
+
+def _in_two_gzip_files(content):
+    return gzip.compress(content[:900]) + gzip.compress(content[900:]) + bytes(40)
+
+
+@pytest.mark.parametrize("name", ["1000000000000007", "alert.bin", "below/x.AVRO", "x.avro.old"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_content_shows_what_a_name_does_not(tmp_path, name, pack):
+    entries = [(name, pack(packet(alert(7)))), *members([1]), ("README", b"Obj, no alert")]
+    found = extract(tmp_path, entries)
+    assert found.numbers == [1, 7]
+    assert found.manifest["ignored"] == ["README"]
+    folder = tmp_path / "night"
+    for name, content in entries:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write(folder / name, content)
+    same = Extracted(tmp_path / "same", folder)
+    assert same.stamps.read_bytes() == found.stamps.read_bytes()
+    assert same.counts == found.counts
+
+
+def test_what_macos_adds_is_no_file_that_was_ignored(tmp_path):
+    entries = [*members([1]), ("._1.avro", b"\0\5\x16\7note"), ("a/.DS_Store", b"x"), ("y", b"")]
+    found = extract(tmp_path, entries)
+    assert (found.counts["ignored_members"], found.counts["notes_of_macos"]) == (3, 2)
+    assert found.manifest["ignored"] == ["y"]
+
+
+@pytest.mark.parametrize("part_bytes", [tarball.PART_BYTES, 100_000])
+def test_a_packed_member_that_is_damaged_loses_all_its_records(tmp_path, monkeypatch, part_bytes):
+    monkeypatch.setattr(tarball, "PART_BYTES", part_bytes)
+    long = packet(*(alert(number) for number in range(12)), interval=10**5)
+    wrong_seal = bytearray(gzip.compress(long))
+    wrong_seal[-6] ^= 1
+    entries = [*members([20]), ("many.avro.gz", bytes(wrong_seal)), *members([30])]
+    found = extract(tmp_path, entries)
+    assert {20, 30} <= set(found.numbers)
+    assert found.counts["corrupt_by_cause"]["tar"] >= 1
+    if part_bytes > len(long):
+        assert found.numbers == [20, 30]
+        assert found.counts["records"] == 14
+        assert "gzip stream is damaged" in found.manifest["offenders"][0]["detail"]
+
+
+def test_a_packed_member_that_ends_too_early_loses_what_its_blocks_say(tmp_path):
+    long = packet(*(alert(number) for number in range(12)), interval=10**5)
+    entries = [("many.avro.gz", gzip.compress(long)[:-60_000]), *members([30])]
+    found = extract(tmp_path, entries)
+    assert found.numbers == [30]
+    assert 2 < found.counts["corrupt_by_cause"]["tar"] <= 12
+
+
+@pytest.mark.parametrize("interval", [1, 10**5])
+@pytest.mark.parametrize("damage", [(b"\x08null", b"\x08gone"), (b"Obj", b"Abj")])
+def test_a_long_file_that_cannot_be_read_is_lost_with_all_its_records(
+    tmp_path, monkeypatch, damage, interval
+):
+    monkeypatch.setattr(tarball, "PART_BYTES", 200_000)
+    long = packet(*(alert(number) for number in range(30)), interval=interval)
+    found = extract(tmp_path, [("long.avro", long.replace(*damage, 1)), *members([40])])
+    assert found.numbers == [40]
+    assert found.counts["corrupt_by_cause"] == {"avro": 30}
+    lines = [json.loads(line) for line in found.quarantine.read_text().splitlines()]
+    assert sum(line["records"] for line in lines) == 30
+
+
+def test_a_long_file_without_a_sound_marker_is_lost_with_all_its_records(tmp_path, monkeypatch):
+    monkeypatch.setattr(tarball, "PART_BYTES", 200_000)
+    monkeypatch.setattr(tarball, "MAX_RECORD_BYTES", 400_000)
+    header, found = blocks(packet(*(alert(number) for number in range(30)), interval=10**5))
+    text = header + b"".join(block(*each, bytes([place]) * 16) for place, each in enumerate(found))
+    found = extract(tmp_path, [("long.avro", text), *members([40])])
+    assert found.numbers == [40]
+    assert found.counts["corrupt_by_cause"] == {"avro": 30}
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_broken_tar_header_costs_all_records_of_its_member(tmp_path, place):
+    many = ("many.avro", packet(*(alert(number) for number in range(9)), interval=10**6))
+    entries = members([20, 21])
+    entries.insert(place, many)
+    content = bytearray(tar(entries, mode="w"))
+    content[content.index(b"many.avro")] ^= 1
+    found = Extracted(tmp_path / "out", write(tmp_path / "night.tar", bytes(content)))
+    assert found.numbers == [20, 21]
+    assert found.causes == [("?", 1, "tar")]
+    assert found.counts["corrupt_by_cause"] == {"tar": 9}
+
+
+# Values.
+
+
+def test_a_packet_may_have_its_candid_in_the_candidate_alone(tmp_path):
+    changed = schema()
+    changed["fields"] = [field for field in changed["fields"] if field["name"] != "candid"]
+    entries = [
+        (f"{codec}.avro", packet(alert(number), codec=codec, writer_schema=changed))
+        for number, codec in enumerate(["null", "snappy"], 4)
+    ]
+    assert extract(tmp_path, entries).numbers == [4, 5]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["=cmd|'/C calc'!A0", "+1", "-1", "@SUM(A1)", "a b", "a/b", "a\tb", "ZTF<b>", "Z" * 65, ".x"],
+)
+def test_an_object_id_that_could_do_harm_is_a_rejected_record(tmp_path, name):
+    found = extract(tmp_path, [("x.avro", packet(alert(2, objectId=name))), *members([1])])
+    assert found.numbers == [1]
+    assert found.causes == [("x.avro", 1, "values")]
+    assert "objectId has not the form" in found.manifest["offenders"][0]["detail"]
+
+
+@given(st.from_regex(OBJECT_ID, fullmatch=True))
+def test_any_other_object_id_is_taken(tmp_path, name):
+    found = extract(tmp_path, [("x.avro", packet(alert(2, shape=(21, 21), objectId=name)))])
+    assert found.counts["corrupt"] == 0
+
+
+@pytest.mark.parametrize(
+    ("version", "kept"), [("3.3", "3.3"), ("", ""), ("=1+2", "?"), ("+3", "?"), ("a b", "?")]
+)
+def test_a_version_that_a_spreadsheet_would_compute_is_not_kept(tmp_path, version, kept):
+    found = extract(tmp_path, [("x.avro", packet(alert(2, schemavsn=version)))])
+    assert found.rows[2]["schema_version"] == kept
+
+
+@given(st.dates(date(2, 1, 1), date(9999, 12, 30)), st.integers(0, 2**20 - 1))
+def test_the_date_is_that_of_the_jd_in_utc(tmp_path, day, part):
+    # Dates of Python count from the first day of the year 1, Julian ones from a noon.
+    jd = day.toordinal() + 1_721_424.5 + part / 2**20
+    found = extract(tmp_path, [("x.avro", packet(alert(2, jd=jd)))])
+    assert found.rows[2]["date"] == day
+
+
+def blank_alert(number, *values, shape=REGULAR):
+    """Return an alert whose cutouts have these values all over; None for those of others."""
+    pictures = images(number, shape)
+    for picture, value in zip(pictures, values, strict=True):
+        if value is not None:
+            picture[:] = value
+    cutouts = {name: cutout(stamp(p)) for name, p in zip(CUTOUTS, pictures, strict=True)}
+    return packet(alert(number, shape=shape, **cutouts))
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+def test_alerts_with_a_stamp_of_nan_alone_are_dropped_and_counted(tmp_path):
+    entries = [
+        ("all.avro", blank_alert(2, NAN, NAN, NAN)),
+        ("one.avro", blank_alert(3, None, NAN, None)),
+        ("edge.avro", blank_alert(4, NAN, None, None, shape=(63, 53))),
+        *members([5]),
+    ]
+    found = extract(tmp_path, entries)
+    assert found.numbers == [5]
+    assert found.counts["no_data"] == 3
+    assert found.counts["alerts_with_nan"] == 0
+    assert sorted(found.causes) == [(f"{n}.avro", 1, "no_data") for n in ("all", "edge", "one")]
+    kept = extract(tmp_path, entries, no_data="keep")
+    assert kept.numbers == [2, 3, 4, 5]
+    assert kept.counts["no_data"] == 0
+    assert [kept.rows[2][f"nan_{name}"] for name in NAMES] == [441] * 3
+    assert [kept.rows[3][f"nan_{name}"] for name in NAMES] == [0, 441, 0]
+    assert not kept.pixels()[0].any()
+
+
+NAMES = ("science", "template", "difference")
+
+
+def test_nan_outside_of_the_crop_is_no_matter(tmp_path):
+    picture = images(2)[0]
+    picture[:21] = picture[42:] = NAN
+    entries = [("x.avro", packet(alert(2, cutoutScience=cutout(stamp(picture)))))]
+    found = extract(tmp_path, entries)
+    assert (found.numbers, found.counts["alerts_with_nan"]) == ([2], 0)
+
+
+def test_infinite_pixels_become_zero_and_are_counted(tmp_path):
+    picture = images(2)[0]
+    picture[25, 30:33] = INF, -INF, NAN
+    entries = [
+        ("some.avro", packet(alert(2, cutoutScience=cutout(stamp(picture))))),
+        ("all.avro", blank_alert(3, INF, -INF, INF)),
+    ]
+    found = extract(tmp_path, entries)
+    assert found.numbers == [2, 3]
+    assert found.rows[2]["nan_science"] == 3
+    assert [found.rows[3][f"nan_{name}"] for name in NAMES] == [441] * 3
+    assert np.isfinite(found.pixels()).all()
+    assert not found.pixels()[1].any()
+    assert found.counts["nan_pixels"]["science"] == 444
+
+
 # The gate.
 
 
-def gate(found, *, limit=0.01, accepted=()):
+ALL_ALLOWED = dict.fromkeys(
+    [
+        *("max_corrupt_fraction", "max_lost_stamps_fraction"),
+        *("max_repeated_fraction", "max_ignored_fraction"),
+    ],
+    1,
+)
+
+
+def gate(found, *, limit=0.01, accepted=(), **limits):
     require_sound(
         NIGHT,
         found.manifest,
         found.quarantine,
-        max_corrupt_fraction=limit,
+        limits={**ALL_ALLOWED, "max_corrupt_fraction": limit, **limits},
         accept_truncated=list(accepted),
     )
 
@@ -598,3 +828,81 @@ def test_the_labels_of_another_project_are_not_taken_for_those_of_this_one(tmp_p
         pq.write_table(pa.table({"object_id": [name]}), "labels.parquet")
         os.utime("labels.parquet", (0, 0))
         assert LabelledObjects.read(Path("labels.parquet")).contain(np.array([name.encode()])).all()
+
+
+def test_a_night_of_which_nothing_could_be_kept_is_refused(tmp_path):
+    null = [(f"{n}.avro", packet(alert(n, cutoutScience=None))) for n in range(6)]
+    found = extract(tmp_path, null)
+    with pytest.raises(
+        SkymillError, match=r"gives nothing: it has 6 alerts \(6 with a null cutout"
+    ):
+        gate(found)
+    # Of a few labelled ones nothing is said, see require_some.
+    for labelled, is_refused in (([1, 2], False), (range(6), True)):
+        found = extract(tmp_path, [*null, *members([9])], labels=_labels(tmp_path, labelled))
+        assert found.counts["unlabelled"] == 7 - len(labelled)
+        if is_refused:
+            with pytest.raises(SkymillError, match="gives nothing"):
+                gate(found)
+        else:
+            gate(found)
+
+
+def _labels(tmp_path, numbers):
+    path = tmp_path / "labels.parquet"
+    ids = [f"ZTF18a{number:06d}" for number in numbers]
+    pq.write_table(pa.table({"object_id": pa.array(ids)}), path)
+    return path
+
+
+def test_a_night_of_other_files_alone_is_refused_and_they_are_named(tmp_path):
+    found = extract(tmp_path, [("README", b"x"), ("alerts.zip", b"PK"), ("._1.avro", b"note")])
+    with pytest.raises(SkymillError, match=r"gives nothing: .*README, alerts\.zip") as error:
+        gate(found)
+    assert "empty" not in str(error.value)
+    gate(extract(tmp_path, [("._1.avro", b"note")]))
+    empty = packet(writer_schema=schema())
+    with pytest.raises(SkymillError, match="1 alert files without a single alert"):
+        gate(extract(tmp_path, [("1.avro", empty)]))
+
+
+def test_a_night_without_labelled_objects_is_no_loss(tmp_path, caplog):
+    gate(extract(tmp_path, members(range(8)), labels=_labels(tmp_path, [])), limit=0)
+    assert caplog.text == ""
+
+
+def test_more_losses_than_a_limit_allows_are_refused_by_its_name(tmp_path):
+    null = [(f"{n}.avro", packet(alert(n, cutoutScience=None))) for n in range(2)]
+    entries = [*null, *members([5]), ("copy.avro", packet(alert(5))), ("README", b"x")]
+    found = extract(tmp_path, entries)
+    for name, said in (
+        ("max_lost_stamps_fraction", "2 of 4 alerts give no stamps"),
+        ("max_repeated_fraction", "1 of 2 alerts repeat the candid"),
+        ("max_ignored_fraction", r"1 of 5 files are no alert files .*: README"),
+    ):
+        with pytest.raises(SkymillError, match=rf"{said}(.|\n)*limits\.{name}"):
+            gate(found, **{name: 0.1})
+    with pytest.raises(SkymillError, match=r"0\.avro"):
+        gate(found, max_lost_stamps_fraction=0.1)
+
+
+def test_smaller_losses_of_a_night_are_a_warning(tmp_path, caplog):
+    null = ("null.avro", packet(alert(2, cutoutScience=None)))
+    found = extract(tmp_path, [*members([5]), null, ("bad.avro", b"x"), ("README", b"x")])
+    gate(found, limit=0.5)
+    assert caplog.messages == [
+        f"night {NIGHT}: of 3 alerts 1 corrupt (avro 1), 1 with a null cutout, 1 files beside "
+        "them are no alert files"
+    ]
+    caplog.clear()
+    gate(extract(tmp_path, members([5])))
+    assert caplog.messages == []
+
+
+def test_nights_that_all_lost_what_they_had_are_refused_together():
+    few = {"kept": 0, "records": 9, "unlabelled": 7}
+    with pytest.raises(SkymillError, match="each of the 4 alerts"):
+        require_some([{"counts": few}, {"counts": few}])
+    require_some([{"counts": few}, {"counts": {"kept": 1, "records": 1, "unlabelled": 0}}])
+    require_some([{"counts": {"kept": 0, "records": 9, "unlabelled": 9}}])
+    require_some([])

@@ -24,6 +24,9 @@ def asked(setting):
         ("20180601", ("20180601",), ()),
         ("20180630..20180702", (), ("20180630", "20180701", "20180702")),
         ("20180601 .. 20180601", (), ("20180601",)),
+        (["my_alerts", "Fink-2024", 20180601], ("20180601", "Fink-2024", "my_alerts"), ()),
+        ("my_alerts", ("my_alerts",), ()),
+        (["20180601_mine", "8a", "_x"], ("20180601_mine", "8a", "_x"), ()),
         (["20200228..20200301", 20180601], ("20180601",), ("20200228", "20200229", "20200301")),
     ],
 )
@@ -37,6 +40,13 @@ def test_a_file_holds_one_night_or_range_a_line(tmp_path):
         "# good seeing\n\n20180605\n  20180603_programid3   # Caltech's\r\n20180601..20180602\n"
     )
     assert asked(str(path)) == (("20180603_programid3", "20180605"), ("20180601", "20180602"))
+
+
+def test_a_file_without_a_dot_in_its_name_comes_before_a_night_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert asked("nights") == (("nights",), ())
+    (tmp_path / "nights").write_text("20180601\n")
+    assert asked("nights") == (("20180601",), ())
 
 
 def test_a_file_is_looked_for_where_snakemake_runs(tmp_path, monkeypatch):
@@ -58,6 +68,14 @@ def test_a_file_is_looked_for_where_snakemake_runs(tmp_path, monkeypatch):
         ("20180601..", ["neither a night nor a range"]),
         ("2018060", ["2018060", "neither a night nor a range"]),
         ("20180601..20180603_programid3", ["one by one"]),
+        (["my_alerts..20180603"], ["one by one"]),
+        (["-x"], ["entry 1", "-x", "neither a night nor a range"]),
+        (["my alerts"], ["my alerts", "neither a night nor a range", "letters, digits"]),
+        (["a/b"], ["a/b", "neither a night nor a range"]),
+        (["x" * 65], ["neither a night nor a range"]),
+        (["labels"], ["labels", "Take another name"]),
+        (["ztf_public_20180601"], ["without ztf_public_: 20180601"]),
+        (["my_alerts", "my_alerts"], ["entry 2", "my_alerts", "entry 1"]),
         ([10180601], ["10180601", "2017"]),
         (["nights.txt"], ["entry 1", "nights.txt", "neither a night nor a range"]),
         ("config/no-nights.txt", ["config/no-nights.txt", "no file"]),
@@ -92,7 +110,7 @@ def test_what_is_wrong_in_a_file_is_named_with_its_line(tmp_path, content, words
 
 
 DAYS = st.dates(date(2017, 1, 1), date(2099, 12, 31)).map(lambda day: day.strftime("%Y%m%d"))
-OTHERS = DAYS.map(lambda day: f"{day}_programid3")
+OTHERS = DAYS.map(lambda day: f"{day}_programid3") | st.sampled_from(["my_alerts", "Fink-2024"])
 
 
 @given(st.sets(DAYS | OTHERS, min_size=1))
@@ -104,6 +122,7 @@ def test_spans_can_be_read_again(nights):
 def test_days_in_a_row_are_told_as_a_range():
     nights = ["20180601", "20180531", "20180602", "20180604", "20180604_programid3", "20180605"]
     assert spans(nights) == "20180531..20180602, 20180604..20180605, 20180604_programid3"
+    assert spans(["x", "20180604", "20180605_x"]) == "20180604, 20180605_x, x"
     assert spans([]) == ""
 
 

@@ -55,6 +55,53 @@ def cells(page, start):
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
+def night_page(tmp_path, **nights):
+    """Return the page of nights with these counts and other content of their manifests."""
+    documents = [
+        described(tmp_path / f"{name}.parquet", [], **{"night": name, **content})
+        for name, content in nights.items()
+    ]
+    plan, counts = make_plan(
+        [],
+        write_labels(tmp_path / "labels.parquet", LABELS),
+        representative="first",
+        sample={},
+        split={},
+        seed=1,
+    )
+    assert plan.num_rows == 0
+    return describe(
+        nights=documents,
+        labels=described(tmp_path / "labels.parquet", [], classes={}, counts={}),
+        plan=described(tmp_path / "plan.parquet", [], counts=counts, source="sample"),
+    )
+
+
+def test_only_an_empty_tarball_is_called_empty(tmp_path):
+    page = night_page(
+        tmp_path,
+        a={"counts": {"members": 0, "ignored_members": 0}, "ignored": []},
+        b={"counts": {"members": 0, "ignored_members": 2}, "ignored": ["x.txt", "<b>.gz"]},
+        c={"counts": {"members": 3, "records": 3, "null_cutout": 3}, "ignored": []},
+    )
+    assert "(the tarball is empty, or the archive has none): a." in page
+    assert cells(page, "b")[-1] == "2"
+    assert "Files that are no alert files" in page
+    assert "x.txt, &#60;b&#62;.gz" in page
+
+
+def test_text_of_the_tarball_is_no_markup(tmp_path):
+    cut = "the tar ends within <img src=x>"
+    page = night_page(tmp_path, a={"counts": {}, "truncated": True, "broken_off": cut})
+    assert "<img" not in page
+    assert "img src=x" in page
+
+
+def test_groups_of_names_are_counted(page):
+    assert "names within 1.5 arcsec of each other" in page
+    assert "The 20 objects are 20 groups; 0 objects are in groups of several names." in page
+
+
 def test_nights_are_counted_each_and_together(page):
     assert cells(page, "20180601")[:6] == ["20180601", "1,030", "1,030", "24", "1,000", "1"]
     assert set(cells(page, "20180602")[1:]) == {"0"}

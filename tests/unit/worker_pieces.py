@@ -4,6 +4,8 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
+
 IMPORTED_BY = os.getpid()
 """The process that imported this module: a worker itself, or the server that it comes from."""
 
@@ -34,6 +36,11 @@ def fail_beside_a_sleeper(item: int) -> None:
     while not Path("1.pid").exists():
         time.sleep(0.01)
     raise ValueError("item 0 is bad")
+
+
+def need_too_much(item: int) -> None:
+    """Ask for more memory than any machine has."""
+    np.empty(2**56)
 
 
 class UnreadableError(Exception):

@@ -117,6 +117,14 @@ def test_what_makes_a_download_stale_is_its_name_and_version_alone(archive):
     assert "retrieve" not in project.stale(target)
 
 
+def test_another_published_list_of_labels_downloads_nothing_again(archive):
+    target = "data/preprocessed/ztf/labels.parquet"
+    for source in ("predictions", "catalogue", "predictions"):
+        archive.project.set(f"labels: {{source: {source}}}")
+        archive.project.run("--cores", "1", target)
+    assert len(archive.fetched(LABELS)) == 1
+
+
 def test_a_forced_download_is_taken_from_the_cache(archive):
     archive.project.run("--cores", "1", RAW)
     archive.project.run("--cores", "1", "--force", RAW)

@@ -87,7 +87,7 @@ def test_a_column_that_nobody_declared_is_refused(project):
 
 
 def test_fractions_that_do_not_add_up_are_refused(project):
-    project.edit("config/config.yaml", "dev: 0.01", "dev: 0.02")
+    project.edit("config/config.yaml", "dev: 0.2", "dev: 0.3")
     assert "split.fractions" in said(project.run("-n", succeeds=False))
 
 

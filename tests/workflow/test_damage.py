@@ -16,7 +16,10 @@ DOCUMENTS = [
         "data/interim/raw/solar_flare_2020/train_partition1_data.json.receipt.json",
         {"verify_raw"} | INGEST,
     ),
-    ("data/preprocessed/solar_flare_2020/leaks.receipt.json", {"check_leaks"} | FEATURES),
+    (
+        "data/preprocessed/solar_flare_2020/leaks.receipt.json",
+        {"check_leaks", "write_records"} | FEATURES,
+    ),
     ("data/processed/magnetic_data/dev.manifest.json", FEATURES),
     ("data/preprocessed/sdo/plan.parquet.manifest.json", INDEX),
     ("data/sample/raw/sdo.manifest.json", {"unpack_sdo"}),

@@ -6,6 +6,8 @@ import socket
 import pytest
 from test_shared_filesystem import clone
 
+from projects import said
+
 LOOKS = [
     ("-n",),
     ("--list-rules",),
@@ -53,16 +55,18 @@ def test_a_colleagues_look_with_other_settings_changes_nothing_for_the_owner(fin
     assert finished.stale() == set()
 
 
-def test_a_look_does_not_take_the_lock_of_a_killed_run_away(finished):
-    locks = finished.path(".snakemake/locks")
-    locks.mkdir(parents=True, exist_ok=True)
-    (locks / "0.output.lock").write_text("data/processed/magnetic_diagnostics.md\n")
+def test_a_look_does_not_take_the_note_of_a_killed_run_over(finished):
     note = {"pid": 1, "created": 0, "host": socket.gethostname(), "slurm_job": None}
-    note_path = finished.path(".snakemake/skymill_run.json")
-    note_path.write_text(json.dumps({**note, "executor": "local"}))
+    where = {"executor": "local", "folder": str(finished.folder), "started": "yesterday"}
+    note_path = finished.path("data/.lock")
+    note_path.write_text(json.dumps(note | where))
     # Products are judged all the same: nobody is making them.
     finished.path("data/interim/solar_flare_2020/quarantine/test_4_5_data.jsonl").unlink()
+    left = finished.path("data/interim/.x.parquet.0123456789ab.partial")
+    left.touch()
     assert "ingest_magnetic" in finished.stale()
-    assert any(locks.glob("*"))
-    finished.run("--cores", "2")
-    assert not any(locks.glob("*"))
+    assert note_path.exists()
+    assert left.exists()
+    assert "An earlier run was killed" in said(finished.run("--cores", "2"))
+    assert not note_path.exists()
+    assert not left.exists()

@@ -213,7 +213,7 @@ def test_batches_of_nights_leave_little_to_the_run_that_follows(tiny, made):
         done |= planned
     assert len(done) == 6
     # With `extract: all` nights need no labels.
-    labels = {(rule, "") for rule in ("simulate_ztf_labels", "verify_raw", "read_labels")}
+    labels = {(rule, "") for rule in ("simulate_ztf_labels", "read_labels", "check_labels")}
     assert jobs(tiny) == labels | GATHERING
     tiny.run("--cores", "2")
     assert tiny.products() == made.products()

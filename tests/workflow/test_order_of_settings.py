@@ -9,6 +9,7 @@ CHANGES = [
     "collisions: drop_identical",
     "split: {unit: record}",
     "split: {augment: all}",
+    "split: {folds: 4, fold: 3}",
     "augmentation: {M: {warp: 2, scale: 1}}",
     "features: {fill: zero}",
     "features: {columns: [EPSZ]}",

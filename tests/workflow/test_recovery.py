@@ -1,5 +1,6 @@
 """Failures, kills and switches: nothing is lost, and no run ends well on stale results."""
 
+import gzip
 import json
 import os
 import signal
@@ -143,18 +144,58 @@ def test_switching_the_source_there_and_back_loses_nothing(finished):
         assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
+def put_magnetic(project, *names, compress=None):
+    """Put simulated magnetic files where a user puts real ones, one of them gzipped."""
+    for name in names:
+        content = project.path(f"data/sample/raw/solar_flare_2020/{name}.json").read_bytes()
+        target = project.path(f"data/raw/solar_flare_2020/{name}.json")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if name == compress:
+            target, content = target.with_name(f"{name}.json.gz"), gzip.compress(content, 1)
+        target.write_bytes(content)
+
+
 def test_a_missing_local_file_is_named_and_nothing_simulated_stands_in_for_it(finished):
-    local = finished.path("data/raw/solar_flare_2020")
-    local.mkdir(parents=True)
-    for number in (1, 2):
-        name = f"train_partition{number}_data.json"
-        (local / name).write_bytes(
-            finished.path(f"data/sample/raw/solar_flare_2020/{name}").read_bytes()
-        )
+    put_magnetic(finished, "train_partition1_data", "train_partition2_data")
     finished.set("source: local")
     done = finished.run("--cores", "2", succeeds=False)
-    assert "data/raw/solar_flare_2020/train_partition3_data.json" in said(done)
+    assert "data/raw/sdobenchmark.zip (sdo branch)" in said(done)
     assert "train_partition2_data" not in said(done)
+
+
+def test_the_magnetic_branch_runs_with_the_files_that_are_there_plain_or_gzipped(finished):
+    ingested = "data/interim/solar_flare_2020/values/train_partition2_data"
+    before = finished.products()
+    put_magnetic(
+        *(finished, "train_partition1_data", "train_partition2_data"),
+        compress="train_partition2_data",
+    )
+    finished.set("{branches: [magnetic], source: local, split: {unit: partition}}")
+    refused = said(finished.run("-n", succeeds=False))
+    assert "split.partitions names train_partition3_data" in refused
+    finished.set("split: {partitions: {train_partition2_data: test, train_partition3_data: null}}")
+    finished.set("split: {unit: record}")
+    said_now = "does without train_partition3_data.json, test_4_5_data.json, not found in data/raw"
+    assert said_now in finished.look()[1]
+    done = said(finished.run("--cores", "2"))
+    assert done.count(said_now) == 2  # at the beginning and among the last lines
+    page = finished.path("data/processed/magnetic_diagnostics.md").read_text()
+    assert "Not there: train_partition3_data.json, test_4_5_data.json." in page
+    leaks = json.loads(
+        finished.path("data/preprocessed/solar_flare_2020/leaks.receipt.json").read_text()
+    )
+    assert leaks["overlap_with_test_file"] is None
+    assert finished.stale() == set()
+    after = finished.products()
+    values = [name for name in before if name.startswith(f"{ingested}/")]
+    assert values
+    assert [after[name] for name in values] == [before[name] for name in values]
+    # The test file arrives.
+    put_magnetic(finished, "test_4_5_data")
+    assert "assign_ids" in finished.stale()
+    put_magnetic(finished, "train_partition2_data")
+    both = said(finished.run("-n", succeeds=False))
+    assert "train_partition2_data.json or data/raw/solar_flare_2020/train_partition2_data" in both
 
 
 SPREAD = (
@@ -179,9 +220,12 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes_with_any_number_of_threa
     deadline = time.monotonic() + 120
     while not ingesting.exists() and time.monotonic() < deadline and run.poll() is None:
         time.sleep(0.02)
-    # A dry run meanwhile neither takes the lock away nor takes for lost what is being made.
+    # A dry run meanwhile neither takes the note away nor takes for lost what is being made.
     project.run("-n")
-    assert any(project.path(".snakemake/locks").iterdir())
+    assert project.path("data/.lock").exists()
+    # A second run stops with the name of the first.
+    second = project.run("--cores", "1", succeeds=False)
+    assert f"another run works in {project.path('data')}/: process {run.pid} on " in said(second)
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     assert ingesting.exists(), "the run ended before it came to ingest"

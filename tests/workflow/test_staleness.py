@@ -5,7 +5,7 @@ import os
 import pytest
 
 FEATURES = {"write_features", "diagnose_magnetic"}
-AUGMENT = {"augment_train", "check_conservation"} | FEATURES
+AUGMENT = {"augment_train", "check_conservation", "write_records"} | FEATURES
 PLAN = {"plan_magnetic", "check_leaks"} | AUGMENT
 REGIONS = {"find_regions", "check_regions"} | PLAN
 IDS = {"assign_ids", "write_clean"} | REGIONS
@@ -19,8 +19,9 @@ SDO = {"unpack_sdo", "locate_sdo", "catalogue_sdo", "check_sdo"} | SDO_PLAN
 EXPORT = {"export_ztf", "draw_ztf"}
 ZTF_PLAN = {"plan_ztf", "gather_ztf", "report_ztf"} | EXPORT
 NIGHT = {"extract_night", "check_night"} | ZTF_PLAN
-LABELS = {"read_labels"} | NIGHT
-SIMULATE_ZTF = {"simulate_night", "simulate_ztf_labels", "verify_raw"} | LABELS
+CHECK_LABELS = {"check_labels"} | NIGHT
+LABELS = {"read_labels"} | CHECK_LABELS
+SIMULATE_ZTF = {"simulate_night", "simulate_ztf_labels"} | LABELS
 INDEX = {"plan_sdo", "index_sdo", "report_sdo"}
 SIMULATE_SDO = {"simulate_sdo", "verify_raw"} | SDO
 
@@ -38,22 +39,44 @@ def test_a_second_run_does_nothing(finished):
         ("split: {fractions: {train: 0.9, dev: 0.05, test: 0.05}}", PLAN),
         ("split: {partitions: {train_partition2_data: train}}", set()),
         ("split: {augment: all}", PLAN),
+        ("split: {folds: 5}", PLAN),
         ("augmentation: {M: {warp: 2, scale: 1}}", PLAN),
+        ("augmentation: {M: null}", PLAN),
+        ("augmentation: {M: {warp: null}}", PLAN),
+        ("augmentation: null", PLAN),
         ("features: {fill: zero}", FEATURES),
         ("features: {columns: [EPSZ]}", FEATURES),
         ("limits: {max_rejected_fraction: 0.06}", set()),
+        ("limits: {max_dropped_fraction: 0.6}", set()),
         ("limits: {max_region_fraction: 0.6}", set()),
         ("limits: {max_damaged_fraction: 0.5}", set()),
+        ("limits: {max_unplaced_fraction: 0.5}", set()),
         ("limits: {max_lost_samples_fraction: 0.5}", set()),
+        ("limits: {max_ignored_members_fraction: 0.5}", set()),
+        ("limits: {min_slots_filled: 0.1}", set()),
+        ("limits: {min_slots_filled: 0.95}", {"check_sdo"} | SDO_PLAN),
+        ("limits: {min_slots_filled_by_channel: 0.1}", set()),
+        ("limits: {min_slots_filled_by_year: 0.1}", set()),
         ("sdo: {flux_scale: 1.0}", INDEX),
+        ("sdo: {split: cleaned}", INDEX),
         ("sdo: {validation_fraction: 0.3}", INDEX),
         ("sdo: {tensors: false}", set()),
         ("retrieve: {attempts: 9}", set()),
         ("labels: {min_probability: 0.5}", LABELS),
+        ("labels: {source: catalogue}", LABELS),
+        ("labels: {columns: {object: oid}}", LABELS),
+        ("labels: {unknown: drop}", LABELS),
+        ("labels: {map: {AGN: null, QSO: QSO}}", LABELS),
+        ("limits: {max_rejected_labels_fraction: 0.5}", set()),
+        ("limits: {max_conflicting_labels_fraction: 0.5}", set()),
         ("ztf: {extract: all}", NIGHT),
         ("ztf: {edge: drop}", NIGHT),
+        ("ztf: {no_data: keep}", NIGHT),
         ("ztf: {accept_truncated: [20180602]}", set()),
         ("limits: {max_corrupt_fraction: 0.5}", set()),
+        ("limits: {max_lost_stamps_fraction: 0.6}", set()),
+        ("limits: {max_repeated_fraction: 0.6}", set()),
+        ("limits: {max_ignored_fraction: 0.6}", set()),
         ("ztf: {representative: last}", ZTF_PLAN),
         ("ztf: {sample: {Otro: 5}}", ZTF_PLAN),
         ("ztf: {csv: data}", {"export_ztf"}),
@@ -67,6 +90,15 @@ def test_a_second_run_does_nothing(finished):
 def test_a_changed_setting_reruns_the_stages_that_read_it(finished, change, stages):
     finished.set(change)
     assert finished.stale() == stages
+
+
+def test_fractions_do_not_count_where_there_are_folds(finished):
+    finished.set("split: {folds: 5, fold: 0}")
+    finished.run("--cores", "2", "magnetic")
+    finished.set("split: {fractions: {train: 0.9, dev: 0.05, test: 0.05}}")
+    assert finished.stale() == set()
+    finished.set("split: {fold: 1}")
+    assert finished.stale() == PLAN
 
 
 def test_settings_changed_together_rerun_what_each_of_them_would(finished):
@@ -88,8 +120,10 @@ def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
         ("simulate/marginals.py", SIMULATE),
         ("raw/files.py", SIMULATE | SIMULATE_SDO | SIMULATE_STEALTH | SIMULATE_ZTF),
         ("simulate/active_regions.py", SIMULATE_SDO),
+        ("solar_regions.py", SIMULATE_SDO),
         ("sdo/unpack.py", set()),
         ("sdo/images.py", {"catalogue_sdo", "check_sdo"} | SDO_PLAN),
+        ("sdo/tree.py", {"locate_sdo", "catalogue_sdo", "check_sdo"} | SDO_PLAN),
         ("sdo/plan.py", INDEX),
         ("sdo/index.py", {"index_sdo"}),
         ("sdo/tensors.py", {"tensors_sdo"}),
@@ -97,6 +131,9 @@ def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
         ("raw/http.py", set()),
         ("ztf/stamps.py", NIGHT),
         ("ztf/labels.py", LABELS),
+        ("ztf/label_lists.py", LABELS),
+        ("ztf/label_check.py", CHECK_LABELS),
+        ("ztf/matches.py", ZTF_PLAN),
         ("ztf/plan.py", ZTF_PLAN),
         ("ztf/pictures.py", {"draw_ztf"}),
         ("simulate/stealth.py", SIMULATE_STEALTH),
@@ -106,7 +143,10 @@ def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
         ("magnetic/parse.py", INGEST),
         ("magnetic/regions.py", REGIONS),
         ("magnetic/splits.py", PLAN),
-        ("magnetic/leaks.py", {"check_leaks"} | FEATURES),
+        ("magnetic/placement.py", PLAN),
+        ("magnetic/records.py", {"write_records"}),
+        ("magnetic/missing.py", {"write_records"} | FEATURES),
+        ("magnetic/leaks.py", {"check_leaks", "write_records"} | FEATURES),
         ("magnetic/augment.py", AUGMENT),
         ("magnetic/features.py", FEATURES),
         ("magnetic/report.py", {"diagnose_magnetic"}),
@@ -130,7 +170,7 @@ def test_other_words_about_the_same_code_rerun_nothing(finished):
 def test_an_edited_script_reruns_its_rule(finished):
     path = finished.path("workflow/scripts/check_leaks.py")
     path.write_text(path.read_text() + "\nEDITED = True\n")
-    assert finished.stale() == {"check_leaks"} | FEATURES
+    assert finished.stale() == {"check_leaks", "write_records"} | FEATURES
 
 
 def test_files_with_new_times_but_the_same_code_rerun_nothing(finished):

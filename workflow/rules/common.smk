@@ -25,16 +25,23 @@ def stop(message):
 try:
     import skymill.paths
     from skymill import limits
-    from skymill.engine import digests, parallel, stale_lock
+    from skymill.engine import digests, parallel
+    from skymill.engine.durable import delete_partial
     from skymill.engine.errors import SkymillError
-    from skymill.engine.names import Names
-    from skymill.magnetic.schema import PARTITIONS, SPLITS, TEST_PARTITION, TRAIN_PARTITIONS
+    from skymill.engine.names import raw_name
+    from skymill.engine.run_lock import RunLock
+    from skymill.magnetic.schema import (
+        SPLITS,
+        TEST_PARTITION,
+        TRAIN_PARTITIONS,
+        TRAIN_SPLITS,
+    )
     from skymill.paths import manifest
     from skymill.raw.choice import RawFiles
     from skymill.raw.files import changed_since, damaged_sidecar
     from skymill.raw.registry import NIGHT, find_source, load_registry
     from skymill.resources import memory, minutes
-    from skymill.settings import check_settings, plan_keys
+    from skymill.settings import check_settings, in_force, magnetic_keys, plan_keys
     from skymill.swan_sf.schema import PARTITIONS as SWAN_PARTITIONS
     from skymill.watch import Watch
     from skymill.ztf.nights import days_since_first_public
@@ -58,6 +65,8 @@ def check_schema(document, schema):
         stop("\n".join([*said[:2], *where]))
 
 
+# Rules and jobs see the configuration that counts: no entry that a later file has left out.
+config.update(in_force(config))
 # Jobs are given what the run that started them has checked.
 IS_MAIN = workflow.exec_mode == ExecMode.DEFAULT
 try:
@@ -80,9 +89,19 @@ STORAGE = workflow.storage_settings and workflow.storage_settings.default_storag
 LOGS = skymill.paths.logs(RESULTS)
 paths = skymill.paths.below(RESULTS)
 BRANCHES = tuple(skymill.paths.BRANCH_FOLDERS)
-COLLECTIONS = {"train": TRAIN_PARTITIONS, "test": (TEST_PARTITION,)}
+# Users have some of the training files, and often not the test file: see RAW.partitions.
+COLLECTIONS = {
+    collection: [name for name in names if name in RAW.partitions]
+    for collection, names in {"train": TRAIN_PARTITIONS, "test": [TEST_PARTITION]}.items()
+    if {*names} & {*RAW.partitions}
+}
+MAGNETIC_SPLITS = SPLITS if "test" in COLLECTIONS else TRAIN_SPLITS
 SDO_SETS = ("train", "test")
 ZTF_LABELS = sorted({*config["labels"]["map"].values(), config["labels"]["other"]})
+
+# A run works alone in the folders that it writes to: see begin.
+WRITTEN = [RESULTS, *([skymill.paths.SHARED_RAW] if RAW.are_written() else [])]
+LOCK = RunLock(WRITTEN, Path.cwd())
 
 # Threads of a job that spreads its work over processes; Snakemake lowers them to the cores given.
 PARALLEL = {branch: 1 if RAW.is_small(branch) else 8 for branch in BRANCHES}
@@ -97,9 +116,9 @@ if "downloads" not in workflow.global_resources:
 
 
 wildcard_constraints:
-    partition="|".join(PARTITIONS),
-    collection="train|test",
-    split="|".join(SPLITS),
+    partition="|".join(RAW.partitions),
+    collection="|".join(COLLECTIONS),
+    split="|".join(MAGNETIC_SPLITS),
     swan_partition="|".join(SWAN_PARTITIONS),
     sdo_set="train|test",
     night=NIGHT,

@@ -1,4 +1,4 @@
-# The magnetic branch: raw JSON lines to leak-free, engineered splits.
+# The magnetic branch: raw JSON lines to engineered splits that share no time step.
 # Catalogue (ingest), plan (ids, regions, splits), materialise (clean, augmented, features).
 
 
@@ -17,8 +17,8 @@ localrules:
 rule ingest_magnetic:
     """Parse and check every line of a raw file; keep values, catalogue and rejects."""
     input:
-        raw=lambda wildcards: RAW.path(skymill.paths.MAGNETIC_FILE.format(**wildcards)),
-        receipt=paths.RAW_RECEIPT.format(file=skymill.paths.MAGNETIC_FILE),
+        raw=lambda wildcards: RAW.path(RAW.magnetic(wildcards.partition)),
+        receipt=lambda wildcards: paths.RAW_RECEIPT.format(file=RAW.magnetic(wildcards.partition)),
     output:
         values=directory(paths.VALUES),
         catalogue=paths.CATALOGUE,
@@ -105,7 +105,7 @@ rule find_regions:
     input:
         **made(
             ids=paths.IDS.format(collection="train"),
-            values=expand(paths.VALUES, partition=TRAIN_PARTITIONS),
+            values=expand(paths.VALUES, partition=COLLECTIONS["train"]),
         ),
     output:
         regions=paths.REGIONS,
@@ -166,8 +166,8 @@ rule check_leaks:
     input:
         **made(
             plan=paths.PLAN,
-            ids=expand(paths.IDS, collection=["train", "test"]),
-            values=expand(paths.VALUES, partition=PARTITIONS),
+            ids=expand(paths.IDS, collection=COLLECTIONS),
+            values=expand(paths.VALUES, partition=RAW.partitions),
         ),
     output:
         receipt=paths.LEAKS,
@@ -209,7 +209,7 @@ rule augment_train:
 
 
 rule check_conservation:
-    """Compare the counts of all stages: lines met, records kept, planned and written."""
+    """Compare the counts of all stages: lines met, records kept, dropped, planned and written."""
     input:
         ingested=of_collection(manifest(paths.VALUES)),
         ids=manifest(paths.IDS),
@@ -228,7 +228,7 @@ rule check_conservation:
     resources:
         mem_mb=500,
     params:
-        **stage("check_conservation.py"),
+        **stage("check_conservation.py", also=limit(limits.dropped_records)),
     script:
         "../scripts/check_conservation.py"
 
@@ -254,16 +254,42 @@ rule write_features:
         "../scripts/write_features.py"
 
 
+rule write_records:
+    """Write one row for each record: split, fold, region, parent, class, missing steps."""
+    input:
+        **made(
+            plan=paths.PLAN,
+            ids=expand(paths.IDS, collection=COLLECTIONS),
+            clean=expand(paths.CLEAN, collection=COLLECTIONS),
+        ),
+        checks=[paths.LEAKS, *expand(paths.CONSERVATION, collection=COLLECTIONS)],
+    output:
+        records=paths.RECORDS,
+        manifest=manifest(paths.RECORDS),
+    log:
+        f"{LOGS}/write_records.log",
+    conda:
+        "../../envs/magnetic.yaml"
+    threads: PARALLEL["magnetic"]
+    resources:
+        mem_mb=memory(1000, each=500),
+        runtime=minutes(15, per_gb=10, of="clean"),
+    params:
+        **stage("write_records.py"),
+    script:
+        "../scripts/write_records.py"
+
+
 rule diagnose_magnetic:
     """Tell in one table which lines were rejected, why, and how that bears on the classes."""
     input:
-        ingested=expand(manifest(paths.VALUES), partition=PARTITIONS),
-        ids=expand(manifest(paths.IDS), collection=["train", "test"]),
+        ingested=expand(manifest(paths.VALUES), partition=RAW.partitions),
+        ids=expand(manifest(paths.IDS), collection=COLLECTIONS),
         regions=manifest(paths.REGIONS),
         plan=manifest(paths.PLAN),
-        features=expand(manifest(paths.FEATURES), split=SPLITS),
-        catalogues=ancient(expand(paths.CATALOGUE, partition=PARTITIONS)),
-        quarantines=ancient(expand(paths.QUARANTINE, partition=PARTITIONS)),
+        features=expand(manifest(paths.FEATURES), split=MAGNETIC_SPLITS),
+        catalogues=ancient(expand(paths.CATALOGUE, partition=RAW.partitions)),
+        quarantines=ancient(expand(paths.QUARANTINE, partition=RAW.partitions)),
         leaks=paths.LEAKS,
     output:
         page=report(
@@ -279,7 +305,7 @@ rule diagnose_magnetic:
     resources:
         mem_mb=500,
     params:
-        **stage("diagnose_magnetic.py"),
+        **stage("diagnose_magnetic.py", *magnetic_keys(config)),
     script:
         "../scripts/diagnose_magnetic.py"
 
@@ -288,8 +314,8 @@ rule magnetic:
     """Every product of the magnetic branch."""
     input:
         every(rules.verify_raw.output, file=RAW.files("magnetic")),
-        every(rules.ingest_magnetic.output, partition=PARTITIONS),
-        every(rules.check_ingest.output, partition=PARTITIONS),
+        every(rules.ingest_magnetic.output, partition=RAW.partitions),
+        every(rules.check_ingest.output, partition=RAW.partitions),
         every(rules.assign_ids.output, collection=COLLECTIONS),
         every(rules.write_clean.output, collection=COLLECTIONS),
         every(rules.find_regions.output),
@@ -298,15 +324,17 @@ rule magnetic:
         every(rules.check_leaks.output),
         every(rules.augment_train.output),
         every(rules.check_conservation.output, collection=COLLECTIONS),
-        every(rules.write_features.output, split=SPLITS),
+        every(rules.write_features.output, split=MAGNETIC_SPLITS),
+        every(rules.write_records.output),
         every(rules.diagnose_magnetic.output),
 
 
 for FOLDER in (paths.MAGNETIC_DATA, f"{paths.MAGNETIC_DATA}/"):
 
     rule:
-        """The engineered splits."""
+        """The engineered splits, and the table of their records."""
         name:
             FOLDER
         input:
-            every(rules.write_features.output, split=SPLITS),
+            every(rules.write_features.output, split=MAGNETIC_SPLITS),
+            every(rules.write_records.output),

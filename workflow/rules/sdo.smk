@@ -86,8 +86,9 @@ rule catalogue_sdo:
 
 
 rule check_sdo:
-    """Fail when too many images are damaged or too many samples lost, naming the first of them."""
+    """Fail when too much is damaged, lost or not there, naming the first of it."""
     input:
+        located=paths.SDO_RECEIPT,
         samples=manifest(paths.SDO_SAMPLES),
         problems=ancient(paths.SDO_PROBLEMS),
     output:
@@ -119,7 +120,7 @@ rule plan_sdo:
     resources:
         mem_mb=500,
     params:
-        **stage("plan_sdo.py", "seed", "sdo.flux_scale", "sdo.validation_fraction"),
+        **stage("plan_sdo.py", "seed", "sdo.flux_scale", "sdo.split", "sdo.validation_fraction"),
     script:
         "../scripts/plan_sdo.py"
 
@@ -174,6 +175,7 @@ rule report_sdo:
     """Tell in one page what the tree holds, what is wrong with it, and how it was split."""
     input:
         **made(samples=paths.SDO_SAMPLES),
+        located=paths.SDO_RECEIPT,
         images=ancient(paths.SDO_IMAGES),
         problems=ancient(paths.SDO_PROBLEMS),
         plan=manifest(paths.SDO_PLAN),
@@ -191,7 +193,7 @@ rule report_sdo:
     resources:
         mem_mb=1000,
     params:
-        **stage("report_sdo.py", "sdo.flux_scale"),
+        **stage("report_sdo.py", "sdo.flux_scale", "sdo.split"),
     script:
         "../scripts/report_sdo.py"
 

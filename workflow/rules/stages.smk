@@ -88,8 +88,7 @@ def limit(exceeded):
 
 def same_raw(document, input):
     """Return why a raw file is no longer the one that was read, else None."""
-    name = Names.around(input.raw, RESULTS).name(input.raw)
-    return changed_since(document, Path(input.raw), name)
+    return changed_since(document, Path(input.raw), raw_name(input.raw, RESULTS))
 
 
 def damaged_alone(wildcards, output):
@@ -109,21 +108,32 @@ def is_judged(output):
 
 
 @functools.cache
+def take_lock():
+    """Work alone in the folders that the run writes to, and tidy up after a killed run."""
+    try:
+        if LOCK.take(workflow.executor_plugin.name):
+            logger.warning("An earlier run was killed: this run continues it.")
+            for folder in WRITTEN:
+                delete_partial(folder)
+    except SkymillError as error:
+        stop(str(error))
+
+
+@functools.cache
 def begin(folder):
     """Say once, while the graph is built, what a user should know; return whether to judge."""
     is_run = workflow.executor_plugin and not workflow.dryrun and not workflow.touch
-    try:
-        if is_run and stale_lock.release_dead_lock(Path.cwd()):
-            logger.warning("An earlier run was killed: its lock is removed, this run continues.")
-    except SkymillError as error:
-        stop(str(error))
-    if stale_lock.is_held(Path.cwd()):
+    if is_run:
+        take_lock()
+    elif LOCK.is_held():
         logger.warning("Another run is at work in this folder: its products are not looked at.")
         return False
     if is_run:
         WATCH.write_products(folder)
     if RAW.absent_nights and "ztf" in config["branches"]:
         logger.warning(RAW.absence())
+    if RAW.absent_partitions and "magnetic" in config["branches"]:
+        logger.warning(RAW.partition_absence())
     if RAW.absent_swan_partitions and "aligned" in config["branches"]:
         logger.warning(RAW.swan_absence())
     if left := WATCH.leftovers(folder):
@@ -162,7 +172,9 @@ def feature_settings(wildcards):
 
 def labels_for_extraction(wildcards):
     """Return the labels, if only labelled alerts are wanted of a night."""
-    return {} if config["ztf"]["extract"] == "all" else made(labels=paths.ZTF_LABELS)
+    if config["ztf"]["extract"] == "all":
+        return {}
+    return {**made(labels=paths.ZTF_LABELS), "checks": [paths.ZTF_LABELS_ACCEPTED]}
 
 
 def simulated(file):

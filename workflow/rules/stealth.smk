@@ -10,8 +10,8 @@ localrules:
 rule ingest_stealth:
     """Parse and check every line of the published CSV; keep rows and rejects."""
     input:
-        raw=RAW.path(skymill.paths.STEALTH_FILE),
-        receipt=paths.RAW_RECEIPT.format(file=skymill.paths.STEALTH_FILE),
+        raw=RAW.path(RAW.stealth),
+        receipt=paths.RAW_RECEIPT.format(file=RAW.stealth),
     output:
         rows=paths.STEALTH_ROWS,
         quarantine=paths.STEALTH_QUARANTINE,

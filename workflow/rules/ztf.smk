@@ -5,16 +5,17 @@
 # Too small to wait for a cluster: they run where Snakemake does.
 localrules:
     read_labels,
+    check_labels,
     check_night,
     draw_ztf,
     report_ztf,
 
 
 rule read_labels:
-    """Read the classes of ALeRCE's list and give every object one label."""
+    """Read the classes of a list, hash it, and give every object one label."""
     input:
-        raw=RAW.path(RAW.labels),
-        receipt=paths.RAW_RECEIPT.format(file=RAW.labels),
+        raw=lambda wildcards: RAW.labels_path,
+        sidecar=ancient(lambda wildcards: RAW.labels_sidecar),
     output:
         labels=paths.ZTF_LABELS,
         problems=paths.ZTF_LABEL_PROBLEMS,
@@ -26,9 +27,35 @@ rule read_labels:
     resources:
         mem_mb=2000,
     params:
-        **stage("read_labels.py", "labels"),
+        # Where the list is bears on nothing but its name.
+        **stage(
+            "read_labels.py",
+            *(f"labels.{key}" for key in config["labels"] if key != "file"),
+            also=same_raw,
+        ),
+        file=lambda wildcards: RAW.labels,
+        enforced=lambda wildcards: RAW.enforces_labels,
     script:
         "../scripts/read_labels.py"
+
+
+rule check_labels:
+    """Fail when too many rows of the list were rejected, or too many objects are in conflict."""
+    input:
+        labels=manifest(paths.ZTF_LABELS),
+        problems=ancient(paths.ZTF_LABEL_PROBLEMS),
+    output:
+        receipt=paths.ZTF_LABELS_ACCEPTED,
+    log:
+        f"{LOGS}/check_labels.log",
+    conda:
+        "../../envs/ztf.yaml"
+    resources:
+        mem_mb=500,
+    params:
+        **stage("check_labels.py", also=limit(limits.lost_labels)),
+    script:
+        "../scripts/check_labels.py"
 
 
 rule extract_night:
@@ -50,7 +77,9 @@ rule extract_night:
         mem_mb=memory(1000, each=600),
         runtime=minutes(30, per_gb=2, of="raw"),
     params:
-        **stage("extract_night.py", "ztf.extract", "ztf.crop", "ztf.edge", also=same_raw),
+        **stage(
+            "extract_night.py", "ztf.extract", "ztf.crop", "ztf.edge", "ztf.no_data", also=same_raw
+        ),
         file=lambda wildcards: RAW.night(wildcards.night),
         enforced=lambda wildcards: RAW.is_enforced(RAW.night(wildcards.night)),
     script:
@@ -58,7 +87,7 @@ rule extract_night:
 
 
 rule check_night:
-    """Fail when a night lost too many alerts or ended early, naming the first of them."""
+    """Fail when a night lost too much, gave nothing or ended early, naming the first losses."""
     input:
         stamps=manifest(paths.ZTF_NIGHT),
         quarantine=ancient(paths.ZTF_QUARANTINE),
@@ -71,7 +100,7 @@ rule check_night:
     resources:
         mem_mb=500,
     params:
-        **stage("check_night.py", also=limit(limits.corrupt_night)),
+        **stage("check_night.py", also=limit(limits.lost_alerts)),
     script:
         "../scripts/check_night.py"
 
@@ -86,7 +115,7 @@ rule plan_ztf:
     """Match objects with labels, choose alerts, samples and splits; reads keys alone."""
     input:
         **made(stamps=expand(paths.ZTF_NIGHT, night=NIGHTS), labels=paths.ZTF_LABELS),
-        checks=expand(paths.ZTF_ACCEPTED, night=NIGHTS),
+        checks=[paths.ZTF_LABELS_ACCEPTED, *expand(paths.ZTF_ACCEPTED, night=NIGHTS)],
     output:
         plan=paths.ZTF_PLAN,
         manifest=manifest(paths.ZTF_PLAN),
@@ -212,8 +241,8 @@ rule report_ztf:
 rule ztf:
     """Every product of the ZTF branch."""
     input:
-        every(rules.verify_raw.output, file=RAW.labels),
         every(rules.read_labels.output),
+        every(rules.check_labels.output),
         every(rules.extract_night.output, night=NIGHTS),
         every(rules.check_night.output, night=NIGHTS),
         every(rules.plan_ztf.output),

@@ -7,10 +7,11 @@ def main(run):
     import pyarrow.parquet as pq
 
     from skymill.engine.tables import write_table
-    from skymill.magnetic.ids import assign_ids
+    from skymill.magnetic.ids import assign_ids, warn_of_contradictions
 
     catalogues = [pq.read_table(path) for path in run.input.catalogues]
     ids, counts = assign_ids(catalogues, collisions=run.settings["collisions"])
+    warn_of_contradictions(run.wildcards.collection, counts)
     run.finish([write_table(run.output.ids, ids)], counts=counts)
 
 

@@ -4,16 +4,17 @@ from skymill.engine.job import run_job
 
 
 def main(run):
-    from skymill.magnetic.check import conserve
+    from skymill.magnetic.check import conserve, require_few_dropped
 
-    run.finish(
-        counts=conserve(
-            run.products("ingested"),
-            run.product("ids"),
-            run.product("clean"),
-            *run.products("planned"),
-        )
+    counts = conserve(
+        run.products("ingested"),
+        run.product("ids"),
+        run.product("clean"),
+        *run.products("planned"),
     )
+    allowed = run.config["limits"]["max_dropped_fraction"]
+    require_few_dropped(run.wildcards.collection, counts, allowed)
+    run.finish(counts=counts)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Check how many packets of one night are corrupt, and that its archive is whole."""
+"""Check what one night lost, that it gave something, and that its archive is whole."""
 
 from skymill.engine.job import run_job
 
@@ -12,7 +12,7 @@ def main(run):
         night,
         extracted.document,
         run.input.quarantine,
-        max_corrupt_fraction=run.config["limits"]["max_corrupt_fraction"],
+        limits=run.config["limits"],
         accept_truncated=run.config["ztf"]["accept_truncated"],
     )
     run.finish(night=night, counts=extracted.counts, truncated=extracted.document["truncated"])

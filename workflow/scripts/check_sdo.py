@@ -6,12 +6,11 @@ from skymill.engine.job import run_job
 def main(run):
     from skymill.sdo.check import require_intact
 
-    counts, limits = run.product("samples").counts, run.config["limits"]
+    # What the zip lost is known where its tree was found.
+    located = run.product("located")
+    counts = {**located.counts, **run.product("samples").counts}
     require_intact(
-        counts,
-        run.input.problems,
-        max_damaged_fraction=limits["max_damaged_fraction"],
-        max_lost_samples_fraction=limits["max_lost_samples_fraction"],
+        counts, run.input.problems, run.config["limits"], ignored=located.document["ignored"]
     )
     run.finish(counts=counts)
 

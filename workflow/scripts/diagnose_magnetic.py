@@ -15,6 +15,7 @@ def main(run):
         plan=run.product("plan"),
         leaks=run.product("leaks"),
         features=run.products("features"),
+        settings=run.settings,
     )
     write_page(run.output.page, text)
     run.finish()

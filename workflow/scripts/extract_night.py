@@ -19,7 +19,10 @@ def main(run):
         stamps=run.output.stamps,
         quarantine=run.output.quarantine,
         choice=Choice(
-            crop=settings["ztf.crop"], edge=settings["ztf.edge"], labels=run.input.get("labels")
+            crop=settings["ztf.crop"],
+            edge=settings["ztf.edge"],
+            no_data=settings["ztf.no_data"],
+            labels=run.input.get("labels"),
         ),
         opener=raw.open,
         workers=run.threads,

@@ -5,7 +5,9 @@ from skymill.engine.job import run_job
 
 def main(run):
     from skymill.engine.digests import ordered_digest
+    from skymill.sdo.goes import LABELS
     from skymill.sdo.index import make_index, write_index
+    from skymill.sdo.names import SPLITS
     from skymill.sdo.tables import read_set
 
     samples, images, plan = (
@@ -13,10 +15,15 @@ def main(run):
         for path in (run.input.samples, run.input.images, run.input.plan)
     )
     index = make_index(samples, images, plan, **run.settings)
+    at_peak = index["window_ends_at_peak"]
     counts = {
-        "records_by_label": index["label"].value_counts().sort_index().to_dict(),
-        "samples_by_split": index["split"].value_counts().sort_index().to_dict(),
-        "windows_ending_at_peak": int(index["window_ends_at_peak"].sum()),
+        "records_by_label": {name: int((index["label"] == name).sum()) for name in LABELS},
+        "samples_by_split": {name: int((index["split"] == name).sum()) for name in SPLITS},
+        "windows_ending_at_peak": {
+            "true": int(at_peak.sum()),
+            "false": int((~at_peak).sum()),
+            "unknown": int(at_peak.isna().sum()),
+        },
         "samples_overlapping": int((index["overlapping_samples"] > 0).sum()),
     }
     run.finish(

@@ -4,11 +4,15 @@ from skymill.engine.job import run_job
 
 
 def main(run):
+    from skymill.engine.products import read_document
     from skymill.sdo.tree import locate
 
     # A tree put there by hand has no manifest.
-    source = {} if run.input.manifest else {"source": "local"}
-    run.finish(**locate(run.input.folder), **source)
+    if run.input.manifest:
+        (manifest,) = run.input.manifest
+        run.finish(**locate(run.input.folder, read_document(manifest)))
+    else:
+        run.finish(**locate(run.input.folder), source="local")
 
 
 if __name__ == "__main__":

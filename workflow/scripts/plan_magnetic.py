@@ -9,6 +9,7 @@ def main(run):
     from skymill.engine.tables import write_table
     from skymill.magnetic.ids import read_ids
     from skymill.magnetic.plan import make_plan, with_regions
+    from skymill.magnetic.plan_counts import warn_of_doubts
 
     settings = run.settings
     originals = with_regions(read_ids(run.input.ids), pq.read_table(run.input.regions))
@@ -18,6 +19,7 @@ def main(run):
         if key.startswith("split.")
     }
     plan, counts = make_plan(originals, split, settings["augmentation"], settings["seed"])
+    warn_of_doubts(counts)
     run.finish([write_table(run.output.plan, plan)], counts=counts)
 
 

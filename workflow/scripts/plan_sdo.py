@@ -10,6 +10,7 @@ def main(run):
     plan, counts = make_plan(
         read_frame(run.input.samples),
         flux_scale=run.settings["sdo.flux_scale"],
+        split=run.settings["sdo.split"],
         validation_fraction=run.settings["sdo.validation_fraction"],
         seed=run.settings["seed"],
     )

@@ -5,8 +5,11 @@ from skymill.engine.job import run_job
 
 def main(run):
     from skymill.engine.tables import write_table
+    from skymill.ztf.check import require_some
+    from skymill.ztf.matches import require_matches
     from skymill.ztf.plan import make_plan
 
+    require_some(night.document for night in run.products("stamps"))
     plan, counts = make_plan(
         run.input.stamps,
         run.input.labels,
@@ -15,6 +18,8 @@ def main(run):
         split=run.settings["ztf.split"],
         seed=run.settings["seed"],
     )
+    nights = [night.counts for night in run.products("stamps")]
+    require_matches(counts, nights, run.input.labels)
     run.finish([write_table(run.output.plan, plan)], counts=counts)
 
 

@@ -4,22 +4,30 @@ from skymill.engine.job import run_job
 
 
 def main(run):
+    from skymill.raw.files import verify_raw
+    from skymill.raw.registry import enforced_checksum, find_source, load_registry
     from skymill.ztf.labels import Rules, read_labels
 
-    settings = run.settings["labels"]
+    settings = run.settings
+    enforced = run.params.enforced
+    source = find_source(load_registry(), run.params.file) if enforced else None
+    raw = verify_raw(run.input.raw, None, checksum=source and enforced_checksum(source))
     content = read_labels(
         run.input.raw,
         run.output.labels,
         run.output.problems,
         Rules(
-            source=settings["source"],
-            on_conflict=settings["on_conflict"],
-            min_probability=settings["min_probability"],
-            labels=settings["map"],
-            other=settings["other"],
+            source=settings["labels.source"],
+            columns=settings["labels.columns"],
+            classifier=settings["labels.classifier"],
+            on_conflict=settings["labels.on_conflict"],
+            unknown=settings["labels.unknown"],
+            min_probability=settings["labels.min_probability"],
+            labels=settings["labels.map"],
+            other=settings["labels.other"],
         ),
     )
-    run.finish(**content)
+    run.finish(**content, raw=raw)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,11 @@ def main(run):
         samples=run.input.samples,
         images=run.input.images,
         problems=run.input.problems,
+        located=run.product("located"),
         catalogue=run.product("samples"),
         plan=run.product("plan"),
         flux_scale=run.settings["sdo.flux_scale"],
+        split=run.settings["sdo.split"],
     )
     write_page(run.output.page, text)
     run.finish()

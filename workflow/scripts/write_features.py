@@ -4,7 +4,12 @@ from skymill.engine.job import run_job
 
 
 def main(run):
-    from skymill.magnetic.features import promised_counts, records_of_split, write_features
+    from skymill.magnetic.features import (
+        promised_counts,
+        records_of_split,
+        warn_of_unmeasured,
+        write_features,
+    )
 
     split, plan = run.wildcards.split, run.input.get("plan")
     everything = run.settings.get("split.augment") == "all"
@@ -18,6 +23,7 @@ def main(run):
         expected=expected,
         workers=run.threads,
     )
+    warn_of_unmeasured(split, never_measured, len(records[0]))
     counts = {
         "records": len(records[0]),
         "records_by_label": expected,

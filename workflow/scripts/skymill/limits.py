@@ -11,12 +11,20 @@ from skymill.sdo import check as sdo
 from skymill.stealth import check as stealth
 from skymill.swan_sf import check as swan_sf
 from skymill.ztf import check as ztf
+from skymill.ztf import label_check
 
 
 def rejected_lines(receipt: dict, config: dict) -> str | None:
     """Compare the rejected lines of a magnetic file with limits.max_rejected_fraction."""
     allowed = config["limits"]["max_rejected_fraction"]
     return _said(magnetic.lost_too_many(receipt["counts"], allowed), "limits.max_rejected_fraction")
+
+
+def dropped_records(receipt: dict, config: dict) -> str | None:
+    """Compare the records dropped as identical with limits.max_dropped_fraction."""
+    allowed = config["limits"]["max_dropped_fraction"]
+    exceeds = magnetic.dropped_too_many(receipt["counts"], allowed)
+    return _said(exceeds, "limits.max_dropped_fraction")
 
 
 def large_region(receipt: dict, config: dict) -> str | None:
@@ -28,7 +36,7 @@ def large_region(receipt: dict, config: dict) -> str | None:
 
 
 def damaged_sdo(receipt: dict, config: dict) -> str | None:
-    """Compare damaged images and lost samples of SDOBenchmark with their limits."""
+    """Compare what SDOBenchmark lost, and how many slots it fills, with the limits."""
     exceeded = sdo.exceeded(receipt["counts"], config["limits"])
     return _said(bool(exceeded), ", ".join(exceeded))
 
@@ -47,13 +55,19 @@ def rejected_rows(manifest: dict, config: dict) -> str | None:
     )
 
 
-def corrupt_night(receipt: dict, config: dict) -> str | None:
-    """Compare the corrupt alerts of a night with limits.max_corrupt_fraction, and its end."""
-    counts, night = receipt["counts"], receipt["night"]
-    if ztf.is_cut_short(night, receipt, config["ztf"]["accept_truncated"]):
+def lost_labels(receipt: dict, config: dict) -> str | None:
+    """Compare the lost rows and objects of the list of labels with their limits."""
+    exceeded = label_check.exceeded(receipt["counts"], config["limits"])
+    named = ", ".join(f"limits.{limit}" for limit in exceeded)
+    return _said(bool(exceeded), named)
+
+
+def lost_alerts(receipt: dict, config: dict) -> str | None:
+    """Compare what a night lost with its limits, and its end with ztf.accept_truncated."""
+    if ztf.is_cut_short(receipt["night"], receipt, config["ztf"]["accept_truncated"]):
         return "its archive is not whole, and ztf.accept_truncated does not name the night"
-    allowed = config["limits"]["max_corrupt_fraction"]
-    return _said(ztf.lost_too_many(counts, allowed), "limits.max_corrupt_fraction")
+    exceeded = [f"limits.{name}" for name in ztf.exceeded(receipt["counts"], config["limits"])]
+    return _said(bool(exceeded), ", ".join(exceeded))
 
 
 def _said(exceeds: bool, setting: str) -> str | None:

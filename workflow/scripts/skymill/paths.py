@@ -75,6 +75,7 @@ CONSERVATION = _PREPROCESSED + "/conservation_{collection}.receipt.json"
 
 MAGNETIC_DATA = "processed/magnetic_data"
 FEATURES = MAGNETIC_DATA + "/{split}"
+RECORDS = MAGNETIC_DATA + "/records.parquet"
 DIAGNOSTICS = "processed/magnetic_diagnostics.md"
 
 SDO_FILE = "sdobenchmark.zip"
@@ -117,6 +118,10 @@ ZTF_NIGHT_FILE = "ztf/ztf_public_{night}.tar.gz"
 ZTF_NIGHT_FOLDER = "ztf/ztf_public_{night}"
 """A night unpacked by hand: a folder of .avro files."""
 
+ZTF_OWN_NIGHT_FILE = "ztf/{night}.tar.gz"
+ZTF_OWN_NIGHT_FOLDER = "ztf/{night}"
+"""What users may also call nights of their own."""
+
 ZTF_LABELS_FOLDER = "ztf/labels/"
 ZTF_LABELS_ARCHIVE = ZTF_LABELS_FOLDER + "files_for_lc_classifier_SanchezSaez2020.tar.gz"
 ZTF_LABELS_FILES = {
@@ -130,6 +135,7 @@ _ZTF_INTERIM = "interim/ztf"
 ZTF_QUARANTINE = _ZTF_INTERIM + "/quarantine/{night}.jsonl"
 ZTF_ACCEPTED = _ZTF_INTERIM + "/accepted/{night}.receipt.json"
 ZTF_LABEL_PROBLEMS = _ZTF_INTERIM + "/label_problems.jsonl"
+ZTF_LABELS_ACCEPTED = _ZTF_INTERIM + "/labels.receipt.json"
 ZTF_LABELS = "preprocessed/ztf/labels.parquet"
 ZTF_NIGHT = "preprocessed/ztf/stamps/{night}.parquet"
 ZTF_PLAN = "preprocessed/ztf/plan.parquet"
@@ -176,6 +182,7 @@ _RAW_FILES = frozenset(
         "SWAN_FILE",
         "STEALTH_FILE",
     }
+    | {"ZTF_OWN_NIGHT_FILE", "ZTF_OWN_NIGHT_FOLDER"}
     | {"ZTF_NIGHT_FILE", "ZTF_NIGHT_FOLDER", "ZTF_LABELS_FOLDER", "ZTF_LABELS_ARCHIVE"}
 )
 """What is not below a results folder."""

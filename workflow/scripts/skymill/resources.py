@@ -27,7 +27,7 @@ def gigabytes(files: str | list[str]) -> float:
     for path in map(Path, [files] if isinstance(files, str) else files):
         if not path.is_dir():
             size += path.stat().st_size
-        elif path.match("ztf_public_*"):
+        elif path.match("ztf_public_*") or path.match("ztf/*"):
             size += 73e9
         else:
             size += sum(part.stat().st_size for part in path.iterdir())

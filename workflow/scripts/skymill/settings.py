@@ -1,12 +1,15 @@
 """What a schema cannot say about the configuration."""
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from skymill.engine.errors import SkymillError
-from skymill.engine.names import AREAS, SHARED_RAW
+from skymill.engine.names import AREAS, PRODUCT_AREAS, SHARED_RAW
 from skymill.magnetic.columns import Columns
+from skymill.magnetic.schema import LABELS, STEPS
 from skymill.paths import DEFAULT_RESULTS, RAW_OF_BRANCH
+from skymill.ztf.classes import one_class
 
 
 def source_of_branch(config: dict, branch: str) -> str:
@@ -20,10 +23,53 @@ def source_of_branch(config: dict, branch: str) -> str:
     return source.get(RAW_OF_BRANCH.get(branch, branch), source.get("default", "sample"))
 
 
+OPEN_SECTIONS = ("augmentation", "labels.map", "split.partitions", "ztf.sample")
+"""Sections with as few or as many entries as the user wants."""
+
+
+def in_force(config: dict) -> dict:
+    """Return the configuration that counts: without the entries that were left out by null.
+
+    Snakemake merges configuration files entry by entry, so that a later file cannot delete an entry
+    of `OPEN_SECTIONS`: it sets the entry, or the whole section, to null.
+    """
+    return functools.reduce(_without_nulls_in, OPEN_SECTIONS, config)
+
+
+def without_nulls(section: dict | None) -> dict:
+    """Return a section without what is null in it, at any depth; an empty one for null."""
+    return {
+        name: without_nulls(value) if isinstance(value, dict) else value
+        for name, value in (section or {}).items()
+        if value is not None
+    }
+
+
+def _without_nulls_in(config: dict, path: str) -> dict:
+    """Return a configuration in which one section has no nulls; what is no section stays."""
+    name, _, rest = path.partition(".")
+    found = config.get(name)
+    if rest:
+        inner = isinstance(found, dict)
+        return {**config, name: _without_nulls_in(found, rest)} if inner else config
+    if name in config and (found is None or isinstance(found, dict)):
+        return {**config, name: without_nulls(found)}
+    return config
+
+
 def plan_keys(config: dict) -> list[str]:
-    """Return the settings of `split` that the plan reads: fractions and partitions exclude."""
-    cut = "partitions" if config["split"]["unit"] == "partition" else "fractions"
-    return ["split.unit", "split.augment", f"split.{cut}"]
+    """Return the settings of `split` that the plan reads: folds, partitions or fractions."""
+    split = config["split"]
+    if split.get("folds"):
+        cut = ["folds", *(["fold"] if "fold" in split else [])]
+    else:
+        cut = ["partitions" if split["unit"] == "partition" else "fractions"]
+    return [f"split.{name}" for name in ("unit", "augment", *cut)]
+
+
+def magnetic_keys(config: dict) -> list[str]:
+    """Return all settings that rules of the magnetic branch read from the configuration."""
+    return ["seed", "collisions", "augmentation", "features", *plan_keys(config)]
 
 
 def check_settings(config: dict, root: Path = Path()) -> Iterator[str]:
@@ -32,17 +78,15 @@ def check_settings(config: dict, root: Path = Path()) -> Iterator[str]:
     `root` is the folder that Snakemake runs in.
     """
     yield from _check_results(config["results"], root)
-    fractions = config["split"]["fractions"]
-    total = sum(fractions.values())
-    if abs(total - 1) > 1e-9:
-        yield f"split.fractions add up to {total:g}, not to 1."
-    if config["split"]["unit"] == "partition":
-        empty = {"train", "dev", "test"} - set(config["split"]["partitions"].values())
-        if empty:
-            yield f"split.partitions gives no file to {', '.join(sorted(empty))}."
+    yield from _check_split(config["split"])
     outside = sum(config["ztf"]["split"].values())
     if outside >= 1:
         yield f"ztf.split: validation and test take {outside:g} of the objects, so none is left."
+    yield from one_class(config["labels"]["map"])
+    own = config["labels"]["file"]
+    products = [f"{config['results']}/{area}" for area in PRODUCT_AREAS]
+    if own and any(map(_below(PurePosixPath(own), root).is_relative_to, products)):
+        yield f"labels.file: {own} is in a folder of products. Copy the list to another folder."
     if "aligned" in config["branches"]:
         yield from _check_aligned(config)
     if "magnetic" in config["branches"]:
@@ -50,6 +94,62 @@ def check_settings(config: dict, root: Path = Path()) -> Iterator[str]:
             Columns(config["features"])
         except SkymillError as error:
             yield str(error)
+        yield from _useless_columns(config["features"]["derived"])
+        yield from _useless_augmentation(config["augmentation"])
+
+
+def _useless_columns(derived: list[dict]) -> Iterator[str]:
+    """Yield which derived columns hold nothing, or a copy of another column."""
+    for column in derived:
+        operation, window = column["operation"], column["window"]
+        where = f"features.derived: {operation} of {column['parameter']} with window {window}"
+        if operation in ("diff", "lag") and window >= STEPS:
+            yield (
+                f"{where} is 0 at every step: no two of the {STEPS} steps of a record are as far "
+                f"apart. Take a window below {STEPS}."
+            )
+        if operation == "rolling_std" and window < 2:
+            yield f"{where} is 0 at every step: one step does not deviate. Take 2 or more."
+        if operation == "rolling_mean" and window < 2:
+            yield f"{where} is {column['parameter']} itself. Take 2 or more."
+
+
+def _useless_augmentation(augmentation: dict) -> Iterator[str]:
+    """Yield which entries of `augmentation` make and remove nothing, or leave nothing."""
+    for label, methods in augmentation.items():
+        entries = dict(methods)
+        duplicate = entries.pop("duplicate", None)
+        if duplicate:
+            entries |= {f"duplicate.{name}": value for name, value in duplicate.items()}
+        for name, value in entries.items():
+            if not value:
+                entry = name.partition(".")[0]
+                yield (
+                    f"augmentation.{label}.{name}: 0 changes nothing. Leave it out: "
+                    f"`augmentation: {{{label}: {{{entry}: null}}}}`."
+                )
+    gone = [name for name, methods in augmentation.items() if methods.get("undersample") == 1]
+    if {*gone} == {*LABELS}:
+        yield "augmentation: undersample 1 for every class removes all records. Take less of one."
+    for label in gone:
+        made = [name for name in augmentation[label] if name != "undersample"]
+        if made:
+            yield (
+                f"augmentation.{label}: undersample 1 removes every record, and {made[0]} makes "
+                "copies of them. Leave one of the two out."
+            )
+
+
+def _check_split(split: dict) -> Iterator[str]:
+    """Yield what is wrong with fractions and folds."""
+    folds, fold = split.get("folds"), split.get("fold")
+    total = sum(split["fractions"].values())
+    if folds is None and abs(total - 1) > 1e-9:
+        yield f"split.fractions add up to {total:g}, not to 1."
+    if folds is None and fold is not None:
+        yield f"split.fold is {fold}, but there are no folds: set split.folds to their number."
+    if folds is not None and fold is not None and fold >= folds:
+        yield f"split.fold is {fold}, but {folds} folds have the numbers 0 to {folds - 1}."
 
 
 def _check_aligned(config: dict) -> Iterator[str]:

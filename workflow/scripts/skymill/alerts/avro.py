@@ -1,11 +1,16 @@
 """Avro container files: headers, blocks and records, where a broken one costs itself only.
 
+Each block says how many records it holds, also in a file whose schema or codec cannot be read. So
+what is lost is counted in records.
+
 Source: Apache Avro 1.11 specification, section Object Container Files.
 """
 
+import bz2
 import contextlib
 import io
 import json
+import lzma
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +21,15 @@ import numpy as np
 from isal import isal_zlib
 
 from skymill.alerts.fits import GZIP_MAGIC
-from skymill.alerts.packet import FIELDS, IMAGES, OBJECT_ID_BYTES, OPTIONAL, SLOTS, TEXTS
+from skymill.alerts.packet import (
+    CANDIDS,
+    FIELDS,
+    IMAGES,
+    OBJECT_ID_BYTES,
+    OPTIONAL,
+    SLOTS,
+    TEXTS,
+)
 from skymill.alerts.program import Unsupported, compile_program, kind_of, unwrapped
 from skymill.alerts.walk import (
     FAILED,
@@ -25,6 +38,7 @@ from skymill.alerts.walk import (
     REAL,
     SPAN,
     SYNC_BYTES,
+    find_first_block,
     find_record,
     walk_files,
     walk_record,
@@ -37,6 +51,18 @@ KNOWN_HEADERS = 32
 
 MAX_RECORD_BYTES = 2**26
 """Longest record, and longest block after decompression."""
+
+LEAST_RECORD_BYTES = 64
+"""Fewest bytes of an alert: a block that says that it holds more of them is not believed."""
+
+DICTIONARY_BYTES = 2**28
+"""Most memory that reading an xz block may take; the strongest setting of xz takes 65 MB."""
+
+ROOM_BYTES = 2**20
+"""How large a zstandard block is thought to be at first."""
+
+HEADER_BYTES = 2**18
+"""Where the first block is looked for when a header cannot be read; ZTF's headers have 20 kB."""
 
 
 class BadAvro(Exception):
@@ -53,10 +79,11 @@ class BadRecord(Exception):
 
 @dataclass(frozen=True)
 class Writer:
-    """The writer's schema of a file, and its codec."""
+    """The writer's schema of a file, and its codec; `damage` says why neither is known."""
 
     schema_text: bytes
     codec: str
+    damage: str | None = None
 
     @cached_property
     def schema(self):
@@ -66,6 +93,8 @@ class Writer:
         try:
             document = json.loads(self.schema_text)
             return fastavro.schema.parse_schema(_without_logical_types(document))
+        except MemoryError:
+            raise
         except Exception as error:
             raise BadAvro(f"its schema cannot be read: {_told(error)}") from error
 
@@ -78,6 +107,8 @@ class Writer:
             return fastavro.schema.expand_schema(
                 _without_logical_types(json.loads(self.schema_text))
             )
+        except MemoryError:
+            raise
         except Exception as error:
             raise BadAvro(f"its schema cannot be read: {_told(error)}") from error
 
@@ -85,7 +116,22 @@ class Writer:
     def lacking(self) -> list[str]:
         """The fields that an alert needs and this schema has not."""
         present = set(_paths(self.expanded, ""))
-        return [path for path in FIELDS if path not in present and path not in OPTIONAL]
+        lacking = [path for path in FIELDS if path not in present and path not in OPTIONAL]
+        return lacking if present & {*CANDIDS} else [CANDIDS[0], *lacking]
+
+    @cached_property
+    def problem(self) -> str | None:
+        """Why no record can be read, None if records can be."""
+        if self.damage:
+            return self.damage
+        if self.codec not in _CODECS:
+            return f"its codec {self.codec!r} is none of {', '.join(_CODECS)}"
+        try:
+            _ = self.schema
+            lacking = self.lacking
+        except BadAvro as error:
+            return str(error)
+        return f"its schema has no {', '.join(lacking)}" if lacking else None
 
     @cached_property
     def code(self) -> np.ndarray | None:
@@ -183,18 +229,36 @@ def _remember(beginning: bytes, writer: Writer) -> None:
 def read_header(text: bytes) -> Header:
     """Read the header of a container file.
 
-    Headers are recognised by their bytes, which is far cheaper than parsing a schema of 20 kB.
+    Headers are recognised by their bytes, which is far cheaper than parsing a schema of 20 kB. Of
+    a file whose header is damaged the header says where its blocks are, as far as they can be
+    found, and that no record can be read.
 
     Raises
     ------
     BadAvro
-        When it is damaged, or no Avro at all.
+        When it is no Avro at all, or so damaged that no block can be found.
     """
     for place, (beginning, writer) in enumerate(_known):
         if text.startswith(beginning):
             if place:
                 _remember(beginning, writer)
             return _finish_header(text, writer, len(beginning))
+    try:
+        metadata, position = _read_metadata(text)
+    except BadAvro as error:
+        begin = find_first_block(np.frombuffer(text, np.uint8), HEADER_BYTES)
+        if begin == FAILED:
+            raise
+        return Header(Writer(b"", "null", str(error)), text[begin - SYNC_BYTES : begin], begin)
+    codec = metadata.get(b"avro.codec", b"null").decode("ascii", "replace")
+    writer = Writer(metadata[b"avro.schema"], codec)
+    header = _finish_header(text, writer, position)
+    _remember(text[:position], writer)
+    return header
+
+
+def _read_metadata(text: bytes) -> tuple[dict[bytes, bytes], int]:
+    """Return what stands in a header, and where its sync marker begins."""
     if not text.startswith(MAGIC):
         raise BadAvro("it does not begin like an Avro file")
     metadata, position = {}, len(MAGIC)
@@ -209,21 +273,22 @@ def read_header(text: bytes) -> Header:
             metadata[key], position = _read_bytes(text, position)
     if b"avro.schema" not in metadata:
         raise BadAvro("its header holds no schema")
-    codec = metadata.get(b"avro.codec", b"null").decode("ascii", "replace")
-    if codec not in _CODECS:
-        raise BadAvro(f"its codec {codec!r} is none of {', '.join(_CODECS)}")
-    writer = Writer(metadata[b"avro.schema"], codec)
-    _ = writer.schema  # a schema that cannot be read is found out here
-    header = _finish_header(text, writer, position)
-    _remember(text[:position], writer)
-    return header
+    return metadata, position
 
 
 def _finish_header(text: bytes, writer: Writer, position: int) -> Header:
     end = position + SYNC_BYTES
     if len(text) < end:
         raise BadAvro("it ends within its header")
-    return Header(writer, text[position:end], end)
+    sync = text[position:end]
+    # The marker in the header may be the damaged one: blocks that agree overrule it.
+    _, begin, after = _block(text, end)
+    if begin is not None:
+        mark = text[after : after + SYNC_BYTES]
+        is_other = len(mark) == SYNC_BYTES and mark != sync and text.find(sync, end) < 0
+        if is_other and text.find(mark, after + SYNC_BYTES) >= 0:
+            sync = mark
+    return Header(writer, sync, end)
 
 
 def _inflate(block: bytes) -> bytes:
@@ -254,7 +319,44 @@ def _unsnap(block: bytes) -> bytes:
     return text
 
 
-_CODECS = {"null": bytes, "deflate": _inflate, "snappy": _unsnap}
+def _unzip2(block: bytes) -> bytes:
+    return _whole(bz2.BZ2Decompressor(), block)
+
+
+def _unxz(block: bytes) -> bytes:
+    return _whole(lzma.LZMADecompressor(memlimit=DICTIONARY_BYTES), block)
+
+
+def _whole(decompressor: bz2.BZ2Decompressor | lzma.LZMADecompressor, block: bytes) -> bytes:
+    text = decompressor.decompress(block, MAX_RECORD_BYTES)
+    if not decompressor.eof:
+        raise BadAvro("its compressed block does not end")
+    return text
+
+
+def _unzstandard(block: bytes) -> bytes:
+    import cramjam
+
+    # Its length need not be known before: a larger room is tried until it fits.
+    size = min(ROOM_BYTES, MAX_RECORD_BYTES)
+    while True:
+        room = bytearray(size)
+        try:
+            return bytes(memoryview(room)[: cramjam.zstd.decompress_into(block, room)])
+        except cramjam.DecompressionError:
+            if size == MAX_RECORD_BYTES:
+                raise
+        size = min(8 * size, MAX_RECORD_BYTES)
+
+
+_CODECS = {
+    "null": bytes,
+    "deflate": _inflate,
+    "snappy": _unsnap,
+    "bzip2": _unzip2,
+    "xz": _unxz,
+    "zstandard": _unzstandard,
+}
 
 
 def walk_stretch(text: bytes, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -294,12 +396,14 @@ def _walk_known(
     for beginning, writer in known:
         if walked.all():
             break
-        if writer.codec == "null" and not writer.lacking and writer.code is not None:
+        if writer.codec == "null" and not writer.problem and writer.code is not None:
             start = np.frombuffer(beginning, np.uint8)
             walk_files(buffer, places, start, writer.code, slots, walked)
 
 
-def read_records(text: bytes, header: Header, start: int) -> Iterator[Record | BadRecord]:
+def read_records(
+    text: bytes, header: Header, start: int, damage: str | None = None
+) -> Iterator[Record | BadRecord]:
     """Yield the records of a file's blocks, and a BadRecord where some are lost.
 
     Parameters
@@ -310,63 +414,125 @@ def read_records(text: bytes, header: Header, start: int) -> Iterator[Record | B
         Its header.
     start
         Where the first block begins.
+    damage
+        Why none of its records is to be trusted, if so.
 
     A block counts when it is followed by the sync marker, and a record when it can be walked to
     its end; the last one has to end with its block. Behind a damaged block reading goes on at the
-    next sync marker.
+    next sync marker. What is lost is counted by the numbers that blocks begin with.
     """
     writer = header.writer
-    if writer.lacking:
-        yield BadRecord(f"its schema has no {', '.join(writer.lacking)}")
+    blocks = _blocks(text, header.sync, start, writer.codec)
+    if problem := damage or writer.problem:
+        # A file of which not even a block is left was a file of one alert, as nearly all are.
+        lost = sum(block.lost if isinstance(block, BadRecord) else block.count for block in blocks)
+        yield BadRecord(problem, max(1, lost))
         return
-    sync, position = header.sync, start
-    while position < len(text):
-        count, begin, end = _block(text, position)
-        if begin is not None and text[end : end + SYNC_BYTES] != sync:
-            mark = text[end : end + SYNC_BYTES]
-            # The marker in the header may be the damaged one: blocks that agree overrule it.
-            if text.find(sync, position) < 0 and text.find(mark, end + SYNC_BYTES) >= 0:
-                sync = mark
-            else:
-                begin = None
-        if begin is None:
-            after = _next_block(text, position, end, sync)
-            detail = "a block is not followed by the sync marker"
-            yield BadRecord(detail, _plausible(count, after - position))
-            position = after
+    for block in blocks:
+        if isinstance(block, BadRecord):
+            yield block
             continue
-        position = end + SYNC_BYTES
+        begin, end, count = block
         if writer.codec == "null":
             yield from _block_records(text, begin, end, count, writer)
             continue
         try:
-            block = _CODECS[writer.codec](text[begin:end])
+            unpacked = _CODECS[writer.codec](text[begin:end])
+        except MemoryError:
+            raise
         except Exception as error:  # noqa: BLE001 (each codec has errors of its own)
-            yield BadRecord(
-                f"a block cannot be decompressed: {_told(error)}", _plausible(count, end - begin)
-            )
+            lost = _believed(count, end - begin, writer.codec)
+            yield BadRecord(f"a block cannot be decompressed: {_told(error)}", lost)
             continue
-        yield from _block_records(block, 0, len(block), count, writer)
+        yield from _block_records(unpacked, 0, len(unpacked), count, writer)
 
 
-def _plausible(count: int, size: int) -> int:
-    """Return how many records were lost with a block: what it says, unless that cannot be."""
-    return count if 1 <= count <= 1 + size // 1000 else 1
+class _Block(NamedTuple):
+    """A block between its markers: where its data begin and end, and its number of records."""
+
+    begin: int
+    end: int
+    count: int
 
 
-def _next_block(text: bytes, position: int, end: int, sync: bytes) -> int:
-    """Return where reading goes on behind a block without its marker.
+def _blocks(text: bytes, sync: bytes, start: int, codec: str) -> Iterator[_Block | BadRecord]:
+    """Yield the blocks that a sync marker follows, and a BadRecord for what is between them."""
+    position, records, size = start, 0, 0
+    while position < len(text):
+        count, begin, end = _block(text, position)
+        if begin is not None and text[end : end + SYNC_BYTES] == sync:
+            records, size = records + max(0, count), size + end - begin
+            yield _Block(begin, end, count)
+            position = end + SYNC_BYTES
+            continue
+        after, lost = _lost_blocks(text, position, sync)
+        if lost is None:
+            lost = _estimate(text, position, after, records, size, codec)
+        yield BadRecord("a block is not followed by the sync marker", max(1, lost))
+        position = after
 
-    Where the block says that it ends, if a sound block stands there, with or without something
-    in the marker's place; else behind the next marker.
+
+def _estimate(text: bytes, position: int, after: int, records: int, size: int, codec: str) -> int:
+    """Return about how many records were lost from a position on.
+
+    Where the block there ends is not known, so one of its two numbers may be the damaged one. They
+    are believed if they fit to each other as those of the sound blocks before, which hold
+    `records` in `size` bytes.
     """
-    for place in (end + SYNC_BYTES, end):
-        if position < place < len(text):
-            _, begin, after = _block(text, place)
-            if begin is not None and text[after : after + SYNC_BYTES] == sync:
-                return place
+    try:
+        count, begin = read_long(text, position)
+        stated, _ = read_long(text, begin)
+    except BadAvro:
+        count = stated = 0
+    if not records or not size:
+        return _believed(count, after - position, codec)
+    likely = round((after - position) * records / size)
+    fits = count > 0 and count * size <= 4 * stated * records <= 16 * count * size
+    return max(count, likely) if fits else likely
+
+
+def _believed(count: int, size: int, codec: str) -> int:
+    """Return how many records were lost with a block: what it says, unless that cannot be."""
+    room = size if codec == "null" else MAX_RECORD_BYTES
+    return count if 1 <= count <= 1 + room // LEAST_RECORD_BYTES else 1
+
+
+def _lost_blocks(text: bytes, position: int, sync: bytes) -> tuple[int, int | None]:
+    """Return where reading goes on behind a block without its marker, and the records until there.
+
+    Blocks that follow each other, with or without something in the marker's place, up to a sound
+    one or the end of the text, are believed. Else reading goes on behind the next marker, and how
+    many records were lost is not known: None.
+    """
+    for gap in (SYNC_BYTES, 0):
+        place, lost = position, 0
+        while True:
+            count, begin, end = _block(text, place)
+            if begin is None or count < 1:
+                break
+            lost += count
+            place = end + gap
+            if place >= len(text) or _is_sound(text, place, sync):
+                return min(place, len(text)), lost
     found = text.find(sync, position)
-    return len(text) if found < 0 else found + SYNC_BYTES
+    return (len(text) if found < 0 else found + SYNC_BYTES), None
+
+
+def _is_sound(text: bytes, position: int, sync: bytes) -> bool:
+    """Return whether the sync marker follows the block at a position."""
+    _, begin, end = _block(text, position)
+    return begin is not None and text[end : end + SYNC_BYTES] == sync
+
+
+def last_block_end(text: bytes, start: int) -> int:
+    """Return where the last whole block behind `start` ends, whatever is in its marker's place."""
+    place = start
+    while place < len(text):
+        count, begin, end = _block(text, place)
+        if begin is None or count < 1 or end + SYNC_BYTES > len(text):
+            break
+        place = end + SYNC_BYTES
+    return place
 
 
 def _block(text: bytes, position: int) -> tuple[int, int | None, int]:
@@ -377,7 +543,7 @@ def _block(text: bytes, position: int) -> tuple[int, int | None, int]:
         size, begin = read_long(text, begin)
     except BadAvro:
         return count, None, 0
-    if count < 0 or not 0 <= size <= len(text) - begin - SYNC_BYTES:
+    if count < 0 or not 0 <= size <= len(text) - begin:
         return count, None, 0
     return count, begin, begin + size
 
@@ -401,7 +567,7 @@ def _block_records(
             try:
                 record, after = _read_record(text, position, end, writer)
             except BadAvro as error:
-                left = max(1, _plausible(count, end - position) - found)
+                left = max(1, _believed(count, end - position, "null") - found)
                 tail, records = _find_tail(text, held_from + 1, end, left, writer)
                 if tail < position:
                     # It begins within the record before: that one's length is what is wrong.
@@ -434,7 +600,7 @@ def _block_records(
             yield held
         return
     # Where its records begin and end is then not proved: that costs one of them.
-    lost = 1 if found else _plausible(count, end - position)
+    lost = 1 if found else _believed(count, end - position, "null")
     yield BadRecord(f"a block says that it holds {count} records, and holds {found}", lost)
 
 
@@ -486,6 +652,8 @@ def _read_record(text: bytes, position: int, end: int, writer: Writer) -> tuple[
     try:
         # A tuple names the branch of a union, which nobody needs here.
         document = fastavro.schemaless_reader(stream, writer.schema)
+    except MemoryError:
+        raise
     except Exception as error:
         raise BadAvro(f"a record cannot be read: {_told(error)}") from error
     return as_record(document), position + stream.tell()

@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 from isal import igzip, isal_zlib
-from numba import int64, njit, uint8
+from numba import int64, uint8
 from numba.types import Array
 
 from skymill.alerts.packet import STAMP
+from skymill.engine.compiled import compiled
 
 GZIP_MAGIC = b"\x1f\x8b"
 JPEG_MAGIC = b"\xff\xd8\xff"
@@ -147,7 +148,7 @@ def _own_buffer(name: str, size: int) -> np.ndarray:
     return buffer[:size]
 
 
-@njit(
+@compiled(
     int64(
         Array(uint8, 1, "C", readonly=True),
         Array(int64, 1, "C"),
@@ -155,7 +156,6 @@ def _own_buffer(name: str, size: int) -> np.ndarray:
         Array(uint8, 1, "C"),
         int64,
     ),
-    cache=True,
     nogil=True,
 )
 def _copy(text, begins, sizes, out, at):

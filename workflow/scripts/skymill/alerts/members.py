@@ -5,8 +5,10 @@ What these loops call is compiled in this module too: Numba's cache looks for ch
 Source: POSIX.1-2017, pax, section ustar Interchange Format; GNU tar manual for large sizes.
 """
 
-from numba import boolean, int64, njit, uint8
+from numba import boolean, int64, uint8
 from numba.types import Array, UniTuple
+
+from skymill.engine.compiled import compiled
 
 BLOCK = 512
 NAME_BYTES = 100
@@ -16,11 +18,12 @@ KIND = 156
 
 _SPACE, _SLASH, _DOT, _UNDERSCORE = b" /._"
 _SUFFIX = tuple(b".avro")
+_GZIP = tuple(b"\x1f\x8b")
 _TEXT = Array(uint8, 1, "C", readonly=True)
 
 
 def _compiled(signature):
-    return njit(signature, cache=True, error_model="numpy", nogil=True)
+    return compiled(signature, error_model="numpy", nogil=True)
 
 
 @_compiled(int64(_TEXT, int64, int64))
@@ -88,7 +91,7 @@ def find_members(text, begin, longest, places):
     -------
     How many there are, and where the block behind the last one begins. The first member that is
     anything else ends the search: a damaged header, a link, a folder, another name, a number that
-    is not octal, or one whose padding is not in the stretch.
+    is not octal, a packed file, or one whose padding is not in the stretch.
     """
     count = int64(0)
     while count < len(places) and begin + BLOCK <= len(text):
@@ -101,6 +104,8 @@ def find_members(text, begin, longest, places):
         first = begin + BLOCK
         after = first + size + -size % BLOCK
         if after > len(text) or not _is_alert_name(text, begin) or not is_header(text, begin):
+            break
+        if size > 1 and text[first] == _GZIP[0] and text[first + 1] == _GZIP[1]:
             break
         places[count, 0] = first
         places[count, 1] = size

@@ -7,7 +7,9 @@ CUTOUTS = ("cutoutScience", "cutoutTemplate", "cutoutDifference")
 """The three images of an alert, in the order of the stamps."""
 
 TEXTS = ("objectId", "schemavsn", "candidate.isdiffpos")
-INTEGERS = ("candid", "candidate.fid", "candidate.programid", "candidate.field")
+CANDIDS = ("candid", "candidate.candid")
+"""Where the candid is, the first that is there: ALeRCE's packets have it in `candidate` alone."""
+INTEGERS = (*CANDIDS, "candidate.fid", "candidate.programid", "candidate.field")
 REALS = (
     "candidate.jd",
     "candidate.ra",
@@ -26,11 +28,14 @@ FIELDS = TEXTS + INTEGERS + REALS + IMAGES
 SLOTS = {path: slot for slot, path in enumerate(FIELDS)}
 
 OPTIONAL = frozenset(
-    {"schemavsn", *(f"candidate.{name}" for name in ("field", "rb", "drb", "xpos", "ypos"))}
+    {
+        *("schemavsn", *CANDIDS),
+        *(f"candidate.{name}" for name in ("field", "rb", "drb", "xpos", "ypos")),
+    }
 )
 """Fields that a schema may lack and that may be null: drb came with schema 3.3."""
 
-OBJECT_ID_BYTES = 32
+OBJECT_ID_BYTES = 64
 """Longest object id; ZTF's have 12 letters."""
 
 VERSION_BYTES = 16

@@ -2,6 +2,7 @@
 
 The tar format is read here and not by `tarfile`: behind a damaged header reading goes on at the
 next one that its checksum proves, so a flipped bit costs one member and not the rest of the night.
+A member is an alert file by its name or by how its content begins, packed by gzip or not.
 
 Source: POSIX.1-2017, pax, section ustar Interchange Format; GNU tar manual for long names.
 """
@@ -17,7 +18,15 @@ from typing import BinaryIO
 import numpy as np
 from isal import igzip_lib, isal_zlib
 
-from skymill.alerts.avro import MAX_RECORD_BYTES, SYNC_BYTES, BadAvro, read_header
+from skymill.alerts.avro import (
+    MAGIC,
+    MAX_RECORD_BYTES,
+    SYNC_BYTES,
+    BadAvro,
+    Header,
+    last_block_end,
+    read_header,
+)
 from skymill.alerts.fits import GZIP_MAGIC
 from skymill.alerts.members import BLOCK, KIND, SIZE, SIZE_END, find_members, is_header, read_octal
 
@@ -26,6 +35,12 @@ READ_BYTES = 3 * 2**20
 
 CAREFUL_BYTES = 2**13
 """The same where a gzip stream breaks: what is lost with the damage."""
+
+MEMBER_BYTES = 2**12
+"""The same for a packed member."""
+
+HEAD_BYTES = 2**9
+"""What is looked at to tell what a member holds."""
 
 SEAL_BYTES = 8
 """CRC and length at a gzip file's end: taken apart, so that what they belie is not lost."""
@@ -43,18 +58,21 @@ _ZEROS = bytes(BLOCK)
 _REGULAR = b"0\0" + b"7"
 _NO_DATA = b"12345" + b"6"
 _MAX_NAME = 2**20
+_GZIP_ERRORS = (igzip_lib.error, isal_zlib.error, zlib.error, EOFError, ValueError)
 
 
 @dataclass(frozen=True)
 class Part:
     """A file, or a part of one that ends with a sync marker.
 
-    `header` is the file's header when the part does not begin with it.
+    `header` is the file's header when the part does not begin with it, `damage` why nothing of it
+    is to be trusted.
     """
 
     name: str
     text: bytes
-    header: bytes | None = None
+    header: Header | None = None
+    damage: str | None = None
 
     @property
     def size(self) -> int:
@@ -91,25 +109,18 @@ class Stretch:
         return Part(self.names[index], self.text[begin : begin + size])
 
 
-@dataclass(frozen=True)
-class Lost:
-    """A member of which not even the name is known."""
-
-    name: str
-    detail: str
-    size = 0
-
-
 @dataclass
 class Night:
     """What was seen beside the parts, complete when all of them were taken.
 
-    `broken_off` says why the archive is not whole, if it is not; `gzip_members` of how many gzip
-    files it consists.
+    `members` are alert files, `ignored` all other files, of them `notes` what macOS adds to
+    archives. `broken_off` says why the archive is not whole, if it is not; `gzip_members` of how
+    many gzip files it consists.
     """
 
     members: int = 0
     ignored: int = 0
+    notes: int = 0
     broken_off: str | None = None
     gzip_members: int = 0
     ignored_names: list[str] = field(default_factory=list)
@@ -117,7 +128,9 @@ class Night:
     def ignore(self, name: str) -> None:
         """Count a member that is no alert file; the first few are remembered by name."""
         self.ignored += 1
-        if len(self.ignored_names) < 10:
+        if _base(name).startswith("._") or _base(name) == ".DS_Store":
+            self.notes += 1
+        elif len(self.ignored_names) < 10:
             self.ignored_names.append(name)
 
 
@@ -128,7 +141,7 @@ def open_file(path: Path) -> BinaryIO:
 
 def read_parts(
     raw: Path, night: Night, opener: Callable[[Path], BinaryIO] = open_file
-) -> Iterator[Part | Stretch | Lost]:
+) -> Iterator[Part | Stretch]:
     """Yield the Avro files of a tarball (gzip or plain) or a folder, counting in `night`.
 
     `opener` opens the tarball, or each file of the folder.
@@ -143,10 +156,24 @@ def read_parts(
         yield from _tar_parts(source, night)
 
 
-def is_alert_file(name: str) -> bool:
-    """Return whether a member is an alert file; `._x.avro` are notes that macOS adds."""
-    base = name.rsplit("/", 1)[-1]
-    return base.endswith(".avro") and not base.startswith("._")
+def is_alert_file(name: str, head: bytes) -> bool:
+    """Return whether a member is an alert file, by its name or by its first bytes.
+
+    `._x.avro` are notes that macOS adds.
+    """
+    base = _base(name)
+    if base.endswith((".avro", ".avro.gz")) and not base.startswith("._"):
+        return True
+    if head.startswith(GZIP_MAGIC):
+        try:
+            head = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, len(MAGIC))
+        except zlib.error:
+            return False
+    return head.startswith(MAGIC)
+
+
+def _base(name: str) -> str:
+    return name.rsplit("/", 1)[-1]
 
 
 def _folder_parts(folder: Path, night: Night, opener: Callable[[Path], BinaryIO]) -> Iterator[Part]:
@@ -154,12 +181,14 @@ def _folder_parts(folder: Path, night: Night, opener: Callable[[Path], BinaryIO]
         if not path.is_file():
             continue
         name = path.relative_to(folder).as_posix()
-        if not is_alert_file(name):
-            night.ignore(name)
-            continue
-        night.members += 1
         with opener(path) as file:
-            yield from _cut(name, _Source(_chunks(file)), path.stat().st_size)
+            source = _Source(_chunks(file))
+            head = source.peek(HEAD_BYTES)
+            if is_alert_file(name, head):
+                night.members += 1
+                yield from _file_parts(name, source, head)
+            else:
+                night.ignore(name)
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:
@@ -181,7 +210,7 @@ def _gunzip(file: BinaryIO, night: Night) -> Iterator[bytes]:
                 if fresh:
                     yield fresh
             return
-        except (igzip_lib.error, isal_zlib.error, zlib.error, EOFError, ValueError) as error:
+        except _GZIP_ERRORS as error:
             damage = error
             if not file.read(1):
                 break  # Only the seal is wrong: nothing was lost.
@@ -229,9 +258,13 @@ def _inflate(file: BinaryIO, size: int, night: Night) -> Iterator[bytes]:
 
 
 class _Source:
-    """Bytes that come in chunks, taken in pieces of any size."""
+    """Bytes that come in chunks, taken in pieces of any size.
+
+    `damage` says why they end too early, if they do.
+    """
 
     def __init__(self, chunks: Iterator[bytes]):
+        self.damage: str | None = None
         self._chunks = chunks
         self._chunk = b""
         self._at = 0
@@ -252,6 +285,14 @@ class _Source:
             places[:, 0] -= first
         return Stretch(names, text, places)
 
+    def peek(self, size: int) -> bytes:
+        """Return the next `size` bytes, or fewer at the end, and leave them there."""
+        piece = self._chunk[self._at : self._at + size]
+        if len(piece) < size:
+            piece = self.take(size)
+            self._chunk, self._at = piece + self._chunk[self._at :], 0
+        return piece
+
     def take(self, size: int) -> bytes:
         """Return the next `size` bytes, or fewer at the end."""
         end = self._at + size
@@ -263,7 +304,11 @@ class _Source:
         missing = size - len(pieces[0])
         self._chunk, self._at = b"", 0
         while missing > 0:
-            chunk = next(self._chunks, None)
+            try:
+                chunk = next(self._chunks, None)
+            except _GZIP_ERRORS as error:
+                self.damage = f"its gzip stream is damaged: {error}"
+                break
             if chunk is None:
                 break
             pieces.append(chunk[:missing])
@@ -283,41 +328,69 @@ class _Source:
         return skipped
 
 
-def _tar_parts(source: _Source, night: Night) -> Iterator[Part | Stretch | Lost]:
+class _Member:
+    """The bytes of one member of a tar, as they are taken from it."""
+
+    def __init__(self, source: _Source, size: int):
+        self._source = source
+        self.left = size
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield what is left."""
+        while self.left and (chunk := self._source.take(min(self.left, INFLATE_BYTES))):
+            self.left -= len(chunk)
+            yield chunk
+
+    def skip(self) -> bool:
+        """Pass over what is left; return whether all of it was there."""
+        return self._source.skip(self.left) == self.left
+
+
+def _tar_parts(source: _Source, night: Night) -> Iterator[Part | Stretch]:
     """Yield the Avro files of a tar stream."""
     long_name: str | None = None
     overrides: dict[str, str] = {}
     zeros = 0
-    lost = False
+    # What stands behind a damaged header, up to the next sound one.
+    lost: bytearray | None = None
     while True:
         if long_name is None and not overrides and (stretch := source.stretch()):
+            if lost is not None:
+                yield _behind_damage(lost)
             night.members += len(stretch.places)
-            zeros, lost = 0, False
+            zeros, lost = 0, None
             yield stretch
         block = source.take(BLOCK)
         if len(block) < BLOCK:
             # The checksum of a single gzip file proves the end as well as the zeros do.
             ended = zeros >= 2 or night.gzip_members == 1
-            if block or not ended or (lost and not zeros):
+            if block or not ended or (lost is not None and not zeros):
                 night.broken_off = night.broken_off or "the tar ends too early"
+            if lost is not None:
+                yield _behind_damage(lost)
             return
         if block == _ZEROS:
             zeros += 1
-            if zeros == 2 and not lost:
+            if zeros == 2 and lost is None:
                 # To its end, where the gzip stream's checksum stands.
                 while source.take(INFLATE_BYTES):
                     pass
                 return
+            if lost is not None and len(lost) < PART_BYTES:
+                lost += block
             continue
         zeros = 0
         size = _number(block[SIZE:SIZE_END])
         if size < 0 or not is_header(np.frombuffer(block, np.uint8), 0):
-            if not lost:
+            if lost is None:
                 night.members += 1
-                yield Lost("?", "the header of a member of the tarball is damaged")
-            lost = True
+                lost = bytearray()
+            elif len(lost) < PART_BYTES:
+                lost += block
             continue
-        lost = False
+        if lost is not None:
+            yield _behind_damage(lost)
+            lost = None
         kind = block[KIND : KIND + 1]
         if _DECIMAL.fullmatch(overrides.get("size", "")):
             size = int(overrides["size"])
@@ -332,24 +405,23 @@ def _tar_parts(source: _Source, night: Night) -> Iterator[Part | Stretch | Lost]
         long_name, overrides = None, {}
         if kind in _NO_DATA:
             continue
-        if kind not in _REGULAR or not is_alert_file(name):
+        member = _Member(source, size)
+        head = source.peek(min(size, HEAD_BYTES))
+        if kind in _REGULAR and is_alert_file(name, head):
+            night.members += 1
+            yield from _file_parts(name, _Source(member.chunks()), head)
+        else:
             night.ignore(name)
-            wanted = -(-size // BLOCK) * BLOCK
-            if source.skip(wanted) < wanted:
-                night.broken_off = night.broken_off or f"the tar ends within {name}"
-                return
-            continue
-        night.members += 1
-        seen = 0
-        for part in _cut(name, source, size):
-            yield part
-            seen += len(part.text)
-        if seen < size:
-            missing = source.skip(size - seen)
-            if seen + missing < size:
-                night.broken_off = night.broken_off or f"the tar ends within {name}"
-                return
+        if not member.skip():
+            night.broken_off = night.broken_off or f"the tar ends within {name}"
+            return
         source.take(-size % BLOCK)
+
+
+def _behind_damage(content: bytearray) -> Part:
+    """Return what stands behind a damaged header: a member of which not even the name is known."""
+    damage = "the header of a member of the tarball is damaged"
+    return Part("?", bytes(content).rstrip(b"\0"), damage=damage)
 
 
 def _number(text: bytes) -> int:
@@ -385,35 +457,58 @@ def _pax(content: bytes) -> dict[str, str]:
     return found
 
 
-def _cut(name: str, source: _Source, size: int) -> Iterator[Part]:
-    """Yield one file of `size` bytes: whole, or when it is long in parts at its sync markers."""
-    text = source.take(min(size, PART_BYTES))
-    if size <= PART_BYTES:
-        yield Part(name, text)
+def _file_parts(name: str, source: _Source, head: bytes) -> Iterator[Part]:
+    """Yield one file, unpacked: whole, or when it is long in parts at its sync markers."""
+    if head.startswith(GZIP_MAGIC):
+        source = _Source(_unpacked(source))
+    text = source.take(PART_BYTES)
+    if not source.peek(1):
+        yield Part(name, text, damage=source.damage)
         return
-    left = size - len(text)
     try:
         header = read_header(text)
     except BadAvro:
         yield Part(name, text)
         return
-    beginning = None
+    known = None
     while True:
-        found = text.rfind(header.sync, 0 if beginning else header.end)
-        if found >= 0:
-            cut = found + SYNC_BYTES
-            yield Part(name, text[:cut], beginning)
-            beginning = beginning or text[: header.end]
-            text = text[cut:]
-        elif len(text) > MAX_RECORD_BYTES:
-            # No block is that long: it counts as one that is damaged.
-            yield Part(name, text, beginning)
-            beginning = beginning or text[: header.end]
-            text = b""
-        piece = source.take(min(left, PART_BYTES))
+        start = 0 if known else header.end
+        cut = text.rfind(header.sync, start) + SYNC_BYTES
+        if cut < SYNC_BYTES:
+            cut = 0
+            if len(text) > MAX_RECORD_BYTES:
+                # No block is that long: its marker is damaged.
+                whole = last_block_end(text, start)
+                cut = whole if whole > start else len(text)
+        if cut:
+            yield Part(name, text[:cut], known)
+            known, text = header, text[cut:]
+        piece = source.take(PART_BYTES)
         if not piece:
             break
-        left -= len(piece)
         text += piece
-    if text:
-        yield Part(name, text, beginning)
+    if text or source.damage:
+        yield Part(name, text, known, source.damage)
+
+
+def _unpacked(source: _Source) -> Iterator[bytes]:
+    """Inflate a packed member, in small steps: what is inflated in one go with damage is lost."""
+    inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
+    while ahead := source.peek(MEMBER_BYTES + SEAL_BYTES):
+        # CRC and length at its end are taken apart, so that what they belie is not lost.
+        packed = source.take(max(len(ahead) - SEAL_BYTES, 1))
+        while True:
+            if inflater.eof:
+                # Another gzip file may follow, or zeros.
+                packed = packed.lstrip(b"\0")
+                if not packed:
+                    break
+                inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
+            yield inflater.decompress(packed, INFLATE_BYTES)
+            while not (inflater.eof or inflater.needs_input):
+                yield inflater.decompress(b"", INFLATE_BYTES)
+            if not inflater.eof:
+                break
+            packed = inflater.unused_data
+    if not inflater.eof:
+        raise EOFError("it ends too early")

@@ -12,6 +12,8 @@ import numpy as np
 from numba import boolean, int64, njit, uint8, void
 from numba.types import Array
 
+from skymill.engine.compiled import compiled
+
 (
     END,
     FAIL,
@@ -41,6 +43,9 @@ MAX_DEPTH = 32
 """Arrays within arrays that can be walked."""
 
 FAILED = -1
+
+LONGEST_BLOCK = 2**40
+"""Bytes of a block that says more of itself are no block."""
 
 SYNC_BYTES = 16
 """Bytes of the marker that ends a file's header and each of its blocks."""
@@ -78,7 +83,7 @@ def _read_float(text, position, size):
     return double.view(np.int64)[0]
 
 
-_compiled = njit(
+_compiled = compiled(
     int64(
         Array(uint8, 1, "C", readonly=True),
         int64,
@@ -86,7 +91,6 @@ _compiled = njit(
         Array(int64, 1, "C", readonly=True),
         Array(int64, 2, "C"),
     ),
-    cache=True,
     error_model="numpy",
     nogil=True,
 )
@@ -282,7 +286,7 @@ def _walk_file(text, begin, end, beginning, code, slots):
     return walk_record(text, position, limit, code, slots) == limit
 
 
-@njit(
+@compiled(
     void(
         Array(uint8, 1, "C", readonly=True),
         Array(int64, 2, "C"),
@@ -291,7 +295,6 @@ def _walk_file(text, begin, end, beginning, code, slots):
         Array(int64, 3, "C"),
         Array(boolean, 1, "C"),
     ),
-    cache=True,
     error_model="numpy",
     nogil=True,
 )
@@ -328,3 +331,50 @@ def find_record(text, start, limit, code, slots):
         if walk_record(text, place, limit, code, slots) != FAILED:
             return place
     return FAILED
+
+
+@njit(inline="always")
+def _block_end(text, place):
+    """Return where a block of records at a place ends, as it says itself, or FAILED."""
+    count, position = _read_long(text, place, len(text))
+    if position == FAILED or count < 1:
+        return int64(FAILED)
+    size, position = _read_long(text, position, len(text))
+    if position == FAILED or size < 1 or size > LONGEST_BLOCK:
+        return int64(FAILED)
+    return position + size
+
+
+@njit(inline="always")
+def _same_marker(text, one, other):
+    """Return whether the same marker, and not the same byte all over, begins at two places."""
+    same, varied = True, False
+    for at in range(SYNC_BYTES):
+        same &= text[one + at] == text[other + at]
+        varied |= text[one + at] != text[one]
+    return same and varied
+
+
+@njit(
+    int64(Array(uint8, 1, "C", readonly=True), int64),
+    cache=True,
+    error_model="numpy",
+    nogil=True,
+)
+def find_first_block(text, last):
+    """Return where the first block of a file begins whose header cannot be read, or FAILED.
+
+    It has the same marker before it and behind it. Behind that the text ends, or another block
+    begins, with the same marker behind it if it is whole. It is looked for up to the place `last`.
+    """
+    limit = len(text) - SYNC_BYTES
+    for place in range(SYNC_BYTES, min(last, limit)):
+        end = _block_end(text, place)
+        if end == FAILED or end > limit or not _same_marker(text, place - SYNC_BYTES, end):
+            continue
+        if end == limit:
+            return int64(place)
+        following = _block_end(text, end + SYNC_BYTES)
+        if following != FAILED and (following > limit or _same_marker(text, end, following)):
+            return int64(place)
+    return int64(FAILED)

@@ -11,7 +11,7 @@ from pathlib import Path
 import skymill
 from skymill.engine.digests import document_digest
 from skymill.engine.errors import SkymillError
-from skymill.engine.names import Names
+from skymill.engine.names import Names, raw_name
 from skymill.engine.products import (
     MANIFEST,
     RECEIPT,
@@ -155,9 +155,9 @@ class Run:
             elif is_document(path):
                 known = read_document(path)
                 inputs[names.name(path)] = known["digest"]
-                sources.append(known["source"])
+                sources += known.get("sources", [known["source"]])
         if raw:
-            raw = {**raw, "name": names.name(self.input.raw)}
+            raw = {**raw, "name": raw_name(self.input.raw, self.config["results"])}
             sources.append(raw["source"])
             content["raw"] = raw
         entries = self._describe(files, names)
@@ -171,6 +171,9 @@ class Run:
             "checks": sorted(checks),
             "source": source_of(sources),
         }
+        if len(set(sources)) > 1:
+            # Such as simulated nights with a list of the user's own.
+            described["sources"] = sorted(set(sources))
         if self._warnings:
             described["warnings"] = self._warnings
         if document.endswith(RECEIPT):
@@ -305,30 +308,35 @@ def logged_job(script: str, log: str) -> Iterator[Warnings]:
     try:
         require_own_package(Path(script))
         yield warnings
-    except SkymillError as error:
-        _fail(handler, log, traceback.format_exc(), str(error))
-    except ImportError as error:
-        advice = (
-            f"{error}. The environment is not the one that envs/ describes: type `make setup`, or "
-            "install envs/requirements.txt."
-        )
-        _fail(handler, log, traceback.format_exc(), advice)
-    except MemoryError:
-        advice = "out of memory: run with fewer cores (`--cores 1`), or on a larger machine."
-        _fail(handler, log, traceback.format_exc(), advice)
-    except OSError as error:
-        advice = f"{error}. Check the disk and the permissions, then run again."
-        _fail(handler, log, traceback.format_exc(), advice)
     except Exception as error:  # noqa: BLE001 (every failure ends in a message and a log)
-        advice = (
-            f"{type(error).__name__}: {error}. This is a fault of Skymill, not of your data: "
-            f"please report it with {log}."
-        )
-        _fail(handler, log, traceback.format_exc(), advice)
+        _fail(handler, log, traceback.format_exc(), _advice(error, log))
     finally:
         root.removeHandler(warnings)
         root.removeHandler(handler)
         handler.close()
+
+
+NO_MEMORY = ("Cannot allocate memory", "failed to map segment", "can't start new thread")
+"""What errors say that come of too little memory, and are no MemoryError."""
+
+
+def _advice(error: Exception, log: str) -> str:
+    """Return what to do about an error."""
+    if isinstance(error, SkymillError):
+        return str(error)
+    if isinstance(error, MemoryError) or any(said in str(error) for said in NO_MEMORY):
+        return "out of memory: run with fewer cores (`--cores 1`), or on a larger machine."
+    if isinstance(error, ImportError):
+        return (
+            f"{error}. The environment is not the one that envs/ describes: type `make setup`, or "
+            "install envs/requirements.txt."
+        )
+    if isinstance(error, OSError):
+        return f"{error}. Check the disk and the permissions, then run again."
+    return (
+        f"{type(error).__name__}: {error}. This is a fault of Skymill, not of your data: "
+        f"please report it with {log}."
+    )
 
 
 def _fail(handler: logging.FileHandler, log: str, trace: str, message: str) -> None:

@@ -1,13 +1,15 @@
 """Names of files as documents write them: the same on every machine and in every storage.
 
 A file of a results folder is named by its path below that folder. A raw file that all results
-folders share is named `raw:` and its path below the folder of raw files.
+folders share is named `raw:` and its path below the folder of raw files. A raw file that the user
+has elsewhere is named `file:` and its own name: documents hold no path of one machine alone.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
 RAW = "raw:"
+ELSEWHERE = "file:"
 
 SHARED_RAW = "data/raw"
 """The folder of raw files that all results folders share."""
@@ -15,6 +17,22 @@ SHARED_RAW = "data/raw"
 PRODUCT_AREAS = ("interim", "preprocessed", "processed")
 AREAS = (*PRODUCT_AREAS, "sample")
 """The folders in a results folder: of products, and of simulated raw files."""
+
+
+def raw_name(path: str | Path, results: str) -> str:
+    """Return the name of a raw file, wherever it is."""
+    if _place(path, results) is None:
+        return f"{ELSEWHERE}{Path(path).name}"
+    return Names.around(path, results).name(path)
+
+
+def _place(path: str | Path, results: str) -> int | None:
+    """Return where in a path the results folder or that of raw files begins, None if nowhere."""
+    text = str(path)
+    folders = [f"{SHARED_RAW}/", *(f"{results}/{area}/" for area in AREAS)]
+    places = [text.find(folder) for folder in folders]
+    found = [place for place in places if place == 0 or (place > 0 and text[place - 1] == "/")]
+    return min(found, default=None)
 
 
 @dataclass(frozen=True)
@@ -35,13 +53,10 @@ class Names:
     @classmethod
     def around(cls, path: str | Path, results: str) -> "Names":
         """Return the names around a file of the results folder or a raw file, given its path."""
-        text = str(path)
-        folders = [f"{SHARED_RAW}/", *(f"{results}/{area}/" for area in AREAS)]
-        places = [text.find(folder) for folder in folders]
-        found = [place for place in places if place == 0 or (place > 0 and text[place - 1] == "/")]
-        if not found:
+        place = _place(path, results)
+        if place is None:
             raise ValueError(f"{path} is neither in the results folder {results} nor a raw file")
-        return cls(results, text[: min(found)])
+        return cls(results, str(path)[:place])
 
     def name(self, path: str | Path) -> str:
         """Return the name of a file."""

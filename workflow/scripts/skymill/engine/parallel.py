@@ -6,6 +6,7 @@ or from a running Dask cluster when there is an address of one.
 
 import contextlib
 import ctypes
+import errno
 import logging
 import multiprocessing
 import multiprocessing.forkserver
@@ -148,6 +149,8 @@ def _start_server(module: str) -> None:
     try:
         multiprocessing.forkserver.ensure_running()
     except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise MemoryError from error
         raise SkymillError(
             f"worker processes cannot be started: {error}. If a path is too long, set TMPDIR to a "
             "shorter one; --cores 1 does without such processes."

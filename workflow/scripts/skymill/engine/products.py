@@ -10,12 +10,12 @@ import contextlib
 import hashlib
 import io
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from skymill.engine.digests import document_digest, file_sha256
+from skymill.engine.durable import flush, flush_names, flush_tree, partial_path
 from skymill.engine.errors import SkymillError
 
 SOURCES = ("sample", "local", "archive")
@@ -30,13 +30,13 @@ DIGEST = "digest"
 
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it into place when the block ends well."""
+    """Yield a temporary path beside `path`; give the file its name when the block ends well."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    temporary.unlink(missing_ok=True)
+    temporary = partial_path(path)
     try:
         yield temporary
+        flush(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -44,21 +44,30 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
-    """Yield an empty temporary directory beside `path`; rename it into place at the end.
+    """Yield an empty temporary directory beside `path`; give it its name at the end.
 
     What stood at `path` goes only when the new directory is complete.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{path.name}.[0-9]*.partial"):
-        shutil.rmtree(left, ignore_errors=True)
-    # Named after the process: a worker that outlived a killed run cannot write into this one.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = partial_path(path)
     temporary.mkdir()
     try:
         yield temporary
+        flush_tree(temporary)
         shutil.rmtree(path, ignore_errors=True)
         temporary.replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def scratch_directory(path: Path) -> Iterator[Path]:
+    """Yield an empty directory for parts of what will be at `path`; delete it at the end."""
+    temporary = partial_path(Path(path))
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -70,9 +79,10 @@ def write_page(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: dict) -> None:
-    """Write readable JSON with sorted keys, atomically."""
+    """Write readable JSON with sorted keys, atomically; return when it is on the disk."""
     with new_file(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
+    flush_names(Path(path).parent)
 
 
 def read_json(path: Path) -> dict:

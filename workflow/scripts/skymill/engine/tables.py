@@ -2,17 +2,57 @@
 
 import hashlib
 import io
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from skymill.engine.arrays import to_arrow
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import new_file
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+CATEGORIES = b"categories"
+"""The key of a field's metadata that has its categories in order, as a JSON list."""
+
+
+def categorical(name: str, categories: Iterable[str], *, nullable: bool = True) -> pa.Field:
+    """Return the field of a column of names with a declared order.
+
+    Every file that `write_parquet` writes has all categories in this order, whichever of them it
+    holds, so that codes mean the same in all files. A file without rows keeps them in the metadata
+    of the field alone: Parquet has no place for the values of a column without rows.
+    """
+    kind = pa.dictionary(pa.int8(), pa.string())
+    return pa.field(name, kind, nullable, metadata={CATEGORIES: json.dumps([*categories])})
+
+
+def in_declared_order(table: pa.Table) -> pa.Table:
+    """Return a table whose categorical columns have the declared categories, in their order.
+
+    A value that is not declared is put behind them. Columns that declare none stay as they are.
+    """
+    for place, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type) and CATEGORIES in (field.metadata or {}):
+            declared = json.loads(field.metadata[CATEGORIES])
+            column = table.column(place).unify_dictionaries()
+            found = column.chunk(0).dictionary.to_pylist() if column.num_chunks else []
+            names = [*declared, *(name for name in found if name not in declared)]
+            code = to_arrow([names.index(name) for name in found], pa.int8())
+            chunks = [
+                pa.DictionaryArray.from_arrays(
+                    code.take(chunk.indices), to_arrow(names, pa.string())
+                )
+                for chunk in column.chunks
+            ]
+            table = table.set_column(place, field, pa.chunked_array(chunks, field.type))
+    return table
 
 
 def parquet_settings(schema: pa.Schema) -> dict:
@@ -44,8 +84,10 @@ def parquet_settings(schema: pa.Schema) -> dict:
 def write_parquet(path: Path, table: pa.Table, *, rows_per_group: int) -> dict:
     """Write a table with the house's fixed settings and return its entry for a manifest.
 
-    The file is read back (footer, rows) before it counts as written.
+    Categorical columns have their declared categories, see `categorical`. The file is read back
+    (footer, rows) before it counts as written.
     """
+    table = in_declared_order(table)
     buffer = io.BytesIO()
     settings = parquet_settings(table.schema)
     pq.write_table(table, buffer, row_group_size=rows_per_group, **settings)

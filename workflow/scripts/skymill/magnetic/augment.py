@@ -14,11 +14,12 @@ from scipy.interpolate import CubicSpline
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import Product, new_directory
 from skymill.engine.randomness import generator, key
-from skymill.engine.tables import write_parquet
+from skymill.engine.tables import categorical, write_parquet
 from skymill.magnetic.output_checks import require_records
 from skymill.magnetic.plan_table import METHODS, planned_records
-from skymill.magnetic.schema import INDEX, PARAMETERS, STEPS, XR_MAX_MISSING
+from skymill.magnetic.schema import CLASSES, INDEX, PARAMETERS, STEPS, XR_MAX_MISSING
 from skymill.magnetic.store import (
+    NO_RECORDS,
     RECORDS_PER_ROW_GROUP,
     RecordStore,
     pieces,
@@ -38,9 +39,9 @@ AUGMENTED_SCHEMA = pa.schema(
     [
         pa.field("record_id", pa.int64(), nullable=False),
         pa.field("seq_id", pa.int8(), nullable=False),
-        pa.field("label", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        categorical("label", CLASSES, nullable=False),
         pa.field("parent", pa.int64()),
-        pa.field("method", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        categorical("method", METHODS, nullable=False),
         *(pa.field(name, pa.float64(), nullable=False) for name in PARAMETERS),
     ]
 )
@@ -100,7 +101,7 @@ def write_augmented(
                 last,
                 directory / f"part-{number:05d}.parquet",
             )
-            for number, (first, last) in enumerate(pieces(len(planned)))
+            for number, (first, last) in enumerate(pieces(len(planned)) or NO_RECORDS)
         ]
         files = map_pieces(_write_piece, work, workers=workers, what=f"write {output}")
     counts = {

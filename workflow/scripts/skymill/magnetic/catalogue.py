@@ -4,6 +4,7 @@ The file is cut into blocks of bytes; a block owns the lines that begin in it, a
 Parquet file. Blocks are independent, so any number of workers gives the same bytes.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,12 +17,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skymill.engine.arrays import to_arrow
+from skymill.engine.gzipped import is_gzipped, unpack
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import new_directory, new_file
-from skymill.engine.tables import write_parquet, write_table
+from skymill.engine.tables import categorical, write_parquet, write_table
 from skymill.magnetic.fingerprints import fingerprint
-from skymill.magnetic.parse import RejectedLine, parse_line, reject_unusable
-from skymill.magnetic.schema import LABELS, PARAMETERS, STEPS
+from skymill.magnetic.parse import (
+    BYTE_ORDER_MARK,
+    REASONS,
+    RejectedLine,
+    parse_line,
+    reject_unusable,
+)
+from skymill.magnetic.schema import CLASSES, PARAMETERS, PARTITIONS, STEPS, UNKNOWN
 from skymill.magnetic.store import step_table
 
 BLOCK_BYTES = 16 * 2**20
@@ -49,14 +57,16 @@ VALUES_SCHEMA = pa.schema(
 """A row for each step of each valid record; `fingerprint` is that of
 its magnetic parameters."""
 
+STATUSES = ("valid", "rejected", "blank")
+
 CATALOGUE_SCHEMA = pa.schema(
     [
-        pa.field("partition", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        categorical("partition", PARTITIONS, nullable=False),
         pa.field("line", pa.int64(), nullable=False),
         pa.field("source_id", pa.int64()),
-        pa.field("label", pa.dictionary(pa.int8(), pa.string())),
-        pa.field("status", pa.dictionary(pa.int8(), pa.string()), nullable=False),
-        pa.field("reason", pa.dictionary(pa.int8(), pa.string())),
+        categorical("label", CLASSES),
+        categorical("status", STATUSES, nullable=False),
+        categorical("reason", REASONS),
         pa.field("content", pa.binary(16)),
     ]
 )
@@ -107,7 +117,7 @@ def ingest(
     Parameters
     ----------
     raw, partition
-        The JSON-lines file and the name that stands for it in every table.
+        The JSON-lines file, which may be gzipped, and the name that stands for it in every table.
     labelled
         Whether its records must have labels (training files).
     values
@@ -115,7 +125,8 @@ def ingest(
     catalogue
         Parquet file of CATALOGUE_SCHEMA.
     quarantine
-        JSON lines, one for each rejected line: file, line, reason, detail, beginning.
+        JSON lines, one for each rejected line: file, line, reason, detail, beginning. The file is
+        named as it is without compression, and its lines are counted there.
     workers, blocks_per_piece
         How the work is spread; neither changes a byte of the products. The first pieces have that
         many blocks, so that workers seldom wait for the next one, and the last have one, so that
@@ -124,24 +135,49 @@ def ingest(
     Returns
     -------
     The manifest's part on content: `files` and `counts` (met = valid + rejected + blank).
+
+    Raises
+    ------
+    SkymillError
+        When a gzipped file is damaged or cut short.
     """
-    blocks = range(-(-raw.stat().st_size // BLOCK_BYTES))
     with new_directory(values) as directory:
-        left = [Block(raw, number, labelled, directory) for number in blocks]
-        work = []
-        while left:
-            size = max(1, min(blocks_per_piece, len(left) // (4 * workers)))
-            work.append(left[:size])
-            left = left[size:]
-        done = map_pieces(_ingest_blocks, work, workers=workers, what=f"ingest {partition}")
+        with _plain(raw, directory) as plain:
+            blocks = range(-(-plain.stat().st_size // BLOCK_BYTES))
+            left = [Block(plain, number, labelled, directory) for number in blocks]
+            work = []
+            while left:
+                size = max(1, min(blocks_per_piece, len(left) // (4 * workers)))
+                work.append(left[:size])
+                left = left[size:]
+            done = map_pieces(_ingest_blocks, work, workers=workers, what=f"ingest {partition}")
         results = [result for piece in done for result in piece]
         table = _catalogue(partition, results)
         write_table(catalogue, table)
-        _write_quarantine(quarantine, raw, results)
+        _write_quarantine(quarantine, raw.name.removesuffix(".gz"), results)
     return {
         "files": [result.file for result in results if result.file],
         "counts": _counts(table),
     }
+
+
+@contextlib.contextmanager
+def _plain(raw: Path, directory: Path) -> Iterator[Path]:
+    """Yield the path of a raw file without compression.
+
+    A gzipped file is unpacked into the directory for as long: a stream has no place to begin at,
+    and the blocks of one file are read by several workers. What a killed run leaves goes with the
+    directory.
+    """
+    if not is_gzipped(raw):
+        yield raw
+        return
+    plain = directory / "unpacked.json"
+    try:
+        unpack(raw, plain)
+        yield plain
+    finally:
+        plain.unlink(missing_ok=True)
 
 
 def _ingest_blocks(blocks: list[Block]) -> list[BlockResult]:
@@ -166,7 +202,9 @@ def _ingest_block(block: Block) -> BlockResult:
         if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
             detail = f"the line has more than {MAX_LINE_BYTES:,} bytes"
             reject(number, RejectedLine("line_too_long", detail), line)
-        elif line.isspace():
+            continue
+        line = line.removeprefix(BYTE_ORDER_MARK)
+        if not line or line.isspace():
             entries.append((number, None, None, "blank", None, None))
         else:
             try:
@@ -259,12 +297,12 @@ def _catalogue(partition: str, results: list[BlockResult]) -> pa.Table:
     )
 
 
-def _write_quarantine(path: Path, raw: Path, results: list[BlockResult]) -> None:
+def _write_quarantine(path: Path, name: str, results: list[BlockResult]) -> None:
     before = 0
     with new_file(path) as temporary, open(temporary, "w", encoding="utf-8") as stream:
         for result in results:
             for entry in result.rejected:
-                document = {"file": Path(raw).name, **entry, "line": before + entry["line"] + 1}
+                document = {"file": name, **entry, "line": before + entry["line"] + 1}
                 stream.write(json.dumps(document, ensure_ascii=False) + "\n")
             before += result.lines.num_rows
 
@@ -279,8 +317,8 @@ def _counts(catalogue: pa.Table) -> dict:
     def count(column: str, status: str) -> dict:
         wanted = to_arrow([status], pa.string())[0]
         chosen = catalogue.filter(pc.equal(catalogue["status"].cast("string"), wanted))
-        counts = {value or "unknown": number for value, number in tally(chosen[column]).items()}
-        order = {label: place for place, label in enumerate(LABELS)}
+        counts = {value or UNKNOWN: number for value, number in tally(chosen[column]).items()}
+        order = {label: place for place, label in enumerate(CLASSES)}
         return dict(sorted(counts.items(), key=lambda item: (order.get(item[0], 9), item[0])))
 
     statuses = {"valid": 0, "rejected": 0, "blank": 0, **tally(catalogue["status"])}

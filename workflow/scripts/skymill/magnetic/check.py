@@ -1,11 +1,14 @@
 """The checks between stages: too much lost, regions too large, counts that do not agree."""
 
+import logging
 from itertools import islice
 from pathlib import Path
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import Product
 from skymill.magnetic.schema import STEPS
+
+logger = logging.getLogger(__name__)
 
 
 def lost_too_many(counts: dict, max_rejected_fraction: float) -> bool:
@@ -22,11 +25,21 @@ def require_accepted(
 ) -> None:
     """Raise SkymillError, naming the first offenders, when too many lines were rejected.
 
-    `counts` are those of `ingest`; the fraction is of the lines that are not blank.
+    `counts` are those of `ingest`; the fraction is of the lines that are not blank. A smaller loss
+    is a warning.
     """
-    if not lost_too_many(counts, max_rejected_fraction):
-        return
     met = counts["valid"] + counts["rejected"]
+    reasons = ", ".join(f"{name} {count:,}" for name, count in counts["rejected_by_reason"].items())
+    if not lost_too_many(counts, max_rejected_fraction):
+        if counts["rejected"]:
+            logger.warning(
+                "%s.json lost %s of %s lines (%s)",
+                partition,
+                f"{counts['rejected']:,}",
+                f"{met:,}",
+                reasons,
+            )
+        return
     # Read line by line: str.splitlines would also cut at separators inside a shown beginning.
     with open(quarantine, encoding="utf-8") as stream:
         lines = [line.rstrip("\n") for line in islice(stream, 5)]
@@ -37,13 +50,39 @@ def require_accepted(
         )
     else:
         what = f"{partition}.json holds no valid record ({counts['rejected']:,} lines rejected)"
-    reasons = ", ".join(f"{name} {count:,}" for name, count in counts["rejected_by_reason"].items())
     raise SkymillError(
         f"{what}: {reasons or 'the file is empty'}.\n"
         + "".join(f"  {line}\n" for line in lines)
         + f"All of them stand in {quarantine}. Mend or replace the file, or raise "
         "limits.max_rejected_fraction if that many are expected."
     )
+
+
+def dropped_too_many(counts: dict, max_dropped_fraction: float) -> bool:
+    """Return whether more of the valid records were dropped as identical than is allowed.
+
+    `counts` are those of `conserve`.
+    """
+    return counts["dropped_identical"] > max_dropped_fraction * counts["valid"]
+
+
+def require_few_dropped(collection: str, counts: dict, max_dropped_fraction: float) -> None:
+    """Raise SkymillError when `collisions: drop_identical` dropped too many records.
+
+    `counts` are those of `conserve`. A smaller loss is a warning.
+    """
+    dropped, valid = counts["dropped_identical"], counts["valid"]
+    said = (
+        f"{dropped:,} of {valid:,} valid records of the {collection} files repeat the id and the "
+        "values of an earlier one and were dropped (collisions: drop_identical)"
+    )
+    if dropped_too_many(counts, max_dropped_fraction):
+        raise SkymillError(
+            f"{said}: {dropped / valid:.2%}, allowed {max_dropped_fraction:.2%}. Is one file there "
+            "under two names? If so many are expected, raise limits.max_dropped_fraction."
+        )
+    if dropped:
+        logger.warning(said)
 
 
 def is_too_large(counts: dict, max_fraction: float) -> bool:

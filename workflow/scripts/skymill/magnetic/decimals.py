@@ -13,6 +13,8 @@ from numba import int64, njit, uint8, uint64
 from numba.extending import intrinsic
 from numba.types import Array, Tuple, boolean
 
+from skymill.engine.compiled import compiled
+
 U = np.uint64
 """Numba turns uint64 mixed with int64 into float64: no bare literal may meet a word."""
 
@@ -228,11 +230,10 @@ def _read_number(address):
 _TABLE = Array(uint64, 2, "C", readonly=True)
 
 
-@njit(
+@compiled(
     Tuple((int64, boolean))(
         Array(uint8, 1, "C"), int64, int64, _TABLE, _TABLE, _TABLE, _TABLE, Array(uint64, 2, "C")
     ),
-    cache=True,
     error_model="numpy",
 )
 def read_table(text, start, end, row_words, row_masks, cell_words, cell_masks, out):

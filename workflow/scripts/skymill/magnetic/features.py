@@ -3,6 +3,7 @@
 Everything happens strictly inside a record, on arrays of shape (records, 60).
 """
 
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,20 +14,21 @@ import pyarrow.parquet as pq
 
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import Product, new_directory
-from skymill.engine.tables import write_parquet
+from skymill.engine.tables import categorical, write_parquet
 from skymill.magnetic.columns import Columns
+from skymill.magnetic.missing import missing_steps
 from skymill.magnetic.output_checks import require_counts, require_finite, require_records
 from skymill.magnetic.plan_table import planned_records, read_plan
-from skymill.magnetic.schema import EXTENSIVE_PARAMETERS, STEPS, XR_MAX_MISSING
+from skymill.magnetic.schema import CLASSES, STEPS, UNKNOWN
 from skymill.magnetic.store import (
+    NO_RECORDS,
     RECORDS_PER_ROW_GROUP,
     RecordStore,
     pieces,
     step_table,
 )
 
-UNKNOWN = "unknown"
-"""Label of records whose class the archive withholds."""
+logger = logging.getLogger(__name__)
 
 
 def rolling_mean(values: np.ndarray, window: int) -> np.ndarray:
@@ -89,7 +91,7 @@ class FeatureSet(Columns):
             [
                 pa.field("record_id", pa.int64(), nullable=False),
                 pa.field("seq_id", pa.int8(), nullable=False),
-                pa.field("label", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+                categorical("label", CLASSES, nullable=False),
                 *(pa.field(name, pa.float64(), nullable=False) for name in self.names),
             ]
         )
@@ -141,14 +143,11 @@ def fill_missing(series: np.ndarray, name: str, fill: str) -> int:
         the sentinel of XR_MAX are interpolated linearly inside the record, the edges held; a
         record without any value becomes 0.
     """
-    missing = np.isnan(series)
     if fill == "zero":
+        missing = np.isnan(series)
         series[missing] = 0.0
         return int(missing.all(axis=1).sum())
-    if name in EXTENSIVE_PARAMETERS:
-        missing |= series == 0
-    if name == "XR_MAX":
-        missing |= series == XR_MAX_MISSING
+    missing = missing_steps(series, name)
     never = missing.all(axis=1)
     series[never] = 0.0
     rows = np.flatnonzero(missing.any(axis=1) & ~never)
@@ -225,7 +224,7 @@ def write_features(
                 settings,
                 directory / f"part-{number:05d}.parquet",
             )
-            for number, (first, last) in enumerate(pieces(len(record_id)))
+            for number, (first, last) in enumerate(pieces(len(record_id)) or NO_RECORDS)
         ]
         done = map_pieces(_write_piece, work, workers=workers, what=f"write {output}")
         require_counts(output, sum((labels for _, _, labels in done), Counter()), expected)
@@ -247,16 +246,31 @@ def _write_piece(piece: FeaturePiece) -> tuple[dict, dict[str, int], Counter]:
     return file, never_measured, Counter(table["label"].cast(pa.string()).to_pylist()[::STEPS])
 
 
+def warn_of_unmeasured(split: str, never_measured: dict[str, int], records: int) -> None:
+    """Warn of parameters without any value in more than half of the records of a split."""
+    for name, count in never_measured.items():
+        if count > records / 2:
+            logger.warning(
+                "%s has no value in %s of the %s records of %s: it is 0 there",
+                name,
+                f"{count:,}",
+                f"{records:,}",
+                split,
+            )
+
+
 def records_of_split(split: str, ids: Path, plan: Path | None, *, everything: bool) -> tuple:
     """Return (position, record_id, label) of a split's records in the store that holds them.
 
     The store is the augmented set for train, and for every split when everything was augmented;
     else the clean records, which the ids table lists. The test file has no plan: all its records
-    are held out, and their labels are unknown.
+    are held out, and where it has no label it is unknown.
     """
-    clean = pq.read_table(ids, columns=["record_id"])["record_id"].to_numpy()
+    known = pq.read_table(ids, columns=["record_id", "label"])
+    clean = known["record_id"].to_numpy()
     if plan is None:
-        return np.arange(len(clean)), clean, np.full(len(clean), UNKNOWN, dtype=object)
+        label = known["label"].cast(pa.string()).fill_null(UNKNOWN)
+        return np.arange(len(clean)), clean, label.to_numpy(zero_copy_only=False)
     if split == "train" or everything:
         held = planned_records(plan, everything=everything)
         position = np.flatnonzero((held["split"] == split).to_numpy())
@@ -271,5 +285,5 @@ def records_of_split(split: str, ids: Path, plan: Path | None, *, everything: bo
 def promised_counts(split: str, ids: Product, plan: Product | None) -> dict[str, int]:
     """Return the records per class that a split must have, by the counts of ids and plan."""
     if plan is None:
-        return {UNKNOWN: ids.counts["kept"]}
+        return ids.counts["kept_by_label"]
     return plan.counts["by_split"][split]["by_label"]

@@ -1,5 +1,7 @@
 """Record ids: unique within the training files and within the test file, decided in file order."""
 
+import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -7,18 +9,23 @@ import pandas as pd
 import pyarrow as pa
 
 from skymill.engine.products import Product
-from skymill.engine.tables import read_frame
-from skymill.magnetic.schema import FIRST_NEW_ID, STEPS
+from skymill.engine.tables import categorical, read_frame
+from skymill.magnetic.schema import CLASSES, FIRST_NEW_ID, PARTITIONS, STEPS, UNKNOWN
 from skymill.magnetic.store import RecordStore
+
+logger = logging.getLogger(__name__)
+
+SHOWN = 3
+"""How many contradictions are shown."""
 
 IDS_SCHEMA = pa.schema(
     [
         pa.field("record_id", pa.int64(), nullable=False),
         pa.field("source_id", pa.int64(), nullable=False),
-        pa.field("partition", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        categorical("partition", PARTITIONS, nullable=False),
         pa.field("line", pa.int64(), nullable=False),
         pa.field("position", pa.int64(), nullable=False),
-        pa.field("label", pa.dictionary(pa.int8(), pa.string())),
+        categorical("label", CLASSES),
         pa.field("content", pa.binary(16), nullable=False),
         pa.field("renumbered", pa.bool_(), nullable=False),
         pa.field("collides_with_identical", pa.bool_(), nullable=False),
@@ -46,7 +53,9 @@ def assign_ids(catalogues: list[pa.Table], *, collisions: str) -> tuple[pa.Table
     ids
         A table of IDS_SCHEMA.
     counts
-        valid = kept + dropped_identical; collisions, renumbered, collisions with identical content.
+        valid = kept + dropped_identical; collisions, renumbered, collisions with identical content
+        and how many of these have another label; `contradictory` counts the records, of whatever
+        ids, that have the values of another one and another label, see describe_contradictions.
     """
     frames = []
     for catalogue in catalogues:
@@ -62,6 +71,7 @@ def assign_ids(catalogues: list[pa.Table], *, collisions: str) -> tuple[pa.Table
     valid = pd.concat(frames, ignore_index=True)
     taken = valid.duplicated("source_id").to_numpy()
     identical = valid.duplicated(["source_id", "content"]).to_numpy()
+    agreeing = valid.duplicated(["source_id", "content", "label"]).to_numpy()
     dropped = identical if collisions == "drop_identical" else np.zeros(len(valid), bool)
     source_id = valid["source_id"].to_numpy(np.int64)
     renumbered = taken & ~dropped
@@ -82,6 +92,8 @@ def assign_ids(catalogues: list[pa.Table], *, collisions: str) -> tuple[pa.Table
         "collisions": int(taken.sum()),
         "collisions_by_label": _by_label(valid["label"][taken]),
         "collisions_with_identical_content": int(identical.sum()),
+        "collisions_with_identical_content_and_other_label": int((identical & ~agreeing).sum()),
+        "contradictory": describe_contradictions(valid),
         "renumbered": int(renumbered.sum()),
         "dropped_identical": int(dropped.sum()),
         "first_new_id": first,
@@ -90,12 +102,57 @@ def assign_ids(catalogues: list[pa.Table], *, collisions: str) -> tuple[pa.Table
     return ids, counts
 
 
+def describe_contradictions(valid: pd.DataFrame) -> dict:
+    """Count records whose values are those of another record that has another label.
+
+    Parameters
+    ----------
+    valid
+        A row per valid record in file order: partition, line, source_id, label, content. A record
+        without a label contradicts nothing.
+
+    Returns
+    -------
+    `contents`: how many different values have several labels; `records` that have them; and the
+    records of the first few as `examples`: partition, line, source_id, label.
+    """
+    labelled = valid[valid["label"].notna()]
+    distinct = labelled.drop_duplicates(["content", "label"])
+    several = distinct.loc[distinct.duplicated("content"), "content"].unique()
+    inside = labelled[labelled["content"].isin(several)]
+    shown = inside[inside["content"].isin(inside["content"].unique()[:SHOWN])]
+    shown = shown.iloc[: 2 * SHOWN].sort_values("content", kind="stable")
+    names = ["partition", "line", "source_id", "label"]
+    return {
+        "contents": len(several),
+        "records": len(inside),
+        "examples": json.loads(shown[names].to_json(orient="records")),
+    }
+
+
+def warn_of_contradictions(collection: str, counts: dict) -> None:
+    """Warn of contradictory labels, if `assign_ids` counted any."""
+    found = counts["contradictory"]
+    if found["records"]:
+        shown = ", ".join(
+            f"{each['partition']}.json line {each['line']} ({each['label']})"
+            for each in found["examples"]
+        )
+        logger.warning(
+            "%s records of the %s files have the same values as another record, but another "
+            "class: %s. A model cannot learn both.",
+            f"{found['records']:,}",
+            collection,
+            shown,
+        )
+
+
 def _is_valid(catalogue: pa.Table) -> np.ndarray:
     return catalogue["status"].cast(pa.string()).to_numpy(zero_copy_only=False) == "valid"
 
 
 def _by_label(labels: pd.Series) -> dict[str, int]:
-    counts = labels.fillna("unknown").value_counts()
+    counts = labels.fillna(UNKNOWN).value_counts()
     return {str(label): int(count) for label, count in sorted(counts.items())}
 
 

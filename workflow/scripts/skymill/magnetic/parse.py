@@ -14,16 +14,36 @@ import numpy as np
 import orjson
 
 from skymill.magnetic.decimals import PADDING, read_table
-from skymill.magnetic.schema import LABELS, PARAMETERS, STEPS
+from skymill.magnetic.schema import LABELS, PARAMETERS, QUIET_NAMES, STEPS
 
 MAX_RECORD_ID = 2**52
 """Twice this is exact in float64, so that new ids behind it are as well."""
 
+REASONS = (
+    "line_too_long",
+    "invalid_json",
+    "not_one_record",
+    "invalid_id",
+    "invalid_label",
+    "missing_parameter",
+    "wrong_steps",
+    "not_a_number",
+    "repeated_key",
+    "no_usflux",
+)
+"""Why lines are rejected."""
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What some editors put before a text in UTF-8; it is no part of the text."""
+
+_CLASS_OF = {**{label: label for label in LABELS}, **dict.fromkeys(QUIET_NAMES, "Q")}
+"""The class of each label that a file may have."""
+
 STEP_KEYS = tuple(str(step) for step in range(STEPS))
 
 _HEAD = re.compile(
-    rb'\{"(0|[1-9][0-9]{0,15})": \{(?:"label": (?:"([%s])"|null), )?"values": \{'
-    % "".join(LABELS).encode()
+    rb'\{"(0|[1-9][0-9]{0,15})": \{(?:"label": (?:"(%s)"|null), )?"values": \{'
+    % "|".join(_CLASS_OF).encode()
 )
 _TAIL = re.compile(rb"\}\}\}\}[ \t\r\n]*")
 
@@ -81,7 +101,8 @@ def parse_line(line: bytes, out: np.ndarray, *, labelled: bool) -> tuple[int, st
     out
         float64, shape (33, 60), C-contiguous; overwritten, also when the line is rejected.
     labelled
-        Whether a label is required (training files); else it may be absent or null.
+        Whether a label is required (training files); else it may be absent or null. SWAN-SF's
+        names of quiet windows become Q.
 
     Raises
     ------
@@ -101,11 +122,8 @@ def parse_line(line: bytes, out: np.ndarray, *, labelled: bool) -> tuple[int, st
     if not isinstance(record, dict):
         raise RejectedLine("not_one_record", "the id does not hold an object", source_id)
     label = record.get("label")
-    if label not in LABELS:
-        if labelled or label is not None:
-            shown = _shown(label) if "label" in record else "absent"
-            raise RejectedLine("invalid_label", f"the label is {shown}", source_id)
-        label = None
+    if label is not None or labelled:
+        label = _class_of(record, source_id)
     try:
         _fill(record.get("values"), line, out)
         _refuse_repeated_keys(line, document)
@@ -128,7 +146,7 @@ def _parse_regular(line: bytes, out: np.ndarray, labelled: bool) -> tuple | None
     end, whole = read_table(_text, head.end(), len(line), *_PUNCTUATION, out.view(np.uint64))
     if not whole or not _TAIL.fullmatch(line, end):
         return None
-    return _record_id(head[1].decode()), label and label.decode()
+    return _record_id(head[1].decode()), label and _CLASS_OF[label.decode()]
 
 
 def reject_unusable(values: np.ndarray) -> list[tuple[int, RejectedLine]]:
@@ -185,6 +203,19 @@ def _record_id(key: str) -> int:
         if number <= MAX_RECORD_ID:
             return number
     raise RejectedLine("invalid_id", f"the id {key[:40]!r} is not a whole number that fits")
+
+
+def _class_of(record: dict, source_id: int) -> str:
+    """Return the class that a record's label stands for."""
+    label = record.get("label")
+    if isinstance(label, str) and label in _CLASS_OF:
+        return _CLASS_OF[label]
+    shown = _shown(label) if "label" in record else "absent"
+    detail = f"the label is {shown}; known are {', '.join(LABELS)} and SWAN-SF's "
+    detail += f"{' and '.join(QUIET_NAMES)} (Q)"
+    if label == "NF":
+        detail += "; NF is no class: SWAN-SF's folder of that name also holds B and C windows"
+    raise RejectedLine("invalid_label", detail, source_id)
 
 
 def _fill(values, line: bytes, out: np.ndarray) -> None:

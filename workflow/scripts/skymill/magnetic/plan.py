@@ -12,10 +12,10 @@ import pyarrow as pa
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.randomness import key, smallest
+from skymill.magnetic.placement import place
+from skymill.magnetic.plan_counts import count_plan
 from skymill.magnetic.plan_table import CHANGED, METHODS, PLAN_SCHEMA
-from skymill.magnetic.regions import name_components
-from skymill.magnetic.schema import LABELS, TRAIN_SPLITS
-from skymill.magnetic.splits import require_no_empty_split, split_records, split_units
+from skymill.magnetic.schema import LABELS
 
 
 def make_plan(
@@ -29,9 +29,10 @@ def make_plan(
         A row per clean training record, in any order: record_id (int64, unique), partition (str),
         label (str), region (int64), content (bytes).
     split
-        `unit` (region, record, partition), `fractions`, `partitions` (file to split, for
-        unit partition) and `augment` (`train`: split first, then augment train records only;
-        `all`: augment everything, then split), as in the configuration.
+        `unit` (region, record, partition), `augment` (`train`: split first, then augment train
+        records only; `all`: augment everything, then split), and either `folds` with `fold` (the
+        one that is test; 0 if None), or `fractions` (for unit partition `partitions`, file to
+        split), as in the configuration.
     augmentation
         Per class: `warp` and `scale` (copies of each record), `duplicate` (fraction, times),
         `undersample` (fraction of the records removed).
@@ -42,26 +43,26 @@ def make_plan(
     -------
     plan
         A table of PLAN_SCHEMA.
-    report
-        Counts per split and class, fractions reached, what was removed and added.
+    counts
+        See plan_counts.count_plan.
     """
     originals = originals.sort_values("record_id", ignore_index=True)
     if split["augment"] == "train":
-        placed = originals.assign(split=_split(originals, split, seed))
+        placed = _as_planned(place(originals, split, seed))
         # Each split keeps its own frame, so that nothing can be made from a held-out record.
         train = placed[placed["split"] == "train"]
-        held_out = _as_planned(placed[placed["split"] != "train"])
+        held_out = placed[placed["split"] != "train"]
         augmented, removed = _augment(train, augmentation, seed, int(originals["record_id"].max()))
         plan = pd.concat([held_out, augmented], ignore_index=True)
     else:
         plan, removed = _augment(originals, augmentation, seed, int(originals["record_id"].max()))
-        plan["split"] = _split(plan, split, seed)
+        plan = placed = place(plan, split, seed)
     plan = plan.sort_values("record_id", ignore_index=True)
     table = pa.Table.from_arrays(
         [pa.array(plan[field.name], type=field.type, from_pandas=True) for field in PLAN_SCHEMA],
         schema=PLAN_SCHEMA,
     )
-    return table, _report(originals, plan, removed, split)
+    return table, count_plan(originals, placed, plan, removed, split)
 
 
 def augmented_counts(records: int, label_settings: dict) -> dict[str, int]:
@@ -81,61 +82,6 @@ def augmented_counts(records: int, label_settings: dict) -> dict[str, int]:
 
 def _share(fraction: float, records: int) -> int:
     return int(Fraction(str(fraction)) * records)
-
-
-def _split(records: pd.DataFrame, split: dict, seed: int) -> np.ndarray:
-    """Return the split of each record, as names."""
-    label = pd.Categorical(records["label"], categories=LABELS).codes.astype(np.int8)
-    numbers = UNITS[split["unit"]](records, label, split, seed)
-    require_no_empty_split(numbers)
-    return np.array(TRAIN_SPLITS, dtype=object)[numbers]
-
-
-def _by_record(records: pd.DataFrame, label: np.ndarray, split: dict, seed: int) -> np.ndarray:
-    record_id = records["record_id"].to_numpy(np.int64)
-    return split_records(record_id, label, split["fractions"], seed)
-
-
-def _by_region(records: pd.DataFrame, label: np.ndarray, split: dict, seed: int) -> np.ndarray:
-    numbers, unmet = split_units(_units(records), label, split["fractions"], seed)
-    if unmet:
-        names = ", ".join(LABELS[code] for code in unmet)
-        raise SkymillError(
-            f"class {names} has three regions or more, but no choice of whole regions puts "
-            "every class into train, dev and test: the same few regions carry several "
-            "classes. Use more data, or split.unit: record and accept the leak."
-        )
-    return numbers
-
-
-def _by_partition(records: pd.DataFrame, label: np.ndarray, split: dict, seed: int) -> np.ndarray:
-    chosen = records["partition"].map(split["partitions"])
-    if chosen.isna().any():
-        missing = sorted(records["partition"][chosen.isna()].unique())
-        raise SkymillError(
-            f"split.partitions does not say which split {', '.join(missing)} goes to. "
-            "Name every training file there."
-        )
-    return chosen.map({name: n for n, name in enumerate(TRAIN_SPLITS)}).to_numpy(np.int8)
-
-
-UNITS = {"region": _by_region, "record": _by_record, "partition": _by_partition}
-"""What is never divided between splits, by `split.unit`, and how it is dealt out."""
-
-
-def _units(records: pd.DataFrame) -> np.ndarray:
-    """Return what must stay together: regions, joined where they hold identical content.
-
-    Windows of nothing but placeholder values share no step that counts, yet an identical record
-    in two splits would be a leak.
-    """
-    region = records["region"].to_numpy(np.int64)
-    names, number = np.unique(region, return_inverse=True)
-    content = records["content"].to_numpy()
-    order = np.argsort(content, kind="stable")
-    same = content[order[1:]] == content[order[:-1]]
-    unit = name_components(names, number[order[:-1]][same], number[order[1:]][same])
-    return unit[number]
 
 
 def _as_planned(records: pd.DataFrame) -> pd.DataFrame:
@@ -177,48 +123,6 @@ def _augment(
     synthetic = synthetic.iloc[order].reset_index(drop=True)
     synthetic["record_id"] = largest_id + 1 + np.arange(len(synthetic), dtype=np.int64)
     return pd.concat([*kept, synthetic], ignore_index=True), removed
-
-
-def _report(originals: pd.DataFrame, plan: pd.DataFrame, removed: dict, split: dict) -> dict:
-    """Count the plan by split, class and method."""
-
-    def by_label(frame: pd.DataFrame) -> dict:
-        counts = frame["label"].value_counts()
-        return {label: int(counts.get(label, 0)) for label in LABELS}
-
-    originals_in = plan[plan["method"] == "original"]
-    reached = {}
-    for name in TRAIN_SPLITS:
-        # Undersampling takes records out of train after the split: count them as placed there.
-        inside = plan if split["augment"] == "all" else originals_in
-        size = int((inside["split"] == name).sum())
-        if name == "train" and split["augment"] == "train":
-            size += sum(removed.values())
-        total = len(plan) if split["augment"] == "all" else len(originals)
-        reached[name] = round(size / total, 6)
-    return {
-        "clean_records": len(originals),
-        "clean_by_label": by_label(originals),
-        "removed_by_label": removed,
-        "records": len(plan),
-        "augmented_records": int((plan["split"] == "train").sum())
-        if split["augment"] == "train"
-        else len(plan),
-        "by_split": {
-            name: {
-                "records": int((plan["split"] == name).sum()),
-                "by_label": by_label(plan[plan["split"] == name]),
-                "by_method": {
-                    method: int(((plan["split"] == name) & (plan["method"] == method)).sum())
-                    for method in METHODS
-                },
-                "regions": int(plan.loc[plan["split"] == name, "region"].nunique()),
-            }
-            for name in TRAIN_SPLITS
-        },
-        "fractions_wanted": split["fractions"] if split["unit"] != "partition" else None,
-        "fractions_reached": reached,
-    }
 
 
 def with_regions(originals: pd.DataFrame, regions: pa.Table) -> pd.DataFrame:

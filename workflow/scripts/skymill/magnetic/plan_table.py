@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from skymill.engine.tables import read_frame
+from skymill.engine.tables import categorical, read_frame
+from skymill.magnetic.schema import CLASSES, PARTITIONS, SPLITS
 
 CHANGED = ("warp", "scale")
 """Methods that make changed copies, so many of each record; augment.FACTORS has how."""
@@ -17,15 +18,17 @@ PLAN_SCHEMA = pa.schema(
     [
         pa.field("record_id", pa.int64(), nullable=False),
         pa.field("parent", pa.int64()),
-        pa.field("partition", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        categorical("partition", PARTITIONS, nullable=False),
         pa.field("region", pa.int64(), nullable=False),
-        pa.field("label", pa.dictionary(pa.int8(), pa.string()), nullable=False),
-        pa.field("method", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        categorical("label", CLASSES, nullable=False),
+        categorical("method", METHODS, nullable=False),
         pa.field("copy", pa.int16(), nullable=False),
-        pa.field("split", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        categorical("split", SPLITS, nullable=False),
+        pa.field("fold", pa.int8()),
     ]
 )
-"""Sorted by record_id. `parent` is null for originals, `copy` counts a parent's copies from 1."""
+"""Sorted by record_id. `parent` is null for originals, `copy` counts a parent's copies from 1.
+`fold` is null where the configuration has no folds."""
 
 
 def read_plan(path: Path) -> pd.DataFrame:

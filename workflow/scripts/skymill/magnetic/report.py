@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 
 from skymill.engine.markdown import markdown_table
 from skymill.engine.products import Product
-from skymill.magnetic.schema import LABELS, TEST_PARTITION, TRAIN_SPLITS
+from skymill.magnetic.plan_counts import doubts
+from skymill.magnetic.schema import LABELS, PARTITIONS, TEST_PARTITION, TRAIN_SPLITS
 
 SHOWN = 20
 UNREADABLE = "not readable"
@@ -29,6 +30,7 @@ def diagnose(
     plan: Product,
     leaks: Product,
     features: list[Product],
+    settings: dict,
 ) -> str:
     """Return the page as Markdown.
 
@@ -38,6 +40,8 @@ def diagnose(
         Parquet catalogue and JSON-lines quarantine of each raw file.
     ids, regions, plan, leaks, features
         Products and receipts.
+    settings
+        The settings in force of all rules of the branch, by their dotted names.
     """
     tables = {path.stem: pq.read_table(path) for path in catalogues}
     planned = plan.counts
@@ -54,12 +58,34 @@ def diagnose(
         _ids_and_regions(ids, regions),
         "## Splits",
         _splits(planned),
+        "## Original windows and regions of each class",
+        _windows_and_regions(planned),
+        "## What to doubt",
+        _doubts(planned),
         "## Leaks and overlap",
         _leaks(leaks.document),
         "## Parameters never measured",
         _never_measured(features),
+        "## Settings in force",
+        _settings(settings),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _settings(settings: dict) -> str:
+    """List settings: an entry of a section that a later file left out is not there."""
+    rows = []
+    for name, value in sorted(settings.items()):
+        if isinstance(value, dict) and value:
+            rows += [[f"{name}.{key}", _as_written(inner)] for key, inner in value.items()]
+        else:
+            rows.append([name, _as_written(value) if value != {} else "nothing"])
+    return markdown_table(["setting", "value"], rows)
+
+
+def _as_written(value) -> str:
+    """Return a setting as a configuration file has it on one line."""
+    return json.dumps(value).replace('"', "")
 
 
 def _strings(table: pa.Table, name: str) -> list:
@@ -73,7 +99,9 @@ def _lines_met(tables: dict[str, pa.Table]) -> str:
         rows.append(
             [partition, table.num_rows, *(counts[s] for s in ("valid", "rejected", "blank"))]
         )
-    return markdown_table(["file", "lines", "valid", "rejected", "blank"], rows)
+    absent = ", ".join(f"{name}.json" for name in PARTITIONS if name not in tables)
+    note = f"\n\nNot there: {absent}." if absent else ""
+    return markdown_table(["file", "lines", "valid", "rejected", "blank"], rows) + note
 
 
 def _rejected_by_class(tables: dict[str, pa.Table]) -> str:
@@ -129,6 +157,7 @@ def _ids_and_regions(ids: list[Product], regions: Product) -> str:
         "kept": "records kept",
         "collisions": "id already taken",
         "collisions_with_identical_content": "of these, identical content",
+        "collisions_with_identical_content_and_other_label": "and another class",
         "renumbered": "renumbered",
         "dropped_identical": "dropped as identical",
     }
@@ -138,11 +167,30 @@ def _ids_and_regions(ids: list[Product], regions: Product) -> str:
     # A manifest's keys are in the order of text.
     by_size = sorted(found["regions_by_size"].items(), key=lambda entry: _smallest(entry[0]))
     sizes = ", ".join(f"{size}: {count:,}" for size, count in by_size if count)
+    header = ["", "training files", "test file"]
     return (
-        markdown_table(["", "training files", "test file"], rows)
+        markdown_table(header[: 1 + len(ids)], rows)
+        + _contradictions(counts)
         + f"\n\n{found['regions']:,} regions in {found['records']:,} training records; the largest "
         f"has {found['largest']:,} records, the median {found['median_size']:g}. "
         f"Regions by size: {sizes}."
+    )
+
+
+def _contradictions(counts: list[dict]) -> str:
+    """Tell of records with equal values and other classes, whatever their ids are."""
+    records = sum(count["contradictory"]["records"] for count in counts)
+    if not records:
+        return "\n\nNo two records have the same values and different classes."
+    header = ["file", "line", "id", "class"]
+    rows = [
+        [f"{each['partition']}.json", each["line"], str(each["source_id"]), each["label"]]
+        for count in counts
+        for each in count["contradictory"]["examples"]
+    ]
+    return (
+        f"\n\n{records:,} records have the values of another record and another class, such as:"
+        f"\n\n{markdown_table(header, rows)}"
     )
 
 
@@ -169,6 +217,37 @@ def _splits(planned: dict) -> str:
     return markdown_table(["split", "records", *LABELS, "regions", "fraction reached"], rows)
 
 
+def _windows_and_regions(planned: dict) -> str:
+    """Tell how many windows of how many regions each split holds, and each fold, if there are."""
+    parts = [(name, planned["by_split"][name]) for name in TRAIN_SPLITS]
+    folds = planned.get("by_fold", [])
+    parts += [(f"fold {number}", part) for number, part in enumerate(folds)]
+    rows = [
+        [
+            name,
+            *(
+                count
+                for label in LABELS
+                for count in (part["originals_by_label"][label], part["regions_by_label"][label])
+            ),
+        ]
+        for name, part in parts
+    ]
+    header = [f"{label} {what}" for label in LABELS for what in ("windows", "regions")]
+    return (
+        markdown_table(["", *header], rows)
+        + "\n\nA region counts for each class that it has windows of. Windows of one region are "
+        "alike, so the number of regions says how far a score can be trusted."
+        + " Folds are counted before records are removed from train."
+        * bool(folds)
+    )
+
+
+def _doubts(planned: dict) -> str:
+    """List what the job that made the plan has warned of."""
+    return "\n".join(f"- {doubt}" for doubt in doubts(planned)) or "Nothing."
+
+
 def _with_total(by_label: dict) -> list[int]:
     return [sum(by_label.values()), *_in_class_order(by_label)]
 
@@ -182,11 +261,14 @@ def _leaks(receipt: dict) -> str:
         [name, leak["in_several_splits"], leak["records"]]
         for name, leak in receipt["leaks"].items()
     ]
+    said = f"{markdown_table(['what', 'in several splits', 'records concerned'], rows)}\n\n"
+    said += f"Proven. {receipt['proven']}\n\nNot proven. {receipt['not_proven']}\n\n"
     overlap = receipt["overlap_with_test_file"]
+    if overlap is None:
+        return f"{said}There is no test file."
     by_split = ", ".join(f"{name} {overlap['by_split'][name]:,}" for name in TRAIN_SPLITS)
     return (
-        markdown_table(["what", "in several splits", "records concerned"], rows)
-        + f"\n\n{overlap['training_records']:,} training records share a step with "
+        f"{said}{overlap['training_records']:,} training records share a step with "
         f"{overlap['test_records']:,} records of the test file ({by_split})."
     )
 

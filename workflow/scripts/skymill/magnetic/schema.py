@@ -75,6 +75,18 @@ Exact to 3.5e-7 in every usable real step of the six SWAN-SF windows that the pr
 LABELS = ("X", "M", "C", "B", "Q")
 """GOES classes of the strongest flare in the next 24 hours; Q: quiet (A class or none)."""
 
+UNKNOWN = "unknown"
+"""Label of records whose class the archive withholds."""
+
+CLASSES = (*LABELS, UNKNOWN)
+"""The categories of every label column, in order."""
+
+QUIET_NAMES = ("FQ", "N")
+"""SWAN-SF's names of Q: flare-quiet windows.
+
+NF is no such name: SWAN-SF uses it for a folder that holds B and C windows as well.
+"""
+
 TRAIN_PARTITIONS = ("train_partition1_data", "train_partition2_data", "train_partition3_data")
 """The training files in file order, without `.json`."""
 

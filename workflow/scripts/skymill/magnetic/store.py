@@ -22,6 +22,10 @@ RECORDS_PER_ROW_GROUP = 256
 """Records that are read together when one of them is wanted."""
 
 
+NO_RECORDS = [(0, 0)]
+"""The pieces of a split without records: one file of no rows, so that readers find the columns."""
+
+
 def step_table(columns: dict[str, np.ndarray | pa.Array], schema: pa.Schema) -> pa.Table:
     """Return a table with one row a step.
 

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import Product, new_directory
-from skymill.engine.tables import write_parquet
+from skymill.engine.tables import categorical, write_parquet
 from skymill.magnetic.output_checks import require_records
-from skymill.magnetic.schema import PARAMETERS, STEPS
+from skymill.magnetic.schema import CLASSES, PARAMETERS, PARTITIONS, STEPS
 from skymill.magnetic.store import (
     RECORDS_PER_ROW_GROUP,
     RecordStore,
@@ -24,9 +24,9 @@ CLEAN_SCHEMA = pa.schema(
         pa.field("record_id", pa.int64(), nullable=False),
         pa.field("seq_id", pa.int8(), nullable=False),
         pa.field("safe_index", pa.int64(), nullable=False),
-        pa.field("label", pa.dictionary(pa.int8(), pa.string())),
+        categorical("label", CLASSES),
         pa.field("source_id", pa.int64(), nullable=False),
-        pa.field("partition", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        categorical("partition", PARTITIONS, nullable=False),
         *(pa.field(name, pa.float64(), nullable=False) for name in PARAMETERS),
     ]
 )

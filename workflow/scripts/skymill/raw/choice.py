@@ -6,18 +6,32 @@ from pathlib import Path
 
 from skymill import paths
 from skymill.engine.errors import SkymillError
-from skymill.engine.products import SOURCES, read_json
-from skymill.magnetic.schema import PARTITIONS
+from skymill.engine.gzipped import SUFFIX
+from skymill.engine.names import raw_name
+from skymill.engine.products import MANIFEST, SOURCES, read_json
+from skymill.magnetic.schema import PARTITIONS, TEST_PARTITION, TRAIN_PARTITIONS
 from skymill.raw.files import put_by_hand, sidecar_path
 from skymill.raw.registry import branch_of, fetchable_patterns, file_patterns
-from skymill.settings import source_of_branch
+from skymill.settings import plan_keys, source_of_branch
 from skymill.swan_sf.schema import PARTITIONS as SWAN_PARTITIONS
-from skymill.ztf.nights import read_nights, spans
+from skymill.ztf.nights import is_archive_night, read_nights, spans
 
 
 def one_of(patterns) -> str:
     """Return a regular expression that matches one of these whole; nothing if there are none."""
     return "|".join(f"(?:{pattern})" for pattern in patterns) or "(?!)"
+
+
+def refuse_two(what: str, found: list[str]) -> None:
+    """Raise SkymillError when there is more than one file that an input could be; name them all.
+
+    `what` says what they are to be, `found` are the paths of those that are there.
+    """
+    if len(found) > 1:
+        raise SkymillError(
+            f"{what} could be {' or '.join(found)}: both are there. Keep the one that you mean, "
+            "and move the other one to another folder."
+        )
 
 
 SMALL = {"records": 10_000, "training_samples": 200, "alerts": 2_000, "rows": 10_000}
@@ -103,6 +117,85 @@ class RawFiles:
         ]
         return f"(?!(?:{one_of(by_hand)})$)(?:{fetchable})"
 
+    # The magnetic branch and the auxiliary table
+
+    def magnetic(self, partition: str) -> str:
+        """Return the file of a partition: as published, or gzipped by the user."""
+        return self._as_it_is(paths.MAGNETIC_FILE.format(partition=partition))
+
+    @property
+    def stealth(self) -> str:
+        """The file of the auxiliary table: as published, or gzipped by the user."""
+        return self._as_it_is(paths.STEALTH_FILE)
+
+    def _as_it_is(self, file: str) -> str:
+        """Return the name under which a text is there, or was when it was read."""
+        source = self.source(self.branch(file))
+        if source == "sample":
+            return file
+        gzipped = f"{file}{SUFFIX}"
+        found = [name for name in (file, gzipped) if (self.root / self.path(name)).exists()]
+        if not found and source == "local":
+            found = [name for name in (file, gzipped) if not self._is_missing(name)]
+        return (found or [file])[0]
+
+    def _texts(self) -> dict[str, list[str]]:
+        """Return the files of each branch that may be there plain or gzipped: plain names."""
+        texts = {
+            "magnetic": [paths.MAGNETIC_FILE.format(partition=name) for name in PARTITIONS],
+            "stealth": [paths.STEALTH_FILE],
+        }
+        return {name: own for name, own in texts.items() if self.source(name) != "sample"}
+
+    def _plain_and_gzipped(self, file: str) -> list[str]:
+        """Return the paths of a text that are there, plain and gzipped."""
+        both = [self.path(name) for name in (file, f"{file}{SUFFIX}")]
+        return [path for path in both if (self.root / path).exists()]
+
+    @functools.cached_property
+    def partitions(self) -> tuple[str, ...]:
+        """The magnetic files that are read, in file order, without `.json`.
+
+        With `source: local` they are those that are there, or were when they were read.
+        """
+        return tuple(name for name in PARTITIONS if name not in self.absent_partitions)
+
+    @functools.cached_property
+    def absent_partitions(self) -> tuple[str, ...]:
+        """The magnetic files that `source: local` does without."""
+        if self.source("magnetic") != "local":
+            return ()
+        absent = tuple(name for name in PARTITIONS if self._is_missing(self.magnetic(name)))
+        # Without any training file nothing can be made: then all of them are asked for.
+        return () if {*TRAIN_PARTITIONS} <= {*absent} else absent
+
+    def partition_absence(self) -> str:
+        """Return a warning that names the absent magnetic files, and what is not made of them."""
+        folder = Path(self.folder("magnetic"), paths.MAGNETIC_FILE).parent
+        names = ", ".join(f"{name}.json" for name in self.absent_partitions)
+        end = ": no holdout_test." if TEST_PARTITION in self.absent_partitions else "."
+        near = sorted(
+            path.name
+            for name in self.absent_partitions
+            for path in (self.root / folder).glob(f"{name}*")
+        )
+        if near:
+            end += f" Not read: {', '.join(near)} (files are named as published, or `.json.gz`)."
+        return f"The magnetic branch does without {names}, not found in {folder}{end}"
+
+    def _require_partitions_of_splits(self) -> None:
+        """Refuse `split.unit: partition` that deals out a file that is not there."""
+        if "split.partitions" not in plan_keys(self.config):
+            return
+        named = self.config["split"]["partitions"]
+        for name in self.absent_partitions:
+            if name in named:
+                file = self.path(paths.MAGNETIC_FILE.format(partition=name))
+                raise SkymillError(
+                    f"split.partitions names {name}, but there is no {file}. Put it there, or "
+                    f"leave it out of the splits: `split: {{partitions: {{{name}: null}}}}`."
+                )
+
     # SDOBenchmark
 
     @functools.cached_property
@@ -161,18 +254,40 @@ class RawFiles:
     # ZTF
 
     @functools.cached_property
-    def unpacked_nights(self) -> frozenset[str]:
-        """The folders that the user unpacked nights to, below that of raw files."""
+    def _ztf_files(self) -> frozenset[str]:
+        """What may be a night in the folder of nights, by its path below that of raw files."""
         folder = self.root / self.folder("ztf")
-        beside = (folder / paths.ZTF_NIGHT_FOLDER).parent.glob("*")
-        return frozenset(p.relative_to(folder).as_posix() for p in beside if p.is_dir())
-
-    def night(self, night: str) -> str:
-        """Return the file of a night: its tarball, or the folder that the user unpacked it to."""
-        folder = paths.ZTF_NIGHT_FOLDER.format(night=night)
-        return (
-            folder if folder in self.unpacked_nights else paths.ZTF_NIGHT_FILE.format(night=night)
+        return frozenset(
+            path.relative_to(folder).as_posix()
+            for path in (folder / paths.ZTF_NIGHT_FOLDER).parent.glob("*")
+            if path.name.endswith(".tar.gz") or path.is_dir()
         )
+
+    @functools.cache  # noqa: B019 (one object lives as long as the workflow)
+    def night(self, night: str) -> str:
+        """Return the file of a night: its tarball, or the folder that the user unpacked it to.
+
+        Raises
+        ------
+        SkymillError
+            When several are there: a folder may be what an interrupted unpacking left.
+        """
+        patterns = [paths.ZTF_NIGHT_FILE, paths.ZTF_NIGHT_FOLDER]
+        if not is_archive_night(night):
+            patterns += [paths.ZTF_OWN_NIGHT_FILE, paths.ZTF_OWN_NIGHT_FOLDER]
+        names = [pattern.format(night=night) for pattern in patterns]
+        found = [name for name in names if name in self._ztf_files]
+        if len(found) > 1:
+            raise SkymillError(
+                f"{' and '.join(map(self.path, found))} may each be night {night}. Delete or move "
+                "all but one of them."
+            )
+        if found:
+            return found[0]
+        # A night that was read, and whose file was then deleted to have the room.
+        known = self._record(names[0]) if self.source("ztf") == "local" else None
+        read = [name for name in names if known and Path(name).name == known["raw"]["name"]]
+        return read[0] if read else names[0]
 
     @functools.cached_property
     def nights(self) -> list[str]:
@@ -187,6 +302,12 @@ class RawFiles:
             When `ztf.nights` is wrong.
         """
         asked = read_nights(self.config["ztf"]["nights"])
+        own = [night for night in asked.named if not is_archive_night(night)]
+        if own and self.source("ztf") != "local":
+            raise SkymillError(
+                f"ztf.nights: {', '.join(own)} is no night of the archive. Nights under names of "
+                "your own are read with `source: {ztf: local}`."
+            )
         return sorted({*asked.named, *asked.ranged} - {*self.absent_nights})
 
     @functools.cached_property
@@ -198,15 +319,54 @@ class RawFiles:
         return [night for night in ranged if self._is_missing(self.night(night))]
 
     @functools.cached_property
-    def labels(self) -> str:
-        """The file of the labels: the tarball as published, or the one file out of it.
+    def labels(self) -> str | None:
+        """The list of labels; None when the user names another one, see labels_path.
 
-        Only simulation makes the tarball; a download keeps what is needed of it.
+        The tarball as published, which has the lists for each `labels.source`, so that another one
+        is not downloaded again; or the one file out of it, or a list under its name, also gzipped.
+
+        Raises
+        ------
+        SkymillError
+            When several of them are there, of which the user put one there.
         """
-        tarball = self.root / self.folder("ztf") / paths.ZTF_LABELS_ARCHIVE
-        if self.source("ztf") == "sample" or tarball.exists():
-            return paths.ZTF_LABELS_ARCHIVE
-        return paths.ZTF_LABELS_FILES[self.config["labels"]["source"]]
+        if self.config["labels"]["file"]:
+            return None
+        tarball = paths.ZTF_LABELS_ARCHIVE
+        if self.source("ztf") == "sample":
+            return tarball
+        member = paths.ZTF_LABELS_FILES[self.config["labels"]["source"]]
+        base = self.folder("ztf")
+        folder = self.root / base
+        there = [file for file in (tarball, member, f"{member}.gz") if (folder / file).exists()]
+        if len(there) > 1 and any(put_by_hand(folder / file) for file in there):
+            raise SkymillError(
+                f"the list of labels could be {' or '.join(f'{base}/{file}' for file in there)}: "
+                "both are there. Delete or move all but one, or name the one that counts in "
+                "labels.file."
+            )
+        if there:
+            return there[0]
+        return tarball if self.source("ztf") == "archive" else member
+
+    @property
+    def labels_path(self) -> str:
+        """The path of the list of labels."""
+        own = self.config["labels"]["file"]
+        return str(Path(own).expanduser()) if own else f"{self.folder('ztf')}/{self.labels}"
+
+    @property
+    def labels_sidecar(self) -> list[str]:
+        """The sidecar of the list of labels, see sidecar."""
+        if self.labels is None or self.labels.endswith(".csv.gz"):
+            return []
+        return self.sidecar(self.labels)
+
+    @property
+    def enforces_labels(self) -> bool:
+        """Whether the list of labels must have a checksum, see is_enforced."""
+        file = self.labels
+        return file is not None and not file.endswith(".csv.gz") and self.is_enforced(file)
 
     def absence(self) -> str:
         """Return a warning that names the absent nights."""
@@ -218,17 +378,27 @@ class RawFiles:
 
     # All branches
 
+    def are_written(self) -> bool:
+        """Return whether a run may write to the folder that all results folders share.
+
+        Downloads and the unpacked SDOBenchmark tree are there.
+        """
+        sources = {name: self.source(name) for name in self.config["branches"]}
+        return "archive" in sources.values() or (
+            sources.get("sdo") == "local" and self.sdo_from_zip
+        )
+
     def files(self, branch: str) -> list[str]:
         """Return the files of a branch: no zip when the user put a tree of SDOBenchmark there."""
         if branch == "magnetic":
-            return [paths.MAGNETIC_FILE.format(partition=partition) for partition in PARTITIONS]
+            return [self.magnetic(partition) for partition in self.partitions]
         if branch == "sdo":
             return [paths.SDO_FILE] if self.sdo_from_zip else []
         if branch == "stealth":
-            return [paths.STEALTH_FILE]
+            return [self.stealth]
         if branch == "aligned":
             return [paths.SWAN_FILE.format(swan_partition=name) for name in self.swan_partitions]
-        return [self.labels, *map(self.night, self.nights)]
+        return [*([self.labels] if self.labels else []), *map(self.night, self.nights)]
 
     def require(self) -> None:
         """Refuse to go on without the files that the user has to put in place.
@@ -238,9 +408,18 @@ class RawFiles:
         Raises
         ------
         SkymillError
-            With the paths of the files that are not there.
+            With the paths of the files that are not there, or of two that may be one night.
         """
         branches = self.config["branches"]
+        for branch, files in self._texts().items():
+            if branch in branches:
+                for file in files:
+                    refuse_two(f"{file} ({branch} branch)", self._plain_and_gzipped(file))
+        if "magnetic" in branches:
+            self._require_partitions_of_splits()
+        if "ztf" in branches:
+            # Also where files are fetched: one of two candidates may be put there by hand.
+            self.files("ztf")
         if "ztf" in branches and self.absent_nights and not self.nights:
             folder = (Path(paths.SHARED_RAW) / paths.ZTF_NIGHT_FILE).parent
             raise SkymillError(
@@ -253,8 +432,13 @@ class RawFiles:
             for branch in branches
             if self.source(branch) == "local"
             for file in self.files(branch)
-            if self._is_missing(file)
+            if (self._lacks_labels() if file == self.labels else self._is_missing(file))
         ]
+        if "ztf" in branches and self.labels is None and self._lacks_labels():
+            raise SkymillError(
+                f"labels.file: there is no file {self.labels_path}. Give the path of a list of "
+                "labels, from the folder that Snakemake runs in, or null for the published list."
+            )
         if missing:
             raise SkymillError(
                 f"source: local, but {', '.join(missing)} is not there. Put the file there (see "
@@ -269,15 +453,31 @@ class RawFiles:
         """
         if (self.root / self.path(file)).exists():
             return False
+        known = self._record(file)
+        return known is None or known["source"] == SOURCES[0]
+
+    def _record(self, file: str) -> dict | None:
+        """Return the document that says what was read under the name of a file, if there is one."""
         try:
-            known = read_json(self.root / self.results / self.record(file))
+            return read_json(self.root / self.results / self.record(file))
+        except (FileNotFoundError, SkymillError):
+            return None
+
+    def _lacks_labels(self) -> bool:
+        """Return whether the list of labels is not there and was not read before."""
+        path = self.labels_path
+        if (self.root / path).is_file():
+            return False
+        try:
+            known = read_json(self.root / self.results / f"{paths.ZTF_LABELS}{MANIFEST}")
         except (FileNotFoundError, SkymillError):
             return True
-        return known["source"] == SOURCES[0]
+        name = known.get("raw", {}).get("name")
+        return known["source"] == SOURCES[0] or name != raw_name(path, self.results)
 
     def record(self, file: str) -> str:
         """Return the name of the document that says what was read under the name of a file."""
-        night = re.fullmatch(r"ztf/ztf_public_(\w+?)(\.tar\.gz)?", file)
+        night = re.fullmatch(r"ztf/(?:ztf_public_)?([\w-]+?)(\.tar\.gz)?", file)
         if night:
             return paths.ZTF_NIGHT.format(night=night[1]) + ".manifest.json"
         return paths.RAW_RECEIPT.format(file=file)

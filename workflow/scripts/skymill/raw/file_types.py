@@ -11,6 +11,9 @@ KINDS = {
 }
 """Kinds by the word that the registry uses, with what a message calls them."""
 
+TEXTS = ("json_lines", "text")
+"""Kinds of text, which may be gzipped, under the name of the plain file or with `.gz` behind it."""
+
 _MAGIC = {"zip": (b"PK\x03\x04", b"PK\x05\x06"), "gzip": (b"\x1f\x8b",)}
 
 

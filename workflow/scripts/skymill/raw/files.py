@@ -1,5 +1,6 @@
 """Raw files: where each came from, and whether it is what its name says."""
 
+import codecs
 import hashlib
 import io
 import json
@@ -9,8 +10,9 @@ from pathlib import Path
 
 from skymill.engine.digests import large_file_digest
 from skymill.engine.errors import SkymillError
+from skymill.engine.gzipped import beginning
 from skymill.engine.products import SOURCES, read_json, write_json
-from skymill.raw.file_types import require_kind
+from skymill.raw.file_types import TEXTS, require_kind
 
 logger = logging.getLogger(__name__)
 
@@ -103,13 +105,16 @@ def put_by_hand(raw: Path) -> bool:
         return True
 
 
-def verify_raw(raw: Path, kind: str, *, checksum: str | None = None) -> dict:
+def verify_raw(raw: Path, kind: str | None, *, checksum: str | None = None) -> dict:
     """Check that a raw file is of its kind, hash it, and return its receipt.
+
+    A text may be gzipped: then its beginning is looked at in the stream, and the bytes of the file
+    are hashed as they are.
 
     Parameters
     ----------
     kind
-        A key of file_types.KINDS, or `folder`.
+        A key of file_types.KINDS, or `folder`; None when whoever reads the file sees what it is.
     checksum
         What the file must have, as `algorithm:hexadecimal`; None when that is not known, or when
         the file is the user's own.
@@ -125,11 +130,14 @@ def verify_raw(raw: Path, kind: str, *, checksum: str | None = None) -> dict:
     """
     if kind == "folder":
         return HashedRaw(raw, kind).receipt()
-    with open(raw, "rb") as stream:
-        head = stream.read(HEAD_BYTES)
+    if kind in TEXTS:
+        head = beginning(raw, HEAD_BYTES)
+    else:
+        with open(raw, "rb") as stream:
+            head = stream.read(HEAD_BYTES)
     if kind == "json_lines":
         _require_magnetic(raw, head)
-    else:
+    elif kind is not None:
         require_kind(head, kind, str(raw))
     digests = {name: large_file_digest(raw, name) for name in _algorithms(raw, checksum)}
     return _receipt(raw, digests, checksum)
@@ -261,11 +269,16 @@ BYTE_ORDER_MARKS = b"\xef\xbb\xbf\xff\xfe"
 """The bytes of those of UTF-8 and UTF-16."""
 
 
+_ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf")
+"""How zip, gzip (within gzip), bzip2, xz, zstandard and 7z begin."""
+
+
 def _require_magnetic(raw: Path, head: bytes) -> None:
     """Refuse a file that does not hold JSON lines of the 2020 data set.
 
     Only its beginning is looked at: single bad lines, also the first, are for ingest to reject.
     """
+    head = head.removeprefix(codecs.BOM_UTF8)
     start = head.lstrip()
     text = head.replace(b"\0", b"").lstrip(BYTE_ORDER_MARKS + b" \t\r\n")
     advice = (
@@ -278,7 +291,11 @@ def _require_magnetic(raw: Path, head: bytes) -> None:
         raise SkymillError(
             f"{raw} is an HTML page, not JSON: an error page saved as data? {advice}"
         )
-    if start[:2] in (b"\x1f\x8b", b"PK"):
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise SkymillError(
+            f"{raw} is text in UTF-16, no JSON object in UTF-8. Save it as UTF-8. {advice}"
+        )
+    if start.startswith(_ARCHIVES) or head[257:262] == b"ustar":
         raise SkymillError(f"{raw} is a compressed archive. Unpack it first. {advice}")
     if start[:1] == b"[":
         raise SkymillError(f"{raw} is one JSON array, not JSON lines. {advice}")

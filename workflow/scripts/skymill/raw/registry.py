@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skymill.engine.errors import SkymillError
+from skymill.engine.gzipped import SUFFIX
 from skymill.engine.products import read_json, write_json
+from skymill.raw.file_types import TEXTS
 
 REGISTRY = Path("config/sources.yaml")
 OWN_REGISTRY = Path(__file__).parents[4] / REGISTRY
@@ -19,10 +21,13 @@ OWN_REGISTRY = Path(__file__).parents[4] / REGISTRY
 
 LOCK = Path("config/sources.lock.json")
 
-NIGHT = "[0-9]{8}(?:_programid[0-9]+)?"
+ARCHIVE_NIGHT = "[0-9]{8}(?:_programid[0-9]+)?"
 """The form of a night in the names of ZTF's tarballs."""
 
-_PLACEHOLDERS = {"night": NIGHT}
+NIGHT = "[A-Za-z0-9_][A-Za-z0-9_-]{0,63}"
+"""The form of any night: users name their own as they like."""
+
+_PLACEHOLDERS = {"night": ARCHIVE_NIGHT, "own_night": NIGHT}
 """What may stand for a part of a file's name, and its form."""
 
 
@@ -30,12 +35,12 @@ _PLACEHOLDERS = {"night": NIGHT}
 class Source:
     """A raw file and where it comes from.
 
-    `file` is its path below data/raw. Exactly one of `addresses` (HTTP) and `kaggle`
-    (owner/data set) is given. `member` is the one file that is wanted out of a tarball or of a
-    Kaggle zip; size and checksum then describe what is downloaded. `checksum` is
-    `algorithm:hexadecimal`, `checksums` the address of a list of md5 sums, `dataverse` says where a
-    Dataverse tells of the file (the address of its data set, and the file's persistent id).
-    `disk_bytes` is about what has to be free.
+    `file` is its path below data/raw. At most one of `addresses` (HTTP) and `kaggle`
+    (owner/data set) is given: a file with neither is the user's own. `member` is the one file that
+    is wanted out of a tarball or of a Kaggle zip; size and checksum then describe what is
+    downloaded. `checksum` is `algorithm:hexadecimal`, `checksums` the address of a list of md5
+    sums, `dataverse` says where a Dataverse tells of the file (the address of its data set, and the
+    file's persistent id). `disk_bytes` is about what has to be free.
     """
 
     file: str
@@ -74,32 +79,42 @@ def load_registry(path: Path = REGISTRY) -> dict[str, dict]:
 
 
 def file_patterns(registry: dict) -> dict[str, str]:
-    """Return a regular expression for the path of each registered file, by the registry's name."""
-    names = [name for collection in registry.values() for name in collection["files"]]
-    return {name: _pattern(name) for name in names}
+    """Return a regular expression for the path of each registered file, by the registry's name.
+
+    A text may have been put there gzipped, with `.gz` behind its name.
+    """
+    return {
+        name: _pattern(name) + (f"(?:{re.escape(SUFFIX)})?" if entry["kind"] in TEXTS else "")
+        for collection in registry.values()
+        for name, entry in collection["files"].items()
+    }
 
 
 def fetchable_patterns(registry: dict) -> list[str]:
-    """Return those of `file_patterns` that can be fetched: not those of folders."""
+    """Return patterns of the files that can be fetched: what has an address, as it has it."""
     return [
         _pattern(name)
         for collection in registry.values()
         for name, entry in collection["files"].items()
-        if entry["kind"] != "folder"
+        if "url" in entry or "kaggle" in entry
     ]
 
 
 def branch_of(registry: dict, file: str) -> str:
     """Return the branch that a registered file belongs to."""
+    patterns = file_patterns(registry)
     return next(
         branch
         for branch, collection in registry.items()
-        if any(re.fullmatch(_pattern(name), file) for name in collection["files"])
+        if any(re.fullmatch(patterns[name], file) for name in collection["files"])
     )
 
 
 def find_source(registry: dict, file: str) -> Source:
     """Return the entry of a file, its placeholders filled in.
+
+    Of a text that was gzipped by hand it is the kind that counts: sizes and checksums are those of
+    what can be fetched.
 
     Raises
     ------
@@ -111,6 +126,8 @@ def find_source(registry: dict, file: str) -> Source:
             match = re.fullmatch(_pattern(name, named=True), file)
             if match:
                 return _source(file, collection, entry, match.groupdict())
+            if entry["kind"] in TEXTS and re.fullmatch(_pattern(f"{name}{SUFFIX}"), file):
+                return _source(file, collection, {"kind": entry["kind"]}, {})
     raise SkymillError(f"{REGISTRY} does not know {file}; add it there, or correct its name.")
 
 

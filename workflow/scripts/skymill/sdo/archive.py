@@ -5,7 +5,9 @@ every worker again. Here a member is a name and a row of numbers, and a worker n
 the members that it extracts. The layout is that of PKWARE's APPNOTE 6.3, with zip64.
 """
 
+import bz2
 import hashlib
+import lzma
 import stat
 import struct
 import zlib
@@ -27,7 +29,27 @@ _FULL_16, _FULL_32 = 0xFFFF, 0xFFFFFFFF
 _ZIP64_EXTRA = 1
 _ENCRYPTED, _UTF8 = 0x1, 0x800
 _FILE_TYPE = 0o170000
-STORED, DEFLATED = 0, 8
+_LZMA_END_MARKED = 0x2
+STORED, DEFLATED, BZIP2, LZMA = 0, 8, 12, 14
+METHODS = {
+    STORED: "stored",
+    1: "shrunk",
+    6: "imploded",
+    DEFLATED: "deflate",
+    9: "deflate64",
+    BZIP2: "bzip2",
+    LZMA: "lzma",
+    93: "zstandard",
+    95: "xz",
+    96: "jpeg",
+    97: "wavpack",
+    98: "ppmd",
+    99: "aes",
+}
+"""Names of the methods of compression, by their numbers in the zip format."""
+READABLE = (STORED, DEFLATED, BZIP2, LZMA)
+_MOST_MEMORY = 2**28
+"""Bytes that unpacking an LZMA stream may take: the largest dictionaries in use have 64 MB."""
 
 MEMBER = np.dtype(
     [
@@ -190,22 +212,37 @@ def extract_member(archive: Path, stream: BinaryIO, name: str, member: np.void) 
     header = stream.read(_LOCAL.size)
     if len(header) < _LOCAL.size or header[:4] != b"PK\x03\x04":
         raise damaged(archive, f"{name} is not where its table of contents says")
-    name_length, extra_length = _LOCAL.unpack(header)[-2:]
+    *_, name_length, extra_length = local = _LOCAL.unpack(header)
     stream.seek(name_length + extra_length, 1)
-    packed = stream.read(int(member["compressed"]))
-    size = int(member["size"])
+    length, size = int(member["compressed"]), int(member["size"])
+    if length > archive.stat().st_size:
+        raise damaged(archive, f"{name} would be longer than the whole archive")
+    packed = stream.read(length)
     try:
-        content = packed if member["method"] == STORED else _inflate(packed, size)
-    except zlib.error as error:
+        content = _unpack(packed, size, int(member["method"]), flags=local[2])
+    # What zlib, bz2 and lzma raise, in this order.
+    except (zlib.error, OSError, EOFError, ValueError, lzma.LZMAError, struct.error) as error:
         raise damaged(archive, f"{name} does not unpack ({error})") from None
     if len(content) != size or zlib.crc32(content) != member["crc"]:
         raise damaged(archive, f"{name} has another size or checksum than it should")
     return content
 
 
-def _inflate(packed: bytes, size: int) -> bytes:
-    """Inflate at most one byte more than declared, so that no member can fill the memory."""
-    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, size + 1)
+def _unpack(packed: bytes, size: int, method: int, *, flags: int) -> bytes:
+    """Unpack at most one byte more than declared, so that no member can fill the memory."""
+    if method == STORED:
+        return packed
+    if method == DEFLATED:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, size + 1)
+    if method == BZIP2:
+        return bz2.BZ2Decompressor().decompress(packed, size + 1)
+    # A version of two bytes, the length of the properties, and the properties: with the size behind
+    # them they are the header of an .lzma file. It is unknown where a mark tells the end.
+    (length,) = struct.unpack_from("<H", packed, 2)
+    known = 2**64 - 1 if flags & _LZMA_END_MARKED else size
+    header = packed[4 : 4 + length] + struct.pack("<Q", known)
+    decoder = lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=_MOST_MEMORY)
+    return decoder.decompress(header + packed[4 + length :], size + 1)
 
 
 def damaged(archive: Path, what: str) -> SkymillError:

@@ -15,26 +15,28 @@ import pyarrow.compute as pc
 
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import new_file
-from skymill.engine.tables import write_table
-from skymill.sdo.check import DAMAGED
-from skymill.sdo.images import STATUSES, check_image
+from skymill.engine.tables import categorical, write_table
+from skymill.sdo.check import DAMAGED, NO_SLOT
+from skymill.sdo.images import OFF_DISK, STATUSES, WIDTH, check_image
 from skymill.sdo.metadata import MetaRow, read_metadata
 from skymill.sdo.names import (
     CHANNELS,
     METADATA,
     SETS,
     STEPS,
+    TOLERANCE,
+    common_shift,
     nearest_step,
     parse_image_name,
     parse_sample_id,
 )
 
 SAMPLES_PER_PIECE = 32
+_SECOND = np.timedelta64(1, "s")
 
-_WORD = pa.dictionary(pa.int8(), pa.string())
 SAMPLE_SCHEMA = pa.schema(
     [
-        pa.field("set", _WORD, nullable=False),
+        categorical("set", SETS, nullable=False),
         pa.field("row", pa.int32(), nullable=False),
         pa.field("line", pa.int32(), nullable=False),
         pa.field("sample_id", pa.string(), nullable=False),
@@ -49,14 +51,15 @@ SAMPLE_SCHEMA = pa.schema(
 )
 IMAGE_SCHEMA = pa.schema(
     [
-        pa.field("set", _WORD, nullable=False),
+        categorical("set", SETS, nullable=False),
         pa.field("row", pa.int32(), nullable=False),
         pa.field("name", pa.string(), nullable=False),
         pa.field("channel", pa.int8(), nullable=False),
         pa.field("step", pa.int8(), nullable=False),
         pa.field("time", pa.timestamp("ns")),
-        pa.field("status", _WORD, nullable=False),
+        categorical("status", STATUSES, nullable=False),
         pa.field("flagged", pa.bool_(), nullable=False),
+        pa.field("off_disk", pa.int32(), nullable=False),
         pa.field("bytes", pa.int64(), nullable=False),
         pa.field("content", pa.uint64(), nullable=False),
     ]
@@ -82,6 +85,7 @@ class SampleImages:
     time: np.ndarray
     status: np.ndarray
     flagged: np.ndarray
+    off_disk: np.ndarray
     size: np.ndarray
     content: np.ndarray
 
@@ -126,6 +130,7 @@ def catalogue(
         for problem in found:
             stream.write(json.dumps(vars(problem), ensure_ascii=False) + "\n")
     statuses = Counter(_words(image_table, "status"))
+    kinds = Counter(problem.kind for problem in found)
     held = sample_table["has_folder"].to_numpy()
     return {
         "files": [write_table(samples, sample_table), write_table(images, image_table)],
@@ -133,14 +138,81 @@ def catalogue(
             "samples": {name: len(part) for name, part in rows.items()},
             "malformed_rows": malformed,
             "samples_without_folder": int((~held).sum()),
+            "folders_without_row": kinds["folder_without_row"] + kinds["unparsable_folder"],
             "images": image_table.num_rows,
             "images_by_status": {status: statuses[status] for status in STATUSES},
             "images_damaged": sum(statuses[status] for status in DAMAGED),
+            "images_without_slot": sum(statuses[status] for status in NO_SLOT),
             "images_flagged": int(np.count_nonzero(image_table["flagged"].to_numpy())),
-            "problems_by_kind": dict(sorted(Counter(p.kind for p in found).items())),
+            "images_shifted": _shifts(sample_table, image_table),
+            "off_disk": _off_disk(image_table),
+            "slots": count_slots(sample_table, image_table),
+            "problems_by_kind": dict(sorted(kinds.items())),
             "regions_in_both_sets": regions_in_both(sample_table),
         },
     }
+
+
+def count_slots(samples: pa.Table, images: pa.Table) -> dict[str, dict[str, list[int]]]:
+    """Count how many of the slots of the samples hold a good image: 4 steps of 10 channels each.
+
+    Returns
+    -------
+    For each set under `by_set`, for each channel of each set (`train 94`) under `by_channel`, and
+    for each year of both sets under `by_year`: the slots that are filled, and all of them. Years
+    are those in which windows begin.
+    """
+    year = samples["start"].to_numpy().astype("M8[Y]").astype(int) + 1970
+    sets = np.array(_words(samples, "set"), dtype=object)
+    good = images.filter(_is(images, "ok"))
+    filled = np.zeros((len(sets), len(CHANNELS)), dtype=np.int64)
+    # Samples of the second set come behind those of the first.
+    (_, second), train = SETS, int(np.count_nonzero(sets == next(iter(SETS))))
+    place = good["row"].to_numpy() + train * _is(good, second, "set").to_numpy()
+    np.add.at(filled, (place, good["channel"].to_numpy()), 1)
+    by_set, by_channel = {}, {}
+    for name in SETS:
+        own = filled[sets == name]
+        by_set[name] = [int(own.sum()), len(own) * STEPS * len(CHANNELS)]
+        for number, channel in enumerate(CHANNELS):
+            by_channel[f"{name} {channel}"] = [int(own[:, number].sum()), len(own) * STEPS]
+    by_year = {
+        str(one): [int(filled[year == one].sum()), int((year == one).sum()) * STEPS * len(CHANNELS)]
+        for one in np.unique(year).tolist()
+    }
+    return {"by_set": by_set, "by_channel": by_channel, "by_year": by_year}
+
+
+def _shifts(samples: pa.Table, images: pa.Table) -> dict[str, dict]:
+    """Return for each set the shift of most images that are at no step of their sample."""
+    found = {}
+    for name in SETS:
+        own = images.filter(pc.and_(_is(images, "unplaced"), _is(images, name, "set")))
+        start = samples.filter(_is(samples, name, "set"))["start"].to_numpy()
+        shift = common_shift(own["time"].to_numpy() - start[own["row"].to_numpy()])
+        if shift:
+            found[name] = {"seconds": shift[0], "images": shift[1], "unplaced": own.num_rows}
+    return found
+
+
+def _off_disk(images: pa.Table) -> dict[str, dict]:
+    """Return for each channel of HMI how much of its good images is outside the solar disk."""
+    found = {}
+    for channel in OFF_DISK:
+        at = pc.equal(images["channel"], CHANNELS.index(channel))
+        pixels = images.filter(pc.and_(_is(images, "ok"), at))["off_disk"].to_numpy()
+        found[channel] = {
+            "images": len(pixels),
+            "images_with_some": int(np.count_nonzero(pixels)),
+            "images_by_half": int(np.count_nonzero(pixels > WIDTH**2 / 2)),
+            "share": round(float(pixels.mean()) / WIDTH**2, 6) if len(pixels) else 0.0,
+        }
+    return found
+
+
+def _is(table: pa.Table, word: str, column: str = "status") -> pa.ChunkedArray:
+    """Return which rows have a word in a categorical column."""
+    return pc.equal(table[column].cast(pa.string()), word)
 
 
 def _words(table: pa.Table, name: str) -> list[str]:
@@ -230,6 +302,7 @@ def _image_table(folder: Path, samples: pa.Table, workers: int) -> pa.Table:
         "time": joined("time", "M8[ns]"),
         "status": np.array(STATUSES, dtype=object)[joined("status", "i1")],
         "flagged": joined("flagged", "?"),
+        "off_disk": joined("off_disk", "i4"),
         "bytes": joined("size", "i8"),
         "content": joined("content", "u8"),
     }
@@ -262,6 +335,7 @@ def check_sample(home: Path, start: np.datetime64) -> SampleImages:
     time = np.full(count, "NaT", dtype="M8[ns]")
     status = np.zeros(count, dtype=np.int8)
     flagged = np.zeros(count, dtype=bool)
+    off_disk = np.zeros(count, dtype=np.int32)
     size = np.zeros(count, dtype=np.int64)
     content = np.zeros(count, dtype=np.uint64)
     for number, name in enumerate(names):
@@ -272,8 +346,9 @@ def check_sample(home: Path, start: np.datetime64) -> SampleImages:
         time[number], channel[number] = parsed
         with open(path, "rb") as stream:
             data = stream.read()
-        found, flagged[number] = check_image(data)
-        status[number] = STATUSES.index(found)
+        found = check_image(data, CHANNELS[channel[number]])
+        status[number] = STATUSES.index(found.status)
+        flagged[number], off_disk[number] = found.flagged, found.off_disk
         size[number], content[number] = len(data), digest(data)
     step, distance = nearest_step(time, start)
     status[(status == 0) & (step < 0)] = STATUSES.index("unplaced")
@@ -284,7 +359,7 @@ def check_sample(home: Path, start: np.datetime64) -> SampleImages:
     later = np.ones(len(good), dtype=bool)
     later[first] = False
     status[good[later]] = STATUSES.index("superseded")
-    return SampleImages(names, channel, step, time, status, flagged, size, content)
+    return SampleImages(names, channel, step, time, status, flagged, off_disk, size, content)
 
 
 def digest(data: bytes) -> int:
@@ -317,7 +392,7 @@ def regions_in_both(samples: pa.Table) -> list[int]:
 def _image_problems(samples: pa.Table, images: pa.Table) -> list[Problem]:
     """Return a problem for each file that is not a good image in its place."""
     homes = _homes(samples)
-    wrong = images.filter(pc.not_equal(images["status"].cast(pa.string()), "ok"))
+    wrong = images.filter(pc.invert(_is(images, "ok")))
     return [
         Problem(
             f"image_{image['status']}",
@@ -332,11 +407,12 @@ def _explain(image: dict) -> str:
     """Say what is wrong with an image."""
     slot = CHANNELS[image["channel"]], image["step"]
     return {
-        "unparsable_name": "is not <YYYY-MM-DDTHHMMSS>__<channel>.jpg",
+        "unparsable_name": "is no file <YYYY-MM-DDTHHMMSS>__<channel>.jpg",
         "undecodable": f"no JPEG, or cut short ({image['bytes']} bytes)",
         "not_256_8bit": "is not 256 x 256 in one band of 8 bits",
         "all_black": "every pixel is 0",
-        "unplaced": "more than 40 minutes from every step of its sample",
+        "degenerate": "its pixels are all alike, or many of its rows are without any variation",
+        "unplaced": f"more than {TOLERANCE // _SECOND} s from every step of its sample",
         "superseded": f"another image is nearer to step {slot[1]} of channel {slot[0]}",
     }[image["status"]]
 
@@ -349,7 +425,7 @@ def _homes(samples: pa.Table) -> dict[tuple[str, int], str]:
 def _duplicates(samples: pa.Table, images: pa.Table) -> list[Problem]:
     """Return a problem for each content that stands in the folders of several samples."""
     homes = _homes(samples)
-    good = images.filter(pc.equal(images["status"].cast(pa.string()), "ok"))
+    good = images.filter(_is(images, "ok"))
     content = good["content"].to_numpy()
     order = np.argsort(content, kind="stable")
     same = content[order][1:] == content[order][:-1]

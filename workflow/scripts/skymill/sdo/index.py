@@ -10,11 +10,13 @@ import pandas as pd
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import describe_file, new_file
+from skymill.sdo.goes import QUIET
 from skymill.sdo.metadata import format_time
 from skymill.sdo.names import CHANNELS, STEPS, parse_folder
 
 DAY = np.timedelta64(24, "h").astype("m8[ns]")
 PEAK_TOLERANCE = np.timedelta64(2, "s").astype("m8[ns]")
+"""Peaks are given to the minute or second; a series begins or ends a second beside them."""
 
 COLUMNS = (
     "ar_num",
@@ -33,6 +35,8 @@ COLUMNS = (
     "flagged_images",
     "window_ends_at_peak",
     "overlapping_samples",
+    "group",
+    "harps",
 )
 
 
@@ -54,6 +58,7 @@ def make_index(
     Returns
     -------
     A frame with COLUMNS; times and fluxes are text, exactly as precise as in the archive.
+    `window_ends_at_peak` is a nullable boolean, see `ends_at_peak`.
     """
     same = (samples["row"].to_numpy() == plan["row"].to_numpy()).all()
     if not (same and (samples["sample_id"].to_numpy() == plan["sample_id"].to_numpy()).all()):
@@ -75,8 +80,15 @@ def make_index(
         "goes_class": plan["goes_class"].to_numpy(object),
         "split": plan["split"].to_numpy(object),
         **_image_counts(images, len(samples)),
-        "window_ends_at_peak": ends_at_peak(samples["time_id"].tolist(), end),
+        "window_ends_at_peak": ends_at_peak(
+            samples["ar_num"].to_numpy(),
+            samples["time_id"].tolist(),
+            end,
+            (plan["goes_class"] != QUIET).to_numpy(),
+        ),
         "overlapping_samples": overlaps(samples["ar_num"].to_numpy(), start, end),
+        "group": plan["group"].to_numpy(),
+        "harps": plan["harps"].to_numpy(object),
     }
     return pd.DataFrame({name: columns[name] for name in COLUMNS})
 
@@ -97,24 +109,41 @@ def _image_counts(images: pd.DataFrame, samples: int) -> dict[str, np.ndarray]:
     return counts
 
 
-def ends_at_peak(folders: list[str], end: np.ndarray) -> np.ndarray:
-    """Tell which windows end at the peak of the flare that they are named after.
+def ends_at_peak(
+    region: np.ndarray, folders: list[str], end: np.ndarray, has_flare: np.ndarray
+) -> pd.arrays.BooleanArray:
+    """Tell which windows end at the peak of the flare that their label is the class of.
 
-    The samples of one event are numbered; the first has number 0, and the window of a later one
-    (k >= 1) often ends just 24 h after the time in the folder's name, which is when the next
-    event peaks.
+    The samples of one event are numbered in their folders' names `<time>_<k>`: the time is when the
+    event becomes the strongest of the following 24 hours, at the earliest a day before its peak.
+    The last sample ends when it no longer is: at the peak, or before it, when a stronger event
+    enters the 24 hours or the record has a gap. The table has no times of peaks, so:
+
+    - true: a flare is recorded, k is 1 or more, and the window ends a day after the time in the
+      folder's name. The event has lasted as long as it can, so it ends at the peak.
+    - false: no flare is recorded; or the window ends at the time in the folder's name, where the
+      event begins; or a later window of the same event still has the peak before it.
+    - unknown (null): all others, which are the last of an event that lasted less than a day.
 
     Parameters
     ----------
+    region
+        Active region of each sample, int64, shape (samples,).
     folders
         `YYYY_MM_DD_HH_MM_SS_k` of each sample.
     end
         datetime64[ns], end of its window.
+    has_flare
+        bool, whether a flare is recorded.
     """
     parsed = [parse_folder(folder) for folder in folders]
     times = np.array([time for time, _ in parsed], dtype="M8[ns]")
     number = np.array([number for _, number in parsed], dtype=np.int64)
-    return (number >= 1) & (np.abs(end - (times + DAY)) <= PEAK_TOLERANCE)
+    event = pd.DataFrame({"region": region, "time": times, "end": end})
+    last = event.groupby(["region", "time"])["end"].transform("max").to_numpy("M8[ns]")
+    at_peak = has_flare & (number >= 1) & (np.abs(end - (times + DAY)) <= PEAK_TOLERANCE)
+    before = ~has_flare | (np.abs(end - times) <= PEAK_TOLERANCE) | (last - end > PEAK_TOLERANCE)
+    return pd.arrays.BooleanArray(at_peak, mask=~(at_peak | before))
 
 
 def overlaps(region: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
@@ -151,5 +180,7 @@ def _to_csv(index: pd.DataFrame) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(index.columns)
-    writer.writerows(index.astype(object).itertuples(index=False))
+    cells = index.astype(object)
+    # What is not known is an empty cell.
+    writer.writerows(cells.where(cells.notna(), None).itertuples(index=False))
     return text.getvalue()

@@ -12,9 +12,14 @@ from skymill.engine.errors import SkymillError
 from skymill.sdo.names import parse_sample_id
 
 COLUMNS = ("id", "start", "end", "peak_flux")
+LONGEST_SHOWN = 200
+"""Characters of a text from the table that a message quotes."""
 _TIME = re.compile(
-    r"(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?", re.ASCII
+    r"((?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2})[ T]([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)"
+    r"(?: ?(?:Z|UTC|[+-]00(?::?00)?))?",
+    re.ASCII,
 )
+"""A time, and that it is UTC: nothing says so in the archive's table, elsewhere `Z` or the like."""
 _FLUX = re.compile(r"[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 
 
@@ -34,6 +39,9 @@ class MetaRow:
 def read_metadata(path: Path) -> tuple[list[MetaRow], list[tuple[int, str]]]:
     """Read a `meta_data.csv`.
 
+    A row is one line: a stray quotation mark costs its own row only. So rows and malformed lines
+    together are the lines without the header and blank ones.
+
     Returns
     -------
     rows
@@ -44,59 +52,73 @@ def read_metadata(path: Path) -> tuple[list[MetaRow], list[tuple[int, str]]]:
     Raises
     ------
     SkymillError
-        When the file is not text, or its header is not that of SDOBenchmark.
+        When the header is not that of SDOBenchmark.
     """
     rows, malformed = [], []
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream)
-            header = [name.strip() for name in next(reader, [])]
-            if sorted(header) != sorted(COLUMNS):
-                raise SkymillError(
-                    f"{path} has the columns {', '.join(header) or '(none)'}, not "
-                    f"{', '.join(COLUMNS)}. It is not the table of SDOBenchmark: fetch the data "
-                    "set again, or see the section on real data in README.md."
-                )
-            for cells in reader:
-                if not cells:
-                    continue
-                if len(cells) != len(header):
-                    malformed.append((reader.line_num, f"{len(cells)} cells instead of 4"))
-                    continue
-                row = _parse(reader.line_num, dict(zip(header, map(str.strip, cells), strict=True)))
+    with open(path, encoding="utf-8-sig", errors="backslashreplace") as stream:
+        header = [name.strip() for name in _cells(stream.readline()) or ()]
+        if sorted(header) != sorted(COLUMNS):
+            found = ", ".join(header)[:LONGEST_SHOWN]
+            raise SkymillError(
+                f"{path} has the columns {found or '(none)'}, not {', '.join(COLUMNS)}. It is not "
+                "the table of SDOBenchmark: fetch the data set again, or see the section on real "
+                "data in README.md."
+            )
+        for number, line in enumerate(stream, start=2):
+            if not line.strip():
+                continue
+            cells = _cells(line)
+            if cells is None:
+                malformed.append((number, "a quotation mark is out of place"))
+            elif len(cells) != len(header):
+                malformed.append((number, f"{len(cells)} cells instead of {len(header)}"))
+            else:
+                row = _parse(number, dict(zip(header, map(str.strip, cells), strict=True)))
                 (rows if isinstance(row, MetaRow) else malformed).append(row)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise SkymillError(
-            f"{path} is not a table of text ({error}). Fetch the data set again."
-        ) from None
     return rows, malformed
+
+
+def _cells(line: str) -> list[str] | None:
+    """Return the cells of one line, None where its quotation marks do not belong together."""
+    try:
+        return next(csv.reader([line.rstrip("\r\n")], strict=True), [])
+    except csv.Error:
+        return None
 
 
 def _parse(line: int, cells: dict[str, str]) -> MetaRow | tuple[int, str]:
     """Return a row, or its line and what is wrong with it."""
     names = parse_sample_id(cells["id"])
     if names is None:
-        return line, f"id {cells['id']!r} is not <region>_<YYYY_MM_DD_HH_MM_SS_k>"
+        return line, f"id {_shown(cells['id'])} is not <region>_<YYYY_MM_DD_HH_MM_SS_k>"
     times = {}
     for name in ("start", "end"):
         time = parse_time(cells[name])
         if time is None:
-            return line, f"{name} {cells[name]!r} is no time"
+            return line, f"{name} {_shown(cells[name])} is no time in UTC"
         times[name] = time
     if not times["start"] < times["end"]:
         return line, f"the window ends at {cells['end']}, not after {cells['start']}"
     flux = cells["peak_flux"]
     if not _FLUX.fullmatch(flux) or not 0 < float(flux) < math.inf:
-        return line, f"peak_flux {flux!r} is no positive number"
+        return line, f"peak_flux {_shown(flux)} is no positive number"
     return MetaRow(line, cells["id"], *names, times["start"], times["end"], flux)
 
 
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}...")
+
+
 def parse_time(text: str) -> np.datetime64 | None:
-    """Return a time with up to nine decimals of a second as datetime64[ns], or None."""
-    if not _TIME.fullmatch(text):
+    """Return a time with up to nine decimals of a second as datetime64[ns], or None.
+
+    Without an offset it is UTC. A time that names another offset than that of UTC is none.
+    """
+    found = _TIME.fullmatch(text)
+    if not found:
         return None
     try:
-        return np.datetime64(text.replace(" ", "T"), "ns")
+        return np.datetime64(f"{found[1]}T{found[2]}", "ns")
     except ValueError:
         return None
 

@@ -14,14 +14,17 @@ CHANNELS = ("94", "131", "171", "193", "211", "304", "335", "1700", "continuum",
 STEP_OFFSETS = tuple(np.array([0, 420, 630, 710], dtype="timedelta64[m]").astype("m8[ns]"))
 """When the images of a sample are taken, after the start of its window."""
 STEPS = len(STEP_OFFSETS)
-TOLERANCE = np.timedelta64(40, "m").astype("m8[ns]")
-"""Half of the smallest gap between two steps: what is further off belongs to none."""
+TOLERANCE = np.timedelta64(2, "s").astype("m8[ns]")
+"""Names of images are the nominal times of the steps, cut to the second: what is further off has
+another time."""
 
-SPLITS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test", "excluded")
+"""`excluded`: training samples that are kept out because they share a group with the test set."""
 
 _SAMPLE_ID = re.compile(r"([0-9]{1,9})_([0-9]{4}(?:_[0-9]{2}){5})_([0-9]{1,9})", re.ASCII)
 _IMAGE = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})__([0-9a-z]+)\.jpg", re.ASCII
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})__([0-9a-z]+)\.jpe?g",
+    re.ASCII | re.IGNORECASE,
 )
 _CHANNEL_NUMBERS = {name: number for number, name in enumerate(CHANNELS)}
 _NEVER = np.datetime64("NaT", "ns")
@@ -42,9 +45,12 @@ def parse_folder(folder: str) -> tuple[np.datetime64, int]:
 
 
 def parse_image_name(name: str) -> tuple[np.datetime64, int] | None:
-    """Return time and channel number of `<YYYY-MM-DDTHHMMSS>__<channel>.jpg`, or None."""
+    """Return time and channel number of `<YYYY-MM-DDTHHMMSS>__<channel>.jpg`, or None.
+
+    Letters may be in any case, and the suffix may be `.jpeg`.
+    """
     found = _IMAGE.fullmatch(name)
-    channel = _CHANNEL_NUMBERS.get(found[7]) if found else None
+    channel = _CHANNEL_NUMBERS.get(found[7].lower()) if found else None
     seconds = None if channel is None else _instant(found.groups()[:6])
     if seconds is None:
         return None
@@ -82,3 +88,29 @@ def nearest_step(times: np.ndarray, start: np.datetime64) -> tuple[np.ndarray, n
     distance = away.min(axis=1)
     step[distance > TOLERANCE] = -1
     return step, distance
+
+
+def common_shift(away: np.ndarray) -> tuple[float, int] | None:
+    """Return the shift that explains most images which are at no step of their sample.
+
+    Parameters
+    ----------
+    away
+        timedelta64[ns], shape (images,): time of each image after the start of its sample's window.
+
+    Returns
+    -------
+    Seconds by which the images are later than their steps, and how many images are at a step but
+    for this shift, within TOLERANCE. Of shifts that explain as many, the smallest. None where there
+    is no image.
+    """
+    if not len(away):
+        return None
+    candidates = np.sort((away[:, None] - np.array(STEP_OFFSETS)).ravel())
+    # Names are cut to the second, so equal shifts are up to a second apart.
+    last = np.searchsorted(candidates, candidates + TOLERANCE, side="right")
+    explained = last - np.arange(len(candidates))
+    best = np.flatnonzero(explained == explained.max())
+    first = best[np.argmin(np.abs(candidates[best]))]
+    shift = np.median(candidates[first : last[first]].astype(np.int64)) / 10**9
+    return float(np.round(shift)), int(explained[first])

@@ -1,9 +1,11 @@
-"""Which split each sample goes to: validation is cut from training by whole active regions.
+"""Which split each sample goes to: validation is cut from training by whole groups of regions.
 
-The official test set stays as it is. Samples of one region show the same spots hours apart, so a
-validation set that shared a region with training would measure memory.
+Samples of one region show the same spots hours apart, so a validation set that shared a region with
+training would measure memory. Two numbers may name one patch of the Sun: see solar_regions. The
+official test set stays as it is, and what it shares with training is counted.
 """
 
+import logging
 from collections import Counter
 
 import numpy as np
@@ -12,33 +14,42 @@ import pyarrow as pa
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.randomness import key, keyed_hash
+from skymill.engine.tables import categorical
 from skymill.sdo.goes import LABELS, goes_class, label
-from skymill.sdo.names import SPLITS
+from skymill.sdo.names import SETS, SPLITS
+from skymill.solar_regions import group_regions, harps_of
 
-_WORD = pa.dictionary(pa.int8(), pa.string())
+logger = logging.getLogger(__name__)
+
+OFFICIAL, CLEANED = "official", "cleaned"
+"""What becomes of training samples whose group touches the test set: nothing, or they leave."""
+
 PLAN_SCHEMA = pa.schema(
     [
-        pa.field("set", _WORD, nullable=False),
+        categorical("set", SETS, nullable=False),
         pa.field("row", pa.int32(), nullable=False),
         pa.field("sample_id", pa.string(), nullable=False),
         pa.field("ar_num", pa.int32(), nullable=False),
-        pa.field("label", _WORD, nullable=False),
+        categorical("label", LABELS, nullable=False),
         pa.field("goes_class", pa.string(), nullable=False),
-        pa.field("split", _WORD, nullable=False),
+        categorical("split", SPLITS, nullable=False),
+        pa.field("group", pa.int32(), nullable=False),
+        pa.field("harps", pa.string(), nullable=False),
     ]
 )
+"""`harps` are the HARP numbers of the region with `;` between them, empty where none is known."""
 
 
 def make_plan(
-    samples: pd.DataFrame, *, flux_scale: float, validation_fraction: float, seed: int
+    samples: pd.DataFrame, *, flux_scale: float, split: str, validation_fraction: float, seed: int
 ) -> tuple[pa.Table, dict]:
     """Decide label, class and split of every sample.
 
     Parameters
     ----------
     samples
-        The catalogue's samples: set, row, sample_id, ar_num, peak_flux (as text).
-    flux_scale, validation_fraction, seed
+        The catalogue's samples: set, row, sample_id, ar_num, start, end, peak_flux (as text).
+    flux_scale, split, validation_fraction, seed
         As in the configuration.
 
     Returns
@@ -46,26 +57,43 @@ def make_plan(
     plan
         A table with PLAN_SCHEMA, a row for each sample in the order given.
     counts
-        Samples and regions of each split, by label, and the fraction reached.
+        Samples, regions and groups of each split, by label; the fraction reached; what training
+        and test share.
 
     Raises
     ------
     SkymillError
-        When a region stands in two splits, or validation would be empty.
+        When a region stands in two splits, or training or validation would be empty.
     """
     fluxes = samples["peak_flux"].tolist()
     labels = np.array([label(flux, flux_scale) for flux in fluxes], dtype=object)
     in_train = (samples["set"] == "train").to_numpy()
     regions = samples["ar_num"].to_numpy(np.int64)
-    split = np.full(len(samples), "test", dtype=object)
-    held_out = cut_validation(regions[in_train], labels[in_train], validation_fraction, seed)
-    split[in_train] = np.where(held_out, "validation", "train")
-    require_no_shared_region(regions, split)
-    if validation_fraction and in_train.any() and not held_out.any():
+    group = group_regions(regions)
+    shares_group = in_train & np.isin(group, group[~in_train])
+    splits = np.full(len(samples), "test", dtype=object)
+    splits[in_train] = "train"
+    if split == CLEANED:
+        splits[shares_group] = "excluded"
+    left = splits == "train"
+    if in_train.any() and not left.any():
         raise SkymillError(
-            "the validation split is empty: no class has two active regions in the training set. "
-            "Use more data, or set sdo.validation_fraction: 0."
+            "no training sample is left: each one shares a group of regions with the test set. "
+            f"Use more data, or set sdo.split: {OFFICIAL}."
         )
+    held_out = cut_validation(group[left], labels[left], validation_fraction, seed)
+    splits[left] = np.where(held_out, "validation", "train")
+    require_none_shared(regions, splits, "active regions")
+    # Only the official sets may share a group, and only where they are left as they are.
+    apart = splits != "excluded" if split == CLEANED else in_train
+    require_none_shared(group[apart], splits[apart], "groups of active regions")
+    if validation_fraction and left.any() and not held_out.any():
+        raise SkymillError(
+            "the validation split is empty: no class has two groups of active regions in the "
+            "training set. Use more data, or set sdo.validation_fraction: 0."
+        )
+    known = harps_of()
+    harps = [known.get(region, frozenset()) for region in regions.tolist()]
     columns = {
         "set": samples["set"].to_numpy(object),
         "row": samples["row"].to_numpy(np.int32),
@@ -73,28 +101,83 @@ def make_plan(
         "ar_num": regions,
         "label": labels,
         "goes_class": [goes_class(flux, flux_scale) for flux in fluxes],
-        "split": split,
+        "split": splits,
+        "group": group,
+        "harps": [";".join(map(str, sorted(own))) for own in harps],
     }
     plan = pa.table(
         [pa.array(columns[field.name], type=field.type) for field in PLAN_SCHEMA],
         schema=PLAN_SCHEMA,
     )
-    return plan, _describe(regions, labels, split, in_train)
+    counts = _describe(regions, group, labels, splits)
+    shared = counts["shared_with_test"] = shared_with_test(samples, harps, shares_group)
+    if split == OFFICIAL and shared["training_samples_by_group"]:
+        logger.warning(
+            "SDOBenchmark: %s training samples share a group of regions with test samples, and the "
+            "windows of %s test samples overlap with those of training samples in the same HARP. "
+            "sdo.split: cleaned leaves them out of training.",
+            f"{shared['training_samples_by_group']:,}",
+            f"{shared['test_samples_by_harp_and_time']:,}",
+        )
+    return plan, counts
 
 
-def cut_validation(
-    region: np.ndarray, labels: np.ndarray, fraction: float, seed: int
-) -> np.ndarray:
-    """Choose whole regions for validation, stratum by stratum.
-
-    A stratum is the regions whose strongest class is the same. In the order of their keyed hashes
-    they are taken while that brings the samples taken nearer to the fraction; a stratum of two
-    regions or more gives at least one and keeps at least one, a single region stays in training.
+def shared_with_test(
+    samples: pd.DataFrame, harps: list[frozenset[int]], shares_group: np.ndarray
+) -> dict[str, int]:
+    """Count what the official training set shares with the test set.
 
     Parameters
     ----------
-    region, labels
-        int64 region and label of each training sample, shape (samples,).
+    samples
+        As in `make_plan`.
+    harps
+        The HARPs of each sample's region.
+    shares_group
+        bool, shape (samples,): whether it is a training sample whose group touches the test set.
+
+    Returns
+    -------
+    Training samples that share a group, and a HARP, with a test sample; test samples that share a
+    HARP with a training sample, and those whose window overlaps that of one as well; samples of
+    both sets whose region is in no HARP of the table, of which nothing can be said.
+    """
+    in_train = (samples["set"] == "train").to_numpy()
+    start, end = samples["start"].to_numpy("M8[ns]"), samples["end"].to_numpy("M8[ns]")
+    members: dict[int, list[int]] = {}
+    for number, own in enumerate(harps):
+        for harp in own:
+            members.setdefault(harp, []).append(number)
+    shares_harp, overlaps = np.zeros((2, len(samples)), dtype=bool)
+    for one in members.values():
+        inside = np.array(one)
+        train, test = inside[in_train[inside]], inside[~in_train[inside]]
+        if not (len(train) and len(test)):
+            continue
+        shares_harp[inside] = True
+        before = np.searchsorted(np.sort(end[train]), start[test], side="right")
+        begun = np.searchsorted(np.sort(start[train]), end[test], side="left")
+        overlaps[test[begun > before]] = True
+    return {
+        "training_samples_by_group": int(shares_group.sum()),
+        "training_samples_by_harp": int((shares_harp & in_train).sum()),
+        "test_samples_by_harp": int((shares_harp & ~in_train).sum()),
+        "test_samples_by_harp_and_time": int(overlaps.sum()),
+        "samples_without_harp": sum(not own for own in harps),
+    }
+
+
+def cut_validation(group: np.ndarray, labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Choose whole groups of regions for validation, stratum by stratum.
+
+    A stratum is the groups whose strongest class is the same. In the order of their keyed hashes
+    they are taken while that brings the samples taken nearer to the fraction; a stratum of two
+    groups or more gives at least one and keeps at least one, a single group stays in training.
+
+    Parameters
+    ----------
+    group, labels
+        int64 group and label of each training sample, shape (samples,).
     fraction
         Share of the samples that validation should have; 0 takes none.
 
@@ -103,8 +186,8 @@ def cut_validation(
     bool, shape (samples,): whether a sample is held out, whatever order samples come in.
     """
     if not fraction:
-        return np.zeros(len(region), dtype=bool)
-    names, member_of = np.unique(region, return_inverse=True)
+        return np.zeros(len(group), dtype=bool)
+    names, member_of = np.unique(group, return_inverse=True)
     sizes = np.bincount(member_of, minlength=len(names))
     strength = np.array([LABELS.index(name) for name in labels], dtype=np.int64)
     strongest = np.full(len(names), len(LABELS))
@@ -124,23 +207,20 @@ def cut_validation(
     return taken[member_of]
 
 
-def require_no_shared_region(region: np.ndarray, split: np.ndarray) -> None:
-    """Raise SkymillError when a region has samples in two splits."""
-    pairs = pd.DataFrame({"region": region, "split": split}).drop_duplicates()
-    shared = pairs[pairs.duplicated("region", keep=False)].sort_values(["region", "split"])
+def require_none_shared(name: np.ndarray, split: np.ndarray, what: str) -> None:
+    """Raise SkymillError when a region (or a group, see `what`) has samples in two splits."""
+    pairs = pd.DataFrame({"name": name, "split": split}).drop_duplicates()
+    shared = pairs[pairs.duplicated("name", keep=False)].sort_values(["name", "split"])
     if len(shared):
-        first = shared["region"].iloc[0]
-        splits = " and ".join(shared.loc[shared["region"] == first, "split"])
+        first = shared["name"].iloc[0]
+        splits = " and ".join(shared.loc[shared["name"] == first, "split"])
         raise SkymillError(
-            f"{shared['region'].nunique():,} active regions stand in two splits, {first} in "
-            f"{splits}. The official sets share none: the data set is not the published one. "
-            "Fetch it again."
+            f"{shared['name'].nunique():,} {what} stand in two splits, {first} in {splits}. The "
+            "official sets share no region: the data set is not the published one. Fetch it again."
         )
 
 
-def _describe(
-    region: np.ndarray, labels: np.ndarray, split: np.ndarray, in_train: np.ndarray
-) -> dict:
+def _describe(region: np.ndarray, group: np.ndarray, labels: np.ndarray, split: np.ndarray) -> dict:
     """Return the counts of a plan."""
     by_split = {}
     for name in SPLITS:
@@ -149,6 +229,7 @@ def _describe(
         by_split[name] = {
             "samples": int(chosen.sum()),
             "regions": len(np.unique(region[chosen])),
+            "groups": len(np.unique(group[chosen])),
             "by_label": {label: found[label] for label in LABELS},
         }
     total = Counter(labels)
@@ -157,5 +238,7 @@ def _describe(
         "samples": len(split),
         "records_by_label": {label: total[label] for label in LABELS},
         "by_split": by_split,
-        "validation_fraction_reached": round(held_out / max(1, int(in_train.sum())), 6),
+        "validation_fraction_reached": round(
+            held_out / max(1, held_out + by_split["train"]["samples"]), 6
+        ),
     }

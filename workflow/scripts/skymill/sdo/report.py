@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from skymill.engine.markdown import markdown_table
+from skymill.engine.markdown import escaped, markdown_table
 from skymill.engine.products import Product
 from skymill.engine.tables import read_frame
+from skymill.sdo.check import describe_shift
 from skymill.sdo.goes import LABELS
 from skymill.sdo.images import STATUSES
 from skymill.sdo.names import CHANNELS, SETS, SPLITS, STEPS
+from skymill.sdo.plan import CLEANED
+from skymill.solar_regions import TABLE_NAME
 
 EXAMPLES = 5
 PUBLISHED_SAMPLES = {"train": 8336, "test": 886}
@@ -23,11 +26,12 @@ MEANINGS = {
     "duplicate_content": "files of several samples are the same byte for byte",
     "folder_without_row": "folders that the metadata does not list",
     "image_all_black": "images of nothing but zeros",
+    "image_degenerate": "images of one grey value, or with rows without any variation (AIA)",
     "image_not_256_8bit": "images that are not 256 x 256 in one band of 8 bits",
     "image_superseded": "images beside a nearer one of the same channel and step",
     "image_undecodable": "files that are no JPEG, or cut short",
     "image_unparsable_name": "files in a sample whose name is not that of an image",
-    "image_unplaced": "images more than 40 minutes from every step",
+    "image_unplaced": "images more than 2 s from every step",
     "malformed_row": "rows of the metadata that cannot be read",
     "region_in_both_sets": "active regions in training and in test",
     "repeated_id": "ids that several rows of a set have",
@@ -43,9 +47,11 @@ def describe(
     samples: Path,
     images: Path,
     problems: Path,
+    located: Product,
     catalogue: Product,
     plan: Product,
     flux_scale: float,
+    split: str,
 ) -> str:
     """Return the page as Markdown.
 
@@ -53,10 +59,12 @@ def describe(
     ----------
     samples, images, problems
         The files of the catalogue.
-    catalogue, plan
-        The catalogue and the plan.
+    located, catalogue, plan
+        The receipt of the tree, the catalogue and the plan.
     flux_scale
         What fluxes were multiplied by before they were classed.
+    split
+        Whether training samples that share a group with the test set stay in training.
     """
     sample_frame, image_frame = read_frame(samples), read_frame(images)
     counts, planned = catalogue.counts, plan.document
@@ -69,15 +77,25 @@ def describe(
         "## Images",
         _statuses(counts),
         _completeness(sample_frame, image_frame),
-        "## Good images by channel and step",
+        *_shifts(counts),
+        "## Slots that hold a good image",
+        "A sample has 40 slots: 4 time steps of 10 channels.",
+        _filled(counts),
         _slots(sample_frame, image_frame),
+        "## Outside the solar disk",
+        _off_disk(counts),
         "## Problems",
         _problems(problems),
+        "## Not read",
+        _not_read(located),
         "## Splits",
         _splits(planned["counts"]),
         f"Fluxes were multiplied by {flux_scale:g} and {rounding}. Validation was cut from the "
-        f"training set by whole active regions and has "
-        f"{planned['counts']['validation_fraction_reached']:.2%} of its samples.",
+        f"training set by whole groups of active regions and has "
+        f"{planned['counts']['validation_fraction_reached']:.2%} of the training samples that are "
+        "not excluded.",
+        "## What training and test share",
+        _shared(planned["counts"], split),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -138,6 +156,62 @@ def _slots(samples: pd.DataFrame, images: pd.DataFrame) -> str:
     return markdown_table(["channel", "0 h", "7 h", "10 h 30", "11 h 50", "present"], rows)
 
 
+def _shifts(counts: dict) -> list[str]:
+    """Say which shift most images have that are at no time step."""
+    return [
+        f"Of {found['unplaced']:,} images of the {name} set that are at no time step, "
+        f"{found['images']:,} are {describe_shift(found['seconds'])} one."
+        for name, found in counts["images_shifted"].items()
+    ]
+
+
+def _filled(counts: dict) -> str:
+    """Return how many slots are filled: of each set, and of each year."""
+    slots = counts["slots"]
+    total = [sum(numbers) for numbers in zip(*slots["by_set"].values(), strict=True)]
+    lines = {"all": total, **slots["by_set"], **slots["by_year"]}
+    rows = [
+        [where, filled, of, f"{filled / max(1, of):.1%}"] for where, (filled, of) in lines.items()
+    ]
+    return markdown_table(["samples", "filled slots", "slots", "share"], rows)
+
+
+def _off_disk(counts: dict) -> str:
+    """Return how much of HMI's images is constant because it is outside the solar disk."""
+    rows = [
+        [
+            name,
+            part["images"],
+            part["images_with_some"],
+            part["images_by_half"],
+            f"{part['share']:.2%}",
+        ]
+        for name, part in counts["off_disk"].items()
+    ]
+    header = ["channel", "good images", "with some", "more than half", "share of all pixels"]
+    return (
+        "There HMI's images are constant (magnetogram 128, continuum 0). They count as good.\n\n"
+        + markdown_table(header, rows)
+    )
+
+
+def _not_read(located: Product) -> str:
+    """Name the members of the zip that were not unpacked, and roots that were not taken."""
+    lines = [
+        f"- {escaped(reason.replace('_', ' '))}: {', '.join(map(escaped, names[:EXAMPLES]))}"
+        f"{', ...' if len(names) > EXAMPLES else ''}"
+        for reason, names in located.document["ignored"].items()
+    ]
+    if lines:
+        number = located.counts["members_ignored"]
+        lines.insert(0, f"{number:,} of {located.counts['members']:,} files in the zip:\n")
+    for root, rows in located.document["roots"].items():
+        if root != located.document["root"]:
+            size = "tables that cannot be read" if rows is None else f"{rows:,} rows"
+            lines.append(f"- another root, {escaped(root)}: {size}")
+    return "\n".join(lines) or "Everything was read."
+
+
 def _problems(problems: Path) -> str:
     """Count the problems by kind, and give the first examples of each."""
     counts, examples = Counter(), {}
@@ -153,9 +227,11 @@ def _problems(problems: Path) -> str:
     rows = [[kind, count, MEANINGS.get(kind, "")] for kind, count in sorted(counts.items())]
     parts = [markdown_table(["kind", "number", "what"], rows)]
     for kind, shown in sorted(examples.items()):
-        lines = [f"- `{problem['where']}`: {problem['detail']}" for problem in shown]
+        lines = [
+            f"- {escaped(problem['where'])}: {escaped(problem['detail'])}" for problem in shown
+        ]
         if counts[kind] > len(shown):
-            lines.append(f"- and {counts[kind] - len(shown):,} more in {problems}")
+            lines.append(f"- and {counts[kind] - len(shown):,} more in {escaped(problems)}")
         parts.append("\n".join([f"### {kind}", "", *lines]))
     return "\n\n".join(parts)
 
@@ -165,5 +241,38 @@ def _splits(planned: dict) -> str:
     for name in SPLITS:
         split = planned["by_split"][name]
         by_label = [split["by_label"][label] for label in LABELS]
-        rows.append([name, split["samples"], split["regions"], *by_label])
-    return markdown_table(["split", "samples", "regions", *LABELS], rows)
+        rows.append([name, split["samples"], split["regions"], split["groups"], *by_label])
+    return markdown_table(["split", "samples", "regions", "groups", *LABELS], rows)
+
+
+def _shared(planned: dict, split: str) -> str:
+    """Say what is proven about training and test, and what is not."""
+    shared = planned["shared_with_test"]
+    rows = [
+        ["training samples in a group that has test samples", shared["training_samples_by_group"]],
+        ["training samples in a HARP that has test samples", shared["training_samples_by_harp"]],
+        ["test samples in a HARP that has training samples", shared["test_samples_by_harp"]],
+        [
+            "test samples whose window overlaps that of such a training sample",
+            shared["test_samples_by_harp_and_time"],
+        ],
+        ["samples whose region is in no HARP of the table", shared["samples_without_harp"]],
+    ]
+    if split == CLEANED:
+        left = (
+            "Proven: no two of train, validation and test share a NOAA number, or regions that "
+            f"HARPs link by {TABLE_NAME}. Training samples that did are excluded."
+        )
+    else:
+        left = (
+            "Proven: train, validation and test share no NOAA number, and train and validation "
+            f"share no regions that HARPs link by {TABLE_NAME}. Not proven, and untrue unless the "
+            "first number is 0: that training and test show different patches of the Sun. "
+            "`sdo.split: cleaned` takes these training samples out."
+        )
+    return (
+        f"Of the official sets, by {TABLE_NAME}. A group is a set of regions that HARPs link.\n\n"
+        f"{markdown_table(['what', 'number'], rows)}\n\n{left}\n\nNot proven in any case: that "
+        "neighbouring patches do not show in each other's images, that the table is complete, and "
+        "that regions do not return under another number after a solar rotation."
+    )

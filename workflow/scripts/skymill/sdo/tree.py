@@ -4,60 +4,130 @@ import hashlib
 import os
 from pathlib import Path
 
+from skymill.engine.digests import file_sha256
 from skymill.engine.errors import SkymillError
-from skymill.sdo.metadata import read_metadata
+from skymill.sdo.metadata import MetaRow, read_metadata
 from skymill.sdo.names import METADATA, SETS
 
 DEPTH = 3
 """How many folders deep the root may lie."""
 SHOWN = 10
-_EXAMPLE = "_example"
 _OWN = ".snakemake"
 """Snakemake leaves a file of this name in directories that it made."""
 
 
-def find_root(folder: Path) -> Path:
+def find_root(folder: Path) -> tuple[Path, dict[Path, int | None]]:
     """Return the folder that holds `training/meta_data.csv` and `test/meta_data.csv`.
 
-    Distributions name it differently, and some have a small `_example` beside the full one: the
-    one that is no example and has most rows is taken.
+    Distributions name it differently, and some have a small example beside the full one: the root
+    with most rows is taken, whatever its name. Roots whose names differ in letter case alone and
+    that have the same tables are copies of one root. Of copies the one with most of its samples'
+    folders is taken, then the spelling that sorts last.
+
+    Returns
+    -------
+    The root, and every root with its well-formed rows; None where a table cannot be read.
 
     Raises
     ------
     SkymillError
-        When there is none.
+        When there is none, or several have as many rows.
     """
-    candidates = []
+    roots = _roots(folder)
+    rows: dict[Path, int | None] = {}
+    errors = {}
+    for root in roots:
+        try:
+            rows[root] = sum(len(_rows(root, part)) for part in SETS.values())
+        except SkymillError as error:
+            rows[root], errors[root] = None, error
+    if len(errors) == len(roots):
+        raise next(iter(errors.values()))
+    most = max(count for count in rows.values() if count is not None)
+    first = [root for root in roots if rows[root] == most]
+    if len(first) == 1:
+        return first[0], rows
+    if len({_same_root(root, folder) for root in first}) > 1:
+        raise SkymillError(
+            f"{folder} holds SDOBenchmark {len(first)} times with {most:,} rows each: "
+            f"{', '.join(root.relative_to(folder).as_posix() for root in first[:SHOWN])}. Keep the "
+            "one that you mean, and move the others to another place."
+        )
+    return max(first, key=lambda root: (_folders(root), root.as_posix())), rows
+
+
+def _roots(folder: Path) -> list[Path]:
+    """Return the folders that have both tables, sorted."""
+    found = []
     waiting = [(folder, 0)]
     while waiting:
         place, depth = waiting.pop()
         if all((place / name / METADATA).is_file() for name in SETS.values()):
-            candidates.append(place)
+            found.append(place)
         elif depth < DEPTH and place.is_dir():
             below = sorted(path for path in place.iterdir() if path.is_dir())
             waiting += [(path, depth + 1) for path in below if path.name not in SETS.values()]
-    if not candidates:
-        found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-        shown = ", ".join(found[:SHOWN]) + (", ..." if len(found) > SHOWN else "")
+    if not found:
+        names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
         raise SkymillError(
             f"{folder} does not hold SDOBenchmark: no folder in it has both training/{METADATA} "
             f"and test/{METADATA}. Found: {shown or 'nothing'}. Put the unpacked data set there, "
             "or its zip beside it (see the section on real data in README.md)."
         )
-
-    def preference(root: Path) -> tuple:
-        rows = len(read_metadata(root / SETS["train"] / METADATA)[0])
-        return _EXAMPLE in root.name.lower(), -rows, str(root)
-
-    return min(candidates, key=preference)
+    return sorted(found)
 
 
-def locate(folder: Path) -> dict:
-    """Return where the root of an unpacked tree is, its size, and a digest of its listing.
+def _rows(root: Path, part: str) -> list[MetaRow]:
+    return read_metadata(root / part / METADATA)[0]
+
+
+def _same_root(root: Path, folder: Path) -> tuple:
+    """Return what copies of one root have in common: the name but for its case, and the tables."""
+    tables = (file_sha256(root / part / METADATA) for part in SETS.values())
+    return root.relative_to(folder).as_posix().casefold(), *tables
+
+
+def _folders(root: Path) -> int:
+    """Return how many samples of a root have their folder."""
+    return sum(
+        (root / part / row.region / row.folder).is_dir()
+        for part in SETS.values()
+        for row in _rows(root, part)
+    )
+
+
+def locate(folder: Path, unpacked: dict | None = None) -> dict:
+    """Return where the root of a tree is, its size, and a digest of its listing.
 
     The listing has path and size of each file, sorted.
+
+    Parameters
+    ----------
+    folder
+        The tree.
+    unpacked
+        The manifest of what was unpacked from the zip, None for a tree that was put there by hand.
+
+    Returns
+    -------
+    The content of the receipt. `roots` has the rows of each root that was found, `ignored` the
+    first members of the zip that were not unpacked, by reason.
+
+    Raises
+    ------
+    SkymillError
+        When there is no root, or not one alone, see `find_root`. What was ignored is named.
     """
-    root = find_root(folder)
+    ignored = unpacked["refused"] if unpacked else {}
+    try:
+        root, roots = find_root(folder)
+    except SkymillError as error:
+        if not ignored:
+            raise
+        raise SkymillError(
+            f"{error} Of the zip these were not unpacked:\n{describe_ignored(ignored)}"
+        ) from None
     listing = []
     for place, folders, names in os.walk(root):
         folders.sort()
@@ -71,8 +141,27 @@ def locate(folder: Path) -> dict:
     digest = hashlib.sha256()
     for name, size in listing:
         digest.update(f"{name}\0{size}\n".encode())
+    counted = unpacked["counts"] if unpacked else {}
     return {
         "root": root.relative_to(folder).as_posix(),
-        "counts": {"files": len(listing), "bytes": sum(size for _, size in listing)},
+        "roots": {
+            place.relative_to(folder).as_posix(): count for place, count in sorted(roots.items())
+        },
+        "ignored": ignored,
+        "counts": {
+            "files": len(listing),
+            "bytes": sum(size for _, size in listing),
+            "members": counted.get("members", 0) - counted.get("folders", 0),
+            "members_ignored": counted.get("refused", 0),
+        },
         "listing_sha256": digest.hexdigest(),
     }
+
+
+def describe_ignored(ignored: dict[str, list[str]]) -> str:
+    """Return a line for each reason why members of the zip were not unpacked, with some of them."""
+    return "".join(
+        f"  {reason.replace('_', ' ')}: {', '.join(names[:SHOWN])}"
+        f"{', ...' if len(names) > SHOWN else ''}\n"
+        for reason, names in ignored.items()
+    )

@@ -20,14 +20,16 @@ from skymill.engine.products import manifest_path, read_json, write_document, wr
 from skymill.engine.space import require_space
 from skymill.raw.files import origin
 from skymill.sdo.archive import (
-    DEFLATED,
-    STORED,
+    METHODS,
+    READABLE,
     Contents,
     damaged,
     extract_member,
     is_link,
     read_contents,
 )
+from skymill.sdo.names import METADATA
+from skymill.sdo.tree import describe_ignored
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +41,8 @@ LARGE = 2**20
 LONGEST_NAME = 255
 SHOWN = 20
 
-_UNSAFE = re.compile(r"[\\\x00-\x1f\x7f]|^[A-Za-z]:|(?:^|/)\.{0,2}(?:/|$)")
-"""Backslashes, control characters, drives, and steps that are empty, `.` or `..`."""
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f]|^[A-Za-z]:|(?:^|/)\.{0,2}(?:/|$)")
+"""Control characters, drives, and steps that are empty, `.` or `..`."""
 
 
 @dataclass(frozen=True)
@@ -72,36 +74,39 @@ class Selection:
 def select(contents: Contents) -> Selection:
     """Choose the members to extract, and where to: the same whatever order the zip has them in.
 
+    Some programs of Windows write backslashes between the steps of a path: they count as slashes.
+
     Of copies one is taken. A folder that is spelt in several ways is made once, in the spelling
     that sorts last, which is that in lower case. Different files under one case-folded path are
     all kept: the plain name goes to the content with most copies, and the others have CRC and
     size in their names.
     """
     members = contents.members
+    names_of = [name.replace("\\", "/") for name in contents.names]
     refused: dict[str, list[str]] = {}
     wanted, folders = [], 0
     suspect = _suspects(members)
-    for row, name in enumerate(contents.names):
+    for row, name in enumerate(names_of):
         reason = _refuse_name(name)
         if reason is None and suspect[row]:
             reason = _refuse_member(members[row])
         if reason:
-            refused.setdefault(reason, []).append(name)
+            refused.setdefault(reason, []).append(contents.names[row])
         elif name.endswith("/"):
             folders += 1
         else:
             wanted.append(row)
 
     spelling: dict[str, str] = {}
-    for parent in {contents.names[row].rpartition("/")[0] for row in wanted}:
+    for parent in {names_of[row].rpartition("/")[0] for row in wanted}:
         parts = parent.split("/")
         for depth in range(1, len(parts) + 1):
             folded = "/".join(parts[:depth]).casefold()
             spelling[folded] = max(spelling.get(folded, ""), parts[depth - 1])
     homes = _homes(spelling)
 
-    keys = {row: contents.names[row].casefold() for row in wanted}
-    wanted.sort(key=lambda row: (keys[row], contents.names[row]))
+    keys = {row: names_of[row].casefold() for row in wanted}
+    wanted.sort(key=lambda row: (keys[row], names_of[row]))
     rows, paths, conflicts = [], [], []
     for folded, group in groupby(wanted, key=keys.__getitem__):
         if folded in spelling:
@@ -116,7 +121,12 @@ def select(contents: Contents) -> Selection:
         home = homes[folded.rpartition("/")[0]]
         # Most copies first, then by content.
         ranked = sorted(by_content.items(), key=lambda item: (-len(item[1]), item[0]))
-        plain = min(contents.names[row].rpartition("/")[2] for row in ranked[0][1])
+        if folded.endswith(f"/{METADATA}") and _is_tied(ranked):
+            raise SkymillError(
+                f"the zip holds different tables as {names_of[ranked[0][1][0]]} (letter case "
+                "aside), and as many copies of each. Pack it anew with the one that you mean."
+            )
+        plain = min(names_of[row].rpartition("/")[2] for row in ranked[0][1])
         names = [plain]
         for (crc, size), _ in ranked[1:]:
             whole = PurePosixPath(plain)
@@ -135,6 +145,11 @@ def select(contents: Contents) -> Selection:
         {reason: sorted(names) for reason, names in sorted(refused.items())},
         conflicts,
     )
+
+
+def _is_tied(ranked: list[tuple[tuple[int, int], list[int]]]) -> bool:
+    """Return whether the two contents with most copies have equally many."""
+    return len(ranked) > 1 and len(ranked[0][1]) == len(ranked[1][1])
 
 
 def _refuse_name(name: str) -> str | None:
@@ -156,18 +171,21 @@ def _suspects(members: np.ndarray) -> np.ndarray:
     return (
         is_link(members["mode"])
         | members["encrypted"]
-        | ~np.isin(members["method"], (STORED, DEFLATED))
+        | ~np.isin(members["method"], READABLE)
         | _swells(members)
     )
 
 
 def _refuse_member(member: np.void) -> str:
-    """Return why a suspect is not extracted."""
+    """Return why a suspect is not extracted, such as `compressed_by_deflate64`."""
     if is_link(member["mode"]):
         return "symbolic_link"
     if member["encrypted"]:
         return "encrypted"
-    return "absurd_compression_ratio" if _swells(member) else "unknown_compression"
+    if _swells(member):
+        return "absurd_compression_ratio"
+    method = int(member["method"])
+    return f"compressed_by_{METHODS.get(method, f'method_{method}')}"
 
 
 def _swells(members: np.ndarray) -> np.ndarray:
@@ -227,8 +245,9 @@ def unpack(archive: Path, folder: Path, *, workers: int = 1) -> dict:
     chosen = select(contents)
     if not chosen.paths:
         raise SkymillError(
-            f"{archive} holds no file that can be extracted ({len(contents.names):,} members). It "
-            "is not the data set as published: fetch it again."
+            f"{archive} holds no file that can be extracted ({len(contents.names):,} members).\n"
+            f"{describe_ignored(chosen.refused)}It is not the data set as published: fetch it "
+            "again, or pack it anew (stored, deflate, bzip2 and lzma are read)."
         )
     for reason, names in chosen.refused.items():
         logger.warning("%d members refused as %s: %s", len(names), reason, names[:SHOWN])

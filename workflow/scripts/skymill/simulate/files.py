@@ -1,11 +1,10 @@
 """Simulated raw files: chunks written in parallel, joined in order, marked as simulated."""
 
 import shutil
-import tempfile
 from pathlib import Path
 
 from skymill.engine.parallel import map_pieces
-from skymill.engine.products import new_file
+from skymill.engine.products import new_file, scratch_directory
 from skymill.raw.files import write_sidecar
 from skymill.simulate.magnetic import Layout, chunks, layout, write_chunk
 
@@ -26,10 +25,10 @@ def write_magnetic(
     raw.parent.mkdir(parents=True, exist_ok=True)
     with (
         new_file(raw) as temporary,
-        tempfile.TemporaryDirectory(dir=raw.parent, prefix=f".{partition}.") as folder,
+        scratch_directory(raw) as folder,
     ):
         work = [
-            (plan, partition, number, Path(folder) / f"{number:05d}.jsonl")
+            (plan, partition, number, folder / f"{number:05d}.jsonl")
             for number in range(chunks(plan, partition))
         ]
         map_pieces(_write_piece, work, workers=workers, what=f"simulate {partition}")

@@ -7,7 +7,6 @@ bytes. The quirks are fixed in number, however large the simulation is.
 
 import functools
 import math
-import tempfile
 import zipfile
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from skymill.engine.parallel import map_pieces
-from skymill.engine.products import new_file
+from skymill.engine.products import new_file, scratch_directory
 from skymill.engine.randomness import generator, key
 from skymill.raw.files import write_sidecar
 from skymill.simulate.active_regions import (
@@ -27,6 +26,7 @@ from skymill.simulate.active_regions import (
     draw_spots,
     encode,
 )
+from skymill.solar_regions import group_regions
 
 ROOTS = ("sdobenchmark_full", "SDOBenchmark_full", "SDOBENCHMARK_FULL", "Sdobenchmark_Full")
 """Folders that hold the same files, told apart by the case of their letters alone."""
@@ -73,16 +73,30 @@ COMPLETE_SHARE, STEP_LOST, CHANNEL_LOST, IMAGE_LOST = 0.3, 0.15, 0.1, 0.08
 Together about 32 images a sample, as in the published data set.
 """
 
-QUIRKS = ("truncated", "flagged", "black", "small", "stray_file", "original", "duplicate")
+QUIRKS = (
+    "truncated",
+    "flagged",
+    "black",
+    "dead_rows",
+    "small",
+    "stray_file",
+    "original",
+    "duplicate",
+)
 """What is odd about one training sample each. All but the stray file bear on its first image: it is
-cut off, marked as noisy in its EXIF data, black, a quarter of the size, in another sample as well.
+cut off, marked as noisy in its EXIF data, black, without variation in some rows, a quarter of the
+size, in another sample as well.
 """
+
+DEAD_ROWS = slice(96, 176)
+"""Rows of an image that hold one value."""
 
 SAMPLES_PER_PIECE = 20
 """Samples simulated at a time: about 6 MB of images."""
 
 _ORIGIN = datetime(2012, 1, 1, 19, 6, tzinfo=UTC)
-_FIRST_REGION = 11386
+_FIRST_REGION, _REGIONS = 11386, 1315
+"""The data set's regions have these numbers: 11386 to 12700."""
 _SECOND = 10**9
 _DAY = 24 * 3600 * _SECOND
 
@@ -152,6 +166,7 @@ def plan_samples(training_samples: int, test_samples: int, seed: int) -> list[Sa
     regions = {name: 1 + max(region for region, _ in events[name]) for name in COLLECTIONS}
     # Regions of both collections share the years, so that time does not tell them apart.
     names = iter(rng.permutation(sum(regions.values())).tolist())
+    numbers = _region_numbers(sum(regions.values()))
     samples: list[Sample] = []
     for collection in COLLECTIONS:
         places = [next(names) for _ in range(regions[collection])]
@@ -167,7 +182,7 @@ def plan_samples(training_samples: int, test_samples: int, seed: int) -> list[Sa
                     Sample(
                         number=len(samples),
                         collection=collection,
-                        region=_FIRST_REGION + places[region],
+                        region=numbers[places[region]],
                         folder=f"{_time(clocks[region], '%Y_%m_%d_%H_%M_%S')}_{position}",
                         end=end,
                         peak_flux=flux,
@@ -188,13 +203,11 @@ def files_of(sample: Sample, original: Sample, seed: int) -> list[tuple[str, byt
     available = _available(rng)
     if sample.quirk:
         available[0] = True
-    step_jitter = rng.integers(-60, 61, len(IMAGE_OFFSETS))
-    channel_jitter = rng.integers(0, 25, len(LOOKS))
     files = []
     for place in np.flatnonzero(available):
         step, channel = IMAGE_PLACES[place]
-        jitter = int(step_jitter[step] + channel_jitter[place % len(LOOKS)])
-        taken = sample.end - WINDOW + IMAGE_OFFSETS[step] + jitter * _SECOND
+        # Names are the nominal times, cut to the second.
+        taken = sample.end - WINDOW + IMAGE_OFFSETS[step]
         name = f"{_time(taken, '%Y-%m-%dT%H%M%S')}__{channel}.jpg"
         quirk = sample.quirk if place == 0 else None
         shown = original if quirk == "duplicate" else sample
@@ -242,11 +255,11 @@ def write_sdo(
     raw.parent.mkdir(parents=True, exist_ok=True)
     with (
         new_file(raw) as temporary,
-        tempfile.TemporaryDirectory(dir=raw.parent, prefix=".sdobenchmark.") as folder,
+        scratch_directory(raw) as folder,
     ):
         (original,) = (sample for sample in plan if sample.quirk == "original")
         pieces = [
-            (plan[at : at + samples_per_piece], original, seed, Path(folder) / f"{at:06d}.images")
+            (plan[at : at + samples_per_piece], original, seed, folder / f"{at:06d}.images")
             for at in range(0, len(plan), samples_per_piece)
         ]
         parts = map_pieces(_write_piece, pieces, workers=workers, what="simulate SDOBenchmark")
@@ -352,6 +365,18 @@ def _event_classes(
     return classes.tolist()
 
 
+def _region_numbers(count: int) -> list[int]:
+    """Return so many NOAA numbers, ascending: one of each group first, then others of the groups.
+
+    A small simulation has no two regions of one patch of the Sun, so that each class is in several
+    groups. One of the data set's size has some, as the real one does.
+    """
+    numbers = np.arange(_FIRST_REGION, _FIRST_REGION + max(_REGIONS, count))
+    _, first = np.unique(group_regions(numbers), return_index=True)
+    others = np.setdiff1d(np.arange(len(numbers)), first)
+    return np.sort(numbers[np.concatenate([first, others])[:count]]).tolist()
+
+
 def _stored_flux(rng: np.random.Generator, goes_class: str, length: int) -> float:
     """Return the peak flux of an event as the table has it; half of the quiet ones had a B flare.
 
@@ -432,6 +457,8 @@ def _image(sample: Sample, place: int, quirk: str | None, seed: int) -> bytes:
     pixels = draw_image(_spots(sample.region, seed), IMAGE_PLACES[place][1], rng, seed)
     if quirk == "black":
         pixels[:] = 0
+    if quirk == "dead_rows":
+        pixels[DEAD_ROWS] = pixels.min()
     if quirk == "small":
         pixels = pixels[: SIZE // 2, : SIZE // 2]
     content = encode(pixels, "flagged as noisy" if quirk == "flagged" else None)

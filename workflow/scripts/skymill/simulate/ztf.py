@@ -6,7 +6,6 @@ process, and the tarball has the same bytes. Broken alerts are fixed in number, 
 night is; edge stamps, NaN pixels and null cutouts are as frequent as in real nights.
 """
 
-import tempfile
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from skymill.engine.parallel import map_pieces
-from skymill.engine.products import new_file
+from skymill.engine.products import new_file, scratch_directory
 from skymill.engine.randomness import generator, key
 from skymill.raw.files import write_sidecar
 from skymill.simulate.tarballs import Piece, join_pieces, member, write_piece
@@ -53,6 +52,10 @@ POSITIVE, NEGATIVE = ("t", "t", "t", "1"), ("f", "f", "f", "0")
 
 MIN_LENGTH = 41
 """Pixels that a cut axis has at least: then, and only then, 21 x 21 do not fit around it."""
+
+TWIN_EVERY, TWIN_DISTANCE = 20, 0.03 / 3600
+"""Of so many objects one is another name of the one before, so many degrees from it: as far as a
+real pair. (How frequent such pairs are is a guess.)"""
 
 CYCLE, IN_FOLDER, EMPTY = 4, 1, 3
 """Of each four nights, the place of the one with its members in a folder, and of the empty one."""
@@ -170,10 +173,10 @@ def write_night(
     raw.parent.mkdir(parents=True, exist_ok=True)
     with (
         new_file(raw) as temporary,
-        tempfile.TemporaryDirectory(dir=raw.parent, prefix=f".{name}.") as folder,
+        scratch_directory(raw) as folder,
     ):
         work = [
-            (plan.part(at, at + ALERTS_PER_PIECE), seed, Path(folder) / f"{at:08d}.deflate")
+            (plan.part(at, at + ALERTS_PER_PIECE), seed, folder / f"{at:08d}.deflate")
             for at in range(0, len(plan.number), ALERTS_PER_PIECE)
         ]
         pieces = map_pieces(_write_piece, work, workers=workers, what=f"simulate {name}")
@@ -289,7 +292,13 @@ def _observation(name: str, at: int) -> dict:
 
 
 def _sky(number: int, seed: int) -> tuple[float, float]:
-    """Return right ascension and declination of an object, degrees."""
+    """Return right ascension and declination of an object, degrees.
+
+    The last of each TWIN_EVERY objects is where the one before is: two names of one source.
+    """
+    if number % TWIN_EVERY == TWIN_EVERY - 1:
+        ra, dec = _sky(number - 1, seed)
+        return ra, dec + TWIN_DISTANCE
     rng = generator(key(seed, "ztf", "sky"), number)
     return float(rng.uniform(0, 360)), float(np.degrees(np.arcsin(rng.uniform(-0.5, 1))))
 

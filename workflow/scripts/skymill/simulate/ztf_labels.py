@@ -1,12 +1,11 @@
 """Simulate the published ALeRCE label lists: one tarball with the members of Zenodo 4279623."""
 
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from skymill.engine.products import new_file
+from skymill.engine.products import new_file, scratch_directory
 from skymill.engine.randomness import generator, key
 from skymill.raw.files import write_sidecar
 from skymill.simulate.tarballs import join_pieces, member, write_piece
@@ -89,7 +88,7 @@ def write_labels(raw: Path, *, objects: int, seed: int) -> None:
     raw.parent.mkdir(parents=True, exist_ok=True)
     with (
         new_file(raw) as temporary,
-        tempfile.TemporaryDirectory(dir=raw.parent, prefix=".labels.") as folder,
+        scratch_directory(raw) as folder,
     ):
-        join_pieces(temporary, [write_piece(Path(folder) / "members", members)])
+        join_pieces(temporary, [write_piece(folder / "members", members)])
     write_sidecar(raw, "sample", simulator={"objects": objects, "seed": seed})

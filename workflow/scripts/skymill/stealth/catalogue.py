@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from skymill.engine.errors import SkymillError
+from skymill.engine.gzipped import is_gzipped, opened
 from skymill.engine.products import new_file
 from skymill.engine.tables import write_table
 from skymill.stealth.schema import COLUMNS, LARGEST_COUNT, SCHEMA, Column
@@ -17,6 +18,10 @@ logger = logging.getLogger(__name__)
 
 BEGINNING_CHARACTERS = 160
 """How much of a rejected line the quarantine shows."""
+
+
+MOST_BYTES = 10**8
+"""More than any table of this kind has: a few kB may unpack to gigabytes."""
 
 
 class RejectedLine(Exception):
@@ -34,7 +39,7 @@ def ingest(raw: Path, rows: Path, quarantine: Path) -> dict:
     Parameters
     ----------
     raw
-        CSV with a line of column names, which may stand in any order.
+        CSV, which may be gzipped, with a line of column names, which may stand in any order.
     rows
         Parquet, see schema.SCHEMA: the valid rows in file order, equal ones among them.
     quarantine
@@ -48,10 +53,10 @@ def ingest(raw: Path, rows: Path, quarantine: Path) -> dict:
     Raises
     ------
     SkymillError
-        When the file is no CSV with these columns.
+        When the file is no CSV with these columns, or is gzipped and damaged.
     """
     # Not splitlines(): it would cut at separators inside a field as well.
-    lines = raw.read_bytes().decode("utf-8-sig", "replace").rstrip("\r\n").split("\n")
+    lines = _content(raw).decode("utf-8-sig", "replace").rstrip("\r\n").split("\n")
     header = next((number for number, line in enumerate(lines) if line.strip()), None)
     order = _column_order(raw, "" if header is None else lines[header])
     valid, rejected, blank = [], [], 0
@@ -90,6 +95,20 @@ def ingest(raw: Path, rows: Path, quarantine: Path) -> dict:
             "rejected_by_reason": dict(sorted(Counter(e["reason"] for e in rejected).items())),
         },
     }
+
+
+def _content(raw: Path) -> bytes:
+    """Return the text of a file that is plain or gzipped; the published one has 36 kB."""
+    if not is_gzipped(raw):
+        return raw.read_bytes()
+    with opened(raw) as text:
+        content = text.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise SkymillError(
+            f"{raw} unpacks to more than {MOST_BYTES / 1e6:,.0f} MB: it is another table, or "
+            "damaged. Replace it."
+        )
+    return content
 
 
 def parse_line(line: str, order: list[int]) -> list[str | int]:

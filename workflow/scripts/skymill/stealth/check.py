@@ -1,9 +1,12 @@
 """The check of the auxiliary table: how many of its lines may be lost."""
 
+import logging
 from itertools import islice
 from pathlib import Path
 
 from skymill.engine.errors import SkymillError
+
+logger = logging.getLogger(__name__)
 
 SHOWN = 5
 """How many of the rejected lines a message shows."""
@@ -16,13 +19,19 @@ def lost_too_many(counts: dict, max_rejected_fraction: float) -> bool:
 
 
 def require_accepted(counts: dict, quarantine: Path, max_rejected_fraction: float) -> None:
-    """Raise SkymillError, showing the first of them, when too many lines were rejected."""
-    if not lost_too_many(counts, max_rejected_fraction):
-        return
+    """Raise SkymillError, showing the first of them, when too many lines were rejected.
+
+    A smaller loss is a warning.
+    """
     met = counts["valid"] + counts["rejected"]
+    reasons = ", ".join(f"{name} {count:,}" for name, count in counts["rejected_by_reason"].items())
+    if not lost_too_many(counts, max_rejected_fraction):
+        if counts["rejected"]:
+            lost = f"{counts['rejected']:,} of {met:,} lines ({reasons})"
+            logger.warning("the auxiliary table lost %s", lost)
+        return
     with open(quarantine, encoding="utf-8") as stream:
         shown = "".join(f"  {line}" for line in islice(stream, SHOWN))
-    reasons = ", ".join(f"{name} {count:,}" for name, count in counts["rejected_by_reason"].items())
     share = f"{counts['rejected'] / met:.2%}, " if met else ""
     raise SkymillError(
         f"{counts['rejected']:,} of {met:,} lines of the auxiliary table were rejected ({share}"

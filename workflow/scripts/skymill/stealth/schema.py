@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from skymill.engine.tables import categorical
+
 SOURCE = "UCI Machine Learning Repository, Solar Flare (id 89), doi:10.24432/C5530G"
 LICENCE = "CC BY 4.0"
 
@@ -66,7 +68,7 @@ class Column:
 
     @property
     def field(self) -> pa.Field:
-        """Its Arrow field: letters as a dictionary, codes as int8, counts as int16.
+        """Its Arrow field: letters as categories in this order, codes as int8, counts as int16.
 
         The metadata hold `description` and, for codes, `meanings` as JSON.
         """
@@ -74,8 +76,10 @@ class Column:
         kind = pa.int16()
         if self.meanings:
             metadata["meanings"] = json.dumps(self.meanings)
-            letters = not all(code.isdigit() for code in self.meanings)
-            kind = pa.dictionary(pa.int8(), pa.string()) if letters else pa.int8()
+            if not all(code.isdigit() for code in self.meanings):
+                field = categorical(self.name, self.meanings, nullable=False)
+                return field.with_metadata({**field.metadata, **metadata})
+            kind = pa.int8()
         return pa.field(self.name, kind, nullable=False, metadata=metadata)
 
 

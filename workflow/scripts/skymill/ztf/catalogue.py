@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from skymill.alerts.tarball import Lost, Night, Part, Stretch, open_file, read_parts
+from skymill.alerts.tarball import Night, Part, Stretch, open_file, read_parts
 from skymill.engine.parallel import map_stream
 from skymill.engine.products import new_file
 from skymill.ztf.check import CORRUPT, OTHER_REASONS
@@ -51,8 +51,8 @@ def extract_night(
     stamps
         Parquet file of schema.stamps_schema, one row an alert kept, ascending by candid.
     quarantine
-        JSON lines, one for each loss: member, record, cause, detail. Alerts of objects without a
-        label are only counted.
+        JSON lines, one for each loss: member, record, cause, detail, and how many records. Alerts
+        of objects without a label are only counted.
     choice
         What to keep.
     opener
@@ -64,7 +64,7 @@ def extract_night(
     Returns
     -------
     The manifest's part on content: `files`, `counts` (records = kept + unlabelled + null_cutout +
-    wrong_shape + dropped_at_edge + corrupt + duplicates), `truncated` with the reason in
+    wrong_shape + dropped_at_edge + no_data + corrupt + duplicates), `truncated` with the reason in
     `broken_off`, and the first losses in `offenders`.
     """
     seen = Night()
@@ -99,8 +99,8 @@ def extract_night(
 
 
 def _batches(
-    parts: Iterable[Part | Stretch | Lost],
-) -> Iterator[list[Part | Stretch | Lost]]:
+    parts: Iterable[Part | Stretch],
+) -> Iterator[list[Part | Stretch]]:
     """Gather files until they are enough to be worth a worker's attention."""
     batch, size = [], 0
     for part in parts:
@@ -134,9 +134,10 @@ class _Tally:
             before.append((name, self._before))
             self._before += count
             self.records += count
-        for part, record, cause, detail in result.rejected:
+        for part, record, cause, detail, records in result.rejected:
             name, earlier = before[part]
             loss = {"member": name, "record": earlier + record, "cause": cause, "detail": detail}
+            loss["records"] = records
             log.write(json.dumps(loss) + "\n")
             if len(self.offenders) < OFFENDERS:
                 self.offenders.append(loss)
@@ -153,9 +154,12 @@ class _Tally:
         return {
             "members": seen.members,
             "ignored_members": seen.ignored,
+            "notes_of_macos": seen.notes,
             "records": self.records,
             "kept": written.rows,
             **others,
+            # Of the unlabelled ones, those whose object is in the list in another spelling.
+            "respelt": self.reasons["respelt"],
             "duplicates": duplicates,
             "corrupt": sum(corrupt.values()),
             "corrupt_by_cause": corrupt,

@@ -1,7 +1,10 @@
-"""The published lists of the ALeRCE light-curve classifier: their files and their fifteen classes.
+"""Classes of objects: those of the ALeRCE light-curve classifier's lists, and those of the user.
 
 Source: Zenodo 4279623, CC BY 4.0 (Sanchez-Saez et al. 2021, AJ 161, 141).
 """
+
+from collections import defaultdict
+from collections.abc import Iterable
 
 MEMBERS = {
     "predictions": "ALeRCE_lc_classifier_outputs_ZTF_unlabeled_set_20200609.csv",
@@ -33,16 +36,45 @@ CLASSES = tuple(PUBLISHED_COUNTS)
 """The classes as the published lists spell them, the largest first."""
 
 
-def canonical_class(name: str) -> str | None:
-    """Return the published spelling of a class, None for one that nobody has heard of.
+class KnownClasses:
+    """The classes that are known: those of the published lists, and those that the user names.
 
-    Letter case and what stands between letters do not count: `periodic_other` and `CV-Nova` occur.
+    Letter case and what stands between letters do not count (`periodic_other` and `CV-Nova`
+    occur), unless that would make two of the user's classes one, such as `A+` and `A-`.
+
+    Parameters
+    ----------
+    own
+        Classes that the user names. `qso` is the published QSO.
     """
-    return _BY_KEY.get(_key(name))
+
+    def __init__(self, own: Iterable[str] = ()):
+        published = {_key(name): name for name in CLASSES}
+        self._exact = {name: published.get(_key(name), name) for name in (*CLASSES, *own)}
+        by_key = defaultdict(set)
+        for name in self._exact.values():
+            by_key[_key(name)].add(name)
+        self._by_key = {key: min(names) for key, names in by_key.items() if len(names) == 1}
+        # Of signs alone nothing is left to compare.
+        self._by_key.pop("", None)
+
+    def find(self, spelling: str) -> str | None:
+        """Return the name of the class that a list spells like this, None for an unknown one."""
+        return self._exact.get(spelling) or self._by_key.get(_key(spelling))
+
+
+def one_class(own: Iterable[str]) -> list[str]:
+    """Return what is wrong with the classes that a user names: spellings of one published class."""
+    spellings = defaultdict(list)
+    for name in own:
+        spellings[_key(name)].append(name)
+    return [
+        f"labels.map names {' and '.join(spellings[_key(name)])}, which are one class. Leave one "
+        f"out: {{{spellings[_key(name)][0]}: null}}."
+        for name in CLASSES
+        if len(spellings[_key(name)]) > 1
+    ]
 
 
 def _key(name: str) -> str:
-    return "".join(letter for letter in name.lower() if letter.isalnum())
-
-
-_BY_KEY = {_key(name): name for name in CLASSES}
+    return "".join(letter for letter in name.casefold() if letter.isalnum())

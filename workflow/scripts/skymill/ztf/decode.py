@@ -4,6 +4,7 @@ A batch knows nothing of other batches, so any number of workers gives the same 
 """
 
 import itertools
+import string
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,27 +23,43 @@ from skymill.alerts.fits import (
     read_image,
     regular_images,
 )
-from skymill.alerts.packet import CUTOUTS, FIELDS, IMAGES, OBJECT_ID_BYTES, SLOTS, VERSION_BYTES
-from skymill.alerts.tarball import Lost, Part, Stretch
+from skymill.alerts.packet import (
+    CANDIDS,
+    CUTOUTS,
+    FIELDS,
+    IMAGES,
+    OBJECT_ID_BYTES,
+    SLOTS,
+    VERSION_BYTES,
+)
+from skymill.alerts.tarball import Part, Stretch
 from skymill.alerts.walk import INTEGER, NULL, REAL, SPAN
 from skymill.ztf.labelled import LabelledObjects
-from skymill.ztf.schema import NULL_FIELD, row_type
+from skymill.ztf.schema import NULL_FIELD, OBJECT_ID, row_type
 from skymill.ztf.stamps import Unfit, window
 
 SIGNS = np.zeros(256, np.int8)
 """What isdiffpos says by its one letter: +1 science minus template, -1 the reverse, else 0."""
 SIGNS[list(b"t1")], SIGNS[list(b"f0")] = 1, -1
 
+_LETTERS = np.zeros(256, bool)
+"""Which bytes an object id may have, and which of them may be its first."""
+_LETTERS[list(string.ascii_letters.encode() + string.digits.encode() + b"_.+-")] = True
+_FIRST_LETTERS = _LETTERS.copy()
+_FIRST_LETTERS[list(b"_.+-")] = False
+
 
 @dataclass(frozen=True)
 class Choice:
     """Which alerts are kept, and how much of their stamps.
 
+    `no_data` is `drop` or `keep`: what becomes of an alert with a stamp that is NaN everywhere.
     `labels` is a Parquet file with the column object_id, or None to keep every object.
     """
 
     crop: int = 21
     edge: str = "recover"
+    no_data: str = "drop"
     labels: Path | None = None
 
 
@@ -60,7 +77,8 @@ class Decoded:
     reasons
         How many records were not kept, by reason or cause.
     rejected
-        (part, record within the part from 1, cause, detail) of those, but not of unlabelled ones.
+        (part, record within the part from 1, cause, detail, how many records) of those, but not of
+        unlabelled ones.
     read_slowly
         How many records fastavro had to read.
     """
@@ -68,11 +86,11 @@ class Decoded:
     rows: np.ndarray
     seen: list[tuple[str, bool, int]]
     reasons: Counter
-    rejected: list[tuple[int, int, str, str]]
+    rejected: list[tuple[int, int, str, str, int]]
     read_slowly: int = 0
 
 
-def decode_batch(parts: list[Part | Stretch | Lost], choice: Choice) -> Decoded:
+def decode_batch(parts: list[Part | Stretch], choice: Choice) -> Decoded:
     """Read the records of some files and return the rows of those to keep."""
     result = Decoded(np.empty(0), [], Counter(), [])
     groups: list[_Group] = []
@@ -83,12 +101,8 @@ def decode_batch(parts: list[Part | Stretch | Lost], choice: Choice) -> Decoded:
         for part in some:
             if isinstance(part, Stretch):
                 _read_stretch(part, groups, result)
-            elif isinstance(part, Part):
-                _read_part(part, groups, result)
             else:
-                result.rejected.append((len(result.seen), 1, "tar", part.detail))
-                result.reasons["tar"] += 1
-                result.seen.append((part.name, False, 1))
+                _read_part(part, groups, result)
     _decode_records(groups, choice, result)
     result.rejected.sort()
     return result
@@ -105,8 +119,8 @@ class _Group(NamedTuple):
     places: list[tuple[int, int]]
 
 
-def _is_whole(part: Part | Stretch | Lost) -> bool:
-    return isinstance(part, Part) and part.header is None
+def _is_whole(part: Part | Stretch) -> bool:
+    return isinstance(part, Part) and part.header is None and part.damage is None
 
 
 def _read_stretch(stretch: Stretch, groups: list[_Group], result: Decoded) -> None:
@@ -128,8 +142,9 @@ def _read_part(part: Part, groups: list[_Group], result: Decoded) -> None:
     number, seen = len(result.seen), 0
     for record in _records(part):
         if isinstance(record, BadRecord):
-            result.rejected.append((number, seen + 1, "avro", str(record)))
-            result.reasons["avro"] += record.lost
+            cause = "tar" if part.damage else "avro"
+            result.rejected.append((number, seen + 1, cause, str(record), record.lost))
+            result.reasons[cause] += record.lost
             seen += record.lost
         else:
             seen += 1
@@ -143,11 +158,11 @@ def _read_part(part: Part, groups: list[_Group], result: Decoded) -> None:
 
 def _records(part: Part) -> Iterator[Record | BadRecord]:
     try:
-        header = read_header(part.text if part.header is None else part.header)
+        header = part.header or read_header(part.text)
     except BadAvro as error:
-        yield BadRecord(str(error))
+        yield BadRecord(part.damage or str(error))
         return
-    yield from read_records(part.text, header, header.end if part.header is None else 0)
+    yield from read_records(part.text, header, 0 if part.header else header.end, part.damage)
 
 
 def _decode_records(groups: list[_Group], choice: Choice, result: Decoded) -> None:
@@ -169,7 +184,7 @@ def _decode_records(groups: list[_Group], choice: Choice, result: Decoded) -> No
 
     def reject(index: int, cause: str, detail: str) -> None:
         result.reasons[cause] += 1
-        result.rejected.append((*places[index], cause, detail))
+        result.rejected.append((*places[index], cause, detail, 1))
 
     for index in np.flatnonzero(~kept).tolist():
         if index in problems:
@@ -185,16 +200,24 @@ def _decode_records(groups: list[_Group], choice: Choice, result: Decoded) -> No
             reject(index, unfit.reason, unfit.detail)
         else:
             kept[index] = True
+    finite = np.isfinite(rows["stamps"])
+    if not finite.all():
+        for index in _without_data(stamps, kept) if choice.no_data == "drop" else ():
+            reject(index, "no_data", "a stamp is NaN everywhere")
+            kept[index] = False
+        rows["nan"] = (~finite).reshape(len(rows), 3, -1).sum(axis=2)
+        rows["stamps"][~finite] = 0
     order = np.flatnonzero(kept)
     order = order[np.argsort(rows["candid"][order], kind="stable")]
     if len(order) < len(rows) or (np.diff(order) < 0).any():
         rows = rows[order]
-    stamps = rows["stamps"]
-    missing = np.isnan(stamps)
-    if missing.any():
-        rows["nan"] = missing.reshape(len(rows), 3, -1).sum(axis=2)
-        stamps[missing] = 0
     result.rows = rows
+
+
+def _without_data(stamps: np.ndarray, kept: np.ndarray) -> list[int]:
+    """Return which of the kept alerts have a stamp that is NaN everywhere."""
+    empty = np.isnan(stamps).all(axis=(2, 3)).any(axis=1)
+    return np.flatnonzero(empty & kept).tolist()
 
 
 def _labelled(groups: list[_Group], labels: Path, result: Decoded) -> list[_Group]:
@@ -202,8 +225,10 @@ def _labelled(groups: list[_Group], labels: Path, result: Decoded) -> list[_Grou
     found = LabelledObjects.read(labels)
     chosen = []
     for group in groups:
-        wanted = found.contain(_texts([group], "objectId", OBJECT_ID_BYTES)[0])
+        names = _texts([group], "objectId", OBJECT_ID_BYTES)[0]
+        wanted = found.contain(names)
         result.reasons["unlabelled"] += int((~wanted).sum())
+        result.reasons["respelt"] += found.count_respelt(names[~wanted])
         if wanted.any():
             places = [group.places[index] for index in np.flatnonzero(wanted).tolist()]
             chosen.append(_Group(group.text, group.slots[wanted], places))
@@ -211,8 +236,8 @@ def _labelled(groups: list[_Group], labels: Path, result: Decoded) -> list[_Grou
 
 
 def _texts(groups: list[_Group], path: str, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a text of each record, cut to a width, and whether all of it is printable ASCII."""
-    found, printable = [], []
+    """Return a text of each record, cut to a width, and whether all of it has the form of an id."""
+    found, plain = [], []
     for group in groups:
         kind, begins, sizes = group.slots[:, SLOTS[path]].T
         places = begins[:, None] + np.arange(width)
@@ -220,8 +245,8 @@ def _texts(groups: list[_Group], path: str, width: int) -> tuple[np.ndarray, np.
         text = np.frombuffer(group.text or b"\0", np.uint8)
         letters = np.where(inside, text.take(places, mode="clip"), 0).astype(np.uint8)
         found.append(letters.view(f"S{width}")[:, 0])
-        printable.append((~inside | ((letters >= 32) & (letters < 127))).all(axis=1))
-    return np.concatenate(found), np.concatenate(printable)
+        plain.append((_LETTERS[letters] | ~inside).all(axis=1) & _FIRST_LETTERS[letters[:, 0]])
+    return np.concatenate(found), np.concatenate(plain)
 
 
 _IMAGE_SLOTS = [SLOTS[path] for path in IMAGES]
@@ -290,20 +315,22 @@ def _fill_values(rows: np.ndarray, slots: np.ndarray, groups: list[_Group]) -> d
             problems.setdefault(index, what)
 
     kind, _, size = slots[:, SLOTS["objectId"]].T
-    rows["object_id"], printable = _texts(groups, "objectId", OBJECT_ID_BYTES)
+    rows["object_id"], plain = _texts(groups, "objectId", OBJECT_ID_BYTES)
     fits = (kind == SPAN) & (size > 0) & (size <= OBJECT_ID_BYTES)
-    require(fits, f"objectId has no text of 1 to {OBJECT_ID_BYTES} bytes")
-    require(printable, "objectId holds other than printable letters")
-    versions, printable = _texts(groups, "schemavsn", VERSION_BYTES)
-    # What can be written, whatever a flipped bit made of it.
-    rows["schema_version"] = np.where(printable, versions, b"?")
+    require(fits & plain, f"objectId has not the form {OBJECT_ID}")
+    versions, plain = _texts(groups, "schemavsn", VERSION_BYTES)
+    # A spreadsheet takes other texts for formulas, and a flipped bit makes anything of them.
+    rows["schema_version"] = np.where(plain | (versions == b""), versions, b"?")
     kind, _, size = slots[:, SLOTS["candidate.isdiffpos"]].T
     letters, _ = _texts(groups, "candidate.isdiffpos", 1)
     signs = SIGNS[letters.view(np.uint8)]
     rows["isdiffpos"] = np.where((kind == SPAN) & (size == 1), signs, 0)
     require(rows["isdiffpos"] != 0, "isdiffpos is none of t, 1, f, 0")
+    first, other = (SLOTS[path] for path in CANDIDS)
+    slots = slots.copy()
+    slots[:, first] = np.where(slots[:, first, :1] == NULL, slots[:, other], slots[:, first])
     for name, least, most in (
-        ("candid", 0, 2**63 - 1),
+        (CANDIDS[0], 0, 2**63 - 1),
         ("candidate.fid", -128, 127),
         ("candidate.programid", -128, 127),
         ("candidate.field", NULL_FIELD + 1, 2**31 - 1),
@@ -326,10 +353,11 @@ def _fill_values(rows: np.ndarray, slots: np.ndarray, groups: list[_Group]) -> d
             rows[column] = values
         if column in _LIMITS:
             least, most = _LIMITS[column]
-            require((values >= least) & (values <= most), f"{column} is not {least:g} to {most:g}")
+            require((values >= least) & (values <= most), f"{column} is not {least} to {most}")
         elif column == "magpsf":
             require(kind != NULL, "magpsf is null")
     return problems
 
 
-_LIMITS = {"jd": (0, 1e7), "ra": (0, 360), "dec": (-90, 90)}
+_LIMITS = {"jd": (1_721_425.5, 5_373_484.5), "ra": (0, 360), "dec": (-90, 90)}
+"""Smallest and largest value of some columns; the days are those of the years 1 to 9999."""

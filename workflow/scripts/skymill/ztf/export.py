@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import describe_file, new_directory, new_file
+from skymill.ztf.schema import OBJECT_ID
 from skymill.ztf.write import CUTOUTS, STAMPS, open_array, ranges
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 FORMS = ("columns", "data")
 """How a CSV holds the pixels: a column each, or one column with a JSON array."""
 
-LAST_COLUMNS = ("alerce_class", "probability", "label", "split")
+LAST_COLUMNS = ("alerce_class", "probability", "label", "split", "group")
 """Columns between an alert's own and the pixels."""
 
 BLOCK_VALUES = 2**20
@@ -36,7 +37,7 @@ BLOCK_VALUES = 2**20
 TWICE_ROUNDED = np.uint32(0x15AE43FD).view(np.float32)
 """The float32 whose shortest decimal, 7.038531e-26, reads as its neighbour by way of a float64."""
 
-_FILE_NAME = re.compile(r"[A-Za-z0-9_.+-]+")
+_OBJECT_ID = re.compile(OBJECT_ID)
 
 
 def export_label(
@@ -275,7 +276,7 @@ def _keys(table: Path) -> Iterator[tuple[str, int, str, bool]]:
 
 def _alert_name(object_id: str, candid: int, by_candid: bool) -> str:
     """Return the file name of an alert."""
-    if not _FILE_NAME.fullmatch(object_id):
+    if not _OBJECT_ID.fullmatch(object_id):
         raise SkymillError(
             f"object id {object_id!r} cannot stand in a file name. Set ztf.alert_files: false."
         )

@@ -1,55 +1,81 @@
-"""Read lists of labelled objects: a plain CSV, or a member of the published tarball as a stream."""
+"""Read the rows of a list of labelled objects: each line of a text, or row of Parquet, is one row.
 
-import codecs
-import contextlib
+A line is a row whatever quotation marks are in it: one that does not end costs its line alone.
+"""
+
 import csv
-import io
-import math
-import string
-import tarfile
-import zlib
+import itertools
+import re
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from skymill.engine.errors import SkymillError
 from skymill.ztf.classes import MEMBERS
-
-ALIASES = {
-    "object_id": ("oid", "objectId", "object_id"),
-    "alerce_class": ("predicted_class", "classALeRCE", "class"),
-    "probability": ("predicted_class_proba", "probability"),
-}
-"""Names that lists of this kind have for the columns that are read, the first found is taken."""
-
-_OPTIONAL = "probability"
-
-_NO_TEXT = "\ufffd"
-"""Stands in place of what is not UTF-8."""
+from skymill.ztf.label_columns import ALIASES, alike, find_columns
+from skymill.ztf.label_files import is_parquet, open_list
+from skymill.ztf.object_ids import OBJECT_ID, ztf_name
 
 SCHEMA = pa.schema(
-    {"object_id": pa.string(), "alerce_class": pa.string(), "probability": pa.float64()}
+    {
+        "object": pa.string(),
+        "class": pa.string(),
+        "probability": pa.float64(),
+        "classifier": pa.string(),
+        "ranking": pa.float64(),
+    }
 )
-"""What is kept of a list."""
+"""What is kept of a list: text that may not be missing, and what is null where there is none."""
 
 BLOCK_BYTES = 8 * 2**20
 """Read at a time, so memory does not depend on the length of a list but for the rows kept."""
 
-_LONGEST_HEADER = 2**20
+LONGEST_LINE = 2**20
+"""Bytes of a line; a longer one is rejected."""
+
+KEPT_REJECTS = 100_000
+"""Rejected rows that are told one by one; of more there is only their number."""
+
+OUTSIDE = "probability_outside"
+"""The reason of rows whose probability is not between 0 and 1."""
+
+ROUNDING = 1e-6
+"""How far outside 0 to 1 a probability may be, which is then 0 or 1: sums of floats are."""
+
+_BEGINNING = 160
+"""Characters of a rejected row that are shown."""
+
+_HEAD_ROWS = 100
+"""Rows whose values are looked at to see what a column holds."""
+
+_NO_TEXT = "\ufffd"
+"""Stands in place of what is not UTF-8."""
+
+_NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+# A table calculator takes what begins with one of these signs for a formula, except a number.
+_NO_LETTERS = r"\x00-\x1f\x7f" + _NO_TEXT
+_CLASS = rf"[^=+@\-{_NO_LETTERS}][^{_NO_LETTERS}]{{0,99}}|-|{_NUMBER}"
 
 
-@dataclass(frozen=True)
-class BadRow:
-    """A row that is no label: `reason` is a word for counting, `detail` says what is wrong."""
+class RejectedRow(NamedTuple):
+    """A row that is no label.
 
+    `line` is its place (that of the names is 1), `reason` a word for counting, `detail` says what
+    is wrong.
+    """
+
+    line: int
     reason: str
     detail: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class LabelList:
     """What a list says.
 
@@ -57,227 +83,299 @@ class LabelList:
     ----------
     name
         Of the file or member.
+    columns
+        The name of each column that is read, by the keys of label_columns.ALIASES.
+    lines, blank
+        Rows in all, accepted or rejected: lines but for the one of names and blank ones. And how
+        many were blank.
     rows
-        See SCHEMA; a probability is null where there is none. In the order of the list.
-    bad
-        The rows that are not among them.
-    has_probability
-        Whether the list has a column of probabilities.
+        The accepted ones, see SCHEMA.
+    rejected
+        How many were rejected, by reason.
+    rejects
+        The first of them.
+    doubts
+        Columns that are not read, though their name is like one that is optional: {name: column}.
     """
 
     name: str
-    rows: pa.Table
-    bad: list[BadRow]
-    has_probability: bool
+    columns: dict[str, str]
+    lines: int = 0
+    blank: int = 0
+    rows: pa.Table = field(default_factory=SCHEMA.empty_table)
+    rejected: Counter = field(default_factory=Counter)
+    rejects: list[RejectedRow] = field(default_factory=list)
+    doubts: dict[str, str] = field(default_factory=dict)
+
+    def has(self, column: str) -> bool:
+        """Return whether the list has a column."""
+        return column in self.columns
+
+    def reject(self, line: int, reason: str, detail: str) -> None:
+        """Count a row that is no label."""
+        self.rejected[reason] += 1
+        if len(self.rejects) < KEPT_REJECTS:
+            self.rejects.append(RejectedRow(line, reason, detail))
 
 
-def read_list(raw: Path, source: str) -> LabelList:
+def read_list(raw: Path, source: str, asked: dict[str, str | None] | None = None) -> LabelList:
     """Read the columns that are needed.
 
     Parameters
     ----------
     raw
-        A CSV with a line of column names, or the tarball with the members of classes.MEMBERS, at
-        any depth.
+        A CSV with a line of column names, also gzipped; a Parquet file; or a gzipped tarball with
+        the members of classes.MEMBERS, at any depth.
     source
-        Which member of the tarball, a key of MEMBERS; a plain CSV is read whatever it is.
+        Which member of the tarball, a key of MEMBERS; another file is read whatever it is.
+    asked
+        Names of columns, see label_columns.find_columns.
 
     Raises
     ------
     SkymillError
-        When the file cannot be read to its end, lacks the member, or has other columns.
+        When the file is damaged, cannot be read to its end, lacks the member, or has other columns.
     """
+    asked = asked or {}
+    if is_parquet(raw):
+        return _read_parquet(raw, asked)
+    with open_list(raw, MEMBERS[source]) as (name, stream):
+        return _read_text(raw, name, stream, asked)
+
+
+def _read_text(raw: Path, name: str, stream: BinaryIO, asked: dict) -> LabelList:
+    blocks = _lines(stream)
+    first = next(blocks, [])
+    number, found = _column_names(first)
+    first = first[number:]
+    head = [line for line in first[: 10 * _HEAD_ROWS] if line.strip()][:_HEAD_ROWS]
+
+    def values(place: int) -> list[str]:
+        rows = [_fields(line) for line in head]
+        return [row[place] for row in rows if row and place < len(row)]
+
+    what = str(raw) if name == raw.name else f"{raw}: {name}"
+    listed, places = _begin(what, name, found, asked, values)
+    batches = []
+    for lines in itertools.chain([first], blocks):
+        batches.append(_read_lines(lines, number + 1, len(found), places, listed))
+        number += len(lines)
+    listed.rows = pa.Table.from_batches(batches, SCHEMA)
+    return listed
+
+
+def _read_parquet(raw: Path, asked: dict) -> LabelList:
+    import pyarrow.parquet as pq
+
+    batches, begin = [], 1
     try:
-        with _open(raw, MEMBERS[source]) as (name, stream):
-            return _read(raw, name, stream)
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+        with pq.ParquetFile(raw, page_checksum_verification=True) as file:
+            found = file.schema_arrow.names
+
+            def values(place: int) -> list[str]:
+                column = found[place]
+                some = next(file.iter_batches(_HEAD_ROWS, columns=[column]), {column: pa.array([])})
+                return _texts(some[column]).to_pylist()
+
+            listed, places = _begin(str(raw), raw.name, found, asked, values)
+            for batch in file.iter_batches(columns=[found[place] for place in places.values()]):
+                listed.lines += len(batch)
+                columns = {column: _texts(batch[found[place]]) for column, place in places.items()}
+                numbers = np.arange(begin, begin + len(batch))
+                batches.append(_check(columns, numbers, listed))
+                begin += len(batch)
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
             raise
         raise SkymillError(
-            f"{raw} cannot be read to its end ({error}): is it cut off or damaged? Fetch it again, "
-            f"or put {MEMBERS[source]} there as a plain CSV."
+            f"{raw} is no Parquet file that can be read ({error}): is it cut off or damaged, or is "
+            "a column no text or number? Fetch or write it again."
         ) from error
+    listed.rows = pa.Table.from_batches(batches, SCHEMA)
+    return listed
 
 
-@contextlib.contextmanager
-def _open(raw: Path, wanted: str) -> Iterator[tuple[str, io.BufferedIOBase]]:
-    """Yield name and content of the list: the file itself, or the wanted member of a tarball."""
-    with open(raw, "rb") as stream:
-        compressed = stream.read(2) == b"\x1f\x8b"
-    if not compressed:
-        with open(raw, "rb") as stream:
-            yield raw.name, stream
-        return
-    from isal import igzip
-
-    met = []
-    with igzip.open(raw) as inflated, tarfile.open(fileobj=inflated, mode="r|") as archive:
-        # One pass: members before the list are inflated and dropped, those behind it not even read.
-        for entry in archive:
-            if not entry.isfile():
-                continue
-            if Path(entry.name).name == wanted:
-                yield wanted, io.BufferedReader(archive.extractfile(entry), 2**20)
-                return
-            met.append(entry.name)
-    raise SkymillError(
-        f"{raw} does not hold {wanted}. Found in it: {', '.join(met) or 'no file at all'}. Replace "
-        "it with files_for_lc_classifier_SanchezSaez2020.tar.gz of Zenodo 4279623."
-    )
+def _begin(what, name, found, asked, values) -> tuple[LabelList, dict[str, int]]:
+    """Return a list of which nothing is read yet, and the places of its columns."""
+    places = find_columns(what, found, asked, values)
+    columns = {column: found[place] for column, place in places.items()}
+    others = [other for place, other in enumerate(found) if place not in places.values()]
+    doubts = {
+        other: column
+        for column in ALIASES
+        if column not in places
+        for other in alike(others, column)
+    }
+    return LabelList(name, columns, doubts=doubts), places
 
 
-def _read(raw: Path, name: str, stream: io.BufferedIOBase) -> LabelList:
+def _texts(column: pa.Array) -> pa.Array:
+    """Return the values of a column of Parquet as text, missing ones as an empty one."""
+    return pc.fill_null(column.cast(pa.string()), "")
+
+
+def _lines(stream: BinaryIO) -> Iterator[list[bytes]]:
+    """Yield the lines of a stream, as many as a block ends; of a long one its beginning."""
+    rest, end = b"", None
+    while block := stream.read(BLOCK_BYTES):
+        # Old Macs end lines by a carriage return alone.
+        end = end or (b"\r" if b"\r" in block and b"\n" not in block else b"\n")
+        *lines, rest = (rest + block).split(end)
+        rest = rest[: LONGEST_LINE + 1]
+        if lines:
+            yield lines
+    if rest:
+        yield [rest]
+
+
+def _column_names(lines: list[bytes]) -> tuple[int, list[str]]:
+    """Return the number of the line with the names of the columns, and the names."""
+    number = next((place for place, line in enumerate(lines, 1) if line.strip()), 0)
+    line = lines[number - 1] if number else b""
+    text = line.removeprefix(b"\xef\xbb\xbf")
+    return number, [name.strip() for name in _fields(text) or [repr(line[:100])[2:-1]]]
+
+
+def _fields(line: bytes) -> list[str] | None:
+    """Return the fields of a line, None if quotation marks make it none."""
+    try:
+        (found,) = csv.reader([line.decode("utf-8", "replace").strip()], strict=True)
+    except (csv.Error, ValueError):
+        return None
+    return found
+
+
+def _read_lines(
+    lines: list[bytes], number: int, width: int, places: dict[str, int], listed: LabelList
+) -> pa.RecordBatch:
+    """Return the labels of some lines, the first of which has this number."""
+    plain, plain_numbers = [], []
+    quoted, quoted_numbers = [], []
+    for place, line in enumerate(lines, number):
+        text = line.strip()
+        if not text:
+            listed.blank += 1
+            continue
+        listed.lines += 1
+        if len(line) > LONGEST_LINE:
+            listed.reject(place, "too_long", f"more than {LONGEST_LINE:,} bytes: {_shown(text)}")
+        elif b'"' in text or b"\r" in text:
+            fields = _fields(text)
+            if fields is None:
+                listed.reject(place, "stray_quote", f"a quotation mark is alone: {_shown(text)}")
+            elif len(fields) != width:
+                listed.reject(place, "wrong_fields", _wrong_fields(len(fields), width, text))
+            else:
+                quoted.append(fields)
+                quoted_numbers.append(place)
+        elif text.count(b",") != width - 1:
+            fields = text.count(b",") + 1
+            listed.reject(place, "wrong_fields", _wrong_fields(fields, width, text))
+        else:
+            plain.append(text)
+            plain_numbers.append(place)
+    table = _split(plain, width, places)
+    columns = {
+        column: pa.concat_arrays(
+            [table[column], pa.array([row[place] for row in quoted], pa.string())]
+        )
+        for column, place in places.items()
+    }
+    return _check(columns, np.array(plain_numbers + quoted_numbers, int), listed)
+
+
+def _split(lines: list[bytes], width: int, places: dict[str, int]) -> dict[str, pa.Array]:
+    """Return the columns of lines that have no quotation marks and the right number of fields."""
     from pyarrow import csv as arrow_csv
 
-    found = _column_names(stream.readline(_LONGEST_HEADER))
-    places = _places(raw, name, found)
+    if not lines:
+        return dict.fromkeys(places, pa.array([], pa.string()))
+    text = b"\n".join(lines)
+    if not text.isascii():
+        text = text.decode("utf-8", "replace").encode()
     # Columns go by their place, since names may be missing or occur twice.
-    columns = [str(place) for place in range(len(found))]
-    bad: list[BadRow] = []
-
-    def skip(row):
-        text = f"{row.actual_columns} fields instead of {row.expected_columns}: {row.text[:160]}"
-        bad.append(BadRow("wrong_fields", text))
-        return "skip"
-
-    batches = []
-    try:
-        reader = arrow_csv.open_csv(
-            pa.PythonFile(_Text(stream), "r"),
-            # One thread: reading waits for inflate anyhow.
-            read_options=arrow_csv.ReadOptions(
-                column_names=columns, block_size=BLOCK_BYTES, use_threads=False
-            ),
-            parse_options=arrow_csv.ParseOptions(invalid_row_handler=skip),
-            convert_options=arrow_csv.ConvertOptions(
-                include_columns=[columns[place] for place in places.values()],
-                column_types=dict.fromkeys(columns, pa.string()),
-                strings_can_be_null=False,
-            ),
-        )
-        for batch in reader:
-            batches.append(_check(batch.rename_columns(list(places)), bad))
-    except pa.ArrowInvalid as error:
-        if "Empty CSV" not in str(error):
-            raise SkymillError(
-                f"{raw}: {name} is no CSV that can be read: {error}. Mend or replace it."
-            ) from error
-    return LabelList(name, pa.Table.from_batches(batches, SCHEMA), bad, _OPTIONAL in places)
+    names = [str(place) for place in range(width)]
+    table = arrow_csv.read_csv(
+        pa.BufferReader(text),
+        read_options=arrow_csv.ReadOptions(
+            column_names=names, block_size=len(text) + 1, use_threads=False
+        ),
+        parse_options=arrow_csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
+        convert_options=arrow_csv.ConvertOptions(
+            include_columns=[names[place] for place in places.values()],
+            column_types=dict.fromkeys(names, pa.string()),
+            strings_can_be_null=False,
+        ),
+    ).combine_chunks()
+    return {column: table[names[place]].chunk(0) for column, place in places.items()}
 
 
-class _Text(io.RawIOBase):
-    """A stream in which what is not UTF-8 is replaced, so that it costs its row and not the list.
-
-    Arrow fails on it, and loses count where such a row has too few fields.
-    """
-
-    def __init__(self, stream: io.BufferedIOBase):
-        self._stream = stream
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._ready = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = BLOCK_BYTES) -> bytes:
-        """Return the next bytes, `size` at most, which Arrow relies on; none at the end."""
-        while not self._ready:
-            content = self._stream.read(size)
-            waiting, _ = self._decoder.getstate()
-            if content.isascii() and not waiting:
-                self._ready = content
-            else:
-                self._ready = self._decoder.decode(content, final=not content).encode()
-            if not content:
-                break
-        part, self._ready = self._ready[:size], self._ready[size:]
-        return part
+def _shown(text: bytes) -> str:
+    return text[:_BEGINNING].decode("utf-8", "replace")
 
 
-def _column_names(line: bytes) -> list[str]:
-    try:
-        text = line.decode("utf-8-sig")
-        (found,) = csv.reader([text.rstrip("\r\n")])
-    except (UnicodeDecodeError, csv.Error, ValueError):
-        return [repr(line[:100])]
-    return [name.strip() for name in found]
+def _wrong_fields(count: int, width: int, text: bytes) -> str:
+    return f"{count} fields instead of {width}: {_shown(text)}"
 
 
-def _places(raw: Path, name: str, found: list[str]) -> dict[str, int]:
-    """Return the place of each column that is read, told by the line of names."""
-    places = {}
-    for column, aliases in ALIASES.items():
-        known = next((alias for alias in aliases if alias in found), None)
-        if known is not None and found.count(known) == 1:
-            places[column] = found.index(known)
-        elif known is not None or column != _OPTIONAL:
-            expected = "; ".join(
-                f"{' or '.join(each)} ({'optional' if key == _OPTIONAL else 'required'})"
-                for key, each in ALIASES.items()
-            )
-            shown = ", ".join(found)[:500] or "nothing"
-            what = f"has no {column}" if known is None else f"has {known} more than once"
-            raise SkymillError(
-                f"{raw}: {name} {what}. Found columns: {shown}. Expected columns, with commas "
-                f"between them: {expected}. Rename its columns, or replace it with a list of "
-                "Zenodo 4279623."
-            )
-    return places
+def _check(columns: dict[str, pa.Array], numbers: np.ndarray, listed: LabelList) -> pa.RecordBatch:
+    """Return the labels among some rows of text; `numbers` are their lines."""
+    texts = {column: pc.ascii_trim_whitespace(values) for column, values in columns.items()}
+    fine = pc.and_(_match(texts["object"], OBJECT_ID), _match(texts["class"], _CLASS))
+    values = {"object": texts["object"], "class": texts["class"]}
+    for column in ("probability", "ranking"):
+        values[column] = pa.nulls(len(fine), pa.float64())
+        if column in texts:
+            values[column], valid = _numbers(texts[column])
+            fine = pc.and_(fine, valid)
+    if "probability" in texts:
+        known = values["probability"]
+        inside = pc.and_(pc.greater_equal(known, -ROUNDING), pc.less_equal(known, 1 + ROUNDING))
+        fine = pc.and_(fine, pc.fill_null(inside, True))
+        clipped = pc.max_element_wise(pc.min_element_wise(known, 1.0), 0.0)
+        values["probability"] = pc.if_else(pc.is_valid(known), clipped, None)
+    values["classifier"] = texts.get("classifier", pa.nulls(len(fine), pa.string()))
+    batch = pa.record_batch([values[name] for name in SCHEMA.names], schema=SCHEMA)
+    if pc.all(fine).as_py() is not False:
+        return batch
+    wrong = pc.invert(fine)
+    rows = pa.table(texts).filter(wrong).to_pylist()
+    for line, row in zip(numbers[wrong.to_numpy(zero_copy_only=False)].tolist(), rows, strict=True):
+        listed.reject(line, *_why(row))
+    return batch.filter(fine)
 
 
-def _check(batch: pa.RecordBatch, bad: list[BadRow]) -> pa.RecordBatch:
-    """Return the valid rows of a batch as text and numbers; the others go to `bad`."""
-    try:
-        texts = [pc.ascii_trim_whitespace(column) for column in batch.columns]
-        values = dict(zip(batch.schema.names, texts, strict=True))
-        probability = pa.nulls(len(batch), pa.float64())
-        if _OPTIONAL in values:
-            known = pc.if_else(pc.equal(values[_OPTIONAL], ""), None, values[_OPTIONAL])
-            probability = known.cast(pa.float64())
-    except pa.ArrowInvalid:
-        return _check_one_by_one(batch, bad)
-    probability = pc.if_else(pc.is_nan(probability), None, probability)
-    inside = pc.and_(pc.greater_equal(probability, 0), pc.less_equal(probability, 1))
-    fine = pc.fill_null(inside, True)
-    for column in ("object_id", "alerce_class"):
-        fine = pc.and_(fine, pc.not_equal(values[column], ""))
-        fine = pc.and_(fine, pc.invert(pc.match_substring(values[column], _NO_TEXT)))
-    # Judged again, row by row, to say what is wrong with which.
-    if not pc.all(fine).as_py():
-        return _check_one_by_one(batch, bad)
-    columns = [values["object_id"], values["alerce_class"], probability]
-    return pa.record_batch(columns, schema=SCHEMA)
+def _match(texts: pa.Array, pattern: str) -> pa.Array:
+    return pc.match_substring_regex(texts, f"^(?:{pattern})$")
 
 
-def _check_one_by_one(batch: pa.RecordBatch, bad: list[BadRow]) -> pa.RecordBatch:
-    """Do what `_check` does for batches that hold a bad row, or numbers that Arrow cannot read."""
-    valid = []
-    for row in batch.to_pylist():
-        try:
-            valid.append(_parse_row(row))
-        except ValueError as why:
-            reason, detail = why.args
-            bad.append(BadRow(reason, f"{detail}: {', '.join(row.values())[:160]}"))
-    columns = zip(*valid, strict=True) if valid else [()] * len(SCHEMA)
-    arrays = [pa.array(each, field.type) for each, field in zip(columns, SCHEMA, strict=True)]
-    return pa.record_batch(arrays, schema=SCHEMA)
+def _numbers(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Return texts as numbers, null where there is none, and which of them may stand there."""
+    is_number = _match(texts, _NUMBER)
+    missing = _match(texts, "(?i:nan)?")
+    # Arrow reads no plus sign.
+    digits = pc.replace_substring_regex(pc.if_else(is_number, texts, None), "^[+]", "")
+    return digits.cast(pa.float64()), pc.or_(is_number, missing)
 
 
-def _parse_row(row: dict[str, str]) -> tuple[str, str, float | None]:
-    """Return the values of a row; raise ValueError with reason and detail."""
-    texts = {column: text.strip(string.whitespace) for column, text in row.items()}
-    for column in ("object_id", "alerce_class"):
-        if _NO_TEXT in texts[column]:
-            raise ValueError("not_text", f"{column} is not UTF-8")
-        if not texts[column]:
-            raise ValueError(f"no_{column}", f"{column} is empty")
-    text = texts.get(_OPTIONAL, "")
-    try:
-        probability = float(text.replace("_", "?")) if text else None
-    except ValueError:
-        raise ValueError("bad_probability", f"probability is {text!r}") from None
-    if probability is not None and math.isnan(probability):
-        probability = None
-    if probability is not None and not 0 <= probability <= 1:
-        raise ValueError("bad_probability", f"probability is {text!r}, not between 0 and 1")
-    return texts["object_id"], texts["alerce_class"], probability
+def _why(row: dict[str, str]) -> tuple[str, str]:
+    """Return why a row is no label: a word for counting, and what is wrong."""
+    shown = ", ".join(row.values())[:_BEGINNING]
+    name, label = row["object"], row["class"]
+    for column, text in (("object", name), ("class", label)):
+        if not text:
+            return f"no_{column}", f"the {column} is empty: {shown}"
+        if _NO_TEXT in text:
+            return "not_text", f"the {column} is not UTF-8: {shown}"
+    if not re.fullmatch(OBJECT_ID, name):
+        meant = ztf_name(name)
+        hint = f", ZTF writes {meant}" if meant else ""
+        return "bad_object", f"{name[:100]!r} is no name of an object{hint}: {shown}"
+    if not re.fullmatch(_CLASS, label):
+        return "bad_class", f"{label[:100]!r} is no class: {shown}"
+    probability = row.get("probability", "")
+    if not re.fullmatch(f"{_NUMBER}|(?i:nan)?", probability):
+        return "bad_probability", f"the probability is {probability!r}: {shown}"
+    if probability and not -ROUNDING <= float(probability) <= 1 + ROUNDING:
+        return OUTSIDE, f"the probability {probability} is not between 0 and 1: {shown}"
+    return "bad_ranking", f"the ranking is {row['ranking']!r}: {shown}"

@@ -1,4 +1,4 @@
-"""One label for each object: classes checked, repeated objects settled, classes mapped."""
+"""One label for each object: repeated objects settled, classes mapped."""
 
 import json
 import logging
@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import new_file
 from skymill.engine.tables import write_table
-from skymill.ztf.classes import CLASSES, MEMBERS, PUBLISHED_COUNTS, canonical_class
-from skymill.ztf.label_lists import LabelList, read_list
+from skymill.ztf.classes import MEMBERS, PUBLISHED_COUNTS, KnownClasses, one_class
+from skymill.ztf.label_columns import ALIASES
+from skymill.ztf.label_lists import OUTSIDE, LabelList, read_list
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +32,32 @@ SCHEMA = pa.schema(
 ON_CONFLICT = ("drop", "most_probable", "fail")
 """What happens to objects that are listed with several classes."""
 
+UNKNOWN = ("fail", "drop", "other")
+"""What happens to objects of a class that is not known."""
+
+MOST_CLASSES = 1000
+"""A list with more classes than that has something else in the column."""
+
 SHOWN = 5
 """Conflicts that a message shows."""
+SHOWN_CLASSES = 30
+"""Classes that a message names."""
+
+SUM_TOLERANCE = 0.02
+"""How far from 1 the probabilities of an object's classes may add up, being rounded."""
+SUM_SHARE = 0.95
+"""Share of the objects whose probabilities add up to 1 in a list with a row for each class."""
+
+PARTS = (
+    "other_classifier",
+    "low_probability",
+    "less_probable",
+    "conflicts",
+    "unknown_class",
+    "merged",
+    "kept",
+)
+"""What becomes of the accepted rows: each of them is counted in one of these."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +68,28 @@ class Rules:
     ----------
     source
         Which of the published lists, a key of classes.MEMBERS.
+    columns
+        Names of columns, see label_columns.find_columns.
+    classifier
+        Only its rows count, where a list has a column of classifiers; None for all rows.
     on_conflict
         One of ON_CONFLICT.
+    unknown
+        One of UNKNOWN.
     min_probability
-        Rows with a smaller one, or with none in a list that has the column, say nothing: they are
-        left out before conflicts are looked for.
+        Rows with a smaller one, or with none, say nothing: they are left out before conflicts are
+        looked for.
     labels
-        Label by class; classes that are not named get the label `other`.
+        Label by class. A class is known if it is named here or in the published lists.
+    other
+        Label of the known classes that are not named.
     """
 
     source: str = "predictions"
+    columns: dict[str, str | None] = field(default_factory=dict)
+    classifier: str | None = None
     on_conflict: str = "drop"
+    unknown: str = "fail"
     min_probability: float = 0.0
     labels: dict[str, str] = field(
         default_factory=lambda: {"QSO": "QSO", "YSO": "YSO", "AGN": "AGN"}
@@ -61,15 +97,12 @@ class Rules:
     other: str = "Otro"
 
     def __post_init__(self):
-        unheard = sorted(set(self.labels) - set(CLASSES))
-        if unheard:
-            raise SkymillError(
-                f"config: labels.map names {', '.join(unheard)}, which the list does not know. Its "
-                f"classes are {', '.join(CLASSES)}."
-            )
+        for names in one_class(self.labels):
+            raise SkymillError(f"config: {names}")
         for name, value, known in (
             ("source", self.source, tuple(MEMBERS)),
             ("on_conflict", self.on_conflict, ON_CONFLICT),
+            ("unknown", self.unknown, UNKNOWN),
         ):
             if value not in known:
                 raise SkymillError(
@@ -88,22 +121,29 @@ def read_labels(raw: Path, output: Path, problems: Path, rules: Rules) -> dict:
         Parquet, see SCHEMA.
     problems
         JSON lines, sorted: conflicts (reason `conflict`, one an object, with its classes and their
-        probabilities), classes that nobody has heard of (`unknown_class`, one a class, with its
-        number of rows) and rows that are no labels (reasons of label_lists).
+        probabilities), unknown classes that were left out (`unknown_class`, one a class, with its
+        number of rows) and rejected rows (their line, with the reasons of label_lists).
 
     Returns
     -------
-    The manifest's part on content: `files`, `list` (its name), `counts`, `classes` (published
-    and kept), `labels` (kept) and `warnings`.
+    The manifest's part on content: `files`, `list` (its name), `columns` (those that were read),
+    `row_per_class` (whether the list has a row for each class of an object), `counts`, `classes`
+    (published and kept) and `labels` (kept).
 
     Raises
     ------
     SkymillError
-        When the list cannot be read, no label is left, or objects conflict and may not.
+        When the list cannot be read, a setting cannot be applied to it, no label is left, or
+        classes are unknown or objects conflict and may not.
     """
-    listed = read_list(raw, rules.source)
-    table, counts, found = settle(listed, rules)
-    found += [{"reason": row.reason, "detail": row.detail} for row in listed.bad]
+    listed = read_list(raw, rules.source, rules.columns)
+    settled = settle(listed, rules, str(raw))
+    counts = settled.counts
+    found = settled.told + [
+        {"reason": r.reason, "line": r.line, "detail": r.detail} for r in listed.rejects
+    ]
+    if more := counts["rejected"] - len(listed.rejects):
+        found.append({"reason": "more_rejected_rows", "rows": more})
     lines = sorted(json.dumps(entry, ensure_ascii=False) for entry in found)
     if rules.on_conflict == "fail" and counts["conflicting_objects"]:
         conflicts = [entry for entry in found if entry["reason"] == "conflict"]
@@ -113,106 +153,218 @@ def read_labels(raw: Path, output: Path, problems: Path, rules: Rules) -> dict:
             f"several classes:\n{shown}\nMend the list, or set labels.on_conflict to drop or "
             "most_probable."
         )
-    if not table.num_rows:
+    if not settled.table.num_rows:
         reasons = ", ".join(
-            f"{name} {counts[name]:,}"
-            for name in ("bad", "unknown_class", "low_probability", "conflicts")
+            f"{name} {counts[name]:,}" for name in ("rejected", *PARTS) if counts[name]
         )
         shown = "\n".join(f"  {line}" for line in lines[:SHOWN])
         raise SkymillError(
-            f"{raw}: no label is left of the {counts['rows']:,} rows of {listed.name} ({reasons})."
-            f"\n{shown}\nIs it the right list? Otherwise look at labels.min_probability and "
-            "labels.on_conflict."
+            f"{raw}: no label is left of the {counts['rows']:,} rows of {listed.name}"
+            f"{reasons and f' ({reasons})'}.\n{shown}\nIs it the right list, with the right "
+            f"columns ({_columns(listed)})? Otherwise look at the settings in labels."
         )
     with new_file(problems) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    _warn(listed, settled, rules)
     return {
-        "files": [write_table(output, table)],
+        "files": [write_table(output, settled.table)],
         "list": listed.name,
+        "columns": listed.columns,
+        "row_per_class": settled.row_per_class,
         "counts": counts,
-        "classes": _compare(table, listed),
-        "labels": _count(table["label"]),
-        "warnings": _warnings(listed, counts, rules),
+        "classes": _compare(settled.table, listed),
+        "labels": _count(settled.table["label"]),
     }
 
 
-def settle(listed: LabelList, rules: Rules) -> tuple[pa.Table, dict, list[dict]]:
+@dataclass(frozen=True)
+class Settled:
+    """Labels, and what became of the rows.
+
+    Attributes
+    ----------
+    table
+        See SCHEMA.
+    counts
+        rows = accepted + rejected; accepted = the sum over PARTS. And the number of objects, of
+        those with several classes, and of those that were left out because of that.
+    told
+        What is to be told of conflicts and of unknown classes that were left out.
+    unknown
+        The unknown classes that an object would have or has, and their rows.
+    row_per_class
+        Whether the list has a row for each class of an object.
+    """
+
+    table: pa.Table
+    counts: dict
+    told: list[dict]
+    unknown: dict[str, int]
+    row_per_class: bool
+
+
+def settle(listed: LabelList, rules: Rules, where: str = "the list") -> Settled:
     """Return one label an object, whatever order the rows came in.
 
-    Returns
-    -------
-    The table (SCHEMA, sorted by object_id), the counts (rows = bad + unknown_class +
-    low_probability + merged + conflicts + kept) and what is to be told of conflicts and unknown
-    classes.
+    Rows of one object with the same class merge, and the highest probability stays. Where a list
+    has a row for each class of an object (it says so by a column of classifiers or rankings, or the
+    probabilities of each object add up to 1) the most probable class counts. Elsewhere an object
+    with several classes is in conflict: it is left out, or under `most_probable` keeps the class
+    with the highest probability. Classes that are equally probable decide nothing.
 
-    Rows of one object with the same class merge, and the highest probability stays. An object with
-    several classes is in conflict: it is left out, or under `most_probable` keeps the class with
-    the highest probability, unless two classes share that.
+    Raises
+    ------
+    SkymillError
+        When a filter cannot be applied, or unknown classes may not be; `where` names the list.
     """
-    counts = {"rows": listed.rows.num_rows + len(listed.bad), "bad": len(listed.bad)}
-    counts["bad_by_reason"] = dict(sorted(Counter(row.reason for row in listed.bad).items()))
-    coded, unheard = _known_classes(listed.rows)
-    counts["unknown_class"] = listed.rows.num_rows - coded.num_rows
-    heard = coded.num_rows
-    if rules.min_probability > 0 and listed.has_probability:
-        sure = pc.greater_equal(coded["probability"], rules.min_probability)
-        coded = coded.filter(pc.fill_null(sure, False))
-    counts["low_probability"] = heard - coded.num_rows
-    # One row an object and class, with its highest probability.
-    order = [("object_id", "ascending"), ("class", "ascending"), ("probability", "descending")]
-    coded = coded.sort_by(order).combine_chunks()
-    new_object = _changes(coded["object_id"])
-    first = new_object | _changes(coded["class"])
-    single = coded.filter(pa.array(first))
-    new_object = new_object[first]
-    sizes = np.diff(np.flatnonzero(new_object), append=single.num_rows)
-    conflicting = np.repeat(sizes > 1, sizes)
-    kept = ~conflicting
-    if rules.on_conflict == "most_probable":
-        kept |= _most_probable(single, sizes)
-    # Rows behind each of the single ones; those of a class that lost are no merged ones.
-    rows = np.diff(np.flatnonzero(first), append=coded.num_rows)
-    counts["merged"] = int((rows[kept] - 1).sum())
-    counts["conflicts"] = int(rows[~kept].sum())
-    counts["conflicting_objects"] = int((sizes > 1).sum())
-    counts["kept"] = int(kept.sum())
-    parts = ("bad", "unknown_class", "low_probability", "merged", "conflicts", "kept")
-    if sum(counts[part] for part in parts) != counts["rows"]:
-        raise AssertionError(f"rows of the label list got lost: {counts}")
-    told = [
-        {"reason": "unknown_class", "detail": name, "rows": rows}
-        for name, rows in sorted(unheard.items())
-    ]
-    told += _tell_conflicts(single.filter(pa.array(conflicting)), kept[conflicting])
-    return _label(single.filter(pa.array(kept)), rules), counts, told
-
-
-def _known_classes(rows: pa.Table) -> tuple[pa.Table, dict[str, int]]:
-    """Return object_id, class (place in CLASSES, int8) and probability of the rows with a class.
-
-    And how many rows have each class that nobody has heard of.
-    """
-    encoded = rows["alerce_class"].combine_chunks().dictionary_encode()
-    names = [canonical_class(name) for name in encoded.dictionary.to_pylist()]
-    code = np.array([-1 if name is None else CLASSES.index(name) for name in names], np.int8)
-    index = encoded.indices.to_numpy(zero_copy_only=False)
-    classes = code[index]
-    occurrences = np.bincount(index, minlength=len(names)).tolist()
-    unheard = {
-        spelling: count
-        for spelling, name, count in zip(
-            encoded.dictionary.to_pylist(), names, occurrences, strict=True
-        )
-        if name is None
+    counts = {
+        "rows": listed.lines,
+        "blank": listed.blank,
+        "accepted": listed.rows.num_rows,
+        "rejected": listed.rejected.total(),
+        "rejected_by_reason": dict(sorted(listed.rejected.items())),
     }
-    coded = pa.table(
-        {
-            "object_id": rows["object_id"],
-            "class": pa.array(classes),
-            "probability": rows["probability"],
-        }
+    rows = _of_classifier(listed, rules, where)
+    counts["other_classifier"] = counts["accepted"] - rows.num_rows
+    known = KnownClasses(rules.labels)
+    rows, names, is_known = _coded(rows, known)
+    order = [("object", "ascending"), ("class", "ascending")]
+    order += [("probability", "descending"), ("ranking", "ascending")]
+    rows = rows.sort_by(order).combine_chunks()
+    row_per_class = (
+        listed.has("classifier") or listed.has("ranking") or _add_up_to_one(_single(rows))
     )
-    return (coded.filter(pa.array(classes >= 0)) if unheard else coded), unheard
+    sure = _sure(rows, listed, rules, where)
+    counts["low_probability"] = rows.num_rows - sure.num_rows
+    single = _single(sure)
+    sizes = np.repeat(single.of_object, single.of_object)
+    several = sizes > 1
+    kept = ~several
+    if row_per_class or rules.on_conflict == "most_probable":
+        kept |= _most_probable(single)
+    # A class that a more probable one replaces is no conflict where each class has its row.
+    decided = np.logical_or.reduceat(kept, single.starts) if len(sizes) else np.zeros(0, bool)
+    decided = np.repeat(decided, single.of_object)
+    in_conflict = several & ~decided if row_per_class else several
+    counts["less_probable"] = int(single.rows[~kept & ~in_conflict].sum())
+    counts["conflicts"] = int(single.rows[~kept & in_conflict].sum())
+    counts["objects"] = len(single.of_object)
+    counts["conflicting_objects"] = int(in_conflict[single.starts].sum())
+    counts["undecided_objects"] = int((in_conflict & ~decided)[single.starts].sum())
+    if counts["conflicting_objects"]:
+        _require_choice(listed, rules, where)
+    told = _tell_conflicts(single.table.filter(pa.array(in_conflict)), names, kept[in_conflict])
+    codes = single.table["class"].to_numpy()
+    is_unknown = kept & ~is_known[codes]
+    unknown = _rows_by_class(codes[is_unknown], single.rows[is_unknown], names)
+    if unknown and rules.unknown == "fail":
+        raise SkymillError(_unknown(where, unknown, rules))
+    counts["unknown_class"] = 0
+    if rules.unknown == "drop":
+        counts["unknown_class"] = int(single.rows[is_unknown].sum())
+        kept &= ~is_unknown
+        told += [
+            {"reason": "unknown_class", "detail": name, "rows": count}
+            for name, count in unknown.items()
+        ]
+    counts["merged"] = int((single.rows[kept] - 1).sum())
+    counts["kept"] = int(kept.sum())
+    if (
+        counts["accepted"] + counts["rejected"] != counts["rows"]
+        or sum(counts[part] for part in PARTS) != counts["accepted"]
+    ):
+        raise AssertionError(f"rows of the label list got lost: {counts}")
+    labels = {known.find(name): label for name, label in rules.labels.items()}
+    table = _label(single.table.filter(pa.array(kept)), names, labels, rules.other)
+    if len(pc.unique(table["alerce_class"])) > MOST_CLASSES:
+        raise SkymillError(
+            f"{where}: {listed.columns['class']} has more than {MOST_CLASSES:,} classes, such as "
+            f"{', '.join(names[:SHOWN])}. Name the column of classes in labels.columns.class."
+        )
+    return Settled(table, counts, told, unknown, row_per_class)
+
+
+def _require_choice(listed: LabelList, rules: Rules, where: str) -> None:
+    """Refuse to look for the most probable class where nothing says how probable they are."""
+    if rules.on_conflict == "most_probable" and not (
+        listed.has("probability") or listed.has("ranking")
+    ):
+        raise SkymillError(
+            f"{where} has objects with several classes, but no column of probabilities "
+            f"({_columns(listed)}), so labels.on_conflict most_probable cannot be applied."
+            f"{_doubt(listed, 'probability')} Name the column in labels.columns.probability, or "
+            "set labels.on_conflict to drop."
+        )
+
+
+def _of_classifier(listed: LabelList, rules: Rules, where: str) -> pa.Table:
+    """Return the rows of the classifier that was chosen."""
+    wanted = rules.classifier
+    if wanted is None:
+        return listed.rows
+    if not listed.has("classifier"):
+        raise SkymillError(
+            f"{where} has no column of classifiers ({_columns(listed)}), so labels.classifier "
+            f"{wanted} cannot be chosen.{_doubt(listed, 'classifier')} Set it to null, or take "
+            "another list."
+        )
+    rows = listed.rows.filter(pc.equal(listed.rows["classifier"], wanted))
+    if not rows.num_rows:
+        raise SkymillError(
+            f"{where} has no row of the classifier {wanted}, which labels.classifier names. It has "
+            f"{_shown(_count(listed.rows['classifier']))}."
+        )
+    return rows
+
+
+def _coded(rows: pa.Table, known: KnownClasses) -> tuple[pa.Table, list[str], np.ndarray]:
+    """Return the rows with the place of their class in a list of names (int32), and the names.
+
+    And which of these classes are known, bool. Unknown ones are named as the list spells them.
+    """
+    encoded = rows["class"].combine_chunks().dictionary_encode()
+    spellings = encoded.dictionary.to_pylist()
+    found = [known.find(spelling) or spelling for spelling in spellings]
+    names = sorted(set(found))
+    place = {name: number for number, name in enumerate(names)}
+    codes = np.array([place[name] for name in found], np.int32)
+    codes = codes[encoded.indices.to_numpy(zero_copy_only=False)]
+    coded = rows.set_column(rows.column_names.index("class"), "class", pa.array(codes))
+    is_known = np.array([known.find(name) is not None for name in names], bool)
+    return coded.drop_columns(["classifier"]), names, is_known
+
+
+@dataclass(frozen=True)
+class _Single:
+    """One row for each object and class, sorted by both.
+
+    Attributes
+    ----------
+    table
+        The row with the highest probability of each.
+    rows
+        How many rows there are of each object and class, int64, shape (n,).
+    starts, of_object
+        Where each object begins, and how many classes it has, shape (objects,).
+    """
+
+    table: pa.Table
+    rows: np.ndarray
+    starts: np.ndarray
+    of_object: np.ndarray
+
+
+def _single(rows: pa.Table) -> _Single:
+    new_object = _changes(rows["object"])
+    first = new_object | _changes(rows["class"])
+    table = rows.filter(pa.array(first)).combine_chunks()
+    starts = np.flatnonzero(new_object[first])
+    return _Single(
+        table,
+        np.diff(np.flatnonzero(first), append=rows.num_rows),
+        starts,
+        np.diff(starts, append=table.num_rows),
+    )
 
 
 def _changes(column: pa.ChunkedArray) -> np.ndarray:
@@ -223,28 +375,66 @@ def _changes(column: pa.ChunkedArray) -> np.ndarray:
     return changed
 
 
-def _most_probable(single: pa.Table, sizes: np.ndarray) -> np.ndarray:
-    """Return which row is the one with the highest probability of its object, bool, shape (n,).
+def _add_up_to_one(single: _Single) -> bool:
+    """Return whether the probabilities of the classes of an object add up to 1."""
+    several = single.of_object > 1
+    if not several.any():
+        return False
+    probability = pc.fill_null(single.table["probability"], 0.0).to_numpy()
+    near = np.abs(np.add.reduceat(probability, single.starts) - 1) <= SUM_TOLERANCE
+    return bool(near.mean() >= SUM_SHARE and near[several].mean() >= SUM_SHARE)
 
-    `sizes` are the rows of each object. None where several share it; a missing one is the lowest.
+
+def _sure(rows: pa.Table, listed: LabelList, rules: Rules, where: str) -> pa.Table:
+    """Return the rows that are probable enough."""
+    if not rules.min_probability > 0:
+        return rows
+    if not listed.has("probability"):
+        raise SkymillError(
+            f"{where} has no column of probabilities ({_columns(listed)}), so "
+            f"labels.min_probability {rules.min_probability:g} cannot be applied."
+            f"{_doubt(listed, 'probability')} Name the column in labels.columns.probability, or "
+            "set labels.min_probability to 0."
+        )
+    if listed.rejected[OUTSIDE]:
+        first = next(row for row in listed.rejects if row.reason == OUTSIDE)
+        raise SkymillError(
+            f"{where}: {listed.rejected[OUTSIDE]:,} rows of {listed.columns['probability']} are "
+            f"not between 0 and 1, so labels.min_probability cannot be applied. The first is in "
+            f"line {first.line:,}: {first.detail}. Mend the list, name another column in "
+            "labels.columns.probability, or set labels.min_probability to 0."
+        )
+    sure = pc.greater_equal(rows["probability"], rules.min_probability)
+    return rows.filter(pc.fill_null(sure, False)).combine_chunks()
+
+
+def _most_probable(single: _Single) -> np.ndarray:
+    """Return which row is the most probable one of its object, bool, shape (n,).
+
+    Between equal probabilities the ranking decides. None where several share both; what is missing
+    comes last.
     """
-    if not len(sizes):
-        return np.zeros(0, bool)
-    probability = pc.fill_null(single["probability"], -1.0).to_numpy()
-    highest = np.maximum.reduceat(probability, np.cumsum(sizes) - sizes)
-    best = probability == np.repeat(highest, sizes)
-    alone = np.add.reduceat(best, np.cumsum(sizes) - sizes, dtype=int) == 1
-    return best & np.repeat(alone, sizes)
+    best = np.ones(len(single.rows), bool)
+    if not len(best):
+        return best
+    probability = pc.fill_null(single.table["probability"], -1.0).to_numpy()
+    ranking = pc.fill_null(single.table["ranking"], np.inf).to_numpy()
+    for value in (probability, -ranking):
+        candidates = np.where(best, value, -np.inf)
+        highest = np.maximum.reduceat(candidates, single.starts)
+        best &= candidates == np.repeat(highest, single.of_object)
+    alone = np.add.reduceat(best, single.starts, dtype=int) == 1
+    return best & np.repeat(alone, single.of_object)
 
 
-def _tell_conflicts(rows: pa.Table, kept: np.ndarray) -> list[dict]:
+def _tell_conflicts(rows: pa.Table, names: list[str], kept: np.ndarray) -> list[dict]:
     """Return what is told of each object with several classes."""
     told: dict[str, dict] = {}
     for row, winner in zip(rows.to_pylist(), kept.tolist(), strict=True):
-        name = CLASSES[row["class"]]
+        name = names[row["class"]]
         entry = told.setdefault(
-            row["object_id"],
-            {"reason": "conflict", "detail": row["object_id"], "classes": {}, "kept": None},
+            row["object"],
+            {"reason": "conflict", "detail": row["object"], "classes": {}, "kept": None},
         )
         entry["classes"][name] = row["probability"]
         if winner:
@@ -252,13 +442,31 @@ def _tell_conflicts(rows: pa.Table, kept: np.ndarray) -> list[dict]:
     return list(told.values())
 
 
-def _label(rows: pa.Table, rules: Rules) -> pa.Table:
-    labels = pa.array([rules.labels.get(name, rules.other) for name in CLASSES])
+def _rows_by_class(codes: np.ndarray, rows: np.ndarray, names: list[str]) -> dict[str, int]:
+    """Return the rows of each class, the most frequent first."""
+    counted = np.bincount(codes, weights=rows, minlength=len(names)).astype(int)
+    found = {name: int(count) for name, count in zip(names, counted, strict=True) if count}
+    return dict(sorted(found.items(), key=lambda entry: (-entry[1], entry[0])))
+
+
+def _unknown(where: str, unknown: dict[str, int], rules: Rules) -> str:
+    """Return the message on classes that are not known."""
+    example = json.dumps({name: "..." for name in [*unknown][:2]}, ensure_ascii=False)
+    return (
+        f"{where}: {sum(unknown.values()):,} rows have a class that neither the published lists "
+        f"nor labels.map know: {_shown(unknown)}. Give them labels in labels.map, say {example}, "
+        f"or set labels.unknown to `drop`, or to `other` to give them the label {rules.other}."
+    )
+
+
+def _label(rows: pa.Table, names: list[str], labels: dict[str, str], other: str) -> pa.Table:
+    of_class = pa.array([labels.get(name, other) for name in names], pa.string())
+    classes = rows["class"].combine_chunks()
     return pa.table(
         [
-            rows["object_id"],
-            pa.array(CLASSES).take(rows["class"].combine_chunks()),
-            labels.take(rows["class"].combine_chunks()),
+            rows["object"],
+            pa.array(names, pa.string()).take(classes),
+            of_class.take(classes),
             rows["probability"].cast(pa.float32()),
         ],
         schema=SCHEMA,
@@ -268,42 +476,72 @@ def _label(rows: pa.Table, rules: Rules) -> pa.Table:
 def _compare(table: pa.Table, listed: LabelList) -> dict:
     """Return the objects of each class that are kept and, where they were counted, published."""
     counted = _count(table["alerce_class"])
+    published = PUBLISHED_COUNTS if listed.name == MEMBERS["predictions"] else {}
     return {
-        name: {
-            "objects": counted.get(name, 0),
-            "published": count if listed.name == MEMBERS["predictions"] else None,
-        }
-        for name, count in PUBLISHED_COUNTS.items()
+        name: {"objects": counted.get(name, 0), "published": published.get(name)}
+        for name in dict.fromkeys([*PUBLISHED_COUNTS, *counted])
     }
 
 
 def _count(column: pa.ChunkedArray) -> dict[str, int]:
-    """Return how often each value occurs."""
-    counted = pc.value_counts(column).to_pylist()
-    return {entry["values"]: entry["counts"] for entry in counted}
+    """Return how often each value occurs, the most frequent first."""
+    counted = Counter({e["values"]: e["counts"] for e in pc.value_counts(column).to_pylist()})
+    return dict(sorted(counted.items(), key=lambda entry: (-entry[1], str(entry[0]))))
 
 
-def _warnings(listed: LabelList, counts: dict, rules: Rules) -> list[str]:
-    warnings = []
-    if counts["unknown_class"]:
-        warnings.append(
-            f"{counts['unknown_class']:,} rows have a class that nobody has heard of and are left "
-            "out; the file of problems beside the labels names the classes"
+def _shown(counted: dict[str, int]) -> str:
+    """Return names with their numbers, the first of many."""
+    shown = [f"{name} ({count:,})" for name, count in [*counted.items()][:SHOWN_CLASSES]]
+    more = [f"and {len(counted) - SHOWN_CLASSES:,} more"] if len(counted) > SHOWN_CLASSES else []
+    return ", ".join(shown + more)
+
+
+def _columns(listed: LabelList) -> str:
+    return ", ".join(f"{column}: {name}" for column, name in listed.columns.items())
+
+
+def _doubt(listed: LabelList, column: str) -> str:
+    names = [name for name, meant in listed.doubts.items() if meant == column]
+    return f" Is {' or '.join(names)} meant?" if names else ""
+
+
+def _warn(listed: LabelList, settled: Settled, rules: Rules) -> None:
+    """Say what the user must know: losses and doubts."""
+    counts, name = settled.counts, listed.name
+    if counts["rejected"]:
+        logger.warning(
+            "%s: %s of %s rows are rejected: %s",
+            name,
+            f"{counts['rejected']:,}",
+            f"{counts['rows']:,}",
+            _shown(counts["rejected_by_reason"]),
         )
-    if counts["bad"]:
-        warnings.append(f"{counts['bad']:,} rows are no labels and are left out")
     if counts["conflicting_objects"]:
-        unknown = rules.on_conflict == "most_probable" and not listed.has_probability
-        warnings.append(
-            f"objects listed with several classes: {counts['conflicting_objects']:,}; "
-            f"labels.on_conflict is {rules.on_conflict}"
-            + (", but without probabilities in the list they are left out" if unknown else "")
+        logger.warning(
+            "%s: %s objects are listed with several classes; labels.on_conflict is %s",
+            name,
+            f"{counts['conflicting_objects']:,}",
+            rules.on_conflict,
         )
-    if rules.min_probability > 0 and not listed.has_probability:
-        warnings.append(
-            f"{listed.name} has no probabilities, so labels.min_probability has no effect"
+    if settled.unknown:
+        fate = "are left out" if rules.unknown == "drop" else f"have the label {rules.other}"
+        logger.warning("%s: rows of unknown classes %s: %s", name, fate, _shown(settled.unknown))
+    for column, meant in listed.doubts.items():
+        logger.warning(
+            "%s: the column %s is not read. If it is the %s, %s",
+            name,
+            column,
+            meant,
+            "name it in labels.columns.probability"
+            if meant == "probability"
+            else f"rename it to {ALIASES[meant][0]}",
         )
-    for warning in warnings:
-        logger.warning("%s", warning)
+    classifiers = _count(listed.rows["classifier"]) if listed.has("classifier") else {}
+    if rules.classifier is None and len(classifiers) > 1:
+        logger.warning(
+            "%s has rows of several classifiers, and the most probable class of all counts: %s. "
+            "Choose one in labels.classifier",
+            name,
+            _shown(classifiers),
+        )
     logger.info("%d labels of %d rows", counts["kept"], counts["rows"])
-    return warnings

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from skymill.engine.errors import SkymillError
-from skymill.raw.registry import NIGHT
+from skymill.raw.registry import ARCHIVE_NIGHT, NIGHT
 
 FIRST_YEAR, LAST_YEAR = 2017, 2099
 """ZTF has observed since 2017; other years are slips of the pen."""
@@ -15,7 +15,12 @@ FIRST_YEAR, LAST_YEAR = 2017, 2099
 FIRST_PUBLIC = date(2018, 6, 1)
 """The first night of the public archive."""
 
-_ENTRY = re.compile(r"[0-9]\w*( *\.\. *\w*)?")
+TAKEN = "labels"
+"""No name for a night: in this folder beside the nights are the labels."""
+PREFIX = "ztf_public_"
+"""What stands before a night in the names of its files."""
+
+_ENTRY = re.compile(r"[\w-]+( *\.\. *\w*)?")
 """What is meant as a night or a range, right or wrong; other text is the name of a file."""
 
 
@@ -41,9 +46,9 @@ def read_nights(setting: int | str | list[int | str]) -> Nights:
     Parameters
     ----------
     setting
-        A night as in the name of its tarball (YYYYMMDD, perhaps with _programid3), a range
-        (`20180601..20181231`: every day from the first to the last), a list of these, or the path
-        of a file with one of these a line, where `#` begins a comment.
+        A night as in the name of its tarball (YYYYMMDD, perhaps with _programid3, or a name of the
+        user's own), a range (`20180601..20181231`: every day from the first to the last), a list
+        of these, or the path of a file with one of these a line, where `#` begins a comment.
 
     Raises
     ------
@@ -65,14 +70,19 @@ def read_nights(setting: int | str | list[int | str]) -> Nights:
     return Nights(tuple(sorted(named)), tuple(sorted(ranged)))
 
 
+def is_archive_night(night: str) -> bool:
+    """Return whether a night is named as in the archive."""
+    return re.fullmatch(ARCHIVE_NIGHT, night) is not None
+
+
 def spans(nights: Iterable[str]) -> str:
     """Return nights as text, days in a row as a range: `20180601..20180604, 20180607`.
 
-    Nights of other programs come last.
+    Nights of other programs, and those with names of the user's own, come last.
     """
     runs: list[list[str]] = []
-    for night in sorted(nights, key=lambda night: ("_" in night, night)):
-        if runs and night == _text(_date(runs[-1][-1]) + timedelta(1)):
+    for night in sorted(nights, key=lambda night: (not _is_day(night), night)):
+        if _is_day(night) and runs and night == _text(_date(runs[-1][-1]) + timedelta(1)):
             runs[-1].append(night)
         else:
             runs.append([night])
@@ -89,7 +99,7 @@ def _entries(setting: int | str | list) -> Iterator[tuple[str, str]]:
     if isinstance(setting, list):
         for number, entry in enumerate(setting, start=1):
             yield f"ztf.nights, entry {number}", str(entry).strip()
-    elif _ENTRY.fullmatch(str(setting).strip()):
+    elif _ENTRY.fullmatch(str(setting).strip()) and not Path(str(setting)).is_file():
         yield "ztf.nights", str(setting).strip()
     else:
         yield from _lines(Path(setting))
@@ -115,11 +125,23 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
 
 def _night(entry: str, place: str) -> str:
     """Return a night after checking it."""
-    if not re.fullmatch(NIGHT, entry):
+    if not re.fullmatch(NIGHT, entry) or (entry.isdigit() and len(entry) != len("YYYYMMDD")):
         raise SkymillError(
             f"{place}: {entry} is neither a night nor a range. Nights are written as in the names "
-            "of their tarballs, 20180601 or 20180603_programid3, ranges 20180601..20181231."
+            "of their tarballs, 20180601 or 20180603_programid3, ranges 20180601..20181231. Your "
+            "own have up to 64 letters, digits, _ and -, the first of them no -."
         )
+    if entry == TAKEN:
+        raise SkymillError(
+            f"{place}: no night can have the name {entry}, which is that of the folder of labels. "
+            "Take another name."
+        )
+    if entry.startswith(PREFIX):
+        raise SkymillError(
+            f"{place}: write {entry} without {PREFIX}: {entry.removeprefix(PREFIX)}."
+        )
+    if not is_archive_night(entry):
+        return entry
     try:
         year = _date(entry).year
     except ValueError:
@@ -137,15 +159,19 @@ def _night(entry: str, place: str) -> str:
 def _days(entry: str, place: str) -> list[str]:
     """Return every day of a range."""
     first, last = (_night(part.strip(), place) for part in entry.split("..", 1))
-    if "_" in entry:
+    if not (_is_day(first) and _is_day(last)):
         raise SkymillError(
-            f"{place}: {entry} is a range with a program. Ranges are of plain nights: name those "
-            "of other programs one by one."
+            f"{place}: {entry} is no range of days. Ranges are of plain nights, YYYYMMDD: name "
+            "those of other programs, and your own, one by one."
         )
     days = (_date(last) - _date(first)).days
     if days < 0:
         raise SkymillError(f"{place}: {entry} ends before it begins. Write {last}..{first}.")
     return [_text(_date(first) + timedelta(day)) for day in range(days + 1)]
+
+
+def _is_day(night: str) -> bool:
+    return is_archive_night(night) and night.isdigit()
 
 
 def _date(night: str) -> date:

@@ -1,8 +1,8 @@
 """The plan: which alert stands for an object, what its label is, who is sampled, who goes where.
 
 Only keys are read here, never stamps. Whatever order the nights come in, the plan is the same, and
-a night more changes the fate of an object as little as it can: its split never, its place in the
-sample only when smaller hashes come.
+a night more changes the fate of an object as little as it can: its place in the sample only when
+smaller hashes come, its split only when it brings an object that joins groups.
 """
 
 import logging
@@ -16,7 +16,9 @@ import pyarrow.parquet as pq
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.randomness import key
+from skymill.ztf.groups import group_by_position
 from skymill.ztf.object_hashes import fractions, name_hashes, order_by_hash
+from skymill.ztf.object_ids import respelt
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,9 @@ RANKED_BY = {
 }
 """What stands for an object: the smallest (1) or largest (-1) of a column."""
 
+POSITION = ("ra", "dec")
+"""Columns that groups of objects are found by."""
+
 SPLITS = ("train", "validation", "test")
 
 PUBLISHED_OBJECTS = 358_163
@@ -41,6 +46,7 @@ ROWS_AT_A_TIME = 2**20
 """Alerts that are looked up among the labels at once: each time all labels are hashed anew."""
 
 _WORD = pa.dictionary(pa.int8(), pa.string())
+_CLASS = pa.dictionary(pa.int16(), pa.string())
 PLAN_SCHEMA = pa.schema(
     [
         pa.field("object_id", pa.string(), nullable=False),
@@ -48,10 +54,11 @@ PLAN_SCHEMA = pa.schema(
         pa.field("night", pa.dictionary(pa.int16(), pa.string()), nullable=False),
         pa.field("row", pa.int32(), nullable=False),
         pa.field("label", _WORD, nullable=False),
-        pa.field("alerce_class", _WORD, nullable=False),
+        pa.field("alerce_class", _CLASS, nullable=False),
         pa.field("probability", pa.float32()),
         pa.field("split", _WORD, nullable=False),
         pa.field("sampled", pa.bool_(), nullable=False),
+        pa.field("group", pa.string(), nullable=False),
     ]
 )
 
@@ -71,7 +78,7 @@ def make_plan(
     ----------
     nights
         The Parquet of each night, in any order; a night is named by its file. Of each, the columns
-        object_id, candid and what the representative is chosen by are read.
+        object_id, candid, ra, dec and what the representative is chosen by are read.
     labels
         Parquet with object_id (unique), alerce_class, label and probability.
     representative
@@ -80,8 +87,8 @@ def make_plan(
     sample
         Objects that a label is sampled down to: those with the smallest keyed hashes.
     split
-        Share of the objects in `validation` and `test`, by their keyed hashes: approached, not
-        hit.
+        Share of the objects in `validation` and `test`, by the keyed hashes of their groups:
+        approached, not hit.
     seed
         As in the configuration.
 
@@ -115,19 +122,25 @@ def make_plan(
         "unmatched_alerts": int((once & (alerts["object"] < 0)).sum()),
         "matched_alerts": int(chosen.sum()),
     }
+    positions = {name: alerts.pop(name)[chosen[alerts["object"] >= 0]] for name in POSITION}
     alerts = {name: values[chosen] for name, values in alerts.items()}
+    matched, group = _groups(known["object_id"], alerts, positions)
     if representative != ALL:
         kept = _one_of_each(alerts["object"], alerts["rank"], alerts["candid"])
         alerts = {name: values[kept] for name, values in alerts.items()}
-    objects = _decide(known, np.unique(alerts["object"]), sample, split, seed)
+    objects = _decide(known, matched, group, sample, split, seed)
     counts |= {
         "unmatched_objects": len(unmatched),
         "matched_objects": objects.num_rows,
         "objects": objects.num_rows + len(unmatched),
+        "respelt_objects": _count_respelt(known["object_id"], unmatched),
     }
     plan = _assemble(alerts, objects, list(nights))
     names = sorted({*pc.unique(known["label"]).to_pylist(), *sample})
     counts |= _describe(plan, names, sample)
+    sizes = np.unique(group, return_counts=True)[1]
+    counts["groups"] = len(sizes)
+    counts["objects_in_larger_groups"] = int(sizes[sizes > 1].sum())
     _log(counts, sample)
     return plan, counts
 
@@ -172,14 +185,15 @@ def _read_alerts(
     alerts
         Arrays of shape (alerts,), night after night: `candid` int64, `object` int32 (place among
         the known objects, -1 for others), `night` int16, `row` int32, and `rank` float64, the
-        smaller the better, unless every alert is kept.
+        smaller the better, unless every alert is kept. `ra` and `dec`, float64, are those of the
+        alerts of known objects alone.
     unmatched
         Names of the objects that are not known.
     """
     from tqdm import tqdm
 
     column, sign = RANKED_BY.get(representative, (None, 1))
-    columns = ["object_id", "candid", *([column] if column else [])]
+    columns = ["object_id", "candid", *POSITION, *([column] if column else [])]
     parts, strangers, waiting, rows = [], [], [], 0
 
     def look_up() -> None:
@@ -189,6 +203,7 @@ def _read_alerts(
         strangers.append(pc.unique(names.filter(pc.is_null(place))))
         merged = {name: np.concatenate([part[name] for part in waiting]) for name in waiting[0]}
         place = pc.fill_null(place, -1).to_numpy()
+        merged |= {name: merged[name][place >= 0] for name in POSITION}
         parts.append({**merged, "object": place.astype(np.int32, copy=False)})
         waiting, rows = [], 0
 
@@ -200,6 +215,7 @@ def _read_alerts(
             "candid": table["candid"].to_numpy(),
             "night": np.full(table.num_rows, number, dtype=np.int16),
             "row": np.arange(table.num_rows, dtype=np.int32),
+            **{name: table[name].to_numpy() for name in POSITION},
         }
         if column:
             values = sign * table[column].cast(pa.float64()).to_numpy()
@@ -212,11 +228,18 @@ def _read_alerts(
         look_up()
     if not parts:
         empty = {"candid": np.int64, "object": np.int32, "night": np.int16, "row": np.int32}
-        return {
-            name: np.empty(0, dtype) for name, dtype in {**empty, "rank": np.float64}.items()
-        }, pa.array([], pa.string())
+        empty |= dict.fromkeys(["rank", *POSITION], np.float64)
+        return {name: np.empty(0, dtype) for name, dtype in empty.items()}, pa.array(
+            [], pa.string()
+        )
     alerts = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return alerts, pc.unique(pa.chunked_array(strangers))
+
+
+def _count_respelt(known: pa.ChunkedArray, unmatched: pa.Array) -> int:
+    """Return how many of the objects are known in another spelling."""
+    names = pa.array([*respelt(known)], pa.string())
+    return pc.sum(pc.is_in(unmatched, value_set=names)).as_py() or 0
 
 
 def _first_of_each(candid: np.ndarray) -> np.ndarray:
@@ -237,17 +260,44 @@ def _one_of_each(objects: np.ndarray, rank: np.ndarray, candid: np.ndarray) -> n
     return order[best]
 
 
-def _decide(
-    known: pa.Table, matched: np.ndarray, sample: dict[str, int], split: dict, seed: int
-) -> pa.Table:
-    """Return the matched objects sorted by (label, object_id), with `split` and `sampled`.
+def _groups(
+    known: pa.ChunkedArray, alerts: dict[str, np.ndarray], positions: dict[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the matched objects, by their place among the known ones, and the group of each.
 
-    The column `object` is their place among the known ones.
+    An object is where its alert with the smallest candid is. Later nights have larger candids, so
+    they leave it there. A group is the place of its object with the smallest name.
+    """
+    order = np.lexsort((alerts["candid"], alerts["object"]))
+    objects = alerts["object"][order]
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = objects[1:] != objects[:-1]
+    ra, dec = (positions[name][order[first]] for name in POSITION)
+    matched = objects[first]
+    names = known.take(pa.array(matched))
+    by_name = pc.sort_indices(names).to_numpy()
+    group = np.empty(len(matched), matched.dtype)
+    group[by_name] = matched[by_name[group_by_position(ra[by_name], dec[by_name])]]
+    return matched, group
+
+
+def _decide(
+    known: pa.Table,
+    matched: np.ndarray,
+    group: np.ndarray,
+    sample: dict[str, int],
+    split: dict,
+    seed: int,
+) -> pa.Table:
+    """Return the matched objects sorted by (label, object_id), with what was decided of each.
+
+    That is `group`, `split` and `sampled`; `object` is their place among the known ones.
     """
     objects = known.take(pa.array(matched)).append_column("object", pa.array(matched))
+    objects = objects.append_column("group", known["object_id"].take(pa.array(group)))
     by_name = [("label", "ascending"), ("object_id", "ascending")]
     objects = objects.take(pc.sort_indices(objects, sort_keys=by_name)).combine_chunks()
-    share = fractions(name_hashes(objects["object_id"], key(seed, "ztf", "split")))
+    share = fractions(name_hashes(objects["group"], key(seed, "ztf", "split")))
     # Test first: another share of validation then leaves the test set as it is.
     in_test = share < split.get("test", 0)
     held_out = share < split.get("test", 0) + split.get("validation", 0)
@@ -279,17 +329,19 @@ def _assemble(alerts: dict[str, np.ndarray], objects: pa.Table, nights: list[str
         "split": objects["split"].take(taken).combine_chunks(),
         "sampled": objects["sampled"].take(taken),
         "object_id": objects["object_id"].take(taken),
+        "group": objects["group"].take(taken),
         "probability": objects["probability"].take(taken),
     }
     for name in ("label", "alerce_class"):
-        columns[name] = _words(objects[name]).take(taken)
+        column = _words(objects[name]).take(taken)
+        columns[name] = column.cast(PLAN_SCHEMA.field(name).type)
     return pa.table([columns[name] for name in PLAN_SCHEMA.names], schema=PLAN_SCHEMA)
 
 
 def _words(column: pa.ChunkedArray) -> pa.DictionaryArray:
-    """Return strings as a dictionary of int8, its words sorted."""
+    """Return strings as a dictionary of int16, its words sorted."""
     words = sorted(pc.unique(column).to_pylist())
-    codes = pc.index_in(column, value_set=pa.array(words, pa.string())).cast(pa.int8())
+    codes = pc.index_in(column, value_set=pa.array(words, pa.string())).cast(pa.int16())
     return pa.DictionaryArray.from_arrays(codes.combine_chunks(), pa.array(words, pa.string()))
 
 
@@ -359,6 +411,12 @@ def _log(counts: dict, sample: dict[str, int]) -> None:
         counts["objects"],
         counts["matched_objects"],
     )
+    if counts["duplicate_alerts"]:
+        logger.warning(
+            "%s of %s alerts are in another night of an earlier name already: they count once",
+            f"{counts['duplicate_alerts']:,}",
+            f"{counts['alerts']:,}",
+        )
     for label in counts["taken_whole"]:
         logger.warning(
             "%s has %d objects, not more than the %d of ztf.sample: all of them are taken",

@@ -3,23 +3,26 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from skymill.engine.markdown import markdown_table
+from skymill.engine.markdown import escaped, markdown_table
 from skymill.engine.products import Product
+from skymill.ztf.groups import RADIUS_ARCSEC
 from skymill.ztf.nights import spans
 from skymill.ztf.plan import PUBLISHED_MATCHED, PUBLISHED_OBJECTS, SPLITS
 
 COLUMNS = {
-    "members": "files",
+    "members": "alert files",
     "records": "alerts",
     "kept": "kept",
     "unlabelled": "no label",
     "null_cutout": "null cutout",
     "wrong_shape": "wrong shape",
     "dropped_at_edge": "dropped at edge",
+    "no_data": "NaN everywhere",
     "duplicates": "repeated",
     "corrupt": "corrupt",
     "recovered": "recovered at edge",
     "alerts_with_nan": "with NaN",
+    "ignored_members": "other files",
 }
 """Counters of a night, with what the page calls them. One that a night lacks is 0."""
 
@@ -28,8 +31,8 @@ CAUSES = {
     "fits": "a stamp is no FITS image of float32",
     "gzip": "a stamp does not inflate, or its checksum is wrong",
     "jpeg": "a stamp is a JPEG",
-    "tar": "a file ends before its time",
-    "values": "a value is missing or impossible",
+    "tar": "a file of the archive is damaged",
+    "values": "a value is missing or impossible, or the object id has another form",
 }
 """What each cause of corruption is."""
 
@@ -51,11 +54,12 @@ def describe(
     labelled, planned = labels.document, plan.document
     parts = [
         "# ZTF: nights, labels and cross-match",
-        f"Source: {planned['source']}",
+        f"Source: {', '.join(planned.get('sources', [planned['source']]))}",
         "## Nights",
         _nights(by_night),
         *_empty(by_night, absent),
         *_broken_off(by_night),
+        *_ignored(by_night),
         "### Corrupt alerts",
         _causes(by_night),
         "## Labels",
@@ -84,7 +88,9 @@ def _nights(by_night: dict[str, dict]) -> str:
 def _empty(by_night: dict[str, dict], absent: Iterable[str]) -> list[str]:
     """Say on which nights there was nothing to read; nothing when there was on all."""
     empty = [
-        night for night, manifest in by_night.items() if not manifest["counts"].get("members", 0)
+        night
+        for night, manifest in by_night.items()
+        if not any(manifest["counts"].get(name, 0) for name in ("members", "ignored_members"))
     ]
     lines = {
         "Nights without alerts (the tarball is empty, or the archive has none)": spans(empty),
@@ -96,11 +102,26 @@ def _empty(by_night: dict[str, dict], absent: Iterable[str]) -> list[str]:
 def _broken_off(by_night: dict[str, dict]) -> list[str]:
     """Say which archives are not whole; nothing when all are."""
     lines = [
-        f"- {night}: {manifest.get('broken_off')}"
+        f"- {night}: {escaped(manifest.get('broken_off'))}"
         for night, manifest in by_night.items()
         if manifest.get("truncated")
     ]
     return ["\n".join(["Archives that are not whole:", "", *lines])] if lines else []
+
+
+def _ignored(by_night: dict[str, dict]) -> list[str]:
+    """Name the first files that are no alert files; nothing when there are none."""
+    rows = [
+        [night, ", ".join(manifest["ignored"])]
+        for night, manifest in by_night.items()
+        if manifest.get("ignored")
+    ]
+    if not rows:
+        return []
+    return [
+        "### Files that are no alert files",
+        markdown_table(["night", "the first of them"], rows),
+    ]
 
 
 def _causes(by_night: dict[str, dict]) -> str:
@@ -127,12 +148,16 @@ def _labels(manifest: dict) -> str:
         "kept": "objects with a label",
         "merged": "rows that repeat one",
         "conflicts": "rows of objects with several classes, left out",
-        "unknown_class": "rows with a class that nobody has heard of",
+        "less_probable": "rows of a less probable class of an object",
+        "unknown_class": "rows of an unknown class, left out",
         "low_probability": "rows below labels.min_probability",
-        "bad": "rows that are no labels",
+        "other_classifier": "rows of other classifiers",
+        "rejected": "rejected rows: they are no labels",
     }
     rows = [[what, counts.get(name, 0)] for name, what in words.items()]
-    return "\n\n".join([*parts, markdown_table(["list", "number"], rows)])
+    read = ", ".join(f"{column}: {escaped(n)}" for column, n in manifest.get("columns", {}).items())
+    columns = [f"Columns that were read: {read}."] if read else []
+    return "\n\n".join([*parts, *columns, markdown_table(["list", "number"], rows)])
 
 
 def _crossmatch(counts: dict) -> str:
@@ -185,4 +210,9 @@ def _splits(counts: dict) -> str:
         by_label = [split["by_label"][label] for label in labels]
         rows.append([name, split["sampled_objects"], *by_label, split["sampled_alerts"]])
     table = markdown_table(["split", "sampled objects", *labels, "alerts"], rows)
-    return table + "\n\nAll alerts of an object are in one split."
+    return (
+        f"{table}\n\nAll alerts of an object are in one split, and so are all objects of a group: "
+        f"names within {RADIUS_ARCSEC} arcsec of each other, chained. The "
+        f"{counts['matched_objects']:,} objects are {counts['groups']:,} groups; "
+        f"{counts['objects_in_larger_groups']:,} objects are in groups of several names."
+    )

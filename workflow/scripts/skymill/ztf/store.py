@@ -19,6 +19,9 @@ from skymill.engine.products import HashedFile
 from skymill.engine.tables import parquet_settings
 from skymill.ztf.schema import NULL_FIELD, row_type, stamps_schema
 
+UNIX_EPOCH = 2_440_587.5
+"""1970-01-01 as a Julian date."""
+
 GROUP_BYTES = 2**21
 """Bytes of pixels in a row group, about: what one read for a few alerts costs at least."""
 
@@ -93,9 +96,13 @@ def as_table(rows: np.ndarray, night: str, crop: int) -> pa.Table:
     missing = {name: np.isnan(rows[name]) for name in ("rb", "drb", "xpos", "ypos")}
     missing["field"] = rows["field"] == NULL_FIELD
     pixels = to_arrow(rows["stamps"].reshape(-1), pa.float32())
-    stamps = pa.FixedSizeListArray.from_arrays(pixels, type=schema.field("stamps").type)
+    days = np.floor(rows["jd"] - UNIX_EPOCH).astype(np.int32)
+    made = {
+        "stamps": pa.FixedSizeListArray.from_arrays(pixels, type=schema.field("stamps").type),
+        "date": to_arrow(days, pa.int32()).view(pa.date32()),
+    }
     arrays = [
-        stamps if name == "stamps" else to_arrow(columns[name], kind, missing.get(name))
+        made[name] if name in made else to_arrow(columns[name], kind, missing.get(name))
         for name, kind in zip(schema.names, schema.types, strict=True)
     ]
     return pa.Table.from_arrays(arrays, schema=schema)

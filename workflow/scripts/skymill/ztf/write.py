@@ -31,9 +31,12 @@ STAMPS = "stamps"
 CUTOUTS = ("science", "template", "difference")
 """The images of an alert, in the order of the array's second axis."""
 
-PLAN_COLUMNS = ("alerce_class", "label", "probability", "split", "sampled")
+PLAN_COLUMNS = ("alerce_class", "label", "probability", "split", "sampled", "group")
 """What the plan adds to the columns of a night."""
-LIST_COLUMNS = ("object_id", "candid", "label", "alerce_class", "probability", "split", "sampled")
+LIST_COLUMNS = (
+    *("object_id", "candid", "label", "alerce_class", "probability", "split", "sampled"),
+    *("isdiffpos", "fid", "rb", "group"),
+)
 """Columns of `labels.csv` after `row`."""
 
 BATCH_BYTES = 2**23

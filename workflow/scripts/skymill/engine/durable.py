@@ -1,0 +1,92 @@
+"""Files that outlive a power cut: they are on the disk before their names are.
+
+A file system may write a name before the content behind the name. After a power cut the file is
+then there, and empty. So content goes to the disk first, and the name second. The document that
+describes the content comes last, and only its folder is waited for: a name that is lost shows all
+the same, because the document lists the name.
+"""
+
+import ctypes
+import errno
+import os
+import re
+import secrets
+import shutil
+from pathlib import Path
+
+FEW = 100
+"""Files that are flushed one by one."""
+
+_PARTIAL = re.compile(r"\..+\.[0-9a-f]{12}\.partial")
+"""Names of unfinished files and folders, see partial_path."""
+
+
+def partial_path(path: Path) -> Path:
+    """Return a temporary path beside a file or folder, which no other process takes."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
+
+
+def flush(path: Path) -> None:
+    """Wait until a file is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def flush_tree(folder: Path) -> None:
+    """Wait until all files in a folder are on the disk.
+
+    Many files are waited for at once, with everything else that is written to their file system:
+    each fsync waits for the disk.
+
+    Raises
+    ------
+    OSError
+        When the disk fails.
+    """
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    if len(files) <= FEW:
+        for path in files:
+            flush(path)
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "syncfs"):  # macOS
+        os.sync()
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if libc.syncfs(descriptor):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(folder))
+    finally:
+        os.close(descriptor)
+
+
+def flush_names(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the file system can say so."""
+    try:
+        flush(folder)
+    except OSError as error:
+        # Some network file systems know no fsync of a folder.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+
+
+def delete_partial(root: Path) -> list[Path]:
+    """Delete the unfinished files and folders that a killed run left below a folder; return them.
+
+    Nobody else may be writing there.
+    """
+    left = []
+    for folder, folders, files in os.walk(root):
+        partial = [name for name in (*folders, *files) if _PARTIAL.fullmatch(name)]
+        folders[:] = [name for name in folders if name not in partial]
+        left += [Path(folder, name) for name in partial]
+    for path in left:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    return sorted(left)

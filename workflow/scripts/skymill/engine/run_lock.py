@@ -1,0 +1,216 @@
+"""One run at a time in a folder, and what a killed run leaves behind.
+
+A run notes in `<folder>/.lock` which process it is, and who runs its jobs. Another run that finds
+the note stops, and says who works there. If neither the process nor any of its jobs lives, the run
+was killed: the next one takes the note over. Jobs are processes here, or stand in SLURM's queue. Of
+other clusters' jobs, and of processes on other hosts, nothing is known: their note stays until the
+user deletes it. Jobs and dry runs take no note.
+"""
+
+import atexit
+import json
+import os
+import socket
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from skymill.engine.durable import flush
+from skymill.engine.errors import SkymillError
+from skymill.engine.products import read_json
+from skymill.engine.slurm import queued_jobs
+
+NOTE = ".lock"
+
+LOCAL, SLURM = "local", "slurm"
+"""Snakemake's names for who runs the jobs: processes of this machine, or SLURM."""
+
+
+class RunLock:
+    """The notes of a run in the folders that it writes to.
+
+    Parameters
+    ----------
+    folders
+        The folders.
+    root
+        The folder that Snakemake runs in.
+    """
+
+    def __init__(self, folders: Iterable[str | Path], root: Path):
+        self._notes = [Path(root, folder, NOTE) for folder in folders]
+        self._root = Path(root)
+        self._taken: list[Path] = []
+
+    def take(self, executor: str) -> bool:
+        """Note that this process runs here; return whether an earlier run was killed.
+
+        The notes go when the process ends, see keep. `executor` is Snakemake's name for who runs
+        the jobs.
+
+        Raises
+        ------
+        SkymillError
+            When another run works in one of the folders, when jobs of a killed run do, or when
+            those of a cancelled one are not yet off the cluster.
+        """
+        process = psutil.Process()
+        own = {
+            "pid": process.pid,
+            "created": process.create_time(),
+            "host": socket.gethostname(),
+            # A run that is itself a job of SLURM ends with it, on whatever node.
+            "slurm_job": os.environ.get("SLURM_JOB_ID"),
+            "executor": executor,
+            "folder": str(self._root.resolve()),
+            "started": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        }
+        was_killed = False
+        for path in self._notes:
+            if path in self._taken:
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            while not _write(path, own):
+                if not _is_dead(path):
+                    raise SkymillError(_in_use(path))
+                path.unlink(missing_ok=True)
+                was_killed = True
+            self._taken.append(path)
+        atexit.register(self.release)
+        return was_killed
+
+    def is_held(self) -> bool:
+        """Return whether another run, not known to be dead, works in one of the folders."""
+        return any(_is_held(path) for path in self._notes if path not in self._taken)
+
+    def keep(self) -> None:
+        """Leave the notes when this process ends: its jobs may live on."""
+        self._taken.clear()
+
+    def release(self) -> None:
+        """Delete the notes of this process."""
+        for path in self._taken:
+            path.unlink(missing_ok=True)
+        self._taken.clear()
+
+
+def _write(path: Path, note: dict) -> bool:
+    """Write a note unless there is one; return whether it was written."""
+    try:
+        with open(path, "x", encoding="utf-8") as stream:
+            stream.write(json.dumps(note, indent=2, sort_keys=True) + "\n")
+        flush(path)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _in_use(path: Path) -> str:
+    """Return who works in the folder of a note, and what to do."""
+    advice = f"If there is no such run any more, delete {path} and run again."
+    try:
+        note = read_json(path)
+    except (FileNotFoundError, SkymillError):
+        return f"another run works in {path.parent}/, but its note cannot be read. {advice}"
+    return (
+        f"another run works in {path.parent}/: process {note['pid']} on {note['host']}, started "
+        f"{note['started']} in {note['folder']}. Wait until it ends. {advice}"
+    )
+
+
+def _is_held(path: Path) -> bool:
+    """Return whether there is a note of a run that is not known to be dead, or whose jobs live."""
+    try:
+        return path.exists() and not _is_dead(path)
+    except SkymillError:
+        return True
+
+
+def _is_dead(path: Path) -> bool:
+    """Return whether the run of a note is known to have ended, and all its jobs.
+
+    Raises
+    ------
+    SkymillError
+        When the run has ended but some of its jobs live.
+    """
+    try:
+        note = read_json(path)
+    except FileNotFoundError:
+        return True
+    except SkymillError:
+        # The note was lost with the machine: no process is older than its start.
+        return path.stat().st_mtime < psutil.boot_time()
+    return _has_ended(note) and _jobs_have_ended(note, Path(note["folder"]))
+
+
+def _has_ended(note: dict) -> bool:
+    """Return whether a run is known to have ended."""
+    if note["host"] == socket.gethostname():
+        return not _lives(note["pid"], note["created"])
+    jobs = queued_jobs() if note["slurm_job"] else None
+    return jobs is not None and all(job.number != int(note["slurm_job"]) for job in jobs)
+
+
+def _jobs_have_ended(note: dict, root: Path) -> bool:
+    """Return whether the jobs of a run that has ended are known to have ended as well.
+
+    Raises
+    ------
+    SkymillError
+        When some are known to live.
+    """
+    if note["executor"] == SLURM:
+        jobs = queued_jobs()
+        if jobs is None:
+            return False
+        live = [
+            str(job.number)
+            for job in jobs
+            if job.is_of_snakemake and job.folder.resolve() == root.resolve()
+        ]
+        if live:
+            raise SkymillError(
+                "an earlier Snakemake was killed or cancelled here, but its jobs are still in "
+                f"SLURM's queue ({', '.join(live)}). Wait until they end, or type `scancel "
+                f"{' '.join(live)}`, then run again."
+            )
+    elif note["executor"] != LOCAL:
+        return False
+    live = [str(pid) for pid in _jobs_of(root)]
+    if live:
+        raise SkymillError(
+            "an earlier Snakemake was killed here, but its jobs are still at work (processes "
+            f"{', '.join(live)}). Wait until they end, or type `kill {' '.join(live)}`, then run "
+            "again."
+        )
+    return True
+
+
+def _lives(pid: int, created: float) -> bool:
+    try:
+        return psutil.Process(pid).create_time() == created
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _jobs_of(root: Path) -> list[int]:
+    """Return the processes, other than this one and its ancestors, that run a job in `root`.
+
+    A job is a Snakemake with `--mode subprocess` that starts a script under .snakemake/scripts.
+    """
+    scripts = str(root / ".snakemake" / "scripts") + os.sep
+    own = {process.pid for process in (psutil.Process(), *psutil.Process().parents())}
+    found = []
+    for process in psutil.process_iter():
+        try:
+            line = process.cmdline()
+            script = any(scripts in part for part in line)
+            wrapper = "--mode" in line and "subprocess" in line and process.cwd() == str(root)
+            if process.pid not in own and (script or wrapper):
+                found.append(process.pid)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found

@@ -1,0 +1,154 @@
+"""What a plan holds, counted by split, fold and class, and what its user should doubt."""
+
+import logging
+
+import pandas as pd
+
+from skymill.magnetic.plan_table import METHODS
+from skymill.magnetic.schema import LABELS, TRAIN_SPLITS
+from skymill.magnetic.splits import FEWEST_REGIONS
+
+logger = logging.getLogger(__name__)
+
+RARE = ("X", "M")
+"""Classes of which a rate is measured on so few regions that their number matters."""
+
+
+def count_plan(
+    originals: pd.DataFrame, placed: pd.DataFrame, plan: pd.DataFrame, removed: dict, split: dict
+) -> dict:
+    """Count a plan by split, class and method.
+
+    Parameters
+    ----------
+    originals
+        A row per clean training record, with its label.
+    placed
+        A row per record that was given a split, as in PLAN_SCHEMA: the originals, if train is
+        augmented after the split, else all that augmentation left and made.
+    plan
+        A row per record of the data set to come, as in PLAN_SCHEMA.
+    removed
+        Records removed by undersampling, by class.
+    split
+        The settings, see plan.make_plan.
+
+    Returns
+    -------
+    Records, original windows and regions per split and class, the fractions wanted and reached,
+    what was removed. If there are folds, what is in each of them before train is augmented.
+    """
+    everything = split["augment"] == "all"
+    inside = {name: by_label(placed[placed["split"] == name]) for name in TRAIN_SPLITS}
+    total = by_label(placed)
+    counts = {
+        "clean_records": len(originals),
+        "clean_by_label": by_label(originals),
+        "removed_by_label": removed,
+        "records": len(plan),
+        "augmented_records": len(plan) if everything else int((plan["split"] == "train").sum()),
+        "by_split": {name: _count_part(plan[plan["split"] == name]) for name in TRAIN_SPLITS},
+        "fractions_wanted": _wanted(split),
+        "fractions_reached": {
+            name: round(sum(inside[name].values()) / len(placed), 6) for name in TRAIN_SPLITS
+        },
+        "fractions_reached_by_label": {
+            name: {
+                label: round(inside[name][label] / total[label], 6)
+                for label in LABELS
+                if total[label]
+            }
+            for name in TRAIN_SPLITS
+        },
+    }
+    if folds := split.get("folds"):
+        counts["by_fold"] = [
+            _count_part(placed[placed["fold"] == number]) for number in range(folds)
+        ]
+    return counts
+
+
+def by_label(frame: pd.DataFrame) -> dict[str, int]:
+    """Return the number of rows of each class, in class order."""
+    counts = frame["label"].value_counts()
+    return {label: int(counts.get(label, 0)) for label in LABELS}
+
+
+def _count_part(rows: pd.DataFrame) -> dict:
+    regions = rows.groupby("label")["region"].nunique()
+    methods = rows["method"].value_counts()
+    return {
+        "records": len(rows),
+        "by_label": by_label(rows),
+        "by_method": {method: int(methods.get(method, 0)) for method in METHODS},
+        "originals_by_label": by_label(rows[rows["method"] == "original"]),
+        "regions": int(rows["region"].nunique()),
+        "regions_by_label": {label: int(regions.get(label, 0)) for label in LABELS},
+    }
+
+
+def _wanted(split: dict) -> dict | None:
+    """Return the fractions that the splits should have; None where they consist of whole files."""
+    if split["unit"] == "partition":
+        return None
+    if folds := split.get("folds"):
+        return {"train": 1 - 2 / folds, "dev": 1 / folds, "test": 1 / folds}
+    return split["fractions"]
+
+
+def doubts(counts: dict) -> list[str]:
+    """Return what a user of the splits should know before a score is believed, as sentences.
+
+    `counts` are those of count_plan. A split without any record is one that nobody asked for.
+    """
+    said = []
+    there = [label for label in LABELS if counts["clean_by_label"][label]]
+    for label in LABELS:
+        if label not in there:
+            said.append(f"The training files hold no record of class {label}.")
+    for name in TRAIN_SPLITS:
+        part = counts["by_split"][name]
+        if not part["records"]:
+            continue
+        absent = [label for label in there if not part["by_label"][label]]
+        if absent:
+            said.append(f"The split {name} holds no record of class {' and '.join(absent)}.")
+        if name == "test":
+            said += _few_regions(part)
+        said += _missed(name, counts, set(absent))
+    return said
+
+
+def warn_of_doubts(counts: dict) -> None:
+    """Log what `doubts` says as warnings."""
+    for doubt in doubts(counts):
+        logger.warning("%s", doubt)
+
+
+def _few_regions(test: dict) -> list[str]:
+    """Return which of the rare classes are in the test split from too few regions."""
+    return [
+        f"The split test holds {test['by_label'][label]:,} records of class {label}, of "
+        f"{regions:,} {'region' if regions == 1 else 'regions'}: a score on fewer than "
+        f"{FEWEST_REGIONS} regions says more about these regions than about the class."
+        for label in RARE
+        if 0 < (regions := test["regions_by_label"][label]) < FEWEST_REGIONS
+    ]
+
+
+def _missed(name: str, counts: dict, absent: set) -> list[str]:
+    """Return by how much a split misses its fraction by half or more, in all and by class."""
+    wanted = (counts["fractions_wanted"] or {}).get(name, 0)
+    reached = {"the records": counts["fractions_reached"][name]} | {
+        f"class {label}": share
+        for label, share in counts["fractions_reached_by_label"][name].items()
+        if label not in absent
+    }
+    far = [
+        f"{share:.2%} of {what}"
+        for what, share in reached.items()
+        if abs(share - wanted) >= wanted / 2
+    ]
+    return [f"The split {name} should hold {wanted:.2%}, and holds {', '.join(far)}."] * bool(
+        wanted and far
+    )

@@ -1,0 +1,172 @@
+"""Open a list of labels: a CSV, a gzipped one, or a member of a tarball that is read to its end.
+
+What a file is, its content says and not its name.
+"""
+
+import contextlib
+import io
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from skymill.engine.errors import SkymillError
+from skymill.raw.file_types import require_kind
+
+HEAD_BYTES = 2**16
+"""Of what is looked at to see what a file is."""
+
+_EXTENSIONS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+_LONGEST_EXTENSION = 2**16
+"""Bytes of a tar header's extension, such as a long name, at most: tarfile reads it whole."""
+
+_GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
+
+
+def is_parquet(raw: Path) -> bool:
+    """Return whether a file is Parquet."""
+    with open(raw, "rb") as stream:
+        return stream.read(len(_PARQUET)) == _PARQUET
+
+
+@contextlib.contextmanager
+def open_list(raw: Path, member: str) -> Iterator[tuple[str, BinaryIO]]:
+    """Yield name and content of a list: the file itself, or the member of a tarball.
+
+    When the caller is done the rest of a compressed file is read as well: a checksum is at its end.
+
+    Parameters
+    ----------
+    raw
+        A CSV, a gzipped CSV, or a gzipped tarball.
+    member
+        The name of the file that is wanted out of a tarball, at any depth.
+
+    Raises
+    ------
+    SkymillError
+        When the file is damaged anywhere or cut off, is of another kind, or lacks the member.
+    """
+    from isal import igzip, isal_zlib
+
+    try:
+        with contextlib.ExitStack() as opened:
+            stream = opened.enter_context(open(raw, "rb"))
+            is_compressed = stream.read(len(_GZIP)) == _GZIP
+            stream.seek(0)
+            if is_compressed:
+                with igzip.open(raw) as inflated:
+                    head = inflated.read(HEAD_BYTES)
+                stream = opened.enter_context(igzip.open(raw))
+            else:
+                head = stream.read(HEAD_BYTES)
+                stream.seek(0)
+            if is_compressed and _is_tar(head):
+                yield from _member(raw, stream, member)
+            else:
+                yield from _whole(raw, stream, head)
+    except (tarfile.TarError, EOFError, OSError, zlib.error, isal_zlib.error) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise SkymillError(
+            f"{raw} cannot be read to its end ({error}): is it cut off or damaged? Fetch or copy "
+            "it again."
+        ) from error
+
+
+def _whole(raw: Path, stream: BinaryIO, head: bytes) -> Iterator[tuple[str, BinaryIO]]:
+    with _read_to_the_end(stream):
+        # A stray zero byte costs its row and not the list.
+        text = head if head.count(0) * 20 > len(head) else head.replace(b"\0", b"")
+        require_kind(text, "text", str(raw))
+        yield raw.name, stream
+
+
+def _member(raw: Path, stream: BinaryIO, wanted: str) -> Iterator[tuple[str, BinaryIO]]:
+    met, found = [], []
+    with (
+        tarfile.open(fileobj=stream, mode="r|", bufsize=2**20, tarinfo=_Entry) as archive,
+        _read_to_the_end(archive.fileobj),
+    ):
+        # One pass: nothing is unpacked, and the other members are inflated and dropped.
+        for entry in archive:
+            if not entry.isfile():
+                continue
+            met.append(entry.name)
+            if Path(entry.name).name == wanted:
+                found.append(entry.name)
+                if len(found) == 1:
+                    yield wanted, io.BufferedReader(archive.extractfile(entry), 2**20)
+        if _holds_more(archive.fileobj):
+            raise tarfile.ReadError("there are bytes behind the end of the tar")
+    if not found:
+        raise SkymillError(
+            f"{raw} does not hold {wanted}. Found in it: {', '.join(met) or 'no file at all'}. "
+            "Replace it with files_for_lc_classifier_SanchezSaez2020.tar.gz of Zenodo 4279623, or "
+            "name your own list in labels.file."
+        )
+    if len(found) > 1:
+        raise SkymillError(
+            f"{raw} holds {wanted} more than once: {', '.join(found)}. Name the one that counts in "
+            "labels.file, as a file of its own."
+        )
+
+
+@contextlib.contextmanager
+def _read_to_the_end(stream: BinaryIO) -> Iterator[None]:
+    """Read what is left, also after an error: it may come from a damage that the checksum shows."""
+    try:
+        yield
+    except SkymillError:
+        _holds_more(stream)
+        raise
+    _holds_more(stream)
+
+
+def _holds_more(stream: BinaryIO) -> bool:
+    """Read a stream to its end; return whether anything but zeros was left."""
+    more = False
+    while part := stream.read(2**20):
+        more |= part.count(0) < len(part)
+    return more
+
+
+def _is_tar(head: bytes) -> bool:
+    try:
+        tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
+    except tarfile.EOFHeaderError:
+        return True  # an empty one
+    except tarfile.HeaderError:
+        return False
+    return True
+
+
+class _Entry(tarfile.TarInfo):
+    """An entry of a tarball without damage; tarfile would take a damaged one for the end."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> "_Entry":
+        """Return the entry of a header."""
+        entry = super().frombuf(buf, encoding, errors)
+        if entry.type in _EXTENSIONS and entry.size > _LONGEST_EXTENSION:
+            raise tarfile.ReadError(f"a header has an extension of {entry.size:,} bytes")
+        return entry
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> "_Entry":
+        """Return the next entry."""
+        try:
+            return super().fromtarfile(tarfile_)
+        except (
+            tarfile.InvalidHeaderError,
+            tarfile.TruncatedHeaderError,
+            tarfile.EmptyHeaderError,
+        ) as error:
+            raise tarfile.ReadError(f"at byte {tarfile_.offset:,}: {error}") from None

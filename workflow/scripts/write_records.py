@@ -1,0 +1,25 @@
+"""Write one row for each record of the data set, to be joined to the steps in the splits."""
+
+from skymill.engine.job import run_job
+
+
+def main(run):
+    from skymill.engine.tables import write_table
+    from skymill.magnetic.ids import read_ids
+    from skymill.magnetic.plan_table import read_plan
+    from skymill.magnetic.records import count_records, missing_shares, records_table
+
+    # The training files come first; there may be no test file.
+    clean, *held_out = map(read_ids, run.input.ids)
+    missing = [missing_shares(store, workers=run.threads) for store in run.products("clean")]
+    table = records_table(
+        read_plan(run.input.plan),
+        clean,
+        missing[0],
+        *(held_out + missing[1:]),
+    )
+    run.finish([write_table(run.output.records, table)], counts=count_records(table))
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake, workers="skymill.magnetic.records")
