@@ -91,7 +91,11 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path = urlsplit(self.path).path
         self.server.requests.append(("POST", path, dict(self.headers)))
-        self.server.answer_post(self, path, json.loads(body or b"{}"))
+        behaviour = self.server.behaviour(path.rpartition("/")[2])
+        if behaviour:
+            behaviour(self, b"")
+        else:
+            self.server.answer_post(self, path, json.loads(body or b"{}"))
 
     def reply(self, code: int, content: bytes, **headers) -> None:
         self.send_response(code)
@@ -173,6 +177,35 @@ def stall(after: int, seconds: float) -> Behaviour:
     return behave
 
 
+def until_the_end(after: int | None = None) -> Behaviour:
+    """Return a server that announces no length and hangs up at the end, or after so many bytes."""
+
+    def behave(handler: _Handler, content: bytes) -> None:
+        handler.send_response(200)
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+        handler.wfile.write(content[:after])
+        handler.close_connection = True
+
+    return behave
+
+
+def chunked(after: int | None = None) -> Behaviour:
+    """Return a server that sends chunks and ends them properly, also after so many bytes."""
+
+    def behave(handler: _Handler, content: bytes) -> None:
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        content = content[:after]
+        for at in range(0, len(content), 50000):
+            piece = content[at : at + 50000]
+            handler.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+        handler.wfile.write(b"0\r\n\r\n")
+
+    return behave
+
+
 def retry_date(seconds: float) -> str:
     """Return a Retry-After date so many seconds from now."""
     return formatdate(time.time() + seconds, usegmt=True)
@@ -182,7 +215,8 @@ class KaggleServer(FileServer):
     """Speaks the part of Kaggle's API that its client uses to download a data set.
 
     It is used as an HTTP proxy. Data sets stand in `files` under `/blob/{name}.zip`; `refusals`
-    maps an owner/name to the status that is answered instead.
+    maps an owner/name to the status that is answered instead. `misbehave` and `always` take the
+    names of calls as well: IntrospectToken and DownloadDataset. The token `revoked` is not active.
     """
 
     def __init__(self) -> None:
@@ -193,7 +227,8 @@ class KaggleServer(FileServer):
     def answer_post(self, handler: _Handler, path: str, request: dict) -> None:
         """Answer a call of the API."""
         if path.endswith("/IntrospectToken"):
-            self._json(handler, 200, {"active": True, "username": "tester"})
+            active = "revoked" not in request.get("token", "")
+            self._json(handler, 200, {"active": active, "username": "tester"})
         elif path.endswith("DatasetApiService/DownloadDataset"):
             self.asked.append(request)
             name = f"{request.get('ownerSlug')}/{request.get('datasetSlug')}"

@@ -1,15 +1,31 @@
 """Downloads: complete, checked and resumed, or refused by name; never half a file."""
 
+import datetime
+import gzip
 import hashlib
+import io
+import ssl
+import zipfile
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from servers import FileServer, cut, page, retry_date, stall, status, whole
+from servers import (
+    FileServer,
+    chunked,
+    cut,
+    page,
+    retry_date,
+    stall,
+    status,
+    until_the_end,
+    whole,
+)
 from skymill.engine.errors import SkymillError
 from skymill.raw import http
+from skymill.raw.file_types import ends_whole
 from skymill.raw.http import Expected, Patience, download
 
 CONTENT = b'{"1": ' + bytes(range(32, 127)) * 3000
@@ -34,10 +50,10 @@ def fetch(server, folder: Path, expected=JSON_LINES, *, path="/x.json", pauses=N
     target = folder / "x.json"
     waited = [] if pauses is None else pauses
     patience = Patience(**{"attempts": 3, "timeout": 5, "first_pause": 1, **patience})
-    checksum = download(
+    arrived = download(
         [server.address + path], target, expected, patience=patience, sleep=waited.append
     )
-    return target.read_bytes(), checksum
+    return target.read_bytes(), arrived.checksum
 
 
 def interrupt(server, folder: Path, after: int = 1000) -> None:
@@ -186,6 +202,29 @@ def test_a_server_that_asks_for_more_than_a_quarter_of_an_hour_ends_the_run(serv
         fetch(server, tmp_path)
 
 
+def test_pauses_that_the_server_asks_for_are_no_tries(server, tmp_path, pauses):
+    server.misbehave("/x.json", *[status(429, Retry_After=20)] * 9)
+    assert fetch(server, tmp_path, pauses=pauses, attempts=1) == (CONTENT, SHA256)
+    assert pauses == [20] * 9
+
+
+def test_a_server_that_asks_again_and_again_is_not_waited_for_without_end(server, tmp_path, pauses):
+    server.always("/x.json", status(429, Retry_After=100))
+    with pytest.raises(SkymillError, match=r"429 Too Many Requests.*come back in 100 s"):
+        fetch(server, tmp_path, pauses=pauses)
+    assert sum(pauses) <= http.LONGEST_RETRY_AFTER
+    server.always("/x.json", status(429, Retry_After=0))
+    with pytest.raises(SkymillError, match="after 3 tries"):
+        fetch(server, tmp_path)
+
+
+@pytest.mark.parametrize("told", ["soon", "\xb2", "-5", "Wed, 21 Oct 2015 07:28:00"])
+def test_a_retry_after_that_says_nothing_is_as_none(server, tmp_path, pauses, told):
+    server.misbehave("/x.json", status(429, Retry_After=told))
+    assert fetch(server, tmp_path, pauses=pauses) == (CONTENT, SHA256)
+    assert len(pauses) == 1
+
+
 def test_silence_is_given_up_and_gone_on_after(server, tmp_path):
     server.misbehave("/x.json", stall(after=2**16, seconds=0.5))
     assert fetch(server, tmp_path, timeout=0.1) == (CONTENT, SHA256)
@@ -222,6 +261,58 @@ def test_a_full_disk_is_told_before_the_download(server, tmp_path, monkeypatch):
     assert not (tmp_path / "x.json.part").exists()
 
 
+def test_what_has_arrived_needs_no_more_room(server, tmp_path, monkeypatch):
+    interrupt(server, tmp_path, after=len(CONTENT) - 1000)
+    monkeypatch.setattr("skymill.engine.space.RESERVE_BYTES", 0)
+    usage = type("usage", (), {"free": 1000})
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    # The server says the size: what the registry takes for it does not count.
+    assert fetch(server, tmp_path, Expected("json_lines", disk_bytes=10**9))[0] == CONTENT
+
+
+class Disk:
+    """A file on a disk that takes a few bytes at a time, or loses some."""
+
+    def __init__(self, stream, takes):
+        self.stream, self.takes = stream, takes
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stream.close()
+
+    def write(self, data):
+        """Write as the disk does."""
+        return self.takes(self.stream, data)
+
+
+def on_disk(monkeypatch, takes):
+    def opened(path, mode="r", **given):
+        stream = open(path, mode, **given)  # noqa: SIM115 (Disk closes it)
+        return Disk(stream, takes) if mode == "ab" else stream
+
+    monkeypatch.setattr(http, "open", opened, raising=False)
+
+
+def test_short_writes_are_gone_on_with(server, tmp_path, monkeypatch):
+    on_disk(monkeypatch, lambda stream, data: stream.write(data[:777]))
+    assert fetch(server, tmp_path) == (CONTENT, SHA256)
+
+
+def test_a_disk_that_loses_bytes_is_noticed(server, tmp_path, monkeypatch):
+    on_disk(monkeypatch, lambda stream, data: stream.write(data[:-1]) + 1)
+    with pytest.raises(SkymillError, match=r"the disk kept 285,0\d\d of the 285,006 bytes"):
+        fetch(server, tmp_path)
+    assert left(tmp_path) == []
+
+
+def test_a_disk_that_takes_no_more_says_so_with_the_file(server, tmp_path, monkeypatch):
+    on_disk(monkeypatch, lambda stream, data: 0)
+    with pytest.raises(OSError, match=r"takes no more bytes.*x\.json\.part"):
+        fetch(server, tmp_path)
+
+
 def test_what_stood_there_is_kept_when_a_download_fails(server, tmp_path):
     (tmp_path / "x.json").write_bytes(b"earlier")
     server.always("/x.json", status(404))
@@ -230,18 +321,119 @@ def test_what_stood_there_is_kept_when_a_download_fails(server, tmp_path):
     assert (tmp_path / "x.json").read_bytes() == b"earlier"
 
 
-def test_a_file_without_a_length_is_complete_when_the_server_says_so(server, tmp_path):
-    def chunked(handler, content):
-        handler.send_response(200)
-        handler.send_header("Transfer-Encoding", "chunked")
-        handler.end_headers()
-        for at in range(0, len(content), 50000):
-            piece = content[at : at + 50000]
-            handler.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
-        handler.wfile.write(b"0\r\n\r\n")
+LINES = b"".join(b'{"%d": {"label": "Q", "values": {}}}\n' % number for number in range(4000))
+CSV = b"oid,class\n" * 9000
 
-    server.always("/x.json", chunked)
-    assert fetch(server, tmp_path) == (CONTENT, SHA256)
+
+def zipped(content=LINES) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.json", content)
+        archive.writestr("b.json", content)
+        archive.comment = b"0" * 40  # GitHub's archives have the commit there
+    return buffer.getvalue()
+
+
+ENDLESS = {
+    "json_lines": LINES,
+    "text": CSV,
+    "zip": zipped(),
+    "gzip": gzip.compress(zipped() * 3),
+    "json": b'{"a": [' + b"1, " * 20000 + b"2]}",
+}
+PROOFS = {
+    "json_lines": [{"min_lines": 4000}, {"min_size": len(LINES)}],
+    "text": [{"min_lines": 9000}],
+    "zip": [{}],
+    "gzip": [{}],
+    "json": [{}],
+}
+KINDS_AND_PROOFS = [(kind, proof) for kind in PROOFS for proof in PROOFS[kind]]
+UNTOLD = pytest.mark.parametrize("answer", [until_the_end, chunked])
+
+
+@UNTOLD
+@pytest.mark.parametrize(("kind", "proof"), KINDS_AND_PROOFS)
+def test_a_file_of_unannounced_length_is_taken_when_it_ends_as_it_should(
+    server, tmp_path, answer, kind, proof
+):
+    content = server.files["/x.json"] = ENDLESS[kind]
+    server.always("/x.json", answer())
+    arrived = download([server.address + "/x.json"], tmp_path / "x", Expected(kind=kind, **proof))
+    assert (tmp_path / "x").read_bytes() == content
+    assert arrived.checksum == hashlib.sha256(content).hexdigest()
+    assert not arrived.proven
+
+
+@settings(max_examples=4)
+@given(st.data())
+@UNTOLD
+@pytest.mark.parametrize(("kind", "proof"), KINDS_AND_PROOFS)
+def test_a_file_of_unannounced_length_is_never_taken_short(
+    tmp_path_factory, answer, kind, proof, data
+):
+    folder = tmp_path_factory.mktemp("short")
+    content = ENDLESS[kind]
+    lengths = st.one_of(
+        st.integers(9, len(content) - 1), st.integers(len(content) - 99, len(content) - 1)
+    )
+    with FileServer() as server:
+        server.files["/x.json"] = content
+        server.misbehave("/x.json", answer(data.draw(lengths)), answer(data.draw(lengths)))
+        assert fetch(server, folder, Expected(kind=kind, **proof))[0] == content
+        server.always("/x.json", answer(data.draw(lengths)))
+        with pytest.raises(SkymillError, match="ended early"):
+            fetch(server, folder, Expected(kind=kind, **proof))
+    assert left(folder) == ["x.json"]
+
+
+@UNTOLD
+@pytest.mark.parametrize("kind", ["json_lines", "text"])
+def test_without_a_length_and_any_proof_nothing_is_fetched(server, tmp_path, answer, kind):
+    server.files["/x.json"] = ENDLESS[kind]
+    server.always("/x.json", answer(500))
+    with pytest.raises(SkymillError, match=r"announces no length.*min_size or min_lines"):
+        fetch(server, tmp_path, Expected(kind=kind))
+    assert len(server.requests) == 1
+    assert left(tmp_path) == []
+
+
+@UNTOLD
+@pytest.mark.parametrize("known", [{"checksum": SHA256}, {"size": len(CONTENT)}])
+def test_a_known_checksum_or_size_proves_a_file_of_unannounced_length(
+    server, tmp_path, answer, known
+):
+    server.always("/x.json", answer())
+    assert fetch(server, tmp_path, Expected(kind="json_lines", **known)) == (CONTENT, SHA256)
+    server.always("/x.json", answer(700))
+    with pytest.raises(SkymillError, match=r"was expected|are expected"):
+        fetch(server, tmp_path, Expected(kind="json_lines", **known))
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_large_zip_is_told_by_its_end(tmp_path, many, monkeypatch):
+    path = tmp_path / "x.zip"
+    if many:
+        monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
+    path.write_bytes(content := zipped())
+    assert (b"PK\x06\x06" in content) == many
+    assert ends_whole(path, "zip")
+    path.write_bytes(content + b"x")
+    assert not ends_whole(path, "zip")
+    path.write_bytes(b"x" + content)
+    assert not ends_whole(path, "zip")
+
+
+def test_a_server_that_always_begins_anew_must_get_further_each_time(server, tmp_path):
+    content = server.files["/x.json"] = ENDLESS["zip"]
+    ends = [9000, 5000, 8000, 3000]
+
+    def behave(handler, _):
+        until_the_end(ends.pop(0) if ends else 2000)(handler, content)
+
+    server.always("/x.json", behave)
+    with pytest.raises(SkymillError, match="after 3 tries"):
+        fetch(server, tmp_path, Expected(kind="zip"))
 
 
 def test_a_part_that_is_longer_than_the_file_is_thrown_away(server, tmp_path):
@@ -258,3 +450,141 @@ def test_a_note_that_was_cut_off_is_no_obstacle(server, tmp_path):
 
 def test_the_longest_pause_is_no_longer_than_what_a_server_may_ask_for():
     assert http.LONGEST_PAUSE <= http.LONGEST_RETRY_AFTER
+
+
+# --- The way to the server ------------------------------------------------------------------------
+
+NOWHERE = "127.0.0.1:9"
+PASSWORD = "planted-0123456789"
+
+
+@pytest.fixture
+def proxy(monkeypatch):
+    """Return a function that sets the proxy for http."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "")
+
+    def set_proxy(address):
+        for name in ("http_proxy", "HTTP_PROXY"):
+            monkeypatch.setenv(name, address)
+
+    return set_proxy
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        (f"http://{NOWHERE}", f"no connection to the proxy (http_proxy=http://{NOWHERE})"),
+        (f"http://me:{PASSWORD}@{NOWHERE}", "Connection refused"),
+        (f"me:{PASSWORD}@{NOWHERE}", f"http_proxy=http://{NOWHERE}"),
+        (f"http://me:{PASSWORD}#/@{NOWHERE}", "is no address"),
+        (f"http://me:{PASSWORD}@127.0.0.1:port", "is no address"),
+        (f"gopher://me:{PASSWORD}@{NOWHERE}", "proxy"),
+        (f"socks5://me:{PASSWORD}@{NOWHERE}", "something else than http"),
+    ],
+)
+def test_a_dead_proxy_is_named_without_its_password(server, tmp_path, proxy, caplog, address, said):
+    proxy(address)
+    with pytest.raises(SkymillError) as caught:
+        fetch(server, tmp_path)
+    assert said in str(caught.value)
+    assert PASSWORD not in str(caught.value) + caplog.text
+
+
+def test_a_proxy_is_used(server, tmp_path, proxy):
+    proxy(server.address)
+    target = tmp_path / "x.json"
+    download(["http://far.invalid/x.json"], target, JSON_LINES, sleep=lambda _: None)
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_proxy_that_wants_a_password_says_so(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "servers._Handler.do_CONNECT", lambda handler: handler.send_error(407), raising=False
+    )
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, server.address)
+    with pytest.raises(SkymillError, match=r"wants another user and password \(407\)"):
+        download(["https://far.invalid/x.json"], tmp_path / "x.json", JSON_LINES)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://far.invalid/x.json", "the server's name is unknown here"),
+        (f"http://me:{PASSWORD}@{NOWHERE}/x.json", "no connection (Connection refused)"),
+        ("http://127.0.0.1:99999/x.json", "no address"),
+        ("ftp://127.0.0.1/x.json", "something else than http or https"),
+    ],
+)
+def test_no_network_and_no_address_are_told_apart(tmp_path, caplog, address, said):
+    patience = Patience(attempts=1, timeout=5)
+    with pytest.raises(SkymillError) as caught:
+        download([address], tmp_path / "x.json", JSON_LINES, patience=patience)
+    assert said in str(caught.value)
+    assert PASSWORD not in str(caught.value) + caplog.text
+
+
+def test_redirects_without_end_are_told(server, tmp_path):
+    server.always("/x.json", status(302, Location="/x.json"))
+    with pytest.raises(SkymillError, match="from address to address without end"):
+        fetch(server, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """Return the files of a certificate for 127.0.0.1 that no authority has signed, and its key."""
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "An institute")])
+    now = datetime.datetime.now(datetime.UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    folder = tmp_path_factory.mktemp("certificate")
+    pem = serialization.Encoding.PEM
+    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (folder / "ca.pem").write_bytes(signed.public_bytes(pem))
+    (folder / "key.pem").write_bytes(key.private_bytes(pem, *plain))
+    return folder / "ca.pem", folder / "key.pem"
+
+
+@pytest.fixture
+def secure(server, certificate):
+    """Return the address of the file on a server that has this certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    return server.address.replace("http:", "https:") + "/x.json"
+
+
+def test_a_certificate_that_is_not_trusted_is_told_at_once_with_what_to_do(secure, tmp_path):
+    with pytest.raises(SkymillError, match=r"certificate is not trusted.*REQUESTS_CA_BUNDLE"):
+        download([secure], tmp_path / "x.json", JSON_LINES, sleep=pytest.fail)
+
+
+def test_the_bundle_of_the_environment_is_trusted(secure, tmp_path, certificate, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate[0]))
+    download([secure], tmp_path / "x.json", JSON_LINES)
+    assert (tmp_path / "x.json").read_bytes() == CONTENT
+
+
+def test_a_bundle_that_is_not_there_is_named(secure, tmp_path, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+    with pytest.raises(SkymillError, match=r"/nowhere/ca\.pem"):
+        download([secure], tmp_path / "x.json", JSON_LINES)

@@ -1,9 +1,11 @@
 """Raw files in place: from the cache when it is good, from the archive when not, checked always."""
 
+import dataclasses
 import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -11,25 +13,31 @@ import time
 import zipfile
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 from records import REPOSITORY, SCRIPTS, record
 
-from servers import FileServer, KaggleServer, cut, page, stall, status
+from servers import FileServer, KaggleServer, chunked, cut, page, stall, status, until_the_end
 from skymill.engine.errors import SkymillError
-from skymill.engine.products import read_json
+from skymill.engine.products import read_json, write_json
 from skymill.raw.fetch import fetch
 from skymill.raw.files import changed_since, origin, put_by_hand, verify_raw
 from skymill.raw.http import Patience
 from skymill.raw.registry import (
     Source,
+    about_downloads,
     branch_of,
+    enforced_checksum,
     file_patterns,
     find_source,
+    learn,
     learnt,
     load_registry,
 )
 
 CONTENT = record(1)
 CSV = b"oid,predicted_class\nZTF1,QSO\n"
+SHA256 = f"sha256:{'0' * 64}"
 FILE = "solar_flare_2020/train_partition1_data.json"
 
 
@@ -118,9 +126,29 @@ def test_what_was_learnt_from_the_first_download_is_enforced(place, tmp_path):
     assert not other.target.exists()
 
 
+def test_nothing_is_learnt_of_a_file_of_unannounced_length(place):
+    place.server.always("/x.json", until_the_end())
+    assert place.fetch(min_size=100) == CONTENT
+    assert not place.lock.exists()
+    assert learnt(place.source(), place.source().web, place.lock) is None
+
+
+@pytest.mark.parametrize("failure", [status(503), status(404)])
+def test_a_server_in_trouble_does_not_look_like_a_changed_file(place, failure):
+    place.fetch()
+    place.target.unlink()
+    shutil.rmtree(place.cache)
+    place.server.always("/x.json", failure)
+    with pytest.raises(SkymillError) as caught:
+        place.fetch()
+    assert "delete its entry" not in str(caught.value)
+    assert "run again" in str(caught.value)
+
+
 def test_what_the_registry_knows_is_not_learnt(place):
     place.fetch(checksum=f"md5:{hashlib.md5(CONTENT).hexdigest()}")
-    assert learnt(place.source(), place.lock) is None
+    source = place.source()
+    assert learnt(source, source.web, place.lock) is None
 
 
 def test_the_checksum_of_the_registry_is_enforced(place):
@@ -167,6 +195,19 @@ def test_of_a_tarball_only_the_member_is_kept(place):
     place.target.unlink()
     assert place.fetch("/x.tar.gz", kind="text", member="labels.csv") == CSV
     assert len(place.server.requests) == 1
+
+
+def test_a_tarball_that_was_complete_when_the_run_was_killed_is_not_fetched_again(
+    place, monkeypatch
+):
+    place.server.files["/x.tar.gz"] = tarball(labels=CSV)
+    monkeypatch.setattr("skymill.raw.fetch._extract", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        place.fetch("/x.tar.gz", kind="text", member="labels.csv")
+    monkeypatch.undo()
+    assert place.fetch("/x.tar.gz", kind="text", member="labels.csv") == CSV
+    assert len(place.server.requests) == 1
+    assert learnt(place.source(), place.source("/x.tar.gz").web, place.lock)
 
 
 def test_a_member_that_is_not_there_is_told_with_what_is(place):
@@ -240,6 +281,29 @@ def test_a_night_fills_in_its_address(night):
     assert source.addresses[0].endswith(f"/ztf_public_{night}.tar.gz")
 
 
+@pytest.mark.parametrize(
+    ("keys", "fits"),
+    [
+        ({"url": "https://a.b/c"}, True),
+        ({"kaggle": "a/b", "version": 1}, True),
+        ({"url": "https://a.b/c", "kaggle": "a/b", "version": 1, "min_size": 1}, True),
+        ({"url": "https://a.b/c", "kaggle": "a/b", "version": 1, "size": 1}, False),
+        ({"url": "https://a.b/c", "kaggle": "a/b", "version": 1, "checksum": SHA256}, False),
+        ({"url": "https://a.b/c", "size": 1, "checksum": SHA256, "min_lines": 1}, True),
+        ({"kaggle": "a/b"}, False),
+        ({"kaggle": "a/b", "version": 1, "mirrors": ["https://a.b/c"]}, False),
+        ({"kaggle": "a/b", "version": 1, "checksums": "https://a.b/c"}, False),
+        ({"url": "https://a.b/c", "version": 1}, False),
+    ],
+)
+def test_an_entry_says_where_a_file_comes_from(keys, fits):
+    schema = yaml.safe_load((REPOSITORY / "workflow/schemas/sources.schema.yaml").read_text())
+    described = dict.fromkeys(("page", "licence", "citation", "title"), "https://a.b")
+    collection = {**described, "files": {"x": {"kind": "zip", **keys}}}
+    document = {"collections": {"sdo": collection}}
+    assert Draft202012Validator(schema).is_valid(document) == fits
+
+
 def test_an_unknown_file_is_told():
     registry = load_registry(REPOSITORY / "config" / "sources.yaml")
     with pytest.raises(SkymillError, match="does not know ztf/other"):
@@ -267,13 +331,16 @@ import json, sys
 from pathlib import Path
 from skymill.engine.errors import SkymillError
 from skymill.raw.fetch import fetch
+from skymill.raw.http import Patience
 from skymill.raw.registry import Source
 target, fields = Path(sys.argv[1]), json.loads(sys.argv[2])
 fields |= {"page": "https://kaggle/page", "licence": "", "citation": "", "version": 1}
+patience = {"attempts": 2, "timeout": 10, "first_pause": 0, **fields.pop("patience", {})}
+patience = Patience(**patience)
 source = Source(target.name, **fields)
 folder = target.parent
 try:
-    fetch(source, target, cache=folder / ".cache", lock=folder / "lock.json")
+    fetch(source, target, cache=folder / ".cache", lock=folder / "lock.json", patience=patience)
 except SkymillError as error:
     sys.stderr.write(f"REFUSED {error}")
     raise SystemExit(3)
@@ -353,7 +420,7 @@ def test_an_interrupted_zip_is_gone_on_with(kaggle, tmp_path):
     done = run_job(kaggle, tmp_path, CREDENTIALS[0], kind="zip", kaggle="owner/set")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "x.zip").read_bytes() == content
-    assert kaggle.ranges() == [None, f"bytes={2**20}-"]
+    assert kaggle.ranges() == [None, "bytes=1500000-"]
 
 
 def test_a_killed_download_is_gone_on_with_by_the_next_run(kaggle, tmp_path):
@@ -361,7 +428,7 @@ def test_a_killed_download_is_gone_on_with_by_the_next_run(kaggle, tmp_path):
     kaggle.files["/blob/set.zip"] = content
     kaggle.misbehave("/blob/set.zip", stall(after=3 * 2**20, seconds=30))
     job = start_job(kaggle, tmp_path, CREDENTIALS[0], kind="zip", kaggle="owner/set")
-    part = tmp_path / ".cache" / ".kaggle" / "set.zip"
+    part = tmp_path / ".cache" / "x.zip.part"
     deadline = time.monotonic() + 30
     while not (part.exists() and part.stat().st_size >= 2**20):
         assert job.poll() is None, job.communicate()
@@ -390,7 +457,7 @@ def test_a_refusal_says_where_to_go_and_what_to_do(kaggle, tmp_path, code):
 def test_missing_credentials_are_told(kaggle, tmp_path):
     done = run_job(kaggle, tmp_path, kind="zip", kaggle="owner/set")
     assert done.returncode == 3, done.stderr
-    assert "found no credentials" in done.stderr
+    assert "found no credentials for Kaggle" in done.stderr
     assert "~/.kaggle/access_token" in done.stderr
 
 
@@ -402,11 +469,345 @@ def test_a_page_in_place_of_the_zip_is_refused(kaggle, tmp_path):
     assert not (tmp_path / "x.zip").exists()
 
 
-def test_a_server_in_trouble_is_told(kaggle, tmp_path):
-    kaggle.always("/blob/set.zip", status(500))
+CALLS = ["IntrospectToken", "DownloadDataset", "/blob/set.zip"]
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("code", [500, 503])
+def test_a_server_in_trouble_is_told_after_as_many_tries_as_set(kaggle, tmp_path, call, code):
+    kaggle.always(call, status(code))
+    patience = {"attempts": 3}
+    done = run_job(
+        kaggle, tmp_path, CREDENTIALS[0], kind="zip", kaggle="owner/set", patience=patience
+    )
+    assert done.returncode == 3, done.stderr
+    assert f"the server answered {code}" in done.stderr
+    assert "(after 3 tries without a byte)" in done.stderr
+    asked = [path for _, path, _ in kaggle.requests if path.endswith(call)]
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_server_that_asks_to_wait_is_waited_for(kaggle, tmp_path, call):
+    kaggle.files["/blob/set.zip"] = zipped(data=b"1,2\n")
+    kaggle.misbehave(call, *[status(429, Retry_After=1)] * 2)
+    patience = {"attempts": 1}
+    began = time.monotonic()
+    done = run_job(
+        kaggle, tmp_path, CREDENTIALS[0], kind="zip", kaggle="owner/set", patience=patience
+    )
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - began >= 2
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_server_that_is_silent_is_given_up_when_set(kaggle, tmp_path, call):
+    def fall_silent(handler, _):
+        time.sleep(3)
+        handler.close_connection = True
+
+    kaggle.always(call, fall_silent)
+    patience = {"attempts": 1, "timeout": 0.2}
+    done = run_job(
+        kaggle, tmp_path, CREDENTIALS[0], kind="zip", kaggle="owner/set", patience=patience
+    )
+    assert done.returncode == 3, done.stderr
+    assert "silence for 0.2 s" in done.stderr
+
+
+@pytest.mark.parametrize("token", [TOKEN, "KGAT_revoked0123456789"])
+def test_a_refused_token_is_told_by_its_place(kaggle, tmp_path, token):
+    if token == TOKEN:
+        kaggle.always("IntrospectToken", status(401))
+    credentials = {"KAGGLE_API_TOKEN": token}
+    done = run_job(kaggle, tmp_path, credentials, kind="zip", kaggle="owner/set")
+    assert done.returncode == 3, done.stderr
+    assert "refused the credentials in KAGGLE_API_TOKEN" in done.stderr
+    assert token not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"http_proxy": "http://me:planted-1234@127.0.0.1:9"}, "no connection to the proxy"),
+        ({"http_proxy": ""}, "no connection (Connection refused)"),
+        ({"http_proxy": "me:planted-1234#@127.0.0.1:9"}, "the proxy (http_proxy=http://127.0.0.1"),
+        ({"KAGGLE_API_ENVIRONMENT": "TEST", "http_proxy": ""}, "no connection (Conn"),
+        ({"KAGGLE_API_ENVIRONMENT": "ELSEWHERE"}, "what Kaggle answered is not understood"),
+        ({"KAGGLE_API_TOKEN": "planted-1234 5"}, "has a space, a line break"),
+        ({"KAGGLE_API_TOKEN": "planted-1234\r\n5"}, "has a space, a line break"),
+        ({"KAGGLE_API_TOKEN": "planted-1234\u2019"}, "a letter that no credentials have"),
+        ({"KAGGLE_API_TOKEN": "planted-1234" * 40, "http_proxy": ""}, "no connection (Conn"),
+    ],
+)
+def test_what_is_wrong_on_the_way_to_kaggle_is_told(kaggle, tmp_path, variables, said):
+    for name, value in list(variables.items()):
+        if name == "http_proxy":
+            variables["HTTP_PROXY"] = value
+    done = run_job(
+        kaggle, tmp_path, CREDENTIALS[0] | variables, kind="zip", kaggle="owner/set",
+        patience={"attempts": 1},
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert said in done.stderr
+    assert "planted" not in done.stderr + done.stdout
+    assert TOKEN not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("answer", [page(b"<html>Sign in"), page(b"[1]", "application/json")])
+@pytest.mark.parametrize("call", CALLS)
+def test_an_answer_that_is_not_kaggles_is_told(kaggle, tmp_path, call, answer):
+    kaggle.always(call, answer)
     done = run_job(kaggle, tmp_path, CREDENTIALS[0], kind="zip", kaggle="owner/set")
     assert done.returncode == 3, done.stderr
-    assert "500" in done.stderr
+
+
+def test_nothing_is_written_to_the_home_of_the_user(kaggle, tmp_path):
+    kaggle.files["/blob/set.zip"] = zipped(data=b"1,2\n")
+    done = run_job(kaggle, tmp_path, CREDENTIALS[0], kind="zip", kaggle="owner/set")
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "home").iterdir()) == []
+
+
+@pytest.mark.parametrize("validator", ["the same", "another"])
+def test_what_an_earlier_release_has_left_is_resumed_or_deleted(kaggle, tmp_path, validator):
+    content = kaggle.files["/blob/set.zip"] = zipped(data=os.urandom(300_000))
+    folder = tmp_path / ".cache" / ".kaggle"
+    folder.mkdir(parents=True)
+    (folder / "set.zip").write_bytes(content[:200_000])
+    etag = f'"{hashlib.md5(content).hexdigest()}"' if validator == "the same" else '"1"'
+    marker = {"validator": etag, "size": len(content)}
+    (folder / "set.zip.kaggle-partial").write_text(json.dumps(marker))
+    done = run_job(kaggle, tmp_path, CREDENTIALS[0], kind="zip", kaggle="owner/set")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "x.zip").read_bytes() == content
+    assert kaggle.ranges() == ["bytes=200000-"]
+    assert list(folder.iterdir()) == []
+
+
+def test_what_an_earlier_release_has_left_without_a_note_is_deleted(kaggle, tmp_path):
+    kaggle.files["/blob/set.zip"] = zipped(data=b"1,2\n")
+    folder = tmp_path / ".cache" / ".kaggle"
+    folder.mkdir(parents=True)
+    (folder / "set.zip").write_bytes(b"PK")
+    done = run_job(kaggle, tmp_path, CREDENTIALS[0], kind="zip", kaggle="owner/set")
+    assert done.returncode == 0, done.stderr
+    assert list(folder.iterdir()) == []
+
+
+# --- Secrets: planted where each kind of them is read, and looked for in all that a job leaves ----
+
+LOGGED_JOB = """
+import sys
+from pathlib import Path
+from skymill.engine.job import logged_job
+from skymill.raw.fetch import fetch
+from skymill.raw.http import Patience
+from skymill.raw.registry import Source
+folder = Path(sys.argv[1])
+with logged_job("retrieve.py", str(folder / "job.log")):
+    source = Source("x.zip", "zip", "page", "", "", kaggle="owner/set", version=1)
+    patience = Patience(attempts=1, timeout=10, first_pause=0)
+    place = {"cache": folder / ".cache", "lock": folder / "lock.json"}
+    fetch(source, folder / "x.zip", patience=patience, **place)
+"""
+
+PLANTED = "planted0123456789abcdef01234567"
+KEY = json.dumps({"username": "tester", "key": f"{PLANTED}\n"})
+LOGIN = json.dumps({"refresh_token": PLANTED, "access_token": PLANTED, "username": "tester"})
+FAR = {"access_token_expiration": "2099-01-01T00:00:00+00:00"}
+SECRETS = {
+    "token": {"KAGGLE_API_TOKEN": f"KGAT_{PLANTED}"},
+    "token with a carriage return": {"KAGGLE_API_TOKEN": f"KGAT_{PLANTED}\r"},
+    "token with a line feed": {"KAGGLE_API_TOKEN": f"KGAT_{PLANTED}\n"},
+    "token of two lines": {"KAGGLE_API_TOKEN": f"KGAT_{PLANTED}\n{PLANTED}"},
+    "token that is not ASCII": {"KAGGLE_API_TOKEN": f"KGAT_{PLANTED}\u201d"},
+    "token that is longer than a name": {"KAGGLE_API_TOKEN": PLANTED * 20},
+    "token in a named file": {"KAGGLE_API_TOKEN": "{home}/.kaggle/named"},
+    "key": {"KAGGLE_USERNAME": "tester", "KAGGLE_KEY": f"{PLANTED}\r\n"},
+    "key of two lines": {"KAGGLE_USERNAME": "tester", "KAGGLE_KEY": f"{PLANTED}\n{PLANTED}"},
+    "proxy": {"KAGGLE_API_TOKEN": TOKEN, "http_proxy": f"http://me:{PLANTED}@127.0.0.1:9"},
+    "broken proxy": {"KAGGLE_API_TOKEN": TOKEN, "http_proxy": f"me:{PLANTED}#/@127.0.0.1:x"},
+    "kaggle.json elsewhere": {"KAGGLE_CONFIG_DIR": "{home}/.kaggle/own"},
+    "access_token": {},
+    "access_token.txt": {},
+    "kaggle.json": {},
+    "broken kaggle.json": {},
+    "login": {},
+    "expired login": {},
+}
+FILES = {
+    "token in a named file": ("named", f"KGAT_{PLANTED}\r\n"),
+    "access_token": ("access_token", f"KGAT_{PLANTED}\r\n"),
+    "access_token.txt": ("access_token.txt", f"KGAT_{PLANTED}\r\n"),
+    "kaggle.json": ("kaggle.json", KEY),
+    "broken kaggle.json": ("kaggle.json", KEY[:-1]),
+    "kaggle.json elsewhere": ("own/kaggle.json", KEY),
+    "login": ("credentials.json", json.dumps(json.loads(LOGIN) | FAR)),
+    "expired login": ("credentials.json", LOGIN),
+}
+UNUSABLE = ("two lines", "not ASCII", "proxy", "broken", "expired")
+ODD = page(f'{{"code": 400, "message": "{PLANTED} is odd"}}'.encode(), "application/json")
+
+
+def plant(kind, folder):
+    """Write the files of a kind of secret; return its environment variables."""
+    home = folder / "home"
+    if kind in FILES:
+        name, content = FILES[kind]
+        (home / ".kaggle" / name).parent.mkdir(parents=True)
+        (home / ".kaggle" / name).write_text(content)
+    variables = {name: value.format(home=home) for name, value in SECRETS[kind].items()}
+    if "http_proxy" in variables:
+        variables["HTTP_PROXY"] = variables["http_proxy"]
+    return {"HOME": str(home), "VERBOSE": "true", **variables}
+
+
+@pytest.mark.parametrize("answer", [None, ODD], ids=["given", "refused"])
+@pytest.mark.parametrize("kind", SECRETS)
+def test_a_secret_is_in_nothing_that_a_job_writes_or_prints(kaggle, tmp_path, kind, answer):
+    kaggle.files["/blob/set.zip"] = zipped(data=b"1,2\n")
+    if answer:
+        kaggle.always("IntrospectToken", answer)
+        kaggle.always("DownloadDataset", answer)
+    done = subprocess.run(
+        [sys.executable, "-c", LOGGED_JOB, str(tmp_path)],
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(SCRIPTS),
+            **kaggle.environment(),
+            **plant(kind, tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    good = answer is None and not any(word in kind for word in UNUSABLE)
+    assert (done.returncode == 0) == (tmp_path / "x.zip").exists() == good, done.stderr
+    assert PLANTED not in done.stdout + done.stderr
+    assert "please report it" not in done.stderr
+    for path in tmp_path.rglob("*"):
+        if path.is_file() and (tmp_path / "home") not in path.parents:
+            assert PLANTED.encode() not in path.read_bytes(), path
+
+
+# --- Two origins: Kaggle, and an address that needs no account -----------------------------------
+
+
+@pytest.fixture
+def both(kaggle):
+    """Return the fields of an entry with both origins, which have other bytes."""
+    kaggle.files["/blob/set.zip"] = zipped(data=b"from Kaggle")
+    kaggle.files["/branch.zip"] = zipped(data=b"from elsewhere")
+    kaggle.always("/branch.zip", chunked())
+    return {
+        "kind": "zip",
+        "kaggle": "owner/set",
+        "addresses": ["http://elsewhere.invalid/branch.zip"],
+    }
+
+
+def test_kaggle_comes_first_when_a_token_is_set(kaggle, tmp_path, both):
+    done = run_job(kaggle, tmp_path, CREDENTIALS[0], **both)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "x.zip").read_bytes() == kaggle.files["/blob/set.zip"]
+    note = read_json(tmp_path / "lock.json")["x.zip"]
+    assert note["origin"] == "https://www.kaggle.com/datasets/owner/set"
+    assert read_json(tmp_path / "x.zip.source.json")["origin"] == note["origin"]
+
+
+def test_without_credentials_the_other_address_is_taken_and_nothing_is_learnt(
+    kaggle, tmp_path, both
+):
+    for _ in range(2):
+        done = run_job(kaggle, tmp_path, **both)
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "x.zip").read_bytes() == kaggle.files["/branch.zip"]
+        assert not (tmp_path / "lock.json").exists()
+        assert "instead_of" not in read_json(tmp_path / "x.zip.source.json")
+        # It is made anew for each download.
+        kaggle.files["/branch.zip"] = zipped(data=b"the same, packed anew")
+        shutil.rmtree(tmp_path / ".cache")
+
+
+@pytest.mark.parametrize("trouble", ["refused", "down", "garbled"])
+def test_the_other_address_is_taken_when_kaggle_does_not_give_the_file(
+    kaggle, tmp_path, both, trouble, caplog
+):
+    credentials = {"KAGGLE_API_TOKEN": "a b" if trouble == "garbled" else TOKEN}
+    answer = {"refused": status(401), "down": status(503)}.get(trouble)
+    if answer:
+        kaggle.always("DownloadDataset", answer)
+    done = run_job(kaggle, tmp_path, credentials, **both)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "x.zip").read_bytes() == kaggle.files["/branch.zip"]
+    assert "https://www.kaggle.com/datasets/owner/set" in done.stderr  # it says why not from there
+    note = read_json(tmp_path / "x.zip.source.json")
+    assert note["instead_of"] == "https://www.kaggle.com/datasets/owner/set"
+    verify_raw(tmp_path / "x.zip", "zip")
+    assert "did not give x.zip" in caplog.text
+
+
+def test_what_was_learnt_from_one_origin_is_not_asked_of_the_other(kaggle, tmp_path, both):
+    assert run_job(kaggle, tmp_path, CREDENTIALS[0], **both).returncode == 0
+    shutil.rmtree(tmp_path / ".cache")
+    done = run_job(kaggle, tmp_path, **both)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "x.zip").read_bytes() == kaggle.files["/branch.zip"]
+    shutil.rmtree(tmp_path / ".cache")
+    kaggle.files["/blob/set.zip"] = zipped(data=b"changed on Kaggle")
+    done = run_job(kaggle, tmp_path, CREDENTIALS[0], **both)
+    assert "was expected" in done.stderr
+
+
+def test_when_neither_origin_gives_the_file_both_say_why(kaggle, tmp_path, both):
+    kaggle.always("/branch.zip", status(404))
+    done = run_job(kaggle, tmp_path, **both)
+    assert done.returncode == 3
+    for hint in ("found no credentials", "KAGGLE_API_TOKEN", "branch.zip: the server answered 404"):
+        assert hint in done.stderr
+
+
+SOURCE = Source(
+    "x.zip",
+    kind="zip",
+    page="",
+    licence="",
+    citation="",
+    kaggle="owner/set",
+    version=1,
+    addresses=("https://me:planted-1234@elsewhere/branch.zip",),
+)
+
+
+def test_a_learnt_checksum_belongs_to_its_origin(tmp_path):
+    lock = tmp_path / "lock.json"
+    kaggle_page, web = SOURCE.origins
+    assert "planted" not in web
+    learn(SOURCE, kaggle_page, 7, "sha256:1", lock)
+    assert enforced_checksum(SOURCE, kaggle_page, lock) == "sha256:1"
+    assert enforced_checksum(SOURCE, web, lock) is None
+    assert enforced_checksum(SOURCE, None, lock) is None  # put there by hand: from either
+    alone = dataclasses.replace(SOURCE, addresses=())
+    assert enforced_checksum(alone, None, lock) == "sha256:1"
+    learn(SOURCE, web, 7, "sha256:2", lock)
+    assert enforced_checksum(SOURCE, kaggle_page, lock) == "sha256:1"
+
+
+def test_a_lock_of_an_earlier_release_belongs_to_the_first_origin(tmp_path):
+    lock = tmp_path / "lock.json"
+    write_json(lock, {"x.zip": {"bytes": 7, "checksum": "sha256:1", "version": 1}})
+    assert learnt(SOURCE, SOURCE.origins[0], lock)
+    assert learnt(SOURCE, SOURCE.origins[1], lock) is None
+
+
+def test_how_much_is_to_be_downloaded_is_said_by_the_registry():
+    registry = load_registry(REPOSITORY / "config" / "sources.yaml")
+    nights = [f"ztf/ztf_public_201806{day:02}.tar.gz" for day in range(1, 31)]
+    said = about_downloads([find_source(registry, name) for name in [*nights, "sdobenchmark.zip"]])
+    assert "31 files, about 312 GB by the registry" in said
+    assert "a ZTF night varies from 0.01 to 73 GB" in said
+    assert "varies" not in about_downloads([find_source(registry, "stealth/data.csv")])
 
 
 NIGHT = "ztf/ztf_public_20180604.tar.gz"
@@ -506,6 +907,7 @@ def test_a_dataverse_is_asked_once_and_what_it_tells_is_enforced(place):
     assert read_json(place.lock)[FILE] == {
         "bytes": len(CONTENT),
         "checksum": f"md5:{md5}",
+        "origin": f"{place.server.address}/x.json",
         "version": None,
         "licence": "CC0 1.0",
     }

@@ -1,12 +1,17 @@
 """Jobs: a log, errors that end in a line that says what to do, and a manifest at the end."""
 
+import errno
 import logging
+import os
+import socket
 import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from records import SCRIPTS
 from rule_jobs import RESULTS, job, write_product
 
@@ -14,7 +19,9 @@ from skymill.engine.digests import document_digest
 from skymill.engine.errors import SkymillError
 from skymill.engine.job import Paths, Run, logged_job, require_own_package, run_job
 from skymill.engine.products import Product, describe_file, read_document, read_json
+from skymill.engine.secrets import keep_secret
 from skymill.engine.staleness import MANY, listing_digest
+from skymill.engine.system_errors import ADVICE, advice
 from skymill.engine.tables import write_table
 from skymill.watch import Watch
 
@@ -46,7 +53,7 @@ def test_what_a_job_logs_stands_in_its_log(tmp_path):
         (ImportError("libarrow.so: failed to map segment from shared object"), "out of memory"),
         (RuntimeError("can't start new thread"), "out of memory"),
         (ImportError("No module named 'numba'"), "type `make setup`"),
-        (OSError(28, "No space left on device"), "Check the disk"),
+        (OSError(28, "No space left on device", "a.parquet"), "The disk is full"),
         (KeyError("USFLUX"), "please report it with"),
     ],
 )
@@ -58,6 +65,80 @@ def test_the_last_line_of_log_and_stderr_says_what_to_do(tmp_path, capsys, error
     assert "Traceback" not in shown
     assert shown.startswith("job: ")
     assert advice in shown.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "Make room"),
+        (errno.EDQUOT, "quota"),
+        (errno.EACCES, "permissions"),
+        (errno.EROFS, "reading only"),
+        (errno.EMFILE, "ulimit -n"),
+        (errno.EAGAIN, "ulimit -u"),
+        (errno.ENOENT, "deleted or renamed"),
+        (errno.EIO, "disk failed"),
+        (errno.ENAMETOOLONG, "shorter path"),
+        (errno.ECONNREFUSED, "network"),
+        (errno.ENETUNREACH, "network"),
+        (errno.ETIMEDOUT, "network"),
+        (errno.EPIPE, "has ended"),
+        (errno.ENOMEM, "run with fewer cores"),
+        (errno.EILSEQ, "report it with job.log"),
+    ],
+)
+def test_the_advice_follows_the_number_of_the_error(number, said):
+    error = OSError(number, os.strerror(number), "a.parquet")
+    told = advice(error, "job.log")
+    assert said in told
+    assert number == errno.ENOMEM or ("a.parquet" in told and os.strerror(number) in told)
+
+
+@given(st.sampled_from(sorted(errno.errorcode)))
+def test_no_number_of_an_error_is_without_advice(number):
+    told = advice(OSError(number, os.strerror(number)), "job.log")
+    assert told.endswith(".")
+    # Only those of the disk speak of disks, only those of the network of networks.
+    assert number in ADVICE or number == errno.ENOMEM or "report it" in told
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError("Couldn't deserialize thrift"), "traceback in job.log says which file"),
+        (socket.gaierror(-3, "Temporary failure in name resolution"), "network"),
+        (TimeoutError("timed out"), "network"),
+        (ConnectionError("Timed out trying to connect to tcp://10.0.0.5:8786"), "network"),
+    ],
+)
+def test_errors_without_a_number_are_not_blamed_on_the_disk(error, said):
+    told = advice(error, "job.log")
+    assert said in told
+    assert "disk" not in told
+
+
+def test_secrets_are_in_neither_log_nor_output_nor_document(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("skymill.engine.secrets._secrets", set())
+    keep_secret("planted-0123\r")
+
+    def work():
+        logger = logging.getLogger("skymill.test")
+        logger.warning("sent %r", "Bearer planted-0123\r")
+        try:
+            raise ValueError("header planted-0123")
+        except ValueError:
+            logger.exception("a traceback")
+        raise OSError(5, "Input/output error", "planted-0123")
+
+    script, log = SCRIPT, tmp_path / "job.log"
+    with pytest.raises(SystemExit), logged_job(script, str(log)) as warnings:
+        work()
+    said = capsys.readouterr()
+    assert said.out == ""
+    for text in (log.read_text(), said.err, warnings.texts[0]):
+        assert "[secret]" in text
+    for text in (log.read_text(), said.err, *warnings.texts):
+        assert "planted" not in text
 
 
 def test_a_script_with_another_package_beside_it_refuses_to_run(tmp_path, capsys):

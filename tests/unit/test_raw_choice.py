@@ -505,7 +505,7 @@ def test_two_files_of_a_night_of_ones_own_are_refused(place):
 @pytest.mark.parametrize("file", [*OWN, *OWN_FOLDERS])
 def test_a_night_of_ones_own_that_was_read_may_go(place, file):
     name = "preprocessed/ztf/stamps/my_alerts.parquet.manifest.json"
-    place.have_read(name, raw={"name": Path(file).name})
+    place.have_read(name, raw={"name": f"raw:{file}"})
     assert place.raw(nights=["my_alerts"]).files("ztf")[1:] == [file]
 
 

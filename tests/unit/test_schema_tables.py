@@ -15,7 +15,7 @@ from skymill.raw.file_types import KINDS
 from skymill.raw.registry import NIGHT, load_registry
 from skymill.ztf.classes import CLASSES, MEMBERS
 from skymill.ztf.export import FORMS
-from skymill.ztf.labels import ON_CONFLICT
+from skymill.ztf.labels import ON_CONFLICT, UNKNOWN
 from skymill.ztf.plan import SPLITS
 
 
@@ -131,8 +131,9 @@ def test_any_class_can_have_a_label_and_those_of_the_default_map_are_published(d
     assert {*default_config["labels"]["map"]} <= {*CLASSES}
 
 
-def test_what_is_done_with_two_classes_is_known():
+def test_what_is_done_with_two_or_unknown_classes_is_known():
     assert part("labels.on_conflict")["enum"] == list(ON_CONFLICT)
+    assert part("labels.unknown")["enum"] == list(UNKNOWN)
 
 
 def test_a_night_has_the_form_of_the_registry():

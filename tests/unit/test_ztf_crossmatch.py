@@ -141,6 +141,16 @@ def test_a_candid_in_two_nights_counts_once_in_the_first_by_name(tmp_path):
     assert counts["duplicate_alerts"] == 1
 
 
+def test_alerts_that_an_earlier_night_has_already_are_a_warning(tmp_path, caplog):
+    alerts = [{"object_id": OBJECTS[0], "candid": 5}, {"object_id": OBJECTS[1], "candid": 6}]
+    nights = [write_night(tmp_path, "20180601", alerts), write_night(tmp_path, "copy", alerts[:1])]
+    plan_of(nights, write_labels(tmp_path / "labels.parquet", LABELS))
+    assert "1 of 3 alerts are in another night of an earlier name already" in caplog.text
+    caplog.clear()
+    plan_of(nights[:1], tmp_path / "labels.parquet")
+    assert "another night" not in caplog.text
+
+
 def test_the_sample_takes_whole_objects_and_leaves_other_labels_alone(tmp_path):
     names = many_objects(60)
     labels = {name: "Otro" if n % 2 else "QSO" for n, name in enumerate(names)}
@@ -369,7 +379,7 @@ def test_some_objects_in_another_spelling_are_a_warning(tmp_path, caplog):
 def test_nights_without_alerts_say_nothing_of_the_list(tmp_path, caplog):
     matched(tmp_path, [], ["ZTF18aaaaaab"])
     matched(tmp_path, ["ZTF18aaaaaab"], ["ZTF18aaaaaab"], unlabelled=9)
-    assert caplog.text == ""
+    assert "spelt" not in caplog.text
 
 
 def test_a_list_may_have_many_classes(tmp_path):

@@ -38,7 +38,8 @@ from skymill.ztf.catalogue import extract_night
 from skymill.ztf.check import require_some, require_sound
 from skymill.ztf.decode import Choice
 from skymill.ztf.labelled import LabelledObjects
-from skymill.ztf.schema import OBJECT_ID, row_type, stamps_schema
+from skymill.ztf.object_ids import OBJECT_ID
+from skymill.ztf.schema import row_type, stamps_schema
 
 NIGHT = "20181129"
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skymill.ztf.labelled import LabelledObjects
-from skymill.ztf.object_ids import OBJECT_ID, ZTF_NAME, as_bytes, respelt, ztf_name
+from skymill.ztf.object_ids import ZTF_NAME, as_bytes, respelt, ztf_name
+from skymill.ztf.schema import OBJECT_ID
 
 NAMES = st.from_regex(ZTF_NAME, fullmatch=True)
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from projects import said
-from servers import FileServer, KaggleServer, stall
+from servers import FileServer, KaggleServer, chunked, stall, status
 
 FILE = "solar_flare_2020/train_partition2_data.json"
 RAW = f"data/raw/{FILE}"
@@ -104,6 +104,86 @@ def test_the_whole_workflow_runs_on_downloaded_files(archive, finished):
         if path.is_file():
             assert TOKEN.encode() not in path.read_bytes(), path
     assert TOKEN not in said(done)
+
+
+PLANTED = "planted0123456789abcdef01234567"
+SECRETS = {
+    "token": {"KAGGLE_API_TOKEN": f"KGAT_{PLANTED}\r"},
+    "key": {"KAGGLE_USERNAME": "tester", "KAGGLE_KEY": f"{PLANTED}\n"},
+    "proxy": {"KAGGLE_API_TOKEN": TOKEN, "http_proxy": f"http://me:{PLANTED}@"},
+    "file": {},
+}
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_a_secret_is_in_nothing_that_a_run_writes_or_prints(archive, tmp_path, kind):
+    """See tests/unit/test_fetch.py for all kinds and places of secrets."""
+    project, kaggle = archive.project, archive.kaggle
+    home = tmp_path / "home"
+    if kind == "file":
+        (home / ".kaggle").mkdir(parents=True)
+        (home / ".kaggle" / "access_token").write_text(f"KGAT_{PLANTED}\r\n")
+    del project.variables["KAGGLE_API_TOKEN"]
+    given = dict(SECRETS[kind])
+    if kind == "proxy":
+        given["HTTP_PROXY"] = given["http_proxy"] = given["http_proxy"] + kaggle.address[7:]
+    project.variables |= {"HOME": str(home), "VERBOSE": "true", **given}
+    project.set("retrieve: {attempts: 1}")
+    kaggle.misbehave("DownloadDataset", status(401))
+    refused = project.run("--cores", "1", "data/raw/stealth/data.csv", succeeds=False)
+    assert "refused the credentials in" in said(refused)
+    done = project.run("--cores", "1", "data/raw/stealth/data.csv")
+    assert PLANTED not in said(refused) + said(done)
+    for path in project.folder.rglob("*"):
+        if path.is_file():
+            assert PLANTED.encode() not in path.read_bytes(), path
+
+
+def test_data_sets_of_kaggle_are_fetched_side_by_side_on_a_new_machine(archive, tmp_path):
+    archive.project.variables["HOME"] = str(tmp_path / "home")
+    archive.project.run("--cores", "2", "data/raw/stealth/data.csv", "data/raw/sdobenchmark.zip")
+    assert not (tmp_path / "home" / ".config" / "kaggle").exists()
+
+
+def test_sdobenchmark_comes_from_github_without_an_account(archive, finished, tmp_path):
+    """GitHub packs a branch for each download: in chunks, below a folder named after the branch."""
+    project = archive.project
+    project.variables |= {"HOME": str(tmp_path / "home")}
+    del project.variables["KAGGLE_API_TOKEN"]
+    branch = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(archive.server.files["/sdobenchmark.zip"])) as published,
+        zipfile.ZipFile(branch, "w") as packed,
+    ):
+        packed.comment = b"0123456789abcdef0123456789abcdef01234567"
+        packed.writestr("SDOBenchmark-data-full/README.md", "the data set")
+        for name in published.namelist():
+            root, _, path = name.partition("/")
+            if root == "sdobenchmark_full" and not name.endswith("/"):
+                packed.writestr(f"SDOBenchmark-data-full/{path}", published.read(name))
+    content = archive.server.files["/sdobenchmark.zip"] = branch.getvalue()
+    archive.server.misbehave("/sdobenchmark.zip", chunked(len(content) // 3), chunked())
+    project.set("sdo: {tensors: false}")
+    project.run("--cores", "2", "sdo")
+    assert project.path("data/raw/sdobenchmark.zip").read_bytes() == content
+    assert not project.path("config/sources.lock.json").exists()
+    plan = "data/preprocessed/sdo/plan.parquet"
+    assert project.path(plan).read_bytes() == finished.path(plan).read_bytes()
+    assert project.stale("sdo") == set()
+
+
+def test_a_look_says_how_much_is_to_be_downloaded_and_asks_no_server(archive):
+    project = archive.project
+    assert "about 51 GB by the registry" in project.look()[1]
+    assert "a ZTF night varies from 0.01 to 73 GB" in project.look()[1]
+    assert "2 files, about 6.1 GB" in project.look(RAW, f"data/raw/{LABELS}")[1]
+    assert archive.server.requests == archive.kaggle.requests == []
+    project.run("--cores", "1", RAW)
+    assert "To download" not in project.look(RAW)[1]
+    project.path(RAW).unlink()
+    assert "To download" not in project.look(RAW)[1]  # the cache has it
+    project.set("source: sample")
+    assert "To download" not in project.look()[1]
 
 
 def test_what_makes_a_download_stale_is_its_name_and_version_alone(archive):

@@ -13,6 +13,7 @@ if IS_CHECKOUT:
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.settings.types import ExecMode
+from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake.utils import available_cpu_count, validate
 
 
@@ -38,8 +39,9 @@ try:
     )
     from skymill.paths import manifest
     from skymill.raw.choice import RawFiles
+    from skymill.raw.fetch import is_cached
     from skymill.raw.files import changed_since, damaged_sidecar
-    from skymill.raw.registry import NIGHT, find_source, load_registry
+    from skymill.raw.registry import NIGHT, about_downloads, find_source, load_registry
     from skymill.resources import memory, minutes
     from skymill.settings import check_settings, in_force, magnetic_keys, plan_keys
     from skymill.swan_sf.schema import PARTITIONS as SWAN_PARTITIONS

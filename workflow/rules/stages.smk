@@ -193,3 +193,21 @@ def simulation(script, *keys):
         return ""
 
     return {**given, "check": check}
+
+
+def say_downloads(record):
+    """Add to Snakemake's table of jobs how much is to be downloaded; a filter of its logger."""
+    if getattr(record, "event", None) == LogEvent.RUN_INFO:
+        files = [
+            job.wildcards.file
+            for job in workflow.dag.jobs
+            if job.rule is rules.retrieve.rule and workflow.dag.needrun(job)
+        ]
+        missing = [find_source(REGISTRY, file) for file in files if not is_cached(file)]
+        if missing:
+            record.msg += f"\n{about_downloads(missing)}\n"
+    return True
+
+
+if IS_MAIN:
+    logger.addFilter(say_downloads)

@@ -4,14 +4,15 @@ from skymill.engine.job import run_job
 
 
 def main(run):
-    from skymill.raw.files import HashedRaw
+    from skymill.raw.files import HashedRaw, fetched_from
     from skymill.raw.registry import enforced_checksum, find_source, load_registry
     from skymill.ztf.catalogue import extract_night
     from skymill.ztf.decode import Choice
 
     night, settings = run.wildcards.night, run.settings
     source = find_source(load_registry(), run.params.file)
-    checksum = enforced_checksum(source) if run.params.enforced else None
+    origin = fetched_from(run.input.raw)
+    checksum = enforced_checksum(source, origin) if run.params.enforced else None
     raw = HashedRaw(run.input.raw, source.kind, checksum=checksum)
     content = extract_night(
         run.input.raw,

@@ -22,7 +22,9 @@ from skymill.engine.products import (
     source_of,
     write_document,
 )
+from skymill.engine.secrets import RedactedFormatter, redacted
 from skymill.engine.staleness import CHECKS, MANY, listing_digest
+from skymill.engine.system_errors import OUT_OF_MEMORY, advice
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ class Warnings(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the text of a warning."""
-        if (text := record.getMessage()) not in self.texts:
+        if (text := redacted(record.getMessage())) not in self.texts:
             self.texts.append(text)
 
 
@@ -294,12 +296,12 @@ def logged_job(script: str, log: str) -> Iterator[Warnings]:
     The work is given what it has warned of so far.
 
     Everything goes to the log, with tracebacks; what the user must know goes to stderr as well.
-    The last line of both says what to do.
+    The last line of both says what to do. Known secrets are in neither.
     """
     path = Path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, mode="w")
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(RedactedFormatter("%(levelname)s %(name)s: %(message)s"))
     warnings = Warnings()
     root = logging.getLogger()
     root.addHandler(handler)
@@ -309,7 +311,7 @@ def logged_job(script: str, log: str) -> Iterator[Warnings]:
         require_own_package(Path(script))
         yield warnings
     except Exception as error:  # noqa: BLE001 (every failure ends in a message and a log)
-        _fail(handler, log, traceback.format_exc(), _advice(error, log))
+        _fail(handler, log, traceback.format_exc(), _what_to_do(error, log))
     finally:
         root.removeHandler(warnings)
         root.removeHandler(handler)
@@ -320,19 +322,19 @@ NO_MEMORY = ("Cannot allocate memory", "failed to map segment", "can't start new
 """What errors say that come of too little memory, and are no MemoryError."""
 
 
-def _advice(error: Exception, log: str) -> str:
+def _what_to_do(error: Exception, log: str) -> str:
     """Return what to do about an error."""
     if isinstance(error, SkymillError):
         return str(error)
     if isinstance(error, MemoryError) or any(said in str(error) for said in NO_MEMORY):
-        return "out of memory: run with fewer cores (`--cores 1`), or on a larger machine."
+        return OUT_OF_MEMORY
     if isinstance(error, ImportError):
         return (
             f"{error}. The environment is not the one that envs/ describes: type `make setup`, or "
             "install envs/requirements.txt."
         )
     if isinstance(error, OSError):
-        return f"{error}. Check the disk and the permissions, then run again."
+        return advice(error, log)
     return (
         f"{type(error).__name__}: {error}. This is a fault of Skymill, not of your data: "
         f"please report it with {log}."
@@ -341,9 +343,9 @@ def _advice(error: Exception, log: str) -> str:
 
 def _fail(handler: logging.FileHandler, log: str, trace: str, message: str) -> None:
     """Write the traceback to the log, the message to the log and to stderr, and end the job."""
-    handler.stream.write(f"{trace}\nERROR: {message}\n")
+    handler.stream.write(redacted(f"{trace}\nERROR: {message}\n"))
     handler.flush()
-    sys.stderr.write(f"{Path(log).stem}: {message}\n")
+    sys.stderr.write(redacted(f"{Path(log).stem}: {message}\n"))
     sys.stderr.flush()
     # os._exit would skip what cleans up; SystemExit ends the script without a second traceback.
     raise SystemExit(os.EX_SOFTWARE)

@@ -12,10 +12,9 @@ import pyarrow as pa
 
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import Product
-from skymill.magnetic.features import UNKNOWN
 from skymill.magnetic.missing import missing_steps
 from skymill.magnetic.plan_table import PLAN_SCHEMA
-from skymill.magnetic.schema import PARAMETERS
+from skymill.magnetic.schema import PARAMETERS, UNKNOWN
 from skymill.magnetic.store import RecordStore, pieces
 
 HOLDOUT = "holdout_test"

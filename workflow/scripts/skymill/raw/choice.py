@@ -286,8 +286,8 @@ class RawFiles:
             return found[0]
         # A night that was read, and whose file was then deleted to have the room.
         known = self._record(names[0]) if self.source("ztf") == "local" else None
-        read = [name for name in names if known and Path(name).name == known["raw"]["name"]]
-        return read[0] if read else names[0]
+        read = known["raw"]["name"] if known else None
+        return next((n for n in names if raw_name(self.path(n), self.results) == read), names[0])
 
     @functools.cached_property
     def nights(self) -> list[str]:

@@ -21,17 +21,20 @@ from typing import BinaryIO
 from skymill.engine.digests import large_file_digest
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import new_file, read_json
+from skymill.raw.credentials import HOW_TO
 from skymill.raw.dataverse import Listed, find_file
-from skymill.raw.file_types import require_kind
 from skymill.raw.files import sidecar_path, write_sidecar
 from skymill.raw.http import (
     CHUNK_BYTES,
-    HEAD_BYTES,
     PATIENCE,
+    Address,
+    Arrived,
     Expected,
     NotThereError,
+    OtherContentError,
     Patience,
     download,
+    worst,
 )
 from skymill.raw.registry import LOCK, Source, enforced_checksum, learn, learnt
 
@@ -39,6 +42,11 @@ logger = logging.getLogger(__name__)
 
 CACHE = Path("data/raw/.cache")
 """On the disk of the raw files, because hard links do not reach another."""
+
+
+def is_cached(file: str, cache: Path = CACHE) -> bool:
+    """Return whether a file is in the cache, so that it need not be downloaded."""
+    return (cache / file).exists() and sidecar_path(cache / file).exists()
 
 
 def fetch(
@@ -64,34 +72,13 @@ def fetch(
     kept = cache / source.file
     note = _usable(kept, source, lock)
     if note is None:
-        known = learnt(source, lock)
-        told = Listed()
         try:
-            if source.dataverse and known is None:
-                told = _ask_dataverse(source, kept.parent, patience)
-                source = replace(source, size=told.size, checksum=told.checksum)
-            checksum = _bring(source, kept, known, patience)
-        except SkymillError as error:
-            absent = may_be_absent and isinstance(error, NotThereError)
-            if absent and _passed_over(source, kept.parent, patience):
-                _write_empty(source, target)
-                return
-            if known:
-                advice = (
-                    f"The first download of it had {known['checksum']}. If it has changed and you "
-                    f"trust the new one, delete its entry in {lock} and run again."
-                )
-            elif source.addresses:
-                advice = (
-                    "What has arrived is kept: run again to go on with it. Or get the file from "
-                    f"{source.page} and put it at data/raw/{source.file}."
-                )
-            else:
-                raise  # Kaggle's has its own advice
-            raise SkymillError(f"{error}\n{advice}") from None
-        if known is None and (source.checksum is None or source.member or source.dataverse):
-            learn(source, kept.stat().st_size, checksum, lock, licence=told.licence)
-        note = {"checksum": checksum, "bytes": kept.stat().st_size, "version": source.version}
+            note = _bring(source, kept, lock, patience)
+        except NotThereError:
+            if not (may_be_absent and _passed_over(source, kept.parent, patience)):
+                raise
+            _write_empty(source, target)
+            return
         write_sidecar(kept, "archive", **note)
     # First: a file without a sidecar would pass for one put there by hand.
     write_sidecar(target, "archive", **note)
@@ -106,11 +93,11 @@ def fetch(
 
 def _write_empty(source: Source, target: Path) -> None:
     """Put a tarball without members in the place of one that the archive does not have."""
-    logger.warning("%s is not in the archive: a night without alerts", source.addresses[0])
+    logger.warning("%s is not in the archive: a night without alerts", source.web)
     content = gzip.compress(bytes(tarfile.RECORDSIZE), mtime=0)
     checksum = f"sha256:{hashlib.sha256(content).hexdigest()}"
     note = {"checksum": checksum, "bytes": len(content), "version": source.version}
-    write_sidecar(target, "archive", absent=source.addresses[0], **note)
+    write_sidecar(target, "archive", absent=source.web, **note)
     with new_file(target) as temporary:
         temporary.write_bytes(content)
 
@@ -119,59 +106,175 @@ def _usable(kept: Path, source: Source, lock: Path) -> dict | None:
     """Return the note of a file in the cache if it is whole and what the registry asks for."""
     if not kept.exists() or not sidecar_path(kept).exists():
         return None
-    note = read_json(sidecar_path(kept))
-    wanted = enforced_checksum(source, lock) or note["checksum"]
+    note = {key: value for key, value in read_json(sidecar_path(kept)).items() if key != "source"}
+    origin = note.get("origin", source.origins[0])
+    wanted = enforced_checksum(source, origin, lock) or note["checksum"]
     algorithm = wanted.partition(":")[0]
     if note["version"] == source.version and kept.stat().st_size == note["bytes"]:
         found = f"{algorithm}:{large_file_digest(kept, algorithm)}"
         if found == wanted:
             logger.info("%s is in the cache and unchanged", source.file)
-            return {"checksum": found, "bytes": note["bytes"], "version": note["version"]}
+            return {**note, "checksum": found, "origin": origin}
     logger.warning("%s in the cache is another one, or damaged: fetching it anew", source.file)
     kept.unlink()
     sidecar_path(kept).unlink()
     return None
 
 
-def _bring(source: Source, kept: Path, known: dict | None, patience: Patience) -> str:
-    """Download a file into the cache and return its checksum, as `algorithm:hexadecimal`."""
+def _note(source: Source, origin: str, checksum: str, size: int) -> dict:
+    """Return what the sidecar of a fetched file says."""
+    return {"checksum": checksum, "bytes": size, "origin": origin, "version": source.version}
+
+
+def _bring(source: Source, kept: Path, lock: Path, patience: Patience) -> dict:
+    """Download a file into the cache, from the first origin that gives it; return its note.
+
+    Raises
+    ------
+    NotThereError
+        When every origin answers that it has no such file.
+    SkymillError
+        When no origin gives the file; it says why, and what to do.
+    """
     kept.parent.mkdir(parents=True, exist_ok=True)
-    if source.member is None:
-        expected = known["checksum"] if known else _checksum(source, kept.parent, patience)
-        if source.kaggle:
-            return _bring_from_kaggle(source, kept, expected)
-        return _download(source, kept, expected, patience)
+    failures, kinds = [], []
+    for origin, addresses in _origins(source, kept, failures, kinds):
+        known = learnt(source, origin, lock)
+        described, licence = source, None
+        try:
+            if source.dataverse and known is None:
+                told = _ask_dataverse(source, kept.parent, patience)
+                described = replace(source, size=told.size, checksum=told.checksum)
+                licence = told.licence
+            checksum, proven = _bring_from(described, origin, addresses, kept, known, patience)
+        except SkymillError as error:
+            changed = isinstance(error, OtherContentError) and known
+            failures.append(f"{error}{_if_you_trust_it(known, lock) if changed else ''}")
+            kinds.append(type(error))
+            continue
+        if proven and known is None and (source.checksum is None or source.member):
+            learn(source, origin, kept.stat().st_size, checksum, lock, licence=licence)
+        note = _note(source, origin, checksum, kept.stat().st_size)
+        return {**note, "instead_of": source.kaggle_page} if kinds else note
+    raise worst(kinds)("\n".join([*failures, _or_by_hand(source)]))
+
+
+def _origins(
+    source: Source, kept: Path, failures: list[str], kinds: list[type[SkymillError]]
+) -> Iterator[tuple[str, list[Address | str]]]:
+    """Yield the origins to try, each with its addresses; add why Kaggle is none to the failures."""
     if source.kaggle:
-        archive = _dataset(source, kept)
-    else:
-        archive = kept.with_name(f"{kept.name}.archive")
-        if not archive.exists():  # else an earlier run was ended while it was read
-            _download(source, archive, source.checksum, patience)
+        # Imported here: only needed for Kaggle's data sets.
+        from skymill.raw.kaggle import adopt_part, kaggle_address
+
+        adopt_part(source, _download_path(source, kept), kept.parent / ".kaggle")
+        try:
+            address = kaggle_address(source)
+        except SkymillError as error:
+            logger.warning("%s: %s", source.kaggle_page, error)
+            failures.append(f"{source.kaggle_page}: {error}")
+            kinds.append(type(error))
+        else:
+            if address:
+                yield source.kaggle_page, [address]
+            else:
+                logger.info("Skymill found no credentials for Kaggle")
+                failures.append(
+                    f"{source.kaggle_page}: Skymill found no credentials for Kaggle. To "
+                    f"authenticate, {HOW_TO}."
+                )
+    if source.addresses:
+        yield source.web, list(source.addresses)
+
+
+def _if_you_trust_it(known: dict, lock: Path) -> str:
+    return (
+        f"\nThe first download of it had {known['checksum']}. If it has changed and you trust the "
+        f"new one, delete its entry in {lock} and run again."
+    )
+
+
+def _or_by_hand(source: Source) -> str:
+    return (
+        "What has arrived is kept: run again to resume it. Or get the file from "
+        f"{source.page} and put it at data/raw/{source.file}."
+    )
+
+
+def _download_path(source: Source, kept: Path) -> Path:
+    """Return where a download goes: what holds a member is not kept."""
+    return kept.with_name(f"{kept.name}.archive") if source.member else kept
+
+
+def _bring_from(
+    source: Source,
+    origin: str,
+    addresses: list[Address | str],
+    kept: Path,
+    known: dict | None,
+    patience: Patience,
+) -> tuple[str, bool]:
+    """Download a file into the cache from one origin.
+
+    Returns
+    -------
+    Its checksum, as `algorithm:hexadecimal`, and whether later downloads must have the same.
+    """
+    if source.member is None:
+        expected = known["checksum"] if known else None
+        if expected is None:
+            expected = _checksum(source, origin, kept.parent, patience)
+        arrived = _download(source, origin, addresses, kept, expected, patience)
+        return arrived.checksum, arrived.proven
+    archive = _download_path(source, kept)
+    note = sidecar_path(archive)
+    if not (archive.exists() and note.exists() and read_json(note)["origin"] == origin):
+        # Else an earlier run was ended while it read the archive.
+        arrived = _download(source, origin, addresses, archive, source.checksum, patience)
+        write_sidecar(archive, "archive", origin=origin, proven=arrived.proven)
+    proven = read_json(note)["proven"]
     checksum = f"sha256:{_extract(archive, source.member, kept)}"
     archive.unlink()
+    note.unlink()
     if known and checksum != known["checksum"]:
         kept.unlink()
-        raise SkymillError(f"{source.member} of {source.kaggle or source.addresses[0]} changed.")
-    return checksum
+        raise OtherContentError(f"{source.member} of {origin} changed: it has {checksum}.")
+    return checksum, proven
 
 
-def _download(source: Source, path: Path, checksum: str | None, patience: Patience) -> str:
+def _download(
+    source: Source,
+    origin: str,
+    addresses: list[Address | str],
+    path: Path,
+    checksum: str | None,
+    patience: Patience,
+) -> Arrived:
+    """Download what holds a file; the checksum is `algorithm:hexadecimal`."""
     algorithm, _, wanted = (checksum or "sha256:").partition(":")
-    kind = source.kind if source.member is None else "gzip"
     expected = Expected(
-        kind=kind,
+        kind=_kind(source, origin),
         size=source.size,
         algorithm=algorithm,
         checksum=wanted or None,
         disk_bytes=source.disk_bytes,
+        min_size=source.min_size,
+        min_lines=source.min_lines,
     )
-    found = download(list(source.addresses), path, expected, patience=patience)
-    return f"{algorithm}:{found}"
+    arrived = download(addresses, path, expected, patience=patience)
+    return Arrived(f"{algorithm}:{arrived.checksum}", arrived.proven)
 
 
-def _checksum(source: Source, folder: Path, patience: Patience) -> str | None:
+def _kind(source: Source, origin: str) -> str:
+    """Return the kind of what is downloaded."""
+    if source.member is None:
+        return source.kind
+    return "zip" if origin == source.kaggle_page or origin.endswith(".zip") else "gzip"
+
+
+def _checksum(source: Source, origin: str, folder: Path, patience: Patience) -> str | None:
     """Return the checksum that the registry knows, or that the archive publishes in a list."""
-    if source.checksum or not source.checksums:
+    if source.checksum or not source.checksums or origin != source.web:
         return source.checksum
     name = source.file.rpartition("/")[2]
     listed = _listed(source, folder, patience)
@@ -187,6 +290,9 @@ def _ask_dataverse(source: Source, folder: Path, patience: Patience) -> Listed:
     try:
         download([address], path, Expected(kind="json"), patience=patience)
         document = read_json(path)
+    except NotThereError as error:
+        # It is the data set that is not there, not the file.
+        raise SkymillError(str(error)) from None
     finally:
         path.unlink(missing_ok=True)
     listed = find_file(document, source.dataverse["file"], address)
@@ -206,7 +312,9 @@ def _listed(source: Source, folder: Path, patience: Patience) -> dict[str, str]:
     """Return the checksums of the files that the archive's list names."""
     path = folder / f"{source.file.rpartition('/')[2]}.checksums"
     try:
-        download([source.checksums], path, Expected(kind="text"), patience=patience)
+        # A line at least: a list that is cut short names fewer files, and says nothing wrong.
+        expected = Expected(kind="text", min_lines=1)
+        download([source.checksums], path, expected, patience=patience)
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except NotThereError as error:
         # It is the list that is not there, not the file.
@@ -218,32 +326,6 @@ def _listed(source: Source, folder: Path, patience: Patience) -> dict[str, str]:
         md5, _, name = line.partition(" ")
         listed[name.strip().lstrip("*").removeprefix("./")] = f"md5:{md5.lower()}"
     return listed
-
-
-def _dataset(source: Source, kept: Path) -> Path:
-    # Imported here: the client is heavy, and only needed for Kaggle's data sets.
-    from skymill.raw.kaggle import download_dataset
-
-    archive = download_dataset(source, kept.parent / ".kaggle")
-    with open(archive, "rb") as stream:
-        head = stream.read(HEAD_BYTES)
-    try:
-        require_kind(head, "zip", f"{source.kaggle} from Kaggle")
-    except SkymillError:
-        archive.unlink()
-        raise
-    return archive
-
-
-def _bring_from_kaggle(source: Source, kept: Path, expected: str | None) -> str:
-    archive = _dataset(source, kept)
-    algorithm = (expected or "sha256").partition(":")[0]
-    found = f"{algorithm}:{large_file_digest(archive, algorithm)}"
-    if expected and found != expected:
-        archive.unlink()
-        raise SkymillError(f"{source.kaggle}: its checksum is {found}, expected was {expected}.")
-    archive.replace(kept)
-    return found
 
 
 def _extract(archive: Path, member: str, path: Path) -> str:

@@ -1,5 +1,11 @@
 """Kinds of raw files, told by their first bytes: error pages saved as data end here."""
 
+import gzip
+import json
+import struct
+import zlib
+from pathlib import Path
+
 from skymill.engine.errors import SkymillError
 
 KINDS = {
@@ -58,3 +64,67 @@ def _looks_like(head: bytes) -> str:
 def _is_error_message(head: bytes) -> bool:
     start = head.lstrip()[:200].replace(b" ", b"")
     return start.startswith((b'{"message"', b'{"error', b'{"code"', b'{"detail"', b'{"status"'))
+
+
+PROVEN_BY_END = ("zip", "gzip", "json")
+"""Kinds whose end tells a whole file from one that was cut short."""
+
+_ZIP_END = struct.Struct("<4s4H2LH")
+_ZIP_END_64 = struct.Struct("<4sQ2H2L4Q")
+_ZIP_LOCATOR_64 = struct.Struct("<4sLQL")
+
+
+def ends_whole(path: Path, kind: str) -> bool:
+    """Return whether a file of one of PROVEN_BY_END ends as a whole one does.
+
+    All of a gzip file is unpacked, of a zip archive the end alone is read.
+    """
+    looks = {"zip": _zip_ends_whole, "gzip": _gzip_ends_whole, "json": _json_ends_whole}
+    return looks[kind](path)
+
+
+def _json_ends_whole(path: Path) -> bool:
+    try:
+        json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return True
+
+
+def _gzip_ends_whole(path: Path) -> bool:
+    try:
+        with gzip.open(path) as stream:
+            while stream.read(2**20):
+                pass
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return False
+    return True
+
+
+def _zip_ends_whole(path: Path) -> bool:
+    """Return whether a table of contents ends where the file's last record says that it does."""
+    size = path.stat().st_size
+    with open(path, "rb") as stream:
+        start = max(0, size - _ZIP_END.size - 2**16)
+        stream.seek(start)
+        tail = stream.read()
+        at = len(tail)
+        while (at := tail.rfind(b"PK\x05\x06", 0, at)) >= 0:
+            if at + _ZIP_END.size > len(tail):
+                continue
+            *_, length, offset, comment = _ZIP_END.unpack_from(tail, at)
+            end = start + at
+            if at + _ZIP_END.size + comment != len(tail):
+                continue
+            stream.seek(max(0, end - _ZIP_LOCATOR_64.size))
+            locator = stream.read(_ZIP_LOCATOR_64.size)
+            if len(locator) == _ZIP_LOCATOR_64.size and locator.startswith(b"PK\x06\x07"):
+                end = _ZIP_LOCATOR_64.unpack(locator)[2]
+                stream.seek(min(end, size))
+                record = stream.read(_ZIP_END_64.size)
+                if len(record) < _ZIP_END_64.size or not record.startswith(b"PK\x06\x06"):
+                    continue
+                *_, length, offset = _ZIP_END_64.unpack(record)
+            if offset + length == end:
+                return True
+    return False

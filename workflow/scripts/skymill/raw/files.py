@@ -52,6 +52,16 @@ def origin(raw: Path) -> str:
     return source
 
 
+def fetched_from(raw: Path) -> str | None:
+    """Return the origin that a raw file was fetched from, see Source; None where none is known."""
+    return _note(raw).get("origin")
+
+
+def _note(raw: Path) -> dict:
+    """Return the sidecar of a fetched file; an empty one for another file."""
+    return read_json(sidecar_path(raw)) if origin(raw) == "archive" else {}
+
+
 def changed_since(document: dict, raw: Path, name: str) -> str | None:
     """Return why a raw file is no longer the one that was read, else None.
 
@@ -130,6 +140,13 @@ def verify_raw(raw: Path, kind: str | None, *, checksum: str | None = None) -> d
     """
     if kind == "folder":
         return HashedRaw(raw, kind).receipt()
+    if instead := _note(raw).get("instead_of"):
+        logger.warning(
+            "%s did not give %s (its log says why): it is from %s",
+            instead,
+            raw.name,
+            _note(raw)["origin"],
+        )
     if kind in TEXTS:
         head = beginning(raw, HEAD_BYTES)
     else:
@@ -224,7 +241,7 @@ class _ReadFile(io.FileIO):
 
 def _algorithms(raw: Path, checksum: str | None) -> list[str]:
     """Return the digests to take: SHA-256, and those that the file is to be compared with."""
-    known = read_json(sidecar_path(raw)) if origin(raw) == "archive" else {}
+    known = _note(raw)
     named = [text.partition(":")[0] for text in (checksum, known.get("checksum")) if text]
     return [*dict.fromkeys(["sha256", *named])]
 
@@ -253,7 +270,7 @@ def _proven_origin(raw: Path, digests: dict[str, str]) -> str:
     Such a sidecar is taken away: the file was put there by hand, and `put_by_hand` and
     `changed_since` are to know.
     """
-    known = read_json(sidecar_path(raw)) if origin(raw) == "archive" else {}
+    known = _note(raw)
     if "checksum" in known:
         algorithm, _, fetched = known["checksum"].partition(":")
         if digests[algorithm] != fetched:

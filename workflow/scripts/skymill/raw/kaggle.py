@@ -1,84 +1,212 @@
-"""Data sets from Kaggle, through its official client.
+"""Data sets on Kaggle, by the library that Kaggle's official client is built on.
 
-Credentials are the client's own business: it reads them from where Kaggle documents them, and
-nothing here looks at, keeps or prints them.
+The library asks Kaggle's servers; the body is read like that of any other address (raw/http.py),
+so that patience, resuming and checks are the same. The package `kaggle` itself is not imported: it
+authenticates on import, without a limit of time, makes a folder in the user's home, prints, and
+ends the process.
 """
 
-import contextlib
-import io
-import logging
-import sys
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from skymill.engine.errors import SkymillError
-from skymill.engine.space import require_space
+from skymill.engine.secrets import keep_secret
+from skymill.raw.credentials import HOW_TO, Credentials, find_credentials
+from skymill.raw.http import AddressFailedError, NotThereError, connecting, leave_part
 from skymill.raw.registry import Source
 
-logger = logging.getLogger(__name__)
+
+class DataSet:
+    """The zip of a Kaggle data set's pinned version, as an address to download from.
+
+    Parameters
+    ----------
+    source
+        The registry's entry.
+    credentials
+        What Kaggle is shown.
+    """
+
+    def __init__(self, source: Source, credentials: Credentials):
+        self.name = _name(source)
+        self._source = source
+        self._credentials = credentials
+        self._is_known = False
+
+    def get(self, headers: dict[str, str], timeout: float):
+        """Ask Kaggle for the data set; return the response that it leads to.
+
+        The range of bytes that is asked for goes along: it only counts where the library is led to.
+
+        Raises
+        ------
+        AddressFailedError
+            When Kaggle refuses the credentials, or access, or does not have the data set.
+        """
+        from kagglesdk.datasets.types.dataset_api_service import ApiDownloadDatasetRequest
+        from requests import HTTPError
+
+        owner, _, name = self._source.kaggle.partition("/")
+        request = ApiDownloadDatasetRequest()
+        request.owner_slug, request.dataset_slug = owner, name
+        request.dataset_version_number = self._source.version
+        try:
+            with _talking():
+                token = self._token(timeout)
+                with _client(self._credentials, token, timeout, headers) as client:
+                    return client.datasets.dataset_api_client.download_dataset(request)
+        except HTTPError as error:
+            return self._judged(error)
+
+    def _token(self, timeout: float) -> str | None:
+        """Return the token to show, after a check that Kaggle knows it; None for a legacy key."""
+        from requests import HTTPError
+
+        if self._credentials.token is None and not self._credentials.is_login:
+            return None
+        try:
+            token = self._credentials.token or self._token_of_login(timeout)
+            if token and not self._is_known:
+                self._is_known = self._is_active(token, timeout)
+        except HTTPError as error:
+            status = error.response.status_code if error.response is not None else None
+            if status in (400, 401, 403, 404):
+                raise self._refused(status) from None
+            raise
+        if not self._is_known:
+            raise self._refused(None)
+        return token
+
+    def _is_active(self, token: str, timeout: float) -> bool:
+        """Ask whether a token is neither expired nor revoked."""
+        from kagglesdk.security.types.oauth_service import IntrospectTokenRequest
+
+        request = IntrospectTokenRequest()
+        request.token = token
+        with _client(self._credentials, token, timeout) as client:
+            return client.security.oauth_client.introspect_token(request).active
+
+    def _token_of_login(self, timeout: float) -> str | None:
+        """Return the token of a login in the browser, renewed if need be."""
+        from kagglesdk.kaggle_creds import KaggleCredentials
+
+        with _client(self._credentials, None, timeout) as client:
+            login = KaggleCredentials.load(client, self._credentials.place)
+            token = login and login.get_access_token()
+        keep_secret(token)
+        return token
+
+    def _judged(self, error):
+        """Return the response of an error that another try may change; raise for the others."""
+        response = error.response
+        if response is None or response.ok:
+            raise AddressFailedError("Kaggle answered with an error that is not understood")
+        status = response.status_code
+        if status == 401:
+            raise self._refused(status)
+        if status == 403:
+            raise AddressFailedError(
+                "Kaggle denied access (403): the terms of the data set are not accepted, or the "
+                f"credentials in {self._credentials.place} are not valid. Sign in on "
+                f"{self._source.page} and accept the terms there; or {HOW_TO}"
+            )
+        if status == 404:
+            raise AddressFailedError(
+                f"Kaggle has no version {self._source.version} of this data set (404), or does not "
+                f"show it to the owner of the credentials in {self._credentials.place}",
+                NotThereError,
+            )
+        return response
+
+    def _refused(self, status: int | None) -> AddressFailedError:
+        code = f" ({status})" if status else ""
+        return AddressFailedError(
+            f"Kaggle refused the credentials in {self._credentials.place}{code}: they are "
+            f"mistyped, expired or revoked. To authenticate, {HOW_TO}"
+        )
 
 
-def download_dataset(source: Source, folder: Path) -> Path:
-    """Download a Kaggle data set's zip into a folder and return its path.
+def _name(source: Source) -> str:
+    return f"{source.kaggle_page} (version {source.version})"
 
-    A download that was interrupted, also by an earlier run, is gone on with by the client.
+
+def kaggle_address(source: Source) -> DataSet | None:
+    """Return the address of a Kaggle data set, None without credentials.
 
     Raises
     ------
     SkymillError
-        When credentials are missing or refused, the terms are not accepted, or the download
-        fails; it says how to authenticate and where to put the file otherwise.
+        When the credentials cannot be read, or cannot be credentials.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    name = source.kaggle.rpartition("/")[2]
-    require_space(folder, source.disk_bytes, name)
-    handle = f"{source.kaggle}/{source.version}"
-    # Importing the client authenticates: it may ask the network, print to stdout, and exit.
-    with contextlib.redirect_stdout(io.StringIO()):
-        from kaggle.api.kaggle_api_extended import KaggleApi
-        from requests import HTTPError, RequestException
-
-        api = KaggleApi()
-        try:
-            api.authenticate()
-        except SystemExit:
-            raise _refused(source, "Kaggle found no credentials") from None
-        try:
-            # The client's own bar tells speed and time left; nobody watches a log.
-            api.dataset_download_files(handle, path=str(folder), quiet=not sys.stderr.isatty())
-        except HTTPError as error:
-            raise _explained(source, error) from None
-        except RequestException as error:
-            raise SkymillError(
-                f"{source.kaggle}: the download from Kaggle failed ({type(error).__name__}). What "
-                "has arrived is kept: run again to go on."
-            ) from None
-        except ValueError as error:
-            raise SkymillError(f"{source.kaggle}: {error}. Run again.") from None
-    return folder / f"{name}.zip"
+    credentials = find_credentials()
+    return credentials and DataSet(source, credentials)
 
 
-def _explained(source: Source, error) -> SkymillError:
-    status = error.response.status_code if error.response is not None else None
-    if status == 401:
-        return _refused(source, "Kaggle refused the credentials (401)")
-    if status == 403:
-        return _refused(
-            source,
-            "Kaggle denied access (403): the terms of the data set are not accepted, or the "
-            "credentials are not valid",
-        )
-    if status == 404:
-        return _refused(source, f"Kaggle has no version {source.version} of this data set (404)")
-    return SkymillError(
-        f"{source.kaggle}: Kaggle answered {status}. What has arrived is kept: run again to go on."
-    )
+@contextmanager
+def _talking() -> Iterator[None]:
+    """Let no text of the library out: it may hold what was sent to authenticate."""
+    import requests
+
+    try:
+        with connecting():
+            yield
+    except (
+        AddressFailedError,
+        MemoryError,
+        requests.RequestException,
+        ConnectionError,
+        TimeoutError,
+    ):
+        raise  # in_plain_words has words for them
+    except Exception as error:  # noqa: BLE001 (whatever the library makes of an odd answer)
+        raise AddressFailedError(
+            f"what Kaggle answered is not understood ({type(error).__name__})"
+        ) from None
 
 
-def _refused(source: Source, why: str) -> SkymillError:
-    return SkymillError(
-        f"{source.kaggle}: {why}. The data set's page is {source.page}; sign in and accept its "
-        "terms there. To authenticate, make a token on https://www.kaggle.com/settings and set "
-        "KAGGLE_API_TOKEN, or write it to ~/.kaggle/access_token; or set KAGGLE_USERNAME and "
-        "KAGGLE_KEY, or keep ~/.kaggle/kaggle.json. Or download it by hand and put it at "
-        f"data/raw/{source.file}. Then run again."
-    )
+@contextmanager
+def _client(
+    credentials: Credentials,
+    token: str | None,
+    timeout: float,
+    headers: dict[str, str] | None = None,
+):
+    """Open the library's client, with the limit of time for its requests that it lacks."""
+    from kagglesdk.kaggle_client import KaggleClient
+    from requests.adapters import HTTPAdapter
+
+    class Limited(HTTPAdapter):
+        def send(self, request, **given):
+            return super().send(request, **{**given, "timeout": timeout})
+
+    with KaggleClient(
+        username=credentials.username,
+        password=credentials.key,
+        api_token=token,
+        user_agent="skymill",
+    ) as client:
+        session = client.http_client()._session
+        session.headers.update(headers or {})
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, Limited())
+        yield client
+
+
+def adopt_part(source: Source, path: Path, folder: Path) -> None:
+    """Resume to `path` what an earlier release has left of a download in `folder`.
+
+    It noted what the part is a version of. A part without such a note is deleted.
+    """
+    left = folder / f"{source.kaggle.rpartition('/')[2]}.zip"
+    marker = left.with_name(f"{left.name}.kaggle-partial")
+    if not left.exists():
+        return
+    try:
+        known = json.loads(marker.read_text())
+        validator, total = known["validator"], known["size"]
+    except (OSError, ValueError, KeyError, TypeError):  # none, or cut off
+        left.unlink()
+    else:
+        leave_part(left, path, _name(source), validator, total)
+    marker.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from skymill.engine.errors import SkymillError
 from skymill.engine.gzipped import SUFFIX
 from skymill.engine.products import read_json, write_json
+from skymill.engine.secrets import without_password
 from skymill.raw.file_types import TEXTS
 
 REGISTRY = Path("config/sources.yaml")
@@ -35,12 +36,14 @@ _PLACEHOLDERS = {"night": ARCHIVE_NIGHT, "own_night": NIGHT}
 class Source:
     """A raw file and where it comes from.
 
-    `file` is its path below data/raw. At most one of `addresses` (HTTP) and `kaggle`
-    (owner/data set) is given: a file with neither is the user's own. `member` is the one file that
-    is wanted out of a tarball or of a Kaggle zip; size and checksum then describe what is
-    downloaded. `checksum` is `algorithm:hexadecimal`, `checksums` the address of a list of md5
-    sums, `dataverse` says where a Dataverse tells of the file (the address of its data set, and the
-    file's persistent id). `disk_bytes` is about what has to be free.
+    `file` is its path below data/raw. `kaggle` (owner/data set) and `addresses` (HTTP, all of the
+    same bytes) are its origins: a file without any is the user's own. `member` is the one file that
+    is wanted out of a tarball or of a zip; size and checksum then describe what is downloaded.
+    `checksum` is `algorithm:hexadecimal`, `checksums` the address of a list of md5 sums.
+    `dataverse` says where a Dataverse tells of the file (`dataset`: the address of its data set,
+    `file`: its persistent id). `min_size` and `min_lines` are what a file of unannounced length
+    must reach. `disk_bytes` is about what has to be free, `disk_range` (`of`, `least`, `most`) its
+    span in GB, where files differ much.
     """
 
     file: str
@@ -56,7 +59,25 @@ class Source:
     checksum: str | None = None
     checksums: str | None = None
     dataverse: dict | None = None
+    min_size: int | None = None
+    min_lines: int | None = None
     disk_bytes: int = 0
+    disk_range: dict | None = None
+
+    @property
+    def kaggle_page(self) -> str | None:
+        """The address of the Kaggle data set, as people read it."""
+        return self.kaggle and f"https://www.kaggle.com/datasets/{self.kaggle}"
+
+    @property
+    def web(self) -> str | None:
+        """The first of `addresses`, which stands for all of them, without a password."""
+        return without_password(self.addresses[0]) if self.addresses else None
+
+    @property
+    def origins(self) -> list[str]:
+        """Where the file may come from: `kaggle_page` and `web`, as far as there are any."""
+        return [origin for origin in (self.kaggle_page, self.web) if origin]
 
 
 def load_registry(path: Path = REGISTRY) -> dict[str, dict]:
@@ -161,20 +182,47 @@ def _source(file: str, collection: dict, entry: dict, values: dict[str, str]) ->
         checksum=entry.get("checksum"),
         checksums=entry.get("checksums"),
         dataverse=entry.get("dataverse"),
+        min_size=entry.get("min_size"),
+        min_lines=entry.get("min_lines"),
         disk_bytes=int(entry.get("disk_gb", 0) * 1e9),
+        disk_range=entry.get("disk_gb_range"),
     )
 
 
-def learnt(source: Source, path: Path = LOCK) -> dict | None:
-    """Return what the first download of this file and version taught: bytes and checksum."""
+def about_downloads(sources: list[Source]) -> str:
+    """Return how much is to be downloaded, as far as the registry knows: no server is asked."""
+    total = sum(source.disk_bytes for source in sources) / 1e9
+    size = f"{total:,.0f}" if total >= 10 else f"{total:.2g}"
+    files = "1 file" if len(sources) == 1 else f"{len(sources):,} files"
+    text = f"To download: {files}, about {size} GB by the registry (no server was asked)."
+    varying = [source for source in sources if source.disk_range]
+    if varying:
+        each, span = varying[0].disk_bytes / 1e9, varying[0].disk_range
+        text += (
+            f" For each of {len(varying):,} it takes {each:g} GB, but {span['of']} varies from "
+            f"{span['least']:g} to {span['most']:g} GB."
+        )
+    return text
+
+
+def learnt(source: Source, origin: str | None, path: Path = LOCK) -> dict | None:
+    """Return what the first download of this file and version taught: bytes and checksum.
+
+    It belongs to the origin that it was fetched from: other origins may have other bytes. `origin`
+    is one of `source.origins`; None for a file of unknown origin, such as one put there by hand.
+    """
     known = read_json(path) if path.exists() else {}
     entry = known.get(source.file)
-    return entry if entry and entry.get("version") == source.version else None
+    if not entry or entry.get("version") != source.version:
+        return None
+    if origin is None:
+        return entry if len(source.origins) == 1 else None
+    return entry if entry.get("origin", source.origins[0]) == origin else None
 
 
-def enforced_checksum(source: Source, path: Path = LOCK) -> str | None:
-    """Return the checksum that a raw file must have, as far as it is known."""
-    known = learnt(source, path)
+def enforced_checksum(source: Source, origin: str | None, path: Path = LOCK) -> str | None:
+    """Return the checksum that a raw file must have, as far as it is known; see learnt."""
+    known = learnt(source, origin, path)
     if known:
         return known["checksum"]
     # That of a tarball says nothing of the one member that was kept.
@@ -182,16 +230,30 @@ def enforced_checksum(source: Source, path: Path = LOCK) -> str | None:
 
 
 def learn(
-    source: Source, size: int, checksum: str, path: Path = LOCK, *, licence: str | None = None
+    source: Source,
+    origin: str,
+    size: int,
+    checksum: str,
+    path: Path = LOCK,
+    *,
+    licence: str | None = None,
 ) -> None:
     """Keep what a first download taught; several jobs may do so at once.
 
+    A file has one entry: that of the first origin stays as long as the registry has that origin.
     The licence is kept where the archive tells it.
     """
     from filelock import FileLock
 
     with FileLock(path.with_name(path.name + ".lock")):
+        if any(learnt(source, other, path) for other in source.origins):
+            return
         known = read_json(path) if path.exists() else {}
-        entry = {"bytes": size, "checksum": checksum, "version": source.version}
+        entry = {
+            "bytes": size,
+            "checksum": checksum,
+            "origin": origin,
+            "version": source.version,
+        }
         known[source.file] = entry | ({"licence": licence} if licence else {})
         write_json(path, known)

@@ -35,7 +35,8 @@ from skymill.alerts.packet import (
 from skymill.alerts.tarball import Part, Stretch
 from skymill.alerts.walk import INTEGER, NULL, REAL, SPAN
 from skymill.ztf.labelled import LabelledObjects
-from skymill.ztf.schema import NULL_FIELD, OBJECT_ID, row_type
+from skymill.ztf.object_ids import OBJECT_ID
+from skymill.ztf.schema import NULL_FIELD, row_type
 from skymill.ztf.stamps import Unfit, window
 
 SIGNS = np.zeros(256, np.int8)

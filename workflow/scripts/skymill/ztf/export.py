@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import describe_file, new_directory, new_file
-from skymill.ztf.schema import OBJECT_ID
+from skymill.ztf.object_ids import OBJECT_ID
 from skymill.ztf.write import CUTOUTS, STAMPS, open_array, ranges
 
 logger = logging.getLogger(__name__)

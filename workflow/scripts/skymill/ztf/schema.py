@@ -5,9 +5,6 @@ import pyarrow as pa
 
 from skymill.alerts.packet import OBJECT_ID_BYTES, VERSION_BYTES
 
-OBJECT_ID = "[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}"
-"""The form of an object id: it is in file names and CSV files, where other letters do harm."""
-
 
 def stamps_schema(crop: int) -> pa.Schema:
     """Return the columns of a night of stamps, each `crop` pixels wide and high."""
