@@ -6,12 +6,14 @@ with its folder, environment and open files, and ends with the code of the fork 
 else Python is asked to run is run by Python itself.
 """
 
+import atexit
 import contextlib
 import importlib
 import json
 import os
 import runpy
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -55,9 +57,10 @@ class WarmJobs:
     """A server of jobs, and the `python` that sends jobs there."""
 
     def __init__(self):
-        self._folder = tempfile.TemporaryDirectory(prefix="jobs")
-        self.python = Path(self._folder.name, "python")
-        self.address = str(Path(self._folder.name, "socket"))
+        folder = tempfile.mkdtemp(prefix="jobs")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        self.python = Path(folder, "python")
+        self.address = str(Path(folder, "socket"))
         self.python.write_text(CLIENT)
         self.python.chmod(0o755)
         self._server = subprocess.Popen(

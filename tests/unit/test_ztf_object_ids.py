@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skymill.ztf.labelled import LabelledObjects
-from skymill.ztf.object_ids import ZTF_NAME, as_bytes, respelt, ztf_name
-from skymill.ztf.schema import OBJECT_ID
+from skymill.ztf.object_ids import OBJECT_ID, ZTF_NAME, as_bytes, respelt, ztf_name
 
 NAMES = st.from_regex(ZTF_NAME, fullmatch=True)
 

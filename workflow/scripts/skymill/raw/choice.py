@@ -340,11 +340,8 @@ class RawFiles:
         folder = self.root / base
         there = [file for file in (tarball, member, f"{member}.gz") if (folder / file).exists()]
         if len(there) > 1 and any(put_by_hand(folder / file) for file in there):
-            raise SkymillError(
-                f"the list of labels could be {' or '.join(f'{base}/{file}' for file in there)}: "
-                "both are there. Delete or move all but one, or name the one that counts in "
-                "labels.file."
-            )
+            what = "The list of labels (labels.file can name it)"
+            refuse_two(what, [f"{base}/{file}" for file in there])
         if there:
             return there[0]
         return tarball if self.source("ztf") == "archive" else member

@@ -20,8 +20,7 @@ from skymill.engine.errors import SkymillError
 from skymill.ztf.classes import MEMBERS
 from skymill.ztf.label_columns import ALIASES, alike, find_columns
 from skymill.ztf.label_files import is_parquet, open_list
-from skymill.ztf.object_ids import ztf_name
-from skymill.ztf.schema import OBJECT_ID
+from skymill.ztf.object_ids import OBJECT_ID, ztf_name
 
 SCHEMA = pa.schema(
     {

@@ -1,10 +1,13 @@
-"""Names of objects: what another spelling of a ZTF name means."""
+"""Names of objects: what may be one, and what another spelling of a ZTF name means."""
 
 import re
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+OBJECT_ID = "[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}"
+"""What a name is: nothing that a table calculator or a page would take for more than text."""
 
 ZTF_NAME = "ZTF[0-9]{2}[a-z]{7}"
 """A name as ZTF gives it: the year and seven letters."""
