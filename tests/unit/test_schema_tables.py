@@ -153,8 +153,7 @@ def kinds_of(found):
 
 def test_kinds_of_raw_files_are_those_that_are_told_apart():
     (allowed,) = kinds_of(schema_of("sources"))
-    # A Dataverse answers in JSON; no raw file is a JSON document.
-    assert sorted(allowed) == sorted([*(set(KINDS) - {"json"}), "folder"])
+    assert sorted(allowed) == sorted([*KINDS, "folder"])
 
 
 @pytest.mark.parametrize("name", ["config.yaml"])
