@@ -286,10 +286,15 @@ def _mixed(order: list[int], is_test: dict[int, bool]) -> dict[int, int]:
 
 def _place_events(
     patches: list[_Patch], series: _Series, rng: np.random.Generator
-) -> tuple[list[_Placed], list[_Placed]]:
-    """Find a series before each event; return what was placed, and what is in a HARP beside it."""
+) -> tuple[list[_Placed], list[tuple[_Placed, int]]]:
+    """Find a series before each event.
+
+    Returns
+    -------
+    What was placed, and what is in another HARP at the same time, with the region of its event.
+    """
     placed: list[_Placed] = []
-    twins: list[_Placed] = []
+    twins: list[tuple[_Placed, int]] = []
     for number, patch in enumerate(patches):
         free_from = 0
         for event in patch.events:
@@ -310,7 +315,7 @@ def _place_events(
             if quiet:
                 series.take(quiet[0])
                 begin = (last - late - STEPS + 1) * STEP_SECONDS
-                twins.append(_Placed(quiet[0], number, begin))
+                twins.append((_Placed(quiet[0], number, begin), event.region))
     return placed, twins
 
 
@@ -371,7 +376,7 @@ def _name_harps(
     samples: list[Sample],
     patches: list[_Patch],
     placed: list[_Placed],
-    twins: list[_Placed],
+    twins: list[tuple[_Placed, int]],
     own: list[_Placed],
     rng: np.random.Generator,
 ) -> Sky:
@@ -383,16 +388,20 @@ def _name_harps(
         if held:
             added = int(rng.choice(len(ADDED_NUMBERS), p=ADDED_NUMBERS))
             harps.append((held, [*patch.regions, *(next(fresh) for _ in range(added))]))
-    harps += [([one], patches[one.patch].regions[:1]) for one in twins]
+    harps += [([one], [region]) for one, region in twins]
     seconds = max(1, round(SECOND_HARP_SHARE * len(own)))
     for place, one in enumerate(own):
         numbers = [next(fresh) for _ in range(int(rng.choice(len(OWN_NUMBERS), p=OWN_NUMBERS)))]
         harps += [([one], numbers)] * (2 if place < seconds else 1)
     harps.sort(key=lambda harp: (harp[0][0].start, harp[0][0].region))
     stretches, file = [], file_of_windows(files)
+    at_once = [one for one, _ in twins]
     for harp, (held, numbers) in enumerate(harps, start=FIRST_HARP):
         # A region is often numbered some steps after the HARP begins.
-        since = [held[0].start + int(rng.integers(0, 5)) * STEP_SECONDS for _ in numbers]
+        late = rng.integers(0, 5, len(numbers))
+        if held[0] in at_once:
+            late[:] = 0  # else the other HARP would have the number for longer
+        since = [held[0].start + int(steps) * STEP_SECONDS for steps in late]
         numbered = tuple(sorted(zip(numbers, since, strict=True)))
         stretches += [_stretch(files, file, one, harp, numbered) for one in held]
     return Sky(files, tuple(samples), tuple(stretches))
