@@ -207,7 +207,10 @@ def test_a_tarball_that_was_complete_when_the_run_was_killed_is_not_fetched_agai
     monkeypatch.undo()
     assert place.fetch("/x.tar.gz", kind="text", member="labels.csv") == CSV
     assert len(place.server.requests) == 1
-    assert learnt(place.source(), place.source("/x.tar.gz").web, place.lock)
+    place.target.unlink()
+    assert place.fetch("/x.tar.gz", kind="text", member="labels.csv", version=2) == CSV
+    assert len(place.server.requests) == 2
+    assert learnt(place.source(version=2), place.source("/x.tar.gz").web, place.lock)
 
 
 def test_a_member_that_is_not_there_is_told_with_what_is(place):
@@ -361,7 +364,7 @@ def zipped(**members):
     return buffer.getvalue()
 
 
-def start_job(server, folder, credentials=None, **fields):
+def start_job(server, folder, credentials=None, script=JOB, **fields):
     home = folder / "home"
     home.mkdir(exist_ok=True)
     environment = {
@@ -372,7 +375,7 @@ def start_job(server, folder, credentials=None, **fields):
         **(credentials or {}),
     }
     return subprocess.Popen(
-        [sys.executable, "-c", JOB, str(folder / "x.zip"), json.dumps(fields)],
+        [sys.executable, "-c", script, str(folder / "x.zip"), json.dumps(fields)],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -757,7 +760,19 @@ def test_what_was_learnt_from_one_origin_is_not_asked_of_the_other(kaggle, tmp_p
     shutil.rmtree(tmp_path / ".cache")
     kaggle.files["/blob/set.zip"] = zipped(data=b"changed on Kaggle")
     done = run_job(kaggle, tmp_path, CREDENTIALS[0], **both)
+    assert done.returncode == 3
     assert "was expected" in done.stderr
+    assert "delete its entry" in done.stderr
+
+
+def test_a_full_disk_is_not_answered_with_another_origin(kaggle, tmp_path, both):
+    kaggle.misbehave("/blob/set.zip", cut(100))
+    script = JOB.replace("from pathlib", "import skymill.engine.space as space\nfrom pathlib", 1)
+    script = script.replace("target, fields", "space.RESERVE_BYTES = 2**62\ntarget, fields", 1)
+    done = run_job(kaggle, tmp_path, CREDENTIALS[0], script=script, **both)
+    assert done.returncode == 3
+    assert "GB are free" in done.stderr
+    assert not any(path == "/branch.zip" for _, path, _ in kaggle.requests)
 
 
 def test_when_neither_origin_gives_the_file_both_say_why(kaggle, tmp_path, both):

@@ -4,14 +4,16 @@ from skymill.engine.job import run_job
 
 
 def main(run):
-    from skymill.raw.files import verify_raw
+    from skymill.raw.files import fetched_from, verify_raw
     from skymill.raw.registry import enforced_checksum, find_source, load_registry
     from skymill.ztf.labels import Rules, read_labels
 
     settings = run.settings
-    enforced = run.params.enforced
-    source = find_source(load_registry(), run.params.file) if enforced else None
-    raw = verify_raw(run.input.raw, None, checksum=source and enforced_checksum(source))
+    checksum = None
+    if run.params.enforced:
+        source = find_source(load_registry(), run.params.file)
+        checksum = enforced_checksum(source, fetched_from(run.input.raw))
+    raw = verify_raw(run.input.raw, None, checksum=checksum)
     content = read_labels(
         run.input.raw,
         run.output.labels,

@@ -5,7 +5,7 @@ Source: Dataverse's API guide, "Get JSON Representation of a Dataset".
 
 from dataclasses import dataclass
 
-from skymill.engine.errors import SkymillError
+from skymill.raw.http import NotFetchedError
 
 _ALGORITHMS = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-512": "sha512"}
 
@@ -33,20 +33,20 @@ def find_file(document: dict, persistent_id: str, address: str) -> Listed:
 
     Raises
     ------
-    SkymillError
+    NotFetchedError
         When the answer is not that of a Dataverse, or does not have the file.
     """
     try:
         version = document["data"]["latestVersion"]
         files = [entry["dataFile"] for entry in version["files"]]
     except (KeyError, TypeError):
-        raise SkymillError(
+        raise NotFetchedError(
             f"{address} does not tell of a data set: {str(document)[:200]}"
         ) from None
     found = next((file for file in files if file.get("persistentId") == persistent_id), None)
     if found is None:
         names = ", ".join(str(file.get("filename")) for file in files[:10])
-        raise SkymillError(
+        raise NotFetchedError(
             f"{address} has no file {persistent_id}, but {names or 'none'}. Correct it in "
             "config/sources.yaml."
         )

@@ -30,6 +30,7 @@ from skymill.raw.http import (
     Address,
     Arrived,
     Expected,
+    NotFetchedError,
     NotThereError,
     OtherContentError,
     Patience,
@@ -133,8 +134,10 @@ def _bring(source: Source, kept: Path, lock: Path, patience: Patience) -> dict:
     ------
     NotThereError
         When every origin answers that it has no such file.
+    NotFetchedError
+        When no origin gives the file, or one gives another than before; it says what to do.
     SkymillError
-        When no origin gives the file; it says why, and what to do.
+        When the disk is full, or the file is damaged.
     """
     kept.parent.mkdir(parents=True, exist_ok=True)
     failures, kinds = [], []
@@ -147,10 +150,13 @@ def _bring(source: Source, kept: Path, lock: Path, patience: Patience) -> dict:
                 described = replace(source, size=told.size, checksum=told.checksum)
                 licence = told.licence
             checksum, proven = _bring_from(described, origin, addresses, kept, known, patience)
-        except SkymillError as error:
-            changed = isinstance(error, OtherContentError) and known
-            failures.append(f"{error}{_if_you_trust_it(known, lock) if changed else ''}")
+        except NotFetchedError as error:
+            failures.append(str(error))
             kinds.append(type(error))
+            if isinstance(error, OtherContentError):
+                # Another origin would only hide that.
+                failures += [_if_you_trust_it(known, lock)] if known else []
+                break
             continue
         if proven and known is None and (source.checksum is None or source.member):
             learn(source, origin, kept.stat().st_size, checksum, lock, licence=licence)
@@ -160,7 +166,7 @@ def _bring(source: Source, kept: Path, lock: Path, patience: Patience) -> dict:
 
 
 def _origins(
-    source: Source, kept: Path, failures: list[str], kinds: list[type[SkymillError]]
+    source: Source, kept: Path, failures: list[str], kinds: list[type[NotFetchedError]]
 ) -> Iterator[tuple[str, list[Address | str]]]:
     """Yield the origins to try, each with its addresses; add why Kaggle is none to the failures."""
     if source.kaggle:
@@ -173,7 +179,7 @@ def _origins(
         except SkymillError as error:
             logger.warning("%s: %s", source.kaggle_page, error)
             failures.append(f"{source.kaggle_page}: {error}")
-            kinds.append(type(error))
+            kinds.append(NotFetchedError)
         else:
             if address:
                 yield source.kaggle_page, [address]
@@ -189,7 +195,7 @@ def _origins(
 
 def _if_you_trust_it(known: dict, lock: Path) -> str:
     return (
-        f"\nThe first download of it had {known['checksum']}. If it has changed and you trust the "
+        f"The first download of it had {known['checksum']}. If it has changed and you trust the "
         f"new one, delete its entry in {lock} and run again."
     )
 
@@ -228,11 +234,15 @@ def _bring_from(
         return arrived.checksum, arrived.proven
     archive = _download_path(source, kept)
     note = sidecar_path(archive)
-    if not (archive.exists() and note.exists() and read_json(note)["origin"] == origin):
-        # Else an earlier run was ended while it read the archive.
+    wanted = {"origin": origin, "version": source.version, "checksum": source.checksum}
+    left = read_json(note) if archive.exists() and note.exists() else {}
+    if left.items() >= wanted.items():
+        # An earlier run was ended while it read the archive, or did not find the member.
+        proven = left["proven"]
+    else:
         arrived = _download(source, origin, addresses, archive, source.checksum, patience)
-        write_sidecar(archive, "archive", origin=origin, proven=arrived.proven)
-    proven = read_json(note)["proven"]
+        proven = arrived.proven
+        write_sidecar(archive, "archive", proven=proven, **wanted)
     checksum = f"sha256:{_extract(archive, source.member, kept)}"
     archive.unlink()
     note.unlink()
@@ -292,7 +302,7 @@ def _ask_dataverse(source: Source, folder: Path, patience: Patience) -> Listed:
         document = read_json(path)
     except NotThereError as error:
         # It is the data set that is not there, not the file.
-        raise SkymillError(str(error)) from None
+        raise NotFetchedError(str(error)) from None
     finally:
         path.unlink(missing_ok=True)
     listed = find_file(document, source.dataverse["file"], address)
@@ -318,7 +328,7 @@ def _listed(source: Source, folder: Path, patience: Patience) -> dict[str, str]:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except NotThereError as error:
         # It is the list that is not there, not the file.
-        raise SkymillError(str(error)) from None
+        raise NotFetchedError(str(error)) from None
     finally:
         path.unlink(missing_ok=True)
     listed = {}
@@ -373,4 +383,7 @@ def _open_member(archive: Path, member: str) -> Iterator[BinaryIO]:
                 if info.isfile() and info.name.rpartition("/")[2] == member:
                     yield opened.extractfile(info)
                     return
-    raise SkymillError(f"{archive} holds no single {member}, but {', '.join(names[:20])}.")
+    raise SkymillError(
+        f"{archive} holds no single {member}, but {', '.join(names[:20])}. Correct `member` in "
+        "config/sources.yaml."
+    )

@@ -115,18 +115,22 @@ class WebAddress:
             return requests.get(self._address, headers=headers, stream=True, timeout=timeout)
 
 
-class NotThereError(SkymillError):
+class NotFetchedError(SkymillError):
+    """No address gives the file. (A full disk is another error: no address would do.)"""
+
+
+class NotThereError(NotFetchedError):
     """No address has the file: each server answered that there is none."""
 
 
-class OtherContentError(SkymillError):
+class OtherContentError(NotFetchedError):
     """An address has the file, but with another checksum than expected."""
 
 
 class AddressFailedError(Exception):
     """The address does not give the file; another may. `kind`: what is raised if none does."""
 
-    def __init__(self, why: str, kind: type[SkymillError] = SkymillError) -> None:
+    def __init__(self, why: str, kind: type[NotFetchedError] = NotFetchedError) -> None:
         super().__init__(why)
         self.kind = kind
 
@@ -182,8 +186,10 @@ def download(
         When every address answers that there is no such file.
     OtherContentError
         When no address gives the file, and one has a file with another checksum.
-    SkymillError
+    NotFetchedError
         When no address gives the file; it names each with its reason.
+    SkymillError
+        When the disk has no room, or does not keep what is written.
     """
     keep_proxy_passwords()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -203,11 +209,11 @@ def download(
     raise worst(kinds)(f"{path.name} could not be fetched:\n" + "\n".join(failures))
 
 
-def worst(kinds: list[type[SkymillError]]) -> type[SkymillError]:
+def worst(kinds: list[type[NotFetchedError]]) -> type[NotFetchedError]:
     """Return what several failures are together: `NotThereError` only if each of them is."""
     if OtherContentError in kinds:
         return OtherContentError
-    return NotThereError if set(kinds) == {NotThereError} else SkymillError
+    return NotThereError if set(kinds) == {NotThereError} else NotFetchedError
 
 
 def _try_address(
@@ -300,7 +306,7 @@ def _admit(response, part: "_Part", expected: Expected) -> int | None:
         )
     if status not in (200, 206):
         why = f"the server answered {status} {response.reason}"
-        raise AddressFailedError(why, NotThereError if status in NOT_THERE else SkymillError)
+        raise AddressFailedError(why, NotThereError if status in NOT_THERE else NotFetchedError)
     length = response.headers.get("Content-Length")
     length = int(length) if length and length.isdecimal() else None
     if status == 206:
