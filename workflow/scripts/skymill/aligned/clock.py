@@ -10,9 +10,6 @@ import numpy as np
 
 from skymill.engine.errors import SkymillError
 
-CADENCE = 720
-"""Seconds between two steps of a HARP."""
-
 _FIRST_YEAR = 1972
 """From here on TAI and UTC differ by whole seconds."""
 
