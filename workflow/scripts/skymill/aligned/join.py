@@ -1,8 +1,8 @@
 """Which steps and which record of 2020 belong to an image sample, and what SWAN-SF calls it.
 
 Nothing after a sample's end may enter: the values of a step use light from about 11 minutes on
-either side, so the series ends at the latest 12 minutes before the sample does. Labels are looked up
-for comparison alone.
+either side, so the series ends at the latest 12 minutes before the sample does. Labels are looked
+up for comparison alone.
 """
 
 from dataclasses import dataclass

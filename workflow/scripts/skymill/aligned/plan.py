@@ -1,8 +1,8 @@
 """The pairs: which samples have a partner, what both are called, groups and splits.
 
-A group is a connected component over HARPs and NOAA numbers: of JSOC's table, of SWAN-SF's own steps,
-and of HARPs that share a step value for value. Overlap in time alone links nothing. A group is in
-one split, in both modalities.
+A group is a connected component over HARPs and NOAA numbers: of JSOC's table, of SWAN-SF's own
+steps, and of HARPs that share a step value for value. Overlap in time alone links nothing. A group
+is in one split, in both modalities.
 """
 
 import logging
