@@ -132,60 +132,63 @@ def test_series_are_those_found_by_looking_at_every_step(data):
     assert found.reason[0] == reason
 
 
-class TestRecords:
-    """The record of 2020 of a sample."""
-
-    def find(self, seconds, *record_ends, harp=5):
-        harps = np.full(len(record_ends), harp)
-        row, offset = find_records(
-            np.array([5]), ends(seconds), harps, BEGIN + np.array(record_ends, dtype=np.int64)
-        )
-        return int(row[0]), float(offset[0])
-
-    def test_the_latest_that_does_not_end_later(self):
-        assert self.find(10_000, 7000, 9000, 8000, 10_001) == (1, 1000)
-
-    def test_it_may_end_with_the_sample_or_an_hour_before(self):
-        assert self.find(10_000, 10_000) == (0, 0)
-        assert self.find(10_000, 6400) == (0, 3600)
-        assert self.find(10_000, 6399)[0] == -1
-
-    def test_of_equals_the_first(self):
-        assert self.find(10_000, 9000, 9000)[0] == 0
-
-    def test_of_another_harp_none(self):
-        assert self.find(10_000, 9000, harp=4)[0] == -1
-        assert self.find(10_000, 9000, harp=6)[0] == -1
-
-    def test_without_records_none(self):
-        assert self.find(10_000)[0] == -1
-
-
-class TestWindows:
-    """What SWAN-SF calls a HARP at a time."""
-
-    WINDOWS = Windows(
-        windows_of([(5, BEGIN, "Q", None), (5, BEGIN + 3600, "M", "M1.0"), (6, BEGIN, "B", "B2.0")])
+def record_of(seconds, *record_ends, harp=5):
+    harps = np.full(len(record_ends), harp)
+    row, offset = find_records(
+        np.array([5]), ends(seconds), harps, BEGIN + np.array(record_ends, dtype=np.int64)
     )
+    return int(row[0]), float(offset[0])
 
-    def at(self, harp, seconds, within=7200):
-        (found,) = self.WINDOWS.nearest(np.array([harp]), np.array([BEGIN + seconds]), within)
-        return None if found < 0 else (self.WINDOWS.label[found], self.WINDOWS.goes[found])
 
-    def test_the_nearest_of_the_harp(self):
-        assert self.at(5, 1700) == ("Q", None)
-        assert self.at(5, 1900) == ("M", "M1.0")
-        assert self.at(6, 3600) == ("B", "B2.0")
+def test_the_record_is_the_latest_that_does_not_end_later():
+    assert record_of(10_000, 7000, 9000, 8000, 10_001) == (1, 1000)
 
-    def test_of_two_equally_near_the_earlier(self):
-        assert self.at(5, 1800) == ("Q", None)
 
-    def test_none_that_is_further_away(self):
-        assert self.at(5, 3600 + 7200) == ("M", "M1.0")
-        assert self.at(5, 3600 + 7201) is None
-        assert self.at(7, 0) is None
+def test_a_record_may_end_with_the_sample_or_an_hour_before():
+    assert record_of(10_000, 10_000) == (0, 0)
+    assert record_of(10_000, 6400) == (0, 3600)
+    assert record_of(10_000, 6399)[0] == -1
 
-    def test_without_windows_none(self):
-        none = Windows(windows_of([]))
-        assert none.nearest(np.array([5]), np.array([BEGIN]), 10).tolist() == [-1]
 
+def test_of_equal_records_the_first():
+    assert record_of(10_000, 9000, 9000)[0] == 0
+
+
+def test_no_record_of_another_harp():
+    assert record_of(10_000, 9000, harp=4)[0] == -1
+    assert record_of(10_000, 9000, harp=6)[0] == -1
+
+
+def test_where_there_are_no_records():
+    assert record_of(10_000)[0] == -1
+
+
+WINDOWS = Windows(
+    windows_of([(5, BEGIN, "Q", None), (5, BEGIN + 3600, "M", "M1.0"), (6, BEGIN, "B", "B2.0")])
+)
+
+
+def window_at(harp, seconds, within=7200):
+    (found,) = WINDOWS.nearest(np.array([harp]), np.array([BEGIN + seconds]), within)
+    return None if found < 0 else (WINDOWS.label[found], WINDOWS.goes[found])
+
+
+def test_the_nearest_window_of_the_harp():
+    assert window_at(5, 1700) == ("Q", None)
+    assert window_at(5, 1900) == ("M", "M1.0")
+    assert window_at(6, 3600) == ("B", "B2.0")
+
+
+def test_of_two_windows_equally_near_the_earlier():
+    assert window_at(5, 1800) == ("Q", None)
+
+
+def test_no_window_that_is_further_away():
+    assert window_at(5, 3600 + 7200) == ("M", "M1.0")
+    assert window_at(5, 3600 + 7201) is None
+    assert window_at(7, 0) is None
+
+
+def test_where_there_are_no_windows():
+    none = Windows(windows_of([]))
+    assert none.nearest(np.array([5]), np.array([BEGIN]), 10).tolist() == [-1]

@@ -227,88 +227,92 @@ def test_every_undamaged_record_is_located():
     assert all(row["status"] == "located" for row in rows)
 
 
-class TestNearest:
-    """The tier of nearest neighbours."""
-
-    def values(self, records):
-        chosen = [PARAMETERS.index(name) for name in ROUNDED_PARAMETERS]
-        own = np.concatenate([HARPS[harp][chosen] for harp in sorted(HARPS)], axis=1)
-        stacked = np.stack(records, axis=1)[chosen]
-        return Values(lambda rows: stacked[:, rows], own)
-
-    def noisy(self, noise):
-        rng = np.random.default_rng(5)
-        return window(12, 9) * (1 + rng.normal(0, noise, (len(PARAMETERS), 60)))
-
-    def test_it_is_off_by_default(self):
-        (row,), _ = located([self.noisy(0.005)])
-        assert row["status"] == "absent"
-
-    def test_it_finds_a_record_with_little_noise(self):
-        records = [self.noisy(0.005)]
-        (row,), _ = located(records, nearest=self.values(records))
-        assert (row["status"], row["tier"], row["harp"]) == ("located", "nearest", 12)
-        assert np.datetime64(row["start_tai"]) == np.datetime64(BEGIN + 9 * STEP_SECONDS, "s")
-        assert 0.004 < row["rms"] < 0.006
-
-    def test_it_refuses_above_one_percent(self):
-        records = [self.noisy(0.02), self.noisy(0.05)]
-        rows, _ = located(records, nearest=self.values(records))
-        assert [row["status"] for row in rows] == ["absent"] * 2
-
-    def test_it_leaves_a_record_without_values_alone(self):
-        records = [np.full((len(PARAMETERS), 60), np.nan), series(99, 60)]
-        rows, _ = located(records, nearest=self.values(records))
-        assert [row["status"] for row in rows] == ["absent"] * 2
+def nearest_values(records):
+    chosen = [PARAMETERS.index(name) for name in ROUNDED_PARAMETERS]
+    own = np.concatenate([HARPS[harp][chosen] for harp in sorted(HARPS)], axis=1)
+    stacked = np.stack(records, axis=1)[chosen]
+    return Values(lambda rows: stacked[:, rows], own)
 
 
-class TestKeys:
-    """Keys of steps."""
+def noisy(noise):
+    rng = np.random.default_rng(5)
+    return window(12, 9) * (1 + rng.normal(0, noise, (len(PARAMETERS), 60)))
 
-    def test_missing_values_and_signs_of_zero_are_equal(self):
-        values = series(1, 2)
-        values[:, 1] = values[:, 0]
-        values[20] = [0.0, -0.0]
-        values[21] = [np.nan, -np.nan]
-        exact, _ = keys(values)
-        assert exact[0] == exact[1] != TRIVIAL
 
-    def test_a_difference_in_one_parameter_shows(self):
-        values = np.repeat(series(1, 1), 25, axis=1)
-        for parameter in range(24):
-            values[parameter, parameter] = np.nextafter(values[parameter, parameter], np.inf)
-        exact, rounded = keys(values)
-        assert len(set(exact.tolist())) == 25
-        assert len(set(rounded.tolist())) == 1
+def test_the_nearest_tier_is_off_by_default():
+    (row,), _ = located([noisy(0.005)])
+    assert row["status"] == "absent"
 
-    def test_a_step_of_few_values_says_nothing(self):
-        values = np.full((24, 2), np.nan)
-        values[:7, 0], values[:8, 1] = 5.0, 5.0
-        exact, _ = keys(values)
-        assert (exact == TRIVIAL).tolist() == [True, False]
 
-    @given(
-        st.floats(1.0, 9.9999, allow_nan=False),
-        st.integers(-200, 200),
-    )
-    def test_five_digits_are_those_of_the_printed_number(self, mantissa, exponent):
-        value = float(f"{mantissa!r}e{exponent}")
-        printed = float(f"{value:.4e}")
-        near = float(f"{value * (1 + 1e-13):.4e}"), float(f"{value * (1 - 1e-13):.4e}")
-        codes, usable = five_digits(np.array([[value, printed]]))
-        assert usable.all()
-        # Halfway between two roundings either is right.
-        if near == (printed, printed):
-            assert codes[0, 0] == codes[0, 1]
+def test_the_nearest_tier_finds_a_record_with_little_noise():
+    records = [noisy(0.005)]
+    (row,), _ = located(records, nearest=nearest_values(records))
+    assert (row["status"], row["tier"], row["harp"]) == ("located", "nearest", 12)
+    assert np.datetime64(row["start_tai"]) == np.datetime64(BEGIN + 9 * STEP_SECONDS, "s")
+    assert 0.004 < row["rms"] < 0.006
 
-    def test_digits_go_on_at_powers_of_ten(self):
-        codes, _ = five_digits(np.array([[999.999, 1000.0, 1000.04, 1000.1, 10000.0]]))
-        assert codes[0, 0] == codes[0, 1] == codes[0, 2]
-        assert len(set(codes[0].tolist())) == 3
 
-    def test_zero_missing_and_infinite_have_no_digits(self):
-        values = np.array([[0.0, np.nan, np.inf, 1e-300, 1.0]])
-        assert five_digits(values)[1].tolist() == [False] * 4 + [True]
+def test_the_nearest_tier_refuses_above_one_percent():
+    records = [noisy(0.02), noisy(0.05)]
+    rows, _ = located(records, nearest=nearest_values(records))
+    assert [row["status"] for row in rows] == ["absent"] * 2
+
+
+def test_the_nearest_tier_leaves_a_record_without_values_alone():
+    records = [np.full((len(PARAMETERS), 60), np.nan), series(99, 60)]
+    rows, _ = located(records, nearest=nearest_values(records))
+    assert [row["status"] for row in rows] == ["absent"] * 2
+
+
+def test_missing_values_and_signs_of_zero_are_equal():
+    values = series(1, 2)
+    values[:, 1] = values[:, 0]
+    values[20] = [0.0, -0.0]
+    values[21] = [np.nan, -np.nan]
+    exact, _ = keys(values)
+    assert exact[0] == exact[1] != TRIVIAL
+
+
+def test_a_difference_in_one_parameter_shows():
+    values = np.repeat(series(1, 1), 25, axis=1)
+    for parameter in range(24):
+        values[parameter, parameter] = np.nextafter(values[parameter, parameter], np.inf)
+    exact, rounded = keys(values)
+    assert len(set(exact.tolist())) == 25
+    assert len(set(rounded.tolist())) == 1
+
+
+def test_a_step_of_few_values_says_nothing():
+    values = np.full((24, 2), np.nan)
+    values[:7, 0], values[:8, 1] = 5.0, 5.0
+    exact, _ = keys(values)
+    assert (exact == TRIVIAL).tolist() == [True, False]
+
+
+@given(
+    st.floats(1.0, 9.9999, allow_nan=False),
+    st.integers(-200, 200),
+)
+def test_five_digits_are_those_of_the_printed_number(mantissa, exponent):
+    value = float(f"{mantissa!r}e{exponent}")
+    printed = float(f"{value:.4e}")
+    near = float(f"{value * (1 + 1e-13):.4e}"), float(f"{value * (1 - 1e-13):.4e}")
+    codes, usable = five_digits(np.array([[value, printed]]))
+    assert usable.all()
+    # Halfway between two roundings either is right.
+    if near == (printed, printed):
+        assert codes[0, 0] == codes[0, 1]
+
+
+def test_digits_go_on_at_powers_of_ten():
+    codes, _ = five_digits(np.array([[999.999, 1000.0, 1000.04, 1000.1, 10000.0]]))
+    assert codes[0, 0] == codes[0, 1] == codes[0, 2]
+    assert len(set(codes[0].tolist())) == 3
+
+
+def test_zero_missing_and_infinite_have_no_digits():
+    values = np.array([[0.0, np.nan, np.inf, 1e-300, 1.0]])
+    assert five_digits(values)[1].tolist() == [False] * 4 + [True]
 
 
 @given(st.integers(0, 2**20), st.integers(0, 2**33))

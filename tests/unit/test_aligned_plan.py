@@ -54,7 +54,8 @@ def pairs_of(samples, made=None, windows=(), record_times=None, official=True):
     )
 
 
-def one_pair(sample=(NUMBER, utc(END), "M1.0"), made=None, **more):
+def one_pair(sample=None, made=None, **more):
+    sample = sample or (NUMBER, utc(END), "M1.0")
     pairs, others, _ = pairs_of(samples_of([sample]), made, **more)
     assert others.num_rows == 0
     (row,) = pairs.to_pylist()
@@ -156,44 +157,47 @@ def test_every_sample_is_a_pair_or_has_a_reason():
     assert counts["pairs"] + counts["without_partner"] == counts["samples"] == 3
 
 
-class TestGroups:
-    """Regions that HARPs link are one group."""
+def groups(regions, made):
+    steps = made.steps()
+    links = linked_by_value(numbers_of_harps(steps), steps)
+    return group_regions(np.array(regions), links).tolist()
 
-    def group(self, regions, made):
-        steps = made.steps()
-        links = linked_by_value(numbers_of_harps(steps), steps)
-        return group_regions(np.array(regions), links).tolist()
 
-    def test_by_the_steps_of_a_harp(self):
-        made = Sky().add(HARP, series(1, 2), noaa=[[NUMBER], [NUMBER + 1]])
-        assert self.group([NUMBER, NUMBER + 1, NUMBER + 2], made) == [
-            NUMBER,
-            NUMBER,
-            NUMBER + 2,
-        ]
+def test_groups_by_the_steps_of_a_harp():
+    made = Sky().add(HARP, series(1, 2), noaa=[[NUMBER], [NUMBER + 1]])
+    assert groups([NUMBER, NUMBER + 1, NUMBER + 2], made) == [
+        NUMBER,
+        NUMBER,
+        NUMBER + 2,
+    ]
 
-    def test_by_a_step_that_two_harps_share(self):
-        made = Sky().add(HARP, series(1, 2), noaa=[NUMBER])
-        made.add(HARP + 1, series(1, 2)[:, 1:], noaa=[NUMBER + 1])
-        assert self.group([NUMBER, NUMBER + 1], made) == [NUMBER, NUMBER]
 
-    def test_steps_that_say_nothing_link_nothing(self):
-        made = Sky().add(HARP, np.zeros((24, 2)), noaa=[NUMBER])
-        made.add(HARP + 1, np.zeros((24, 2)), noaa=[NUMBER + 1])
-        assert self.group([NUMBER, NUMBER + 1], made) == [NUMBER, NUMBER + 1]
+def test_groups_by_a_step_that_two_harps_share():
+    made = Sky().add(HARP, series(1, 2), noaa=[NUMBER])
+    made.add(HARP + 1, series(1, 2)[:, 1:], noaa=[NUMBER + 1])
+    assert groups([NUMBER, NUMBER + 1], made) == [NUMBER, NUMBER]
 
-    def test_by_jsocs_table(self):
-        made = Sky().add(HARP, series(1, 2), noaa=[NUMBER])
-        assert self.group([11401, 11402], made) == [11401, 11401]
 
-    def test_overlap_in_time_links_nothing(self):
-        made = Sky().add(HARP, series(1, 9), noaa=[NUMBER])
-        made.add(HARP + 1, series(2, 9), noaa=[NUMBER + 1])
-        assert self.group([NUMBER, NUMBER + 1], made) == [NUMBER, NUMBER + 1]
+def test_steps_that_say_nothing_link_nothing():
+    made = Sky().add(HARP, np.zeros((24, 2)), noaa=[NUMBER])
+    made.add(HARP + 1, np.zeros((24, 2)), noaa=[NUMBER + 1])
+    assert groups([NUMBER, NUMBER + 1], made) == [NUMBER, NUMBER + 1]
 
-    def test_the_numbers_of_the_tests_are_not_in_the_table(self):
-        assert max(harp for harp, _ in harp_table()) < HARP
-        assert max(noaa for _, noaa in harp_table()) < NUMBER
+
+def test_groups_by_jsocs_table():
+    made = Sky().add(HARP, series(1, 2), noaa=[NUMBER])
+    assert groups([11401, 11402], made) == [11401, 11401]
+
+
+def test_overlap_in_time_links_nothing():
+    made = Sky().add(HARP, series(1, 9), noaa=[NUMBER])
+    made.add(HARP + 1, series(2, 9), noaa=[NUMBER + 1])
+    assert groups([NUMBER, NUMBER + 1], made) == [NUMBER, NUMBER + 1]
+
+
+def test_the_numbers_of_the_tests_are_not_in_the_table():
+    assert max(harp for harp, _ in harp_table()) < HARP
+    assert max(noaa for _, noaa in harp_table()) < NUMBER
 
 
 def split(group, sets, *, official=True, paired=None, label="Q"):

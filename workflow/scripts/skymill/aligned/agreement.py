@@ -106,7 +106,9 @@ def _agreement(
     label = pairs["label_sdo"].to_numpy(object)[rows].astype(str)
     goes = [_class(name) for name in pairs["goes_sdo"].to_numpy(object)[rows]]
     own = np.array([as_sdo_label(name) for name in windows.label[at]], dtype=str)
-    same = np.array([one == _class(other) for one, other in zip(goes, windows.goes[at], strict=True)])
+    same = np.array(
+        [one == _class(other) for one, other in zip(goes, windows.goes[at], strict=True)]
+    )
     flare = label != "Q"
     return Agreement(
         what,

@@ -1,4 +1,4 @@
-"""The pairs as a data set: one row a pair, with its series, engineered columns, and its tensors' row.
+"""The pairs as a data set: one row a pair, with series, engineered columns and the tensors' row.
 
 Images are not copied: `set` and `row` say where they are in SDOBenchmark's tensors.
 """
@@ -87,9 +87,7 @@ def available_columns(features: dict) -> list[str]:
         name: columns.derived[name].parameter if name in columns.derived else name
         for name in columns.names
     }
-    return [
-        name for name, base in bases.items() if columns.logs.get(base, base) in PARAMETERS
-    ]
+    return [name for name, base in bases.items() if columns.logs.get(base, base) in PARAMETERS]
 
 
 def data_schema(engineered: list[str], sdo_identity: dict[str, str]) -> pa.Schema:
