@@ -58,6 +58,14 @@ class Clock:
         return self.offset[place].astype("m8[s]").astype("m8[ns]")
 
 
+def clock_for(*seconds: np.ndarray) -> Clock:
+    """Return a clock for times in seconds since 1970, of either scale, int64; some may be empty."""
+    times = np.concatenate([np.asarray(part, dtype=np.int64) for part in seconds])
+    if not len(times):
+        times = np.array([np.datetime64("2010-05-01", "s").astype(np.int64)])
+    return Clock(*(np.datetime64(int(bound), "s") for bound in (times.min(), times.max())))
+
+
 def tai_minus_utc(months: np.ndarray) -> np.ndarray:
     """Return the seconds of TAI minus UTC at the begin of some months (UTC), int64.
 

@@ -6,9 +6,12 @@ up for comparison alone.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from skymill.aligned.steps import Steps, place_of
 from skymill.magnetic.schema import STEPS
@@ -199,3 +202,13 @@ class Windows:
             nearer = (self.harp[at] == harp) & (away < distance)
             best[nearer], distance[nearer] = at[nearer], away[nearer]
         return best
+
+
+def read_windows(tables: list[Path]) -> Windows:
+    """Return the windows of written tables of swan_sf.schema.WINDOWS_SCHEMA."""
+    columns = ["harp", "end_tai", "label", "goes"]
+    frame = pa.concat_tables(
+        pq.read_table(path, columns=columns, use_threads=False) for path in tables
+    ).to_pandas()
+    frame["end"] = frame["end_tai"].to_numpy("M8[s]").astype(np.int64)
+    return Windows(frame)

@@ -1,5 +1,6 @@
 """The distinct steps of SWAN-SF, without their values: HARP, time, NOAA numbers and keys."""
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from skymill.aligned.keys import keys
+from skymill.aligned.keys import ROUNDED_PARAMETERS, keys
 from skymill.swan_sf.schema import PARAMETERS
+
+logger = logging.getLogger(__name__)
 
 STEP_KEYS_SCHEMA = pa.schema(
     [
@@ -124,3 +127,30 @@ class Steps:
             else:
                 found.append(sorted(set(self.noaa[begin:end].tolist())))
         return found
+
+
+def read_steps(tables: list[Path]) -> Steps:
+    """Return the steps of written tables of STEP_KEYS_SCHEMA; name what two of them contradict."""
+    steps = Steps(pq.read_table(path, use_threads=False) for path in tables)
+    if steps.differing:
+        logger.warning(
+            "SWAN-SF: %s steps have other values in a second partition; those of the first count.",
+            f"{steps.differing:,}",
+        )
+    return steps
+
+
+def values_of_steps(steps: Steps, tables: list[Path]) -> np.ndarray:
+    """Return the values of ROUNDED_PARAMETERS of all steps, float64, shape (8, steps).
+
+    `tables` are those of the catalogue of each partition, in the order of the steps' own tables.
+    """
+    values = np.full((len(ROUNDED_PARAMETERS), len(steps)), np.nan)
+    for path in reversed(tables):
+        columns = ["harp", "time_tai", *ROUNDED_PARAMETERS]
+        table = pq.read_table(path, columns=columns, use_threads=False)
+        time = table["time_tai"].to_numpy().astype("M8[s]").astype(np.int64)
+        at = np.searchsorted(steps.place, place_of(table["harp"].to_numpy(), time))
+        for number, name in enumerate(ROUNDED_PARAMETERS):
+            values[number, at] = table[name].to_numpy()
+    return values

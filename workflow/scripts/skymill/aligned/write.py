@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from skymill.aligned.plan import PAIRS_SCHEMA
 from skymill.aligned.steps import place_of
 from skymill.engine.errors import SkymillError
-from skymill.engine.products import new_directory
+from skymill.engine.products import Product, new_directory
 from skymill.engine.tables import write_parquet
 from skymill.magnetic.columns import Columns
 from skymill.magnetic.features import FeatureSet
@@ -165,6 +165,25 @@ def write_pairs(
             table = pa.Table.from_arrays(arrays, schema=schema)
             files.append(write_parquet(path, table, rows_per_group=PAIRS_PER_ROW_GROUP))
     return files
+
+
+def require_same_tensors(identity: dict[str, str], tensors: list[Product]) -> None:
+    """Raise SkymillError unless the tensors have the rows of the catalogue.
+
+    Parameters
+    ----------
+    identity
+        Of the samples of each official set.
+    tensors
+        The tensors of each set; none where they are not written.
+    """
+    for product in tensors:
+        name = product.path.stem
+        if product.document["identity"] != identity[name]:
+            raise SkymillError(
+                f"{product.path} has other samples than the catalogue of SDOBenchmark, so rows "
+                "would not belong together. Delete it and run again."
+            )
 
 
 def of_split(pairs: pa.Table, split: str) -> pa.Table:
