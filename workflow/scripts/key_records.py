@@ -8,7 +8,7 @@ def main(run):
     from skymill.engine.tables import write_table
 
     table = key_records(run.product("values"), workers=run.threads)
-    run.finish([write_table(run.output.keys, table)], counts={"steps": table.num_rows})
+    run.finish([write_table(run.output.table, table)], counts={"steps": table.num_rows})
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 STEP_KEYS_SCHEMA = pa.schema(
     [
         pa.field("harp", pa.int32(), nullable=False),
-        pa.field("time_tai", pa.timestamp("s"), nullable=False),
+        pa.field("time_tai", pa.timestamp("ms"), nullable=False),
         pa.field("noaa", pa.list_(pa.int32()), nullable=False),
         pa.field("exact", pa.uint64(), nullable=False),
         pa.field("rounded", pa.uint64(), nullable=False),
@@ -131,7 +131,9 @@ class Steps:
 
 def read_steps(tables: list[Path]) -> Steps:
     """Return the steps of written tables of STEP_KEYS_SCHEMA; name what two of them contradict."""
-    steps = Steps(pq.read_table(path, use_threads=False) for path in tables)
+    steps = Steps(
+        pq.read_table(path, use_threads=False).cast(STEP_KEYS_SCHEMA) for path in tables
+    )
     if steps.differing:
         logger.warning(
             "SWAN-SF: %s steps have other values in a second partition; those of the first count.",
