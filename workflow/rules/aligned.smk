@@ -176,8 +176,8 @@ rule draw_aligned:
 rule report_aligned:
     """Tell in one page what was located and joined, and how far the labels agree."""
     input:
+        unpack(located_records),
         **made(pairs=paths.PAIRS),
-        located=lambda wildcards: manifest(paths.RECORD_TIMES) if PARTITIONS_TO_LOCATE else [],
         catalogued=expand(manifest(paths.SWAN_STEPS), swan_partition=RAW.swan_partitions),
         windows=ancient(expand(paths.SWAN_WINDOWS, swan_partition=RAW.swan_partitions)),
         checks=[paths.PAIRS_ACCEPTED],

@@ -9,14 +9,16 @@ def main(run):
     from skymill.aligned.join import read_windows
     from skymill.aligned.report import describe
     from skymill.engine.products import write_page
+    from skymill.engine.tables import read_frame
 
     pairs = run.product("pairs")
-    located = run.product("located").counts if run.input.get("located") else None
+    located = run.product("record_times") if run.input.get("record_times") else None
     text = describe(
         pq.read_table(run.input.pairs).to_pandas(),
         pairs.counts,
         read_windows(run.input.windows),
-        located,
+        located and located.counts,
+        located and read_frame(located.path),
         source=pairs.source,
         partitions=[path.stem for path in run.input.windows],
         seed=run.settings["seed"],

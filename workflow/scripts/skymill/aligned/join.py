@@ -26,7 +26,7 @@ MAX_RECORD_OFFSET = 3600
 
 REASONS = ("no_harp", "too_little_overlap", "several_harps")
 """Why a sample has no partner: no HARP has its number at most of its steps in this time; fewer than
-MIN_STEPS steps are there; several HARPs have it at equally many."""
+MIN_STEPS steps were measured; several HARPs have it at equally many."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Series:
         TAI seconds of the first and the last of 60 steps, whether or not they are there; 0 without
         a HARP.
     present, numbered
-        Of these steps those that are there, and those of them with the sample's number.
+        Of these steps those that were measured, and those of them with the sample's number.
     reason
         One of REASONS, None for a sample with a partner.
     """
@@ -75,7 +75,9 @@ def find_series(region: np.ndarray, end: np.ndarray, steps: Steps) -> Series:
     reason = np.full(count, None, dtype=object)
     # Every number of every step, by number and time.
     owner = np.repeat(np.arange(len(steps)), np.diff(steps.noaa_of))
-    carried = place_of(steps.noaa, steps.time[owner])
+    number = steps.noaa[steps.measured[owner]]
+    owner = owner[steps.measured[owner]]
+    carried = place_of(number, steps.time[owner])
     order = np.argsort(carried, kind="stable")
     carried, owner = carried[order], owner[order]
     latest = (end.astype("M8[s]").astype(np.int64)) - MARGIN
@@ -83,8 +85,8 @@ def find_series(region: np.ndarray, end: np.ndarray, steps: Steps) -> Series:
     high = np.searchsorted(carried, place_of(region, latest), side="right")
     for row in range(count):
         found = [
-            (_slots(steps, int(number), owner[low[row] : high[row]], int(latest[row])))
-            for number in np.unique(steps.harp[owner[low[row] : high[row]]])
+            _slots(steps, int(name), owner[low[row] : high[row]], int(latest[row]))
+            for name in np.unique(steps.harp[owner[low[row] : high[row]]])
         ]
         found = sorted((one for one in found if 2 * one[0] > one[1]), reverse=True)
         if not found:
@@ -111,16 +113,16 @@ def _slots(steps: Steps, harp: int, numbered: np.ndarray, latest: int) -> tuple[
     slots = place_of(harp, last - np.arange(STEPS) * STEP_SECONDS)
     return (
         int(np.isin(steps.place[own], slots).sum()),
-        int(np.isin(slots, _between(steps.place, int(slots[-1]), int(slots[0]))).sum()),
+        int(np.isin(_measured_between(steps, int(slots[-1]), int(slots[0])), slots).sum()),
         last,
         harp,
     )
 
 
-def _between(places: np.ndarray, first: int, last: int) -> np.ndarray:
-    """Return the places from `first` to `last`, both included; `places` are sorted."""
-    low, high = np.searchsorted(places, [first, last + 1])
-    return places[low:high]
+def _measured_between(steps: Steps, first: int, last: int) -> np.ndarray:
+    """Return the places of the measured steps from `first` to `last`, both included."""
+    low, high = np.searchsorted(steps.place, [first, last + 1])
+    return steps.place[low:high][steps.measured[low:high]]
 
 
 def find_records(

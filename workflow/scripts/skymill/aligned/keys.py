@@ -53,10 +53,14 @@ def keys(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         part = slice(start, start + _BATCH)
         batch = values[:, part] + 0.0
         batch[np.isnan(batch)] = np.nan
-        enough = (np.isfinite(batch) & (batch != 0)).sum(axis=0) >= TRIVIAL_BELOW
-        exact[part] = _fold(batch.view(np.uint64), enough)
+        exact[part] = _fold(batch.view(np.uint64), is_measured(batch))
         rounded[part] = _fold(*five_digits(batch[_ROUNDED]))
     return exact, rounded
+
+
+def is_measured(values: np.ndarray) -> np.ndarray:
+    """Return which steps have values enough to say anything: bool, shape (steps,); see keys."""
+    return (np.isfinite(values) & (values != 0)).sum(axis=0) >= TRIVIAL_BELOW
 
 
 def five_digits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

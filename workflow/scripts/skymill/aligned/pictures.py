@@ -94,7 +94,9 @@ def pair_figure(
         draw.text((MARGIN, MARGIN + number * LINE), text, fill=INK, font=font)
     for number, name in enumerate(CURVES):
         top = head + number * (CURVE_HEIGHT + LINE + GAP)
-        values = series[:, PARAMETERS.index(name)].astype(np.float64)
+        # A step of exact zeros was not measured.
+        seen = series[:, PARAMETERS.index("USFLUX")] != 0
+        values = np.where(seen, series[:, PARAMETERS.index(name)], np.nan).astype(np.float64)
         draw.text((MARGIN, top), _range(name, values), fill=INK, font=font)
         box = (MARGIN, top + LINE, MARGIN + CURVE_WIDTH, top + LINE + CURVE_HEIGHT)
         draw.rectangle(box, outline=FRAME)

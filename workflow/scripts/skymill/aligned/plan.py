@@ -162,7 +162,7 @@ def make_pairs(
         **_times(series, rows, clock),
         **_labels_of_windows(harp, series.end[rows], windows),
         **_records(harp, end[rows], record_times),
-        "flags": _flags(samples, rows, harp, carried),
+        "flags": _flags(samples, rows, harp, carried, steps),
     }
     pairs = pa.table([_column(columns, field) for field in PAIRS_SCHEMA], schema=PAIRS_SCHEMA)
     others = _without_partner(samples, series, np.flatnonzero(~paired))
@@ -288,9 +288,17 @@ def _records(harp: np.ndarray, end: np.ndarray, record_times: pd.DataFrame | Non
 
 
 def _flags(
-    samples: pd.DataFrame, rows: np.ndarray, harp: np.ndarray, carried: np.ndarray
+    samples: pd.DataFrame,
+    rows: np.ndarray,
+    harp: np.ndarray,
+    carried: np.ndarray,
+    steps: Steps,
 ) -> list[list[str]]:
-    """Return what is doubtful about each pair, see FLAGS."""
+    """Return what is doubtful about each pair, see FLAGS.
+
+    A HARP's regions are those of JSOC's table and of the steps, a region's HARPs those of the steps:
+    of a HARP that SWAN-SF does not have, no step can be missing here.
+    """
     at_peak = ends_at_peak(
         samples["ar_num"].to_numpy(),
         samples["time_id"].tolist(),
@@ -300,7 +308,7 @@ def _flags(
     region = samples["ar_num"].to_numpy(np.int64)[rows]
     raised = {
         SEVERAL_REGIONS: count_of(harp, carried[:, 0]) > 1,
-        SEVERAL_HARPS: count_of(region, carried[:, 1]) > 1,
+        SEVERAL_HARPS: count_of(region, steps.links()[:, 1]) > 1,
         ENDS_AT_PEAK: at_peak.fillna(False).to_numpy(bool),
         PEAK_UNKNOWN: at_peak.isna(),
     }

@@ -34,6 +34,7 @@ def describe(
     plan: dict,
     windows: Windows,
     located: dict | None,
+    record_times: pd.DataFrame | None,
     *,
     source: str,
     partitions: list[str],
@@ -51,6 +52,8 @@ def describe(
         Those of SWAN-SF.
     located
         Counts of the records that were located; None where there are none to locate.
+    record_times
+        These records, see locate.RECORD_TIMES_SCHEMA; None likewise.
     source
         Where the data came from.
     partitions
@@ -69,7 +72,7 @@ def describe(
         "## Splits",
         *_splits(plan),
         "## Labels against labels",
-        *_labels(pairs),
+        *_labels(pairs, windows, record_times),
         "## Agreement over time",
         *_agreement(pairs, windows, seed),
         "## What is inferred",
@@ -165,16 +168,25 @@ def _splits(plan: dict) -> list[str]:
     ]
 
 
-def _labels(pairs: pd.DataFrame) -> list[str]:
-    swan = pairs["label_swan"].tolist()
-    as_sdo = [as_sdo_label(label) for label in swan]
+def _labels(pairs: pd.DataFrame, windows: Windows, record_times: pd.DataFrame | None) -> list[str]:
+    """Return the tables of labels against labels."""
+    swan = [as_sdo_label(label) for label in pairs["label_swan"]]
+    parts = [
+        "Classes of SDOBenchmark (rows) against those of SWAN-SF (columns), of the HARP's window "
+        "that ends nearest to the series. B counts as Q, because SDOBenchmark calls it quiet:",
+        _cross(pairs["label_sdo"].tolist(), swan, SDO_LABELS, SDO_LABELS),
+    ]
+    if record_times is None:
+        return parts
+    located = record_times[(record_times["status"] == "located").to_numpy()]
+    end = located["end_tai"].to_numpy("M8[s]").astype(np.int64)
+    at = windows.nearest(located["harp"].to_numpy(np.int64), end, 0)
+    own = np.where(at >= 0, windows.label[at], None) if len(windows.label) else [None] * len(at)
     return [
-        "A label of SWAN-SF is that of the window of the HARP that ends nearest to the series. "
-        "Classes of 2020 (rows) against those of SWAN-SF, for pairs with a record:",
-        _cross(pairs["label_2020"].tolist(), swan, LABELS, LABELS),
-        "Classes of SDOBenchmark (rows) against those of SWAN-SF. B counts as Q, because "
-        "SDOBenchmark calls it quiet:",
-        _cross(pairs["label_sdo"].tolist(), as_sdo, SDO_LABELS, SDO_LABELS),
+        "Classes of 2020 (rows) against those of SWAN-SF (columns), of all records that are "
+        f"located at a window of SWAN-SF ({int((at >= 0).sum()):,} of {len(at):,}):",
+        _cross(located["label"].tolist(), list(own), LABELS, LABELS),
+        *parts,
     ]
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from skymill.aligned.keys import ROUNDED_PARAMETERS, keys
+from skymill.magnetic.fingerprints import TRIVIAL
 from skymill.swan_sf.schema import PARAMETERS
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,8 @@ class Steps:
         Both in one number, see place_of.
     exact, rounded
         The keys.
+    measured
+        Whether a step says anything: bool, see keys.is_measured.
     noaa_of
         int64, shape (steps + 1,): where the numbers of each step begin in `noaa`.
     noaa
@@ -99,6 +102,7 @@ class Steps:
         kept = order[~again]
         self.harp, self.time, self.place = harp[kept], time[kept], place[kept]
         self.exact, self.rounded = exact[~again], table["rounded"].to_numpy()[kept]
+        self.measured = self.exact != TRIVIAL
         numbers = table["noaa"].take(pa.array(kept)).combine_chunks()
         if isinstance(numbers, pa.ChunkedArray):
             numbers = pa.concat_arrays([pa.array([], numbers.type), *numbers.chunks])
@@ -131,9 +135,7 @@ class Steps:
 
 def read_steps(tables: list[Path]) -> Steps:
     """Return the steps of written tables of STEP_KEYS_SCHEMA; name what two of them contradict."""
-    steps = Steps(
-        pq.read_table(path, use_threads=False).cast(STEP_KEYS_SCHEMA) for path in tables
-    )
+    steps = Steps(pq.read_table(path, use_threads=False).cast(STEP_KEYS_SCHEMA) for path in tables)
     if steps.differing:
         logger.warning(
             "SWAN-SF: %s steps have other values in a second partition; those of the first count.",

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from skymill.aligned.keys import is_measured
 from skymill.aligned.plan import PAIRS_SCHEMA
 from skymill.aligned.steps import place_of
 from skymill.engine.errors import SkymillError
@@ -26,7 +27,9 @@ PAIRS_PER_ROW_GROUP = 256
 
 
 def read_series(pairs: pa.Table, steps: list[Path]) -> np.ndarray:
-    """Return the steps of each pair, float64, shape (pairs, 60, 24); missing ones are NaN.
+    """Return the steps of each pair, float64, shape (pairs, 60, 24).
+
+    Steps that are not there or were not measured are NaN.
 
     Parameters
     ----------
@@ -64,11 +67,11 @@ def read_series(pairs: pa.Table, steps: list[Path]) -> np.ndarray:
             found = place[at] == slots[wanted]
             if not found.any():
                 continue
-            values = file.read_row_group(group, columns=list(PARAMETERS), use_threads=False)
-            rows = wanted[found]
-            there[rows] = True
-            for number, name in enumerate(PARAMETERS):
-                series[rows, number] = values[name].to_numpy()[at[found]]
+            table = file.read_row_group(group, columns=list(PARAMETERS), use_threads=False)
+            values = np.stack([table[name].to_numpy()[at[found]] for name in PARAMETERS])
+            there[wanted[found]] = True
+            series[wanted[found]] = np.where(is_measured(values), values, np.nan).T
+    there = ~np.isnan(series).all(axis=1)
     present = there.reshape(-1, STEPS).sum(axis=1)
     planned = pairs["steps_present"].to_numpy()
     if wrong := np.flatnonzero(present != planned).tolist():
