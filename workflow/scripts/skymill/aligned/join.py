@@ -84,10 +84,9 @@ def find_series(region: np.ndarray, end: np.ndarray, steps: Steps) -> Series:
     low = np.searchsorted(carried, place_of(region, latest - STEPS * STEP_SECONDS), side="right")
     high = np.searchsorted(carried, place_of(region, latest), side="right")
     for row in range(count):
-        found = [
-            _slots(steps, int(name), owner[low[row] : high[row]], int(latest[row]))
-            for name in np.unique(steps.harp[owner[low[row] : high[row]]])
-        ]
+        own = owner[low[row] : high[row]]
+        names = sorted(set(steps.harp[own].tolist()))
+        found = [_slots(steps, name, own, int(latest[row])) for name in names]
         found = sorted((one for one in found if 2 * one[0] > one[1]), reverse=True)
         if not found:
             reason[row] = "no_harp"
@@ -110,19 +109,20 @@ def _slots(steps: Steps, harp: int, numbered: np.ndarray, latest: int) -> tuple[
     # The HARP's own grid: that of its latest step with the number.
     grid = int(steps.time[own].max()) % STEP_SECONDS
     last = latest - (latest - grid) % STEP_SECONDS
-    slots = place_of(harp, last - np.arange(STEPS) * STEP_SECONDS)
+    first = last - (STEPS - 1) * STEP_SECONDS
+    low, high = np.searchsorted(steps.place, [place_of(harp, first), place_of(harp, last) + 1])
+    there = steps.time[low:high][steps.measured[low:high]]
     return (
-        int(np.isin(steps.place[own], slots).sum()),
-        int(np.isin(_measured_between(steps, int(slots[-1]), int(slots[0])), slots).sum()),
+        _on_grid(steps.time[own], grid, first, last),
+        _on_grid(there, grid, first, last),
         last,
         harp,
     )
 
 
-def _measured_between(steps: Steps, first: int, last: int) -> np.ndarray:
-    """Return the places of the measured steps from `first` to `last`, both included."""
-    low, high = np.searchsorted(steps.place, [first, last + 1])
-    return steps.place[low:high][steps.measured[low:high]]
+def _on_grid(time: np.ndarray, grid: int, first: int, last: int) -> int:
+    """Return how many times are on a grid of 12 minutes, from `first` to `last`."""
+    return int(((time % STEP_SECONDS == grid) & (time >= first) & (time <= last)).sum())
 
 
 def find_records(

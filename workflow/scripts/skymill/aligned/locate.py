@@ -100,7 +100,11 @@ def count_votes(records: np.ndarray, key: np.ndarray, harp: np.ndarray, time: np
     for begin in range(0, len(records), _RECORDS_AT_A_TIME):
         chunk = records[begin : begin + _RECORDS_AT_A_TIME]
         flat = chunk.reshape(-1)
-        place = np.minimum(np.searchsorted(distinct, flat), len(distinct) - 1)
+        # Looked up in order: several times faster than jumping through two million keys.
+        order_of_keys = np.argsort(flat)
+        place = np.empty(len(flat), dtype=np.int64)
+        place[order_of_keys] = np.searchsorted(distinct, flat[order_of_keys])
+        place = np.minimum(place, len(distinct) - 1)
         hit = np.flatnonzero((distinct[place] == flat) & (count[place] <= _COMMON))
         place = place[hit]
         times = count[place]

@@ -105,7 +105,7 @@ def _compare(record, tree, usable, values, steps) -> tuple[int, int, float, floa
         (_rms(record, seen, int(window), values, steps), int(window)) for window in windows
     )
     best, window = found[0]
-    harp, start = harp_and_time(window)
+    harp, start = (int(part) for part in harp_and_time(window))
     return harp, start, best, found[1][0] if len(found) > 1 else np.inf
 
 

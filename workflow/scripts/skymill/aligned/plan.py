@@ -172,7 +172,7 @@ def make_pairs(
 def numbers_of_harps(steps: Steps) -> np.ndarray:
     """Return each pair (HARP, NOAA number) of JSOC's table and of the steps: int64, (pairs, 2)."""
     table = np.array(harp_table(), dtype=np.int64).reshape(-1, 2)
-    return np.unique(np.concatenate([table, steps.links()]), axis=0)
+    return np.unique(np.concatenate([table, steps.links]), axis=0)
 
 
 def linked_by_value(carried: np.ndarray, steps: Steps) -> np.ndarray:
@@ -296,8 +296,8 @@ def _flags(
 ) -> list[list[str]]:
     """Return what is doubtful about each pair, see FLAGS.
 
-    A HARP's regions are those of JSOC's table and of the steps, a region's HARPs those of the steps:
-    of a HARP that SWAN-SF does not have, no step can be missing here.
+    A HARP's regions are those of JSOC's table and of the steps. A region's HARPs are those of the
+    steps alone: no other could have been joined.
     """
     at_peak = ends_at_peak(
         samples["ar_num"].to_numpy(),
@@ -308,7 +308,7 @@ def _flags(
     region = samples["ar_num"].to_numpy(np.int64)[rows]
     raised = {
         SEVERAL_REGIONS: count_of(harp, carried[:, 0]) > 1,
-        SEVERAL_HARPS: count_of(region, steps.links()[:, 1]) > 1,
+        SEVERAL_HARPS: count_of(region, steps.links[:, 1]) > 1,
         ENDS_AT_PEAK: at_peak.fillna(False).to_numpy(bool),
         PEAK_UNKNOWN: at_peak.isna(),
     }

@@ -1,5 +1,6 @@
 """The distinct steps of SWAN-SF, without their values: HARP, time, NOAA numbers and keys."""
 
+import functools
 import logging
 from collections.abc import Iterable
 from pathlib import Path
@@ -56,8 +57,8 @@ def place_of(harp: np.ndarray, time: np.ndarray) -> np.ndarray:
     return (np.asarray(harp, dtype=np.int64) << _TIME_BITS) + time
 
 
-def harp_and_time(place: int) -> tuple[int, int]:
-    """Return HARP and time of a place, see place_of."""
+def harp_and_time(place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return HARPs and times of places, see place_of."""
     return place >> _TIME_BITS, place & ((1 << _TIME_BITS) - 1)
 
 
@@ -114,10 +115,12 @@ class Steps:
         """Return the number of steps."""
         return len(self.harp)
 
+    @functools.cached_property
     def links(self) -> np.ndarray:
-        """Return each pair (HARP, NOAA number) of the steps once: int64, shape (pairs, 2)."""
+        """Each pair (HARP, NOAA number) of the steps once, sorted: int64, shape (pairs, 2)."""
         harp = np.repeat(self.harp, np.diff(self.noaa_of))
-        return np.unique(np.stack([harp, self.noaa], axis=1), axis=0)
+        pairs = np.unique(place_of(harp, self.noaa))
+        return np.stack(harp_and_time(pairs), axis=1)
 
     def numbers_between(self, first: np.ndarray, last: np.ndarray) -> list[list[int]]:
         """Return the NOAA numbers, ascending, of the steps in each half-open range of positions."""
