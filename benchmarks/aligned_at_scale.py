@@ -154,7 +154,6 @@ def _run(folder: Path) -> dict:
     """Locate and join, and compare with the truth."""
     import numpy as np
     import pandas as pd
-    import pyarrow.parquet as pq
     from plan_at_scale import peak_rss
 
     from skymill.aligned.clock import clock_for

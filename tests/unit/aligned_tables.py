@@ -7,8 +7,9 @@ import pyarrow as pa
 from skymill.aligned.clock import Clock
 from skymill.aligned.keys import keys
 from skymill.aligned.steps import STEP_KEYS_SCHEMA, Steps
+from skymill.engine.tables import write_table
 from skymill.magnetic.schema import STEPS
-from skymill.swan_sf.schema import PARAMETERS, STEP_SECONDS
+from skymill.swan_sf.schema import PARAMETERS, STEP_SECONDS, STEPS_SCHEMA
 
 BEGIN = int(np.datetime64("2014-01-15T00:00:00", "s").astype(int))
 """TAI seconds of the first step of a HARP, where nothing else is said."""
@@ -61,6 +62,29 @@ class Sky:
             [pa.array(columns[field.name], field.type) for field in STEP_KEYS_SCHEMA],
             schema=STEP_KEYS_SCHEMA,
         )
+
+    def write(self, path, rows_per_group=2**17):
+        """Write the steps as the catalogue does, a table of STEPS_SCHEMA."""
+        harp = np.concatenate([part[0] for part in self.parts])
+        time = np.concatenate([part[1] for part in self.parts])
+        noaa = [numbers for part in self.parts for numbers in part[2]]
+        values = np.concatenate([part[3] for part in self.parts], axis=1)
+        order = np.lexsort((time, harp))
+        columns = {
+            "harp": harp[order],
+            "time_tai": time[order].astype("M8[s]"),
+            "noaa": [noaa[row] for row in order],
+            **dict(zip(PARAMETERS, values[:, order], strict=True)),
+            "quality": [0] * len(order),
+            "is_tmfi": [True] * len(order),
+            "windows": [1] * len(order),
+        }
+        table = pa.table(
+            [pa.array(columns[field.name], field.type) for field in STEPS_SCHEMA],
+            schema=STEPS_SCHEMA,
+        )
+        write_table(path, table, rows_per_group=rows_per_group)
+        return path
 
     def steps(self):
         """Return them as locate and join take them."""
