@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from aligned_damage import DAMAGES, through_float32
 from aligned_tables import BEGIN, CLOCK, Sky, ids_of, record_keys, series
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,10 +38,6 @@ def located(records, steps=STEPS_OF_SKY, **more):
     values = np.stack(records, axis=1)
     table, counts = locate(ids_of(len(records)), *record_keys(values), steps, CLOCK, **more)
     return table.to_pylist(), counts
-
-
-def through_float32(values):
-    return values.astype(np.float32).astype(np.float64)
 
 
 def through_json(values):
@@ -153,65 +150,13 @@ def damaged(draw):
     step = draw(st.integers(0, LENGTH - 60))
     values = window(harp, step)
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    other = window(draw(st.sampled_from(sorted(HARPS))), draw(st.integers(0, LENGTH - 60)))
     for damage in draw(st.lists(st.sampled_from(DAMAGES), max_size=3)):
-        values = damage(values, rng)
+        values = damage(values, rng, other)
     return harp, step, values
 
 
-def lose_steps(values, rng):
-    values[:, rng.random(60) < rng.random()] = np.nan
-    return values
-
-
-def lose_values(values, rng):
-    values[rng.random(values.shape) < 0.2 * rng.random()] = np.nan
-    return values
-
-
-def zero_steps(values, rng):
-    values[:, rng.random(60) < 0.5] = 0.0
-    return values
-
-
-def swap_steps(values, rng):
-    first, second = rng.integers(0, 60, 2)
-    values[:, [first, second]] = values[:, [second, first]]
-    return values
-
-
-def take_from_another(values, rng):
-    """Replace fewer steps than locate a record."""
-    other = window(int(rng.choice(sorted(HARPS))), int(rng.integers(0, LENGTH - 60)))
-    chosen = rng.choice(60, rng.integers(0, 7), replace=False)
-    values[:, chosen] = other[:, chosen]
-    return values
-
-
-def add_noise(values, rng):
-    return values * (1 + rng.normal(0, 10.0 ** rng.uniform(-9, -1), values.shape))
-
-
-def narrow(values, rng):
-    return through_float32(np.clip(values, -1e30, 1e30))
-
-
-def cut_decimals(values, rng):
-    return np.round(values, int(rng.integers(0, 11)))
-
-
-DAMAGES = [
-    lose_steps,
-    lose_values,
-    zero_steps,
-    swap_steps,
-    take_from_another,
-    add_noise,
-    narrow,
-    cut_decimals,
-]
-
-
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(st.lists(damaged(), min_size=1, max_size=6))
 def test_what_is_located_is_right_after_any_damage(records):
     rows, _ = located([values for _, _, values in records])
