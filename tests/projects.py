@@ -21,6 +21,7 @@ SMALL = """
 simulate:
   magnetic: {records: 300, test_records: 40, seed: 20}
   sdo: {training_samples: 20, test_samples: 10, copies: 1, seed: 20}
+  swan_sf: {coverage: 0.3, seed: 20}
   stealth: {rows: 400, seed: 20}
 ztf: {nights: [20180601, 20180602]}
 limits: {max_rejected_fraction: 0.05, max_region_fraction: 0.5}

@@ -231,6 +231,19 @@ def test_without_the_official_set_all_splits_are_cut():
     assert 4 <= (found == "validation").sum() <= 8
 
 
+def test_a_class_with_one_group_is_no_reason_for_an_empty_split():
+    found = split_groups(
+        np.array([1, 1, 2]),
+        np.array(["train"] * 3, dtype=object),
+        np.array(["M", "M", "C"], dtype=object),
+        np.ones(3, dtype=bool),
+        follow_official=True,
+        fractions=FRACTIONS,
+        seed=3,
+    )
+    assert set(found) == {"train", "validation"}
+
+
 @given(
     st.lists(st.tuples(st.integers(1, 8), st.booleans(), st.booleans()), max_size=40),
     st.booleans(),

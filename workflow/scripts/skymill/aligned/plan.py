@@ -230,6 +230,10 @@ def split_groups(
     for name, fraction in cuts:
         left = np.flatnonzero((split == "train") & paired)
         taken = cut_validation(group[left], label[left], fraction, seed)
+        if not taken.any():
+            # No class has two groups: whatever group comes first.
+            alike = np.full(len(left), SDO_LABELS[-1], dtype=object)
+            taken = cut_validation(group[left], alike, fraction, seed)
         split[left[taken]] = name
     return split
 
