@@ -20,7 +20,7 @@ def main(run):
         located and located.counts,
         located and read_frame(located.path),
         source=pairs.source,
-        partitions=[path.stem for path in run.input.windows],
+        partitions=[path.parent.name for path in run.input.windows],
         seed=run.settings["seed"],
     )
     write_page(run.output.page, text)
