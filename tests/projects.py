@@ -16,8 +16,9 @@ WARM = WarmSnakemake()
 REPOSITORY = Path(__file__).resolve().parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 
-# Single records weigh more in small files.
+# Single records weigh more in small files. The aligned branch has tests and a project of its own.
 SMALL = """
+branches: [magnetic, sdo, stealth, ztf]
 simulate:
   magnetic: {records: 300, test_records: 40, seed: 20}
   sdo: {training_samples: 20, test_samples: 10, copies: 1, seed: 20}
