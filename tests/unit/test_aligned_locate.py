@@ -65,8 +65,9 @@ def test_a_window_is_located_where_it_was_taken(change, tier):
     assert counts["outcomes"][tier] == 1
 
 
-def test_a_record_that_is_not_there_is_absent():
+def test_a_record_that_is_not_there_is_absent(caplog):
     (row,), counts = located([series(99, 60)])
+    assert "None of the 1 magnetic records is in SWAN-SF" in caplog.text
     assert row["status"] == "absent"
     assert row["tier"] is row["harp"] is row["start"] is row["noaa"] is None
     assert counts["by_partition_and_label"]["train_partition1_data Q"]["absent"] == 1

@@ -6,6 +6,8 @@ many steps earlier. A record is located where at least MIN_VOTES of its 60 steps
 no rival has more than a tenth of these votes.
 """
 
+import logging
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -17,6 +19,8 @@ from skymill.engine.tables import categorical
 from skymill.magnetic.fingerprints import TRIVIAL
 from skymill.magnetic.schema import LABELS, PARTITIONS, STEPS
 from skymill.swan_sf.schema import STEP_SECONDS
+
+logger = logging.getLogger(__name__)
 
 MIN_VOTES = 20
 RIVAL_SHARE = 0.1
@@ -191,6 +195,12 @@ def locate(
         status[rows], tier[rows] = "located", "nearest"
         harp[rows], start[rows] = found.harp[found.accepted], found.start[found.accepted]
         rms[rows] = found.rms[found.accepted]
+    if count and not (status == "located").any():
+        logger.warning(
+            "None of the %s magnetic records is in SWAN-SF: their values differ, or the partitions "
+            "that hold them are not there.",
+            f"{count:,}",
+        )
     table = _table(ids, status, tier, harp, start, best, second, rms, steps, clock)
     return table, describe(table)
 
