@@ -9,10 +9,11 @@ import pytest
 from aligned_tables import BEGIN, CLOCK, Sky, samples_of, series, windows_of
 from records import described
 
+from skymill.aligned.catalogue import key_records
 from skymill.aligned.join import Windows
 from skymill.aligned.keys import keys
 from skymill.aligned.plan import make_pairs
-from skymill.aligned.records import key_records, keys_of_ids, values_of_ids
+from skymill.aligned.records import keys_of_ids, values_of_ids
 from skymill.aligned.steps import Steps, key_steps, read_steps, values_of_steps
 from skymill.aligned.write import (
     available_columns,

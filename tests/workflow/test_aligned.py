@@ -67,7 +67,7 @@ def test_a_changed_setting_reruns_the_stages_that_read_it(own, change, stages):
         ("aligned/join.py", PAIRS),
         ("aligned/agreement.py", {"report_aligned"}),
         ("aligned/pictures.py", {"draw_aligned"}),
-        ("aligned/records.py", {"key_records"} | LOCATE),
+        ("aligned/catalogue.py", {"key_records"} | LOCATE),
         ("aligned/keys.py", {"key_records", "key_swan_sf"} | LOCATE),
     ],
 )

@@ -4,7 +4,7 @@ from skymill.engine.job import run_job
 
 
 def main(run):
-    from skymill.aligned.records import key_records
+    from skymill.aligned.catalogue import key_records
     from skymill.engine.tables import write_table
 
     table = key_records(run.product("values"), workers=run.threads)
@@ -12,4 +12,4 @@ def main(run):
 
 
 if __name__ == "__main__":
-    run_job(main, snakemake, workers="skymill.aligned.records")
+    run_job(main, snakemake, workers="skymill.aligned.catalogue")
