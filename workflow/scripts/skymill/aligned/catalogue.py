@@ -1,7 +1,5 @@
 """Keys of the steps of the magnetic records, file by file."""
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,8 +28,8 @@ def key_records(values: Product, workers: int = 1) -> pa.Table:
     workers
         Processes; the keys do not depend on them.
     """
-    files = values.files()
-    parts = map_pieces(_key_file, files, workers=workers, what=f"keys of {values.name}")
+    pieces = [(values, number) for number in range(len(values.entries))]
+    parts = map_pieces(_key_file, pieces, workers=workers, what=f"keys of {values.name}")
     exact, rounded = (
         np.concatenate([np.zeros(0, dtype=np.uint64), *(part[number] for part in parts)])
         for number in range(2)
@@ -39,7 +37,8 @@ def key_records(values: Product, workers: int = 1) -> pa.Table:
     return pa.table([pa.array(exact), pa.array(rounded)], schema=RECORD_KEYS_SCHEMA)
 
 
-def _key_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return the keys of the steps of one file of values."""
-    table = pq.read_table(path, columns=list(PARAMETERS), use_threads=False)
+def _key_file(piece: tuple[Product, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the keys of the steps of one file of values, by its number."""
+    values, number = piece
+    table = pq.read_table(values.files()[number], columns=list(PARAMETERS), use_threads=False)
     return keys(np.stack([table[name].to_numpy() for name in PARAMETERS]))

@@ -50,8 +50,9 @@ RECORD_TIMES_SCHEMA = pa.schema(
 """A row a record, in the order of the ids. HARP, times and numbers are null unless it is located.
 `tier` is the one that decided, null for an absent record; `rms` is of the nearest tier alone."""
 
-_COMMON = 256
-"""A value that more steps than this share says nothing about where a record is from."""
+_COMMON = 16
+"""A value that more steps than this share says nothing about where a record is from. It also bounds
+the votes of a chunk of records, and so the memory."""
 _RECORDS_AT_A_TIME = 16_384
 _TIME_BITS = 34
 _EARLIER = STEPS * STEP_SECONDS
