@@ -149,6 +149,14 @@ def nights(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
     yield nights_at_scale.measure_nights(scratch, nights=20 if options.quick else 2500)
 
 
+def aligned(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
+    """Records located and samples joined at full size."""
+    import aligned_at_scale
+
+    records, share = (5000, 0.02) if options.quick else (aligned_at_scale.RECORDS, 1)
+    yield aligned_at_scale.measure_aligned(scratch / "aligned", records=records, share=share)
+
+
 PARTS: dict[str, Callable[[Path, argparse.Namespace], Iterator[Section]]] = {
     "ingest": ingest_one_core,
     "scaling": ingest_two_cores,
@@ -162,6 +170,7 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], Iterator[Section]]] = {
     "export": export,
     "swan_sf": swan_sf,
     "nights": nights,
+    "aligned": aligned,
 }
 
 

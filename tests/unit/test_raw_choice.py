@@ -22,6 +22,7 @@ MAGNETIC = [
         "test_4_5_data",
     )
 ]
+SWAN = [f"swan_sf/partition{number}_instances.tar.gz" for number in range(1, 6)]
 NIGHT = "ztf/ztf_public_20180601.tar.gz"
 TARBALL = "ztf/labels/files_for_lc_classifier_SanchezSaez2020.tar.gz"
 PREDICTIONS = "ztf/labels/ALeRCE_lc_classifier_outputs_ZTF_unlabeled_set_20200609.csv"
@@ -639,6 +640,7 @@ def test_each_missing_file_is_named_with_its_branch(place):
     assert missing(place.raw()) == [
         *(f"data/raw/{file} (magnetic branch)" for file in MAGNETIC),
         "data/raw/sdobenchmark.zip (sdo branch)",
+        *(f"data/raw/{file} (aligned branch)" for file in SWAN),
         "data/raw/stealth/data.csv (stealth branch)",
         f"data/raw/{PREDICTIONS} (ztf branch)",
         f"data/raw/{NIGHT} (ztf branch)",
@@ -646,7 +648,8 @@ def test_each_missing_file_is_named_with_its_branch(place):
 
 
 def test_files_that_are_there_are_enough(place):
-    for file in (*MAGNETIC, "sdobenchmark.zip", "stealth/data.csv", PREDICTIONS, NIGHT):
+    files = (*MAGNETIC, "sdobenchmark.zip", *SWAN, "stealth/data.csv", PREDICTIONS, NIGHT)
+    for file in files:
         place.put(file)
     place.raw().require()
 
@@ -734,8 +737,6 @@ def test_files_are_looked_for_from_the_folder_that_snakemake_runs_in(place, monk
 
 
 # --- SWAN-SF -------------------------------------------------------------------------------------
-
-SWAN = [f"swan_sf/partition{number}_instances.tar.gz" for number in range(1, 6)]
 
 
 def test_the_aligned_branch_reads_swan_sf(place):

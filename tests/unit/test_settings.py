@@ -334,6 +334,14 @@ def test_the_aligned_branch_joins_what_is_of_one_sky(
     assert not said or found[0].startswith(said)
 
 
+@pytest.mark.parametrize(("official", "problem"), [(True, False), (False, True)])
+def test_the_splits_of_pairs_leave_some_for_training(default_config, problems, official, problem):
+    shares = {"follow_official": official, "split": {"validation": 0.5, "test": 0.5}}
+    default_config["aligned"] = {**default_config["aligned"], **shares}
+    said = ["aligned.split: validation and test take 1 of the pairs, so none is left."]
+    assert problems(default_config) == (said if problem else [])
+
+
 def test_the_aligned_branch_has_the_source_of_swan_sf():
     source = {"default": "sample", "swan_sf": "local"}
     assert source_of_branch({"source": source}, "aligned") == "local"

@@ -99,6 +99,7 @@ COLLECTIONS = {
 }
 MAGNETIC_SPLITS = SPLITS if "test" in COLLECTIONS else TRAIN_SPLITS
 SDO_SETS = ("train", "test")
+ALIGNED_SPLITS = ("train", "validation", "test")
 ZTF_LABELS = sorted({*config["labels"]["map"].values(), config["labels"]["other"]})
 
 # A run works alone in the folders that it writes to: see begin.
@@ -122,6 +123,7 @@ wildcard_constraints:
     collection="|".join(COLLECTIONS),
     split="|".join(MAGNETIC_SPLITS),
     swan_partition="|".join(SWAN_PARTITIONS),
+    aligned_split="|".join(ALIGNED_SPLITS),
     sdo_set="train|test",
     night=NIGHT,
     # No label but those of the configuration: a mistyped one is no product.

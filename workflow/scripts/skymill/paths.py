@@ -105,6 +105,17 @@ SWAN_WINDOWS = _SWAN_INTERIM + "/{swan_partition}/windows.parquet"
 SWAN_QUARANTINE = _SWAN_INTERIM + "/{swan_partition}/quarantine.jsonl"
 SWAN_ACCEPTED = _SWAN_INTERIM + "/{swan_partition}/accepted.receipt.json"
 
+_ALIGNED_INTERIM = "interim/aligned"
+RECORD_KEYS = _ALIGNED_INTERIM + "/record_keys/{partition}.parquet"
+SWAN_KEYS = _ALIGNED_INTERIM + "/step_keys/{swan_partition}.parquet"
+RECORD_TIMES = "preprocessed/aligned/record_times.parquet"
+PAIRS = "preprocessed/aligned/pairs.parquet"
+WITHOUT_PARTNER = "preprocessed/aligned/without_partner.parquet"
+PAIRS_ACCEPTED = "preprocessed/aligned/pairs.receipt.json"
+ALIGNED_DATA = "processed/aligned/{aligned_split}"
+ALIGNED_FIGURE = "processed/aligned/pair.png"
+ALIGNED_REPORT = "processed/aligned/report.md"
+
 STEALTH_FILE = "stealth/data.csv"
 """The raw file of the auxiliary table, below the folder of its source."""
 
@@ -159,6 +170,7 @@ BRANCH_FOLDERS = {
     "sdo": (_SDO_INTERIM, "preprocessed/sdo", SDO_DATA, "interim/raw/sdobenchmark.zip"),
     "aligned": (
         _SWAN_INTERIM,
+        _ALIGNED_INTERIM,
         "preprocessed/aligned",
         "processed/aligned",
         "interim/raw/swan_sf",

@@ -157,6 +157,9 @@ def _check_aligned(config: dict) -> Iterator[str]:
     if "sdo" not in config["branches"]:
         yield "branches: aligned needs the samples of sdo. Add sdo, or leave aligned out."
         return
+    outside = sum(config["aligned"]["split"].values())
+    if not config["aligned"]["follow_official"] and outside >= 1:
+        yield f"aligned.split: validation and test take {outside:g} of the pairs, so none is left."
     joined = [name for name in ("magnetic", "sdo", "aligned") if name in config["branches"]]
     sources = {RAW_OF_BRANCH.get(name, name): source_of_branch(config, name) for name in joined}
     simulated = [name for name, source in sources.items() if source == "sample"]
