@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import os
 import re
 import signal
@@ -44,21 +43,12 @@ class Archive:
                     entry["url"] = f"{server.address}/{name}"
                 if "checksum" in entry:
                     entry["checksum"] = f"md5:{md5(server.files[f'/{LABELS}'])}"
-                if "dataverse" in entry:
-                    entry["dataverse"]["dataset"] = f"{server.address}/dataset"
                 if "checksums" in entry:
                     entry["checksums"] = f"{server.address}/MD5SUMS"
         path.write_text(yaml.safe_dump(registry))
         nights = [name for name in server.files if name.startswith("/ztf/ztf_public_")]
         listed = [f"{md5(server.files[name])}  {name.rpartition('/')[2]}\n" for name in nights]
         server.files["/MD5SUMS"] = "".join(listed).encode()
-        version = {"license": {"name": "CC0 1.0"}, "files": []}
-        for name, entry in registry["collections"]["swan_sf"]["files"].items():
-            content = server.files.get(f"/{name}", b"")
-            file = {"persistentId": entry["dataverse"]["file"], "filesize": len(content)}
-            version["files"].append({"dataFile": {**file, "md5": md5(content)}})
-        told = {"status": "OK", "data": {"latestVersion": version}}
-        server.files["/dataset"] = json.dumps(told).encode()
         kaggle.files["/blob/sdobenchmark.zip"] = server.files["/sdobenchmark.zip"]
         table = io.BytesIO()
         with zipfile.ZipFile(table, "w") as archive:

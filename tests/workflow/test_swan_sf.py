@@ -1,10 +1,14 @@
 """The catalogue of SWAN-SF in the workflow: what makes it stale, limits, partitions not there."""
 
+import hashlib
+import json
 import shutil
 
 import pytest
+import yaml
 
 from projects import Project, said
+from servers import FileServer
 
 CHECK = {"check_swan_sf", "swan_sf"}
 CATALOGUE = {"catalogue_swan_sf"} | CHECK
@@ -102,3 +106,25 @@ def test_a_partition_that_is_not_there_is_named_and_the_rest_is_catalogued(own):
         f"partition{number}" for number in (1, 3, 4)
     ]
     assert own.stale("swan_sf") == set()
+
+
+def test_a_partition_is_fetched_as_its_dataverse_tells(own):
+    name = "swan_sf/partition3_instances.tar.gz"
+    content = own.path(f"data/sample/raw/{name}").read_bytes()
+    path = own.path("config/sources.yaml")
+    registry = yaml.safe_load(path.read_text())
+    entry = registry["collections"]["swan_sf"]["files"][name]
+    file = {"persistentId": entry["dataverse"]["file"], "filesize": len(content)}
+    file["md5"] = hashlib.md5(content).hexdigest()
+    version = {"license": {"name": "CC0 1.0"}, "files": [{"dataFile": file}]}
+    with FileServer() as server:
+        server.files["/file"] = content
+        server.files["/dataset"] = json.dumps({"data": {"latestVersion": version}}).encode()
+        entry["url"] = f"{server.address}/file"
+        entry["dataverse"]["dataset"] = f"{server.address}/dataset"
+        path.write_text(yaml.safe_dump(registry))
+        own.set("{branches: [stealth], source: {swan_sf: archive}}")
+        own.run("--cores", "1", "data/interim/swan_sf/partition3/accepted.receipt.json")
+    assert own.path(f"data/raw/{name}").read_bytes() == content
+    lock = json.loads(own.path("config/sources.lock.json").read_text())
+    assert (lock[name]["checksum"], lock[name]["licence"]) == (f"md5:{file['md5']}", "CC0 1.0")
