@@ -133,11 +133,28 @@ def alerts(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
     yield from alert_speed.measure_alerts(scratch, quick=options.quick)
 
 
+def swan_sf(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
+    """The catalogue of SWAN-SF against gunzip, a joined parse, and pandas."""
+    import swan_sf_speed
+
+    # A tenth of the five partitions.
+    windows, few = (400, 100) if options.quick else (33_000, 2_000)
+    yield swan_sf_speed.measure_swan_sf(scratch, windows=windows, reference_windows=few)
+
+
 def nights(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
     """The DAG of thousands of ZTF nights."""
     import nights_at_scale
 
     yield nights_at_scale.measure_nights(scratch, nights=20 if options.quick else 2500)
+
+
+def aligned(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
+    """Records located and samples joined at full size."""
+    import aligned_at_scale
+
+    records, share = (5000, 0.02) if options.quick else (aligned_at_scale.RECORDS, 1)
+    yield aligned_at_scale.measure_aligned(scratch / "aligned", records=records, share=share)
 
 
 PARTS: dict[str, Callable[[Path, argparse.Namespace], Iterator[Section]]] = {
@@ -151,7 +168,9 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], Iterator[Section]]] = {
     "images": images,
     "sdo": sdo,
     "export": export,
+    "swan_sf": swan_sf,
     "nights": nights,
+    "aligned": aligned,
 }
 
 

@@ -16,11 +16,13 @@ WARM = WarmSnakemake()
 REPOSITORY = Path(__file__).resolve().parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 
-# Single records weigh more in small files.
+# Single records weigh more in small files. The aligned branch has tests and a project of its own.
 SMALL = """
+branches: [magnetic, sdo, stealth, ztf]
 simulate:
   magnetic: {records: 300, test_records: 40, seed: 20}
   sdo: {training_samples: 20, test_samples: 10, copies: 1, seed: 20}
+  swan_sf: {coverage: 0.3, seed: 20}
   stealth: {rows: 400, seed: 20}
 ztf: {nights: [20180601, 20180602]}
 limits: {max_rejected_fraction: 0.05, max_region_fraction: 0.5}

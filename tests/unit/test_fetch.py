@@ -888,3 +888,105 @@ def test_a_server_in_trouble_does_not_make_a_night_absent(night, server, tmp_pat
     with pytest.raises(SkymillError, match="503"):
         night()
     assert not (tmp_path / "raw" / NIGHT).exists()
+
+
+# --- A Dataverse that tells size, checksum and licence -------------------------------------------
+
+PERSISTENT_ID = "doi:10.7910/DVN/EBCFKM/BMXYCB"
+
+
+def dataset(content=CONTENT, *, file=PERSISTENT_ID, licence=None, **told):
+    """Return the JSON of a data set with one file, as a Dataverse writes it."""
+    md5 = hashlib.md5(content).hexdigest()
+    described = {
+        "persistentId": file,
+        "filename": "partition1_instances.tar.gz",
+        "filesize": len(content),
+        "md5": md5,
+        "checksum": {"type": "MD5", "value": md5},
+    }
+    licence = licence or {"name": "CC0 1.0", "uri": "https://example.org"}
+    version = {"license": licence, "files": [{"dataFile": described | told}]}
+    return json.dumps({"status": "OK", "data": {"latestVersion": version}}).encode()
+
+
+def fetch_from_dataverse(place):
+    told = {"dataset": f"{place.server.address}/dataset", "file": PERSISTENT_ID}
+    return place.fetch(dataverse=told)
+
+
+def test_a_dataverse_is_asked_once_and_what_it_tells_is_enforced(place):
+    place.server.files["/dataset"] = dataset()
+    assert fetch_from_dataverse(place) == CONTENT
+    md5 = hashlib.md5(CONTENT).hexdigest()
+    assert read_json(place.lock)[FILE] == {
+        "bytes": len(CONTENT),
+        "checksum": f"md5:{md5}",
+        "origin": f"{place.server.address}/x.json",
+        "version": None,
+        "licence": "CC0 1.0",
+    }
+    place.target.unlink()
+    place.kept.unlink()
+    del place.server.files["/dataset"]
+    assert fetch_from_dataverse(place) == CONTENT
+    place.target.unlink()
+    place.kept.unlink()
+    place.server.files["/x.json"] = record(2)
+    with pytest.raises(SkymillError, match="The first download of it had md5:"):
+        fetch_from_dataverse(place)
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({"md5": None, "checksum": {"type": "SHA-256", "value": "0" * 64}}, "was expected"),
+        ({"checksum": {"type": "MD5", "value": "0" * 32}}, "was expected"),
+        ({"filesize": 5}, "5"),
+        ({"file": "doi:10.7910/DVN/EBCFKM/OTHER"}, "has no file doi:.*BMXYCB, but partition1_inst"),
+    ],
+)
+def test_a_file_that_is_not_as_the_dataverse_tells_is_refused(place, told, message):
+    place.server.files["/dataset"] = dataset(**told)
+    with pytest.raises(SkymillError, match=message):
+        fetch_from_dataverse(place)
+    assert not place.target.exists()
+    assert not place.lock.exists()
+
+
+@pytest.mark.parametrize("licence", ["CC0", {"name": "CC0", "uri": "x"}])
+def test_a_checksum_that_a_dataverse_does_not_tell_is_learnt(place, caplog, licence):
+    untold = {"md5": None, "checksum": None, "licence": licence}
+    place.server.files["/dataset"] = dataset(**untold)
+    assert fetch_from_dataverse(place) == CONTENT
+    assert "tells no checksum" in caplog.text
+    known = read_json(place.lock)[FILE]
+    assert known["checksum"] == f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
+    assert known["licence"] == "CC0"
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"", b"[]", b'{"status": "OK", "data": {}}'])
+def test_an_answer_that_is_no_data_set_is_refused(place, answer):
+    place.server.files["/dataset"] = answer
+    with pytest.raises(SkymillError):
+        fetch_from_dataverse(place)
+    assert not place.target.exists()
+
+
+def test_a_dataverse_that_is_not_there_is_told_with_what_to_do(place):
+    with pytest.raises(SkymillError, match="put it at data/raw/"):
+        fetch_from_dataverse(place)
+
+
+def test_the_registry_knows_each_partition_of_swan_sf_by_its_persistent_id():
+    registry = load_registry(REPOSITORY / "config" / "sources.yaml")
+    ids = [
+        find_source(registry, f"swan_sf/partition{number}_instances.tar.gz").dataverse["file"]
+        for number in range(1, 6)
+    ]
+    names = ("BMXYCB", "TCRPUD", "PTPGQT", "FIFLFU", "QC2C3X")
+    assert ids == [f"doi:10.7910/DVN/EBCFKM/{name}" for name in names]
+    for number, own in enumerate(ids, start=1):
+        source = find_source(registry, f"swan_sf/partition{number}_instances.tar.gz")
+        assert source.addresses[0].endswith(f"?persistentId={own}")
+        assert (source.kind, source.size, source.checksum) == ("gzip", None, None)

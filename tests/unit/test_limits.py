@@ -275,3 +275,19 @@ def test_a_night_that_is_not_whole_has_to_be_accepted(accepted):
 def test_a_night_that_is_not_whole_passes_once_it_is_accepted(accepted):
     assert night(0, truncated=True, accepted=[accepted]) is None
     assert night(2, truncated=True, accepted=[accepted]) is not None
+
+
+@pytest.mark.parametrize(
+    ("rejected", "differing", "named"),
+    [
+        (2, 1, None),
+        (3, 1, "limits.max_rejected_windows_fraction"),
+        (2, 2, "limits.max_differing_steps_fraction"),
+        (3, 2, "limits.max_rejected_windows_fraction, limits.max_differing_steps_fraction"),
+    ],
+)
+def test_what_a_partition_of_swan_sf_lost_is_compared_with_its_limits(rejected, differing, named):
+    counts = {"windows": 100, "rejected": rejected, "steps": 100, "differing_steps": differing}
+    allowed = {"max_rejected_windows_fraction": 0.02, "max_differing_steps_fraction": 0.01}
+    said = limits.lost_windows({"counts": counts}, {"limits": allowed})
+    assert said == (named and f"it counts more losses than {named} allows")

@@ -84,6 +84,7 @@ def test_every_product_belongs_to_just_one_branch():
     [
         ("magnetic", paths.MAGNETIC_FILE.format(partition="test_4_5_data")),
         ("sdo", paths.SDO_FILE),
+        ("aligned", paths.SWAN_FILE.format(swan_partition="partition1")),
         ("stealth", paths.STEALTH_FILE),
         ("ztf", paths.ZTF_LABELS_ARCHIVE),
         *(("ztf", file) for file in paths.ZTF_LABELS_FILES.values()),

@@ -22,6 +22,7 @@ MAGNETIC = [
         "test_4_5_data",
     )
 ]
+SWAN = [f"swan_sf/partition{number}_instances.tar.gz" for number in range(1, 6)]
 NIGHT = "ztf/ztf_public_20180601.tar.gz"
 TARBALL = "ztf/labels/files_for_lc_classifier_SanchezSaez2020.tar.gz"
 PREDICTIONS = "ztf/labels/ALeRCE_lc_classifier_outputs_ZTF_unlabeled_set_20200609.csv"
@@ -639,6 +640,7 @@ def test_each_missing_file_is_named_with_its_branch(place):
     assert missing(place.raw()) == [
         *(f"data/raw/{file} (magnetic branch)" for file in MAGNETIC),
         "data/raw/sdobenchmark.zip (sdo branch)",
+        *(f"data/raw/{file} (aligned branch)" for file in SWAN),
         "data/raw/stealth/data.csv (stealth branch)",
         f"data/raw/{PREDICTIONS} (ztf branch)",
         f"data/raw/{NIGHT} (ztf branch)",
@@ -646,7 +648,8 @@ def test_each_missing_file_is_named_with_its_branch(place):
 
 
 def test_files_that_are_there_are_enough(place):
-    for file in (*MAGNETIC, "sdobenchmark.zip", "stealth/data.csv", PREDICTIONS, NIGHT):
+    files = (*MAGNETIC, "sdobenchmark.zip", *SWAN, "stealth/data.csv", PREDICTIONS, NIGHT)
+    for file in files:
         place.put(file)
     place.raw().require()
 
@@ -731,3 +734,49 @@ def test_files_are_looked_for_from_the_folder_that_snakemake_runs_in(place, monk
     config = {**place.config, "source": "local", "branches": ["stealth"]}
     RawFiles(config, REGISTRY).require()
     assert Path(RawFiles(config, REGISTRY).path(paths.STEALTH_FILE)).exists()
+
+
+# --- SWAN-SF -------------------------------------------------------------------------------------
+
+
+def test_the_aligned_branch_reads_swan_sf(place):
+    raw = place.raw("archive")
+    assert raw.files("aligned") == SWAN
+    assert raw.branch(SWAN[0]) == "swan_sf"
+    assert raw.path(SWAN[0]) == f"data/raw/{SWAN[0]}"
+    assert raw.sidecar(SWAN[0]) == [f"data/raw/{SWAN[0]}.source.json"]
+    assert all(is_fetchable(place, file) for file in SWAN)
+    source = {"default": "local", "swan_sf": "sample"}
+    assert place.raw(source).path(SWAN[0]) == f"trial/sample/raw/{SWAN[0]}"
+    assert place.raw(source).swan_partitions == [f"partition{number}" for number in range(1, 6)]
+
+
+def test_the_aligned_branch_runs_with_the_partitions_that_are_there(place):
+    for file in (SWAN[0], SWAN[3]):
+        place.put(file)
+    raw = place.raw(branches=["aligned"])
+    raw.require()
+    assert raw.swan_partitions == ["partition1", "partition4"]
+    assert raw.files("aligned") == [SWAN[0], SWAN[3]]
+    assert raw.swan_absence() == (
+        "The aligned branch does without partition2_instances.tar.gz, "
+        "partition3_instances.tar.gz, partition5_instances.tar.gz, not found in data/raw/swan_sf."
+    )
+
+
+def test_a_partition_that_was_read_may_go(place):
+    place.put(SWAN[0])
+    place.have_read(f"interim/raw/{SWAN[1]}.receipt.json")
+    assert place.raw(branches=["aligned"]).swan_partitions == ["partition1", "partition2"]
+
+
+def test_without_any_partition_all_are_asked_for(place):
+    said = [f"data/raw/{file} (aligned branch)" for file in SWAN]
+    assert missing(place.raw(branches=["aligned"])) == said
+
+
+@pytest.mark.parametrize(("records", "small"), [(10_000, True), (10_001, False)])
+def test_simulated_swan_sf_is_as_large_as_the_magnetic_files(place, records, small):
+    simulate = place.config["simulate"]
+    sizes = {**simulate, "magnetic": {**simulate["magnetic"], "records": records}}
+    assert place.raw("sample", simulate=sizes).is_small("aligned") == small

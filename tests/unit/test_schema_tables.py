@@ -104,13 +104,14 @@ def test_splits_of_ztf_are_those_that_are_planned():
 def test_branches_are_those_that_have_folders():
     branches = list(paths.BRANCH_FOLDERS)
     assert part("branches.[]")["enum"] == branches
-    assert keys(part("source")["then"]) == ["default", *branches]
-    assert sorted(keys(part("simulate"))) == sorted(branches)
+    collections = sorted(paths.RAW_OF_BRANCH.get(branch, branch) for branch in branches)
+    assert sorted(keys(part("source")["then"])) == sorted(["default", *collections])
+    assert sorted(keys(part("simulate"))) == collections
 
 
 def test_every_branch_has_a_collection_of_raw_files():
     assert sorted(load_registry(REPOSITORY / "config" / "sources.yaml")) == sorted(
-        paths.BRANCH_FOLDERS
+        paths.RAW_OF_BRANCH.get(branch, branch) for branch in paths.BRANCH_FOLDERS
     )
 
 

@@ -136,11 +136,12 @@ def test_no_module_of_the_package_imports_snakemake(path):
     assert "snakemake" not in imported
 
 
-ROOMS = ("engine", "raw", "alerts", "ztf", "magnetic", "sdo", "stealth", "simulate")
+ROOMS = ("engine", "raw", "alerts", "ztf", "magnetic", "sdo", "swan_sf", "stealth", "simulate")
 MAY_IMPORT = {
     "engine": set(),
     "alerts": {"engine"},
     "stealth": {"engine"},
+    "swan_sf": {"engine", "magnetic"},
     "sdo": {"engine", "raw"},
 }
 

@@ -308,6 +308,47 @@ def test_the_folder_that_snakemake_runs_in_need_not_be_named(default_config, tmp
 
 
 @pytest.mark.parametrize(
+    ("branches", "source", "said"),
+    [
+        (["sdo", "aligned"], "sample", None),
+        (["magnetic", "sdo", "aligned"], "archive", None),
+        (["magnetic", "sdo", "aligned"], {"default": "local", "sdo": "archive"}, None),
+        (["sdo", "aligned"], {"default": "local", "magnetic": "sample"}, None),
+        (["magnetic", "sdo"], {"magnetic": "local"}, None),
+        (["magnetic", "aligned"], "sample", "branches: aligned needs the samples of sdo."),
+        (["sdo", "aligned"], {"swan_sf": "local"}, "source: sdo would be simulated and swan_sf"),
+        (["sdo", "aligned"], {"sdo": "local"}, "source: swan_sf would be simulated and sdo real"),
+        (
+            ["magnetic", "sdo", "aligned"],
+            {"default": "archive", "magnetic": "sample"},
+            "source: magnetic would be simulated and sdo, swan_sf real.",
+        ),
+    ],
+)
+def test_the_aligned_branch_joins_what_is_of_one_sky(
+    default_config, problems, branches, source, said
+):
+    default_config |= {"branches": branches, "source": source}
+    found = problems(default_config)
+    assert len(found) == (said is not None)
+    assert not said or found[0].startswith(said)
+
+
+@pytest.mark.parametrize(("official", "problem"), [(True, False), (False, True)])
+def test_the_splits_of_pairs_leave_some_for_training(default_config, problems, official, problem):
+    shares = {"follow_official": official, "split": {"validation": 0.5, "test": 0.5}}
+    default_config["aligned"] = {**default_config["aligned"], **shares}
+    said = ["aligned.split: validation and test take 1 of the pairs, so none is left."]
+    assert problems(default_config) == (said if problem else [])
+
+
+def test_the_aligned_branch_has_the_source_of_swan_sf():
+    source = {"default": "sample", "swan_sf": "local"}
+    assert source_of_branch({"source": source}, "aligned") == "local"
+    assert source_of_branch({"source": source}, "swan_sf") == "local"
+
+
+@pytest.mark.parametrize(
     ("section", "left"),
     [
         (None, {}),

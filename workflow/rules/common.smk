@@ -44,6 +44,7 @@ try:
     from skymill.raw.registry import NIGHT, about_downloads, find_source, load_registry
     from skymill.resources import memory, minutes
     from skymill.settings import check_settings, in_force, magnetic_keys, plan_keys
+    from skymill.swan_sf.schema import PARTITIONS as SWAN_PARTITIONS
     from skymill.watch import Watch
     from skymill.ztf.nights import days_since_first_public
 except ModuleNotFoundError as error:
@@ -98,6 +99,7 @@ COLLECTIONS = {
 }
 MAGNETIC_SPLITS = SPLITS if "test" in COLLECTIONS else TRAIN_SPLITS
 SDO_SETS = ("train", "test")
+ALIGNED_SPLITS = ("train", "validation", "test")
 ZTF_LABELS = sorted({*config["labels"]["map"].values(), config["labels"]["other"]})
 
 # A run works alone in the folders that it writes to: see begin.
@@ -120,6 +122,8 @@ wildcard_constraints:
     partition="|".join(RAW.partitions),
     collection="|".join(COLLECTIONS),
     split="|".join(MAGNETIC_SPLITS),
+    swan_partition="|".join(SWAN_PARTITIONS),
+    aligned_split="|".join(ALIGNED_SPLITS),
     sdo_set="train|test",
     night=NIGHT,
     # No label but those of the configuration: a mistyped one is no product.

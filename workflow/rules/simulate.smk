@@ -44,6 +44,24 @@ rule simulate_sdo:
         "../scripts/simulate_sdo.py"
 
 
+rule simulate_swan_sf:
+    """Write a partition of SWAN-SF: series of the magnetic records, at the times of SDO samples."""
+    output:
+        **simulated(skymill.paths.SWAN_FILE),
+    log:
+        f"{LOGS}/simulate_swan_sf/{{swan_partition}}.log",
+    conda:
+        "../../envs/magnetic.yaml"
+    threads: PARALLEL["aligned"]
+    resources:
+        mem_mb=memory(1000, each=300),
+        runtime=minutes(60),
+    params:
+        **simulation("simulate_swan_sf.py", "simulate.magnetic", "simulate.sdo", "simulate.swan_sf"),
+    script:
+        "../scripts/simulate_swan_sf.py"
+
+
 rule simulate_stealth:
     """Write the auxiliary table's CSV with the real columns' marginals."""
     output:

@@ -134,6 +134,8 @@ def begin(folder):
         logger.warning(RAW.absence())
     if RAW.absent_partitions and "magnetic" in config["branches"]:
         logger.warning(RAW.partition_absence())
+    if RAW.absent_swan_partitions and "aligned" in config["branches"]:
+        logger.warning(RAW.swan_absence())
     if left := WATCH.leftovers(folder):
         logger.warning(
             f"{RESULTS}/ has products of an earlier configuration, which nothing makes now: "
@@ -166,6 +168,41 @@ def feature_settings(wildcards):
     """Return the settings that a split's features read; holdout_test knows no augmentation."""
     keys = ["features"] if wildcards.split == "holdout_test" else ["features", "split.augment"]
     return settings(*keys)
+
+
+def records_to_locate():
+    """Return the collections of magnetic records that the aligned branch locates, none without."""
+    if "magnetic" not in config["branches"]:
+        return []
+    wanted = ["train", *(["test"] if config["aligned"]["locate_test_file"] else [])]
+    return [collection for collection in wanted if collection in COLLECTIONS]
+
+
+PARTITIONS_TO_LOCATE = [name for one in records_to_locate() for name in COLLECTIONS[one]]
+
+
+def location_inputs(wildcards):
+    """Return what locates records: their keys, and values where the nearest window counts."""
+    inputs = {
+        "ids": expand(paths.IDS, collection=records_to_locate()),
+        "record_keys": expand(paths.RECORD_KEYS, partition=PARTITIONS_TO_LOCATE),
+        "step_keys": expand(paths.SWAN_KEYS, swan_partition=RAW.swan_partitions),
+    }
+    if config["aligned"]["nearest_tier"]:
+        inputs["values"] = expand(paths.VALUES, partition=PARTITIONS_TO_LOCATE)
+        inputs["steps"] = expand(paths.SWAN_STEPS, swan_partition=RAW.swan_partitions)
+    return made(**inputs)
+
+
+def located_records(wildcards):
+    """Return the times of the magnetic records, if there are records to locate."""
+    return made(record_times=paths.RECORD_TIMES) if PARTITIONS_TO_LOCATE else {}
+
+
+def sdo_tensors(wildcards):
+    """Return the tensors of SDOBenchmark, if they are written."""
+    tensors = config["sdo"]["tensors"]
+    return made(tensors=expand(paths.SDO_TENSORS, sdo_set=SDO_SETS)) if tensors else {}
 
 
 def labels_for_extraction(wildcards):

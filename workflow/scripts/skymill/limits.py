@@ -9,6 +9,7 @@ the limit, None when nothing does.
 from skymill.magnetic import check as magnetic
 from skymill.sdo import check as sdo
 from skymill.stealth import check as stealth
+from skymill.swan_sf import check as swan_sf
 from skymill.ztf import check as ztf
 from skymill.ztf import label_check
 
@@ -37,6 +38,12 @@ def large_region(receipt: dict, config: dict) -> str | None:
 def damaged_sdo(receipt: dict, config: dict) -> str | None:
     """Compare what SDOBenchmark lost, and how many slots it fills, with the limits."""
     exceeded = sdo.exceeded(receipt["counts"], config["limits"])
+    return _said(bool(exceeded), ", ".join(exceeded))
+
+
+def lost_windows(receipt: dict, config: dict) -> str | None:
+    """Compare what a partition of SWAN-SF lost with its limits."""
+    exceeded = swan_sf.exceeded(receipt["counts"], config["limits"])
     return _said(bool(exceeded), ", ".join(exceeded))
 
 

@@ -96,6 +96,26 @@ SDO_INDEX = SDO_DATA + "/{sdo_set}_metadata.csv"
 SDO_TENSORS = SDO_DATA + "/{sdo_set}.zarr"
 SDO_REPORT = SDO_DATA + "/integrity.md"
 
+SWAN_FILE = "swan_sf/{swan_partition}_instances.tar.gz"
+"""A partition of SWAN-SF, below the folder of its source."""
+
+_SWAN_INTERIM = "interim/swan_sf"
+SWAN_STEPS = _SWAN_INTERIM + "/{swan_partition}/steps.parquet"
+SWAN_WINDOWS = _SWAN_INTERIM + "/{swan_partition}/windows.parquet"
+SWAN_QUARANTINE = _SWAN_INTERIM + "/{swan_partition}/quarantine.jsonl"
+SWAN_ACCEPTED = _SWAN_INTERIM + "/{swan_partition}/accepted.receipt.json"
+
+_ALIGNED_INTERIM = "interim/aligned"
+RECORD_KEYS = _ALIGNED_INTERIM + "/record_keys/{partition}.parquet"
+SWAN_KEYS = _ALIGNED_INTERIM + "/step_keys/{swan_partition}.parquet"
+RECORD_TIMES = "preprocessed/aligned/record_times.parquet"
+PAIRS = "preprocessed/aligned/pairs.parquet"
+WITHOUT_PARTNER = "preprocessed/aligned/without_partner.parquet"
+PAIRS_ACCEPTED = "preprocessed/aligned/pairs.receipt.json"
+ALIGNED_DATA = "processed/aligned/{aligned_split}"
+ALIGNED_FIGURE = "processed/aligned/pair.png"
+ALIGNED_REPORT = "processed/aligned/report.md"
+
 STEALTH_FILE = "stealth/data.csv"
 """The raw file of the auxiliary table, below the folder of its source."""
 
@@ -148,10 +168,20 @@ BRANCH_FOLDERS = {
         "interim/raw/solar_flare_2020",
     ),
     "sdo": (_SDO_INTERIM, "preprocessed/sdo", SDO_DATA, "interim/raw/sdobenchmark.zip"),
+    "aligned": (
+        _SWAN_INTERIM,
+        _ALIGNED_INTERIM,
+        "preprocessed/aligned",
+        "processed/aligned",
+        "interim/raw/swan_sf",
+    ),
     "stealth": ("interim/stealth", "preprocessed/stealth", "interim/raw/stealth"),
     "ztf": (_ZTF_INTERIM, "preprocessed/ztf", ZTF_DATA, "interim/raw/ztf"),
 }
 """How the paths of each branch's products begin."""
+
+RAW_OF_BRANCH = {"aligned": "swan_sf"}
+"""Collections of raw files (see config/sources.yaml) with another name than their branch."""
 
 _RAW_FILES = frozenset(
     {
@@ -161,6 +191,7 @@ _RAW_FILES = frozenset(
         "MAGNETIC_FILE",
         "SDO_FILE",
         "SDO_FOLDER",
+        "SWAN_FILE",
         "STEALTH_FILE",
     }
     | {"ZTF_OWN_NIGHT_FILE", "ZTF_OWN_NIGHT_FOLDER"}

@@ -8,16 +8,19 @@ from skymill.engine.errors import SkymillError
 from skymill.engine.names import AREAS, PRODUCT_AREAS, SHARED_RAW
 from skymill.magnetic.columns import Columns
 from skymill.magnetic.schema import LABELS, STEPS
-from skymill.paths import DEFAULT_RESULTS
+from skymill.paths import DEFAULT_RESULTS, RAW_OF_BRANCH
 from skymill.ztf.classes import one_class
 
 
 def source_of_branch(config: dict, branch: str) -> str:
-    """Return `sample`, `archive` or `local` for a branch: its own entry, else the common one."""
+    """Return `sample`, `archive` or `local` for a branch: its own entry, else the common one.
+
+    That of the aligned branch is that of SWAN-SF.
+    """
     source = config["source"]
     if isinstance(source, str):
         return source
-    return source.get(branch, source.get("default", "sample"))
+    return source.get(RAW_OF_BRANCH.get(branch, branch), source.get("default", "sample"))
 
 
 OPEN_SECTIONS = ("augmentation", "labels.map", "split.partitions", "ztf.sample")
@@ -84,6 +87,8 @@ def check_settings(config: dict, root: Path = Path()) -> Iterator[str]:
     products = [f"{config['results']}/{area}" for area in PRODUCT_AREAS]
     if own and any(map(_below(PurePosixPath(own), root).is_relative_to, products)):
         yield f"labels.file: {own} is in a folder of products. Copy the list to another folder."
+    if "aligned" in config["branches"]:
+        yield from _check_aligned(config)
     if "magnetic" in config["branches"]:
         try:
             Columns(config["features"])
@@ -145,6 +150,26 @@ def _check_split(split: dict) -> Iterator[str]:
         yield f"split.fold is {fold}, but there are no folds: set split.folds to their number."
     if folds is not None and fold is not None and fold >= folds:
         yield f"split.fold is {fold}, but {folds} folds have the numbers 0 to {folds - 1}."
+
+
+def _check_aligned(config: dict) -> Iterator[str]:
+    """Yield why the aligned branch cannot join what the configuration reads."""
+    if "sdo" not in config["branches"]:
+        yield "branches: aligned needs the samples of sdo. Add sdo, or leave aligned out."
+        return
+    outside = sum(config["aligned"]["split"].values())
+    if not config["aligned"]["follow_official"] and outside >= 1:
+        yield f"aligned.split: validation and test take {outside:g} of the pairs, so none is left."
+    joined = [name for name in ("magnetic", "sdo", "aligned") if name in config["branches"]]
+    sources = {RAW_OF_BRANCH.get(name, name): source_of_branch(config, name) for name in joined}
+    simulated = [name for name, source in sources.items() if source == "sample"]
+    if simulated and len(simulated) < len(sources):
+        real = [name for name in sources if name not in simulated]
+        yield (
+            f"source: {', '.join(simulated)} would be simulated and {', '.join(real)} real. The "
+            "aligned branch joins them, and simulated data have no place in the real sky. Give all "
+            "of them real files or none, or leave aligned out of `branches`."
+        )
 
 
 _TAKEN = ("workflow", "config", "envs", "profiles", "logs", "tests", "docs", ".snakemake")

@@ -60,10 +60,10 @@ def _fingerprint_batch(values: np.ndarray, steps: np.ndarray) -> list[bytes]:
     state = np.full(steps.shape, _START)
     spare = np.empty_like(state)
     for parameter in _MAGNETIC:
-        _absorb(state, bits[:, parameter], spare)
+        absorb(state, bits[:, parameter], spare)
     steps[:] = state
     steps[steps == TRIVIAL] = _START
-    _absorb(state, bits[:, INDEX["XR_MAX"]], spare)
+    absorb(state, bits[:, INDEX["XR_MAX"]], spare)
     magnetic = plain[:, _MAGNETIC]
     meaningful = np.isfinite(magnetic)
     meaningful &= magnetic != 0
@@ -73,7 +73,7 @@ def _fingerprint_batch(values: np.ndarray, steps: np.ndarray) -> list[bytes]:
     return [hashlib.blake2b(record, digest_size=16).digest() for record in state]
 
 
-def _absorb(state: np.ndarray, bits: np.ndarray, spare: np.ndarray) -> None:
+def absorb(state: np.ndarray, bits: np.ndarray, spare: np.ndarray) -> None:
     """Mix one parameter into the state, in place (multiply and fold, as in MurmurHash)."""
     state ^= bits
     state *= _MULTIPLIER

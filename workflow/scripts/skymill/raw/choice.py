@@ -13,6 +13,7 @@ from skymill.magnetic.schema import PARTITIONS, TEST_PARTITION, TRAIN_PARTITIONS
 from skymill.raw.files import put_by_hand, sidecar_path
 from skymill.raw.registry import branch_of, fetchable_patterns, file_patterns
 from skymill.settings import plan_keys, source_of_branch
+from skymill.swan_sf.schema import PARTITIONS as SWAN_PARTITIONS
 from skymill.ztf.nights import is_archive_night, read_nights, spans
 
 
@@ -76,7 +77,8 @@ class RawFiles:
         """
         if self.source(branch) != "sample":
             return False
-        size = self.config["simulate"][branch]
+        # SWAN-SF is as large as the magnetic files, whose series it has.
+        size = self.config["simulate"]["magnetic" if branch == "aligned" else branch]
         return all(size[name] <= limit for name, limit in SMALL.items() if name in size)
 
     def path(self, file: str) -> str:
@@ -222,6 +224,33 @@ class RawFiles:
         """
         return {"root": storage or str(Path.cwd()), "tree": self.sdo_folder}
 
+    # SWAN-SF
+
+    @functools.cached_property
+    def swan_partitions(self) -> list[str]:
+        """The partitions of SWAN-SF that are read.
+
+        With `source: local` they are those that are there, or were when they were read.
+        """
+        return [name for name in SWAN_PARTITIONS if name not in self.absent_swan_partitions]
+
+    @functools.cached_property
+    def absent_swan_partitions(self) -> list[str]:
+        """The partitions that `source: local` does without; none if none is there."""
+        if self.source("aligned") != "local":
+            return []
+        files = {name: paths.SWAN_FILE.format(swan_partition=name) for name in SWAN_PARTITIONS}
+        absent = [name for name, file in files.items() if self._is_missing(file)]
+        # Without any of them nothing can be joined: then all are asked for.
+        return [] if len(absent) == len(files) else absent
+
+    def swan_absence(self) -> str:
+        """Return a warning that names the absent partitions of SWAN-SF."""
+        folder = Path(self.folder("aligned"), paths.SWAN_FILE).parent
+        files = [paths.SWAN_FILE.format(swan_partition=p) for p in self.absent_swan_partitions]
+        names = [Path(file).name for file in files]
+        return f"The aligned branch does without {', '.join(names)}, not found in {folder}."
+
     # ZTF
 
     @functools.cached_property
@@ -364,6 +393,8 @@ class RawFiles:
             return [paths.SDO_FILE] if self.sdo_from_zip else []
         if branch == "stealth":
             return [self.stealth]
+        if branch == "aligned":
+            return [paths.SWAN_FILE.format(swan_partition=name) for name in self.swan_partitions]
         return [*([self.labels] if self.labels else []), *map(self.night, self.nights)]
 
     def require(self) -> None:

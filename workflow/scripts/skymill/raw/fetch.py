@@ -14,6 +14,7 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +22,7 @@ from skymill.engine.digests import large_file_digest
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import new_file, read_json
 from skymill.raw.credentials import HOW_TO
+from skymill.raw.dataverse import Listed, find_file
 from skymill.raw.files import sidecar_path, write_sidecar
 from skymill.raw.http import (
     CHUNK_BYTES,
@@ -141,8 +143,13 @@ def _bring(source: Source, kept: Path, lock: Path, patience: Patience) -> dict:
     failures, kinds = [], []
     for origin, addresses in _origins(source, kept, failures, kinds):
         known = learnt(source, origin, lock)
+        described, licence = source, None
         try:
-            checksum, proven = _bring_from(source, origin, addresses, kept, known, patience)
+            if source.dataverse and known is None:
+                told = _ask_dataverse(source, kept.parent, patience)
+                described = replace(source, size=told.size, checksum=told.checksum)
+                licence = told.licence
+            checksum, proven = _bring_from(described, origin, addresses, kept, known, patience)
         except NotFetchedError as error:
             failures.append(str(error))
             kinds.append(type(error))
@@ -152,7 +159,7 @@ def _bring(source: Source, kept: Path, lock: Path, patience: Patience) -> dict:
                 break
             continue
         if proven and known is None and (source.checksum is None or source.member):
-            learn(source, origin, kept.stat().st_size, checksum, lock)
+            learn(source, origin, kept.stat().st_size, checksum, lock, licence=licence)
         note = _note(source, origin, checksum, kept.stat().st_size)
         return {**note, "instead_of": source.kaggle_page} if kinds else note
     raise worst(kinds)("\n".join([*failures, _or_by_hand(source)]))
@@ -284,6 +291,24 @@ def _checksum(source: Source, origin: str, folder: Path, patience: Patience) -> 
     if name not in listed:
         logger.warning("%s does not list %s: nothing to compare it with", source.checksums, name)
     return listed.get(name)
+
+
+def _ask_dataverse(source: Source, folder: Path, patience: Patience) -> Listed:
+    """Return what the file's Dataverse tells of it: size, checksum, licence."""
+    address = source.dataverse["dataset"]
+    path = folder / f"{source.file.rpartition('/')[2]}.dataset.json"
+    try:
+        download([address], path, Expected(kind="json"), patience=patience)
+        document = read_json(path)
+    except NotThereError as error:
+        # It is the data set that is not there, not the file.
+        raise NotFetchedError(str(error)) from None
+    finally:
+        path.unlink(missing_ok=True)
+    listed = find_file(document, source.dataverse["file"], address)
+    if listed.checksum is None:
+        logger.warning("%s tells no checksum of %s: it is learnt", address, source.file)
+    return listed
 
 
 def _passed_over(source: Source, folder: Path, patience: Patience) -> bool:

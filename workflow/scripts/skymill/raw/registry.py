@@ -39,9 +39,11 @@ class Source:
     `file` is its path below data/raw. `kaggle` (owner/data set) and `addresses` (HTTP, all of the
     same bytes) are its origins: a file without any is the user's own. `member` is the one file that
     is wanted out of a tarball or of a zip; size and checksum then describe what is downloaded.
-    `checksum` is `algorithm:hexadecimal`, `checksums` the address of a list of md5 sums. `min_size`
-    and `min_lines` are what a file of unannounced length must reach. `disk_bytes` is about what has
-    to be free, `disk_range` (`of`, `least`, `most`) its span in GB, where files differ much.
+    `checksum` is `algorithm:hexadecimal`, `checksums` the address of a list of md5 sums.
+    `dataverse` says where a Dataverse tells of the file (`dataset`: the address of its data set,
+    `file`: its persistent id). `min_size` and `min_lines` are what a file of unannounced length
+    must reach. `disk_bytes` is about what has to be free, `disk_range` (`of`, `least`, `most`) its
+    span in GB, where files differ much.
     """
 
     file: str
@@ -56,6 +58,7 @@ class Source:
     size: int | None = None
     checksum: str | None = None
     checksums: str | None = None
+    dataverse: dict | None = None
     min_size: int | None = None
     min_lines: int | None = None
     disk_bytes: int = 0
@@ -178,6 +181,7 @@ def _source(file: str, collection: dict, entry: dict, values: dict[str, str]) ->
         size=entry.get("size"),
         checksum=entry.get("checksum"),
         checksums=entry.get("checksums"),
+        dataverse=entry.get("dataverse"),
         min_size=entry.get("min_size"),
         min_lines=entry.get("min_lines"),
         disk_bytes=int(entry.get("disk_gb", 0) * 1e9),
@@ -225,10 +229,19 @@ def enforced_checksum(source: Source, origin: str | None, path: Path = LOCK) -> 
     return source.checksum if source.member is None else None
 
 
-def learn(source: Source, origin: str, size: int, checksum: str, path: Path = LOCK) -> None:
-    """Keep the size and checksum of a first download; several jobs may do so at once.
+def learn(
+    source: Source,
+    origin: str,
+    size: int,
+    checksum: str,
+    path: Path = LOCK,
+    *,
+    licence: str | None = None,
+) -> None:
+    """Keep what a first download taught; several jobs may do so at once.
 
     A file has one entry: that of the first origin stays as long as the registry has that origin.
+    The licence is kept where the archive tells it.
     """
     from filelock import FileLock
 
@@ -236,10 +249,11 @@ def learn(source: Source, origin: str, size: int, checksum: str, path: Path = LO
         if any(learnt(source, other, path) for other in source.origins):
             return
         known = read_json(path) if path.exists() else {}
-        known[source.file] = {
+        entry = {
             "bytes": size,
             "checksum": checksum,
             "origin": origin,
             "version": source.version,
         }
+        known[source.file] = entry | ({"licence": licence} if licence else {})
         write_json(path, known)

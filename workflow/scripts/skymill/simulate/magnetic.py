@@ -181,7 +181,7 @@ def write_chunk(layout: Layout, partition: str, chunk: int, path: Path) -> dict:
 
     lines: list[bytes] = [b""] * len(window)
     for number in np.unique(region):
-        texts = _texts(_region_series(layout, int(number)))
+        texts = _texts(region_series(layout, int(number)))
         for place in np.flatnonzero(region == number):
             start = int(window[place] - layout.region_start[number]) * int(layout.stride[number])
             values = _VALUES_TEMPLATE % tuple(
@@ -203,11 +203,17 @@ def write_chunk(layout: Layout, partition: str, chunk: int, path: Path) -> dict:
     return {"lines": len(lines), "bytes": len(content)}
 
 
-def _region_series(layout: Layout, region: int) -> np.ndarray:
+def region_series(layout: Layout, region: int) -> np.ndarray:
     """Simulate one region: float64, shape (33, steps). The same in whatever chunk it is needed."""
     labels = layout.label[layout.region_start[region] : layout.region_start[region + 1]]
     rng = np.random.default_rng([layout.seed, _SERIES, region])
     return simulate_series(labels, int(layout.stride[region]), rng)
+
+
+def record_ids(layout: Layout, index: int) -> range:
+    """Return the ids of the records of a file, line by line; `index` is its place in PARTITIONS."""
+    first = _id_offset(layout.lines, index) + 1
+    return range(first, first + layout.lines[index])
 
 
 def _chunk_count(count: int) -> int:

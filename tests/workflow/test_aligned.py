@@ -1,0 +1,120 @@
+"""The aligned branch in the workflow: what makes it stale, and what it gives without others."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from projects import REPOSITORY, Project, said
+
+WRITE = {"write_aligned", "draw_aligned"}
+PAIRS = {"plan_aligned", "check_aligned", "report_aligned"} | WRITE
+LOCATE = {"locate_records"} | PAIRS
+INGEST = {"verify_raw", "ingest_magnetic", "check_ingest", "assign_ids"}
+KEYS = {"key_records"} | INGEST | LOCATE
+SPLITS = ("train", "validation", "test")
+
+
+@pytest.fixture(scope="module", name="joined")
+def _joined(tmp_path_factory):
+    project = Project.new(tmp_path_factory.mktemp("joined"))
+    project.set("branches: [magnetic, sdo, aligned]")
+    project.run("--cores", "2", "aligned")
+    return project
+
+
+@pytest.fixture(name="own")
+def _own(joined, tmp_path):
+    """Return a copy of a project with the pairs, for one test."""
+    return joined.copy(tmp_path / "project")
+
+
+def stale(project):
+    """Return the rules that would make the branch, without the target itself."""
+    return project.stale("aligned") - {"aligned"}
+
+
+def test_what_was_joined_is_current(joined):
+    assert joined.stale("aligned") == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "stages"),
+    [
+        ("seed: 7", {"plan_sdo"} | PAIRS),
+        ("collisions: drop_identical", {"assign_ids"} | LOCATE),
+        ("features: {fill: zero}", {"write_aligned"}),
+        ("sdo: {flux_scale: 1.0}", {"plan_sdo"} | PAIRS),
+        ("sdo: {tensors: false}", WRITE),
+        ("aligned: {nearest_tier: true}", LOCATE),
+        # The raw test file is not there yet.
+        ("aligned: {locate_test_file: true}", {"simulate_magnetic"} | KEYS),
+        ("aligned: {follow_official: false}", PAIRS),
+        ("aligned: {split: {validation: 0.3, test: 0.1}}", PAIRS),
+        ("limits: {max_rejected_windows_fraction: 0.9}", set()),
+    ],
+)
+def test_a_changed_setting_reruns_the_stages_that_read_it(own, change, stages):
+    own.set(change)
+    assert stale(own) == stages
+
+
+@pytest.mark.parametrize(
+    ("module", "stages"),
+    [
+        ("aligned/locate.py", LOCATE),
+        ("aligned/join.py", PAIRS),
+        ("aligned/agreement.py", {"report_aligned"}),
+        ("aligned/pictures.py", {"draw_aligned"}),
+        ("aligned/catalogue.py", {"key_records"} | LOCATE),
+        ("aligned/keys.py", {"key_records", "key_swan_sf"} | LOCATE),
+    ],
+)
+def test_an_edited_module_reruns_the_stages_that_import_it(own, module, stages):
+    path = own.path(f"workflow/scripts/skymill/{module}")
+    path.write_text(path.read_text() + "\nEDITED = True\n")
+    assert stale(own) == stages
+
+
+def test_the_loader_of_the_readme_gives_series_images_mask_and_label(joined):
+    blocks = re.findall(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
+    (loader,) = (block for block in blocks if "def load(split" in block)
+    names = {}
+    exec(loader, names)
+    given = {split: list(names["load"](split, joined.path("data/processed"))) for split in SPLITS}
+    for split, pairs in given.items():
+        manifest = json.loads(
+            joined.path(f"data/processed/aligned/{split}.manifest.json").read_text()
+        )
+        assert len(pairs) == sum(manifest["counts"]["records_by_label"].values()) > 0
+        for series, images, mask, label in pairs:
+            assert (series.shape, series.dtype) == ((60, 24), np.float32)
+            assert np.isfinite(series).any()
+            assert (images.shape, images.dtype) == ((4, 10, 256, 256), np.uint8)
+            assert (mask.shape, mask.dtype) == ((4, 10), bool)
+            assert not images[~mask].any()
+            assert label in "XMCQ"
+
+
+def test_without_the_magnetic_branch_pairs_have_no_records(own):
+    own.set("branches: [sdo, aligned]\nsdo: {tensors: false}")
+    assert stale(own) == PAIRS
+    own.run("--cores", "2", "aligned")
+    counts = json.loads(own.path("data/preprocessed/aligned/pairs.receipt.json").read_text())
+    assert counts["counts"]["pairs_with_record"] == 0
+    assert counts["counts"]["pairs"] > 0
+    page = own.path("data/processed/aligned/report.md").read_text()
+    assert "The magnetic branch is switched off" in page
+    assert own.stale("aligned") == set()
+
+
+def test_a_split_without_pairs_stops_at_the_gate(own):
+    own.edit(
+        "workflow/scripts/skymill/aligned/plan.py",
+        '    split = np.full(len(group), "train", dtype=object)\n',
+        '    return np.full(len(group), "train", dtype=object)\n',
+    )
+    done = own.run("--cores", "2", "aligned", succeeds=False)
+    assert "none is in validation and test" in said(done)
+    assert not own.path("data/preprocessed/aligned/pairs.receipt.json").exists()

@@ -1,0 +1,214 @@
+# The aligned branch: magnetic series and solar images of one region at one time.
+# Keys of steps, plan (records located, samples joined, splits), materialise (pairs, figure, report).
+
+
+# Too small to wait for a cluster: they run where Snakemake does.
+localrules:
+    key_swan_sf,
+    locate_records,
+    plan_aligned,
+    check_aligned,
+    write_aligned,
+    draw_aligned,
+    report_aligned,
+
+
+rule key_records:
+    """Key the steps of a magnetic file by what it shares with SWAN-SF."""
+    input:
+        **made(values=paths.VALUES),
+        checks=[paths.ACCEPTED],
+    output:
+        table=paths.RECORD_KEYS,
+        manifest=manifest(paths.RECORD_KEYS),
+    log:
+        f"{LOGS}/key_records/{{partition}}.log",
+    conda:
+        "../../envs/aligned.yaml"
+    threads: PARALLEL["aligned"]
+    resources:
+        mem_mb=memory(1000, each=300),
+        runtime=minutes(15, per_gb=5, of="values"),
+    params:
+        **stage("key_records.py"),
+    script:
+        "../scripts/key_records.py"
+
+
+rule key_swan_sf:
+    """Key the distinct steps of a SWAN-SF partition by what they share with the magnetic files."""
+    input:
+        **made(steps=paths.SWAN_STEPS),
+        checks=[paths.SWAN_ACCEPTED],
+    output:
+        table=paths.SWAN_KEYS,
+        manifest=manifest(paths.SWAN_KEYS),
+    log:
+        f"{LOGS}/key_swan_sf/{{swan_partition}}.log",
+    conda:
+        "../../envs/aligned.yaml"
+    resources:
+        mem_mb=1500,
+    params:
+        **stage("key_swan_sf.py"),
+    script:
+        "../scripts/key_swan_sf.py"
+
+
+rule locate_records:
+    """Give the magnetic records time and HARP: each step votes by its value."""
+    input:
+        unpack(location_inputs),
+    output:
+        record_times=paths.RECORD_TIMES,
+        manifest=manifest(paths.RECORD_TIMES),
+    log:
+        f"{LOGS}/locate_records.log",
+    conda:
+        "../../envs/aligned.yaml"
+    resources:
+        # 12.8 million steps of records and 2 million of SWAN-SF, two keys each.
+        mem_mb=2500,
+    params:
+        **stage("locate_records.py", "aligned.locate_test_file", "aligned.nearest_tier"),
+    script:
+        "../scripts/locate_records.py"
+
+
+rule plan_aligned:
+    """Join image samples with magnetic series; decide groups and splits."""
+    input:
+        unpack(located_records),
+        **made(
+            samples=paths.SDO_SAMPLES,
+            plan=paths.SDO_PLAN,
+            step_keys=expand(paths.SWAN_KEYS, swan_partition=RAW.swan_partitions),
+        ),
+        catalogued=expand(manifest(paths.SWAN_STEPS), swan_partition=RAW.swan_partitions),
+        windows=ancient(expand(paths.SWAN_WINDOWS, swan_partition=RAW.swan_partitions)),
+    output:
+        pairs=paths.PAIRS,
+        without_partner=paths.WITHOUT_PARTNER,
+        manifest=manifest(paths.PAIRS),
+    log:
+        f"{LOGS}/plan_aligned.log",
+    conda:
+        "../../envs/aligned.yaml"
+    resources:
+        mem_mb=1500,
+    params:
+        **stage("plan_aligned.py", "seed", "aligned.follow_official", "aligned.split"),
+    script:
+        "../scripts/plan_aligned.py"
+
+
+rule check_aligned:
+    """Fail when a group of regions is in two splits, or a split is empty."""
+    input:
+        pairs=manifest(paths.PAIRS),
+    output:
+        receipt=paths.PAIRS_ACCEPTED,
+    log:
+        f"{LOGS}/check_aligned.log",
+    conda:
+        "../../envs/aligned.yaml"
+    resources:
+        mem_mb=500,
+    params:
+        **stage("check_aligned.py", "aligned.follow_official", "aligned.split"),
+    script:
+        "../scripts/check_aligned.py"
+
+
+rule write_aligned:
+    """Write the pairs of one split with their series; images stay in the tensors."""
+    input:
+        unpack(sdo_tensors),
+        **made(
+            pairs=paths.PAIRS,
+            samples=paths.SDO_SAMPLES,
+            steps=expand(paths.SWAN_STEPS, swan_partition=RAW.swan_partitions),
+        ),
+        checks=[paths.PAIRS_ACCEPTED],
+    output:
+        data=directory(paths.ALIGNED_DATA),
+        manifest=manifest(paths.ALIGNED_DATA),
+    log:
+        f"{LOGS}/write_aligned/{{aligned_split}}.log",
+    conda:
+        "../../envs/aligned.yaml"
+    resources:
+        mem_mb=1500,
+    params:
+        **stage("write_aligned.py", "features"),
+    script:
+        "../scripts/write_aligned.py"
+
+
+rule draw_aligned:
+    """Draw one pair: curves beside images."""
+    input:
+        unpack(sdo_tensors),
+        **made(
+            pairs=paths.PAIRS,
+            steps=expand(paths.SWAN_STEPS, swan_partition=RAW.swan_partitions),
+        ),
+        checks=[paths.PAIRS_ACCEPTED],
+    output:
+        figure=report(
+            paths.ALIGNED_FIGURE,
+            caption="../report/aligned_pair.rst",
+            category="Aligned",
+        ),
+        manifest=manifest(paths.ALIGNED_FIGURE),
+    log:
+        f"{LOGS}/draw_aligned.log",
+    conda:
+        "../../envs/aligned.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        **stage("draw_aligned.py"),
+    script:
+        "../scripts/draw_aligned.py"
+
+
+rule report_aligned:
+    """Tell in one page what was located and joined, and how far the labels agree."""
+    input:
+        unpack(located_records),
+        **made(pairs=paths.PAIRS),
+        catalogued=expand(manifest(paths.SWAN_STEPS), swan_partition=RAW.swan_partitions),
+        windows=ancient(expand(paths.SWAN_WINDOWS, swan_partition=RAW.swan_partitions)),
+        checks=[paths.PAIRS_ACCEPTED],
+    output:
+        page=report(
+            paths.ALIGNED_REPORT,
+            caption="../report/aligned_report.rst",
+            category="Aligned",
+        ),
+        manifest=manifest(paths.ALIGNED_REPORT),
+    log:
+        f"{LOGS}/report_aligned.log",
+    conda:
+        "../../envs/aligned.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        **stage("report_aligned.py", "seed"),
+    script:
+        "../scripts/report_aligned.py"
+
+
+rule aligned:
+    """Every product of the aligned branch."""
+    input:
+        rules.swan_sf.input,
+        every(rules.key_records.output, partition=PARTITIONS_TO_LOCATE),
+        every(rules.key_swan_sf.output, swan_partition=RAW.swan_partitions),
+        every(rules.locate_records.output) if PARTITIONS_TO_LOCATE else [],
+        every(rules.plan_aligned.output),
+        every(rules.check_aligned.output),
+        every(rules.write_aligned.output, aligned_split=ALIGNED_SPLITS),
+        every(rules.draw_aligned.output),
+        every(rules.report_aligned.output),

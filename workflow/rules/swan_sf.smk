@@ -1,0 +1,58 @@
+# SWAN-SF: the tarballs of its partitions to tables of their windows and distinct steps.
+
+
+# Too small to wait for a cluster: they run where Snakemake does.
+localrules:
+    check_swan_sf,
+
+
+rule catalogue_swan_sf:
+    """Read a partition as a stream; keep its windows, their distinct steps, and what is wrong."""
+    input:
+        raw=lambda wildcards: RAW.path(skymill.paths.SWAN_FILE.format(**wildcards)),
+        receipt=paths.RAW_RECEIPT.format(file=skymill.paths.SWAN_FILE),
+    output:
+        steps=paths.SWAN_STEPS,
+        windows=paths.SWAN_WINDOWS,
+        quarantine=paths.SWAN_QUARANTINE,
+        manifest=manifest(paths.SWAN_STEPS),
+    log:
+        f"{LOGS}/catalogue_swan_sf/{{swan_partition}}.log",
+    conda:
+        "../../envs/magnetic.yaml"
+    threads: 2 if PARALLEL["aligned"] > 1 else 1
+    resources:
+        # The distinct steps of a partition: 500,000 of 250 bytes, while they are sorted.
+        mem_mb=memory(2000, each=200),
+        runtime=minutes(15, per_gb=10, of="raw"),
+    params:
+        **stage("catalogue_swan_sf.py"),
+    script:
+        "../scripts/catalogue_swan_sf.py"
+
+
+rule check_swan_sf:
+    """Fail when a partition lost too much, naming the first of it."""
+    input:
+        steps=manifest(paths.SWAN_STEPS),
+        quarantine=ancient(paths.SWAN_QUARANTINE),
+    output:
+        receipt=paths.SWAN_ACCEPTED,
+    log:
+        f"{LOGS}/check_swan_sf/{{swan_partition}}.log",
+    conda:
+        "../../envs/magnetic.yaml"
+    resources:
+        mem_mb=500,
+    params:
+        **stage("check_swan_sf.py", also=limit(limits.lost_windows)),
+    script:
+        "../scripts/check_swan_sf.py"
+
+
+rule swan_sf:
+    """The catalogue of SWAN-SF."""
+    input:
+        every(rules.verify_raw.output, file=RAW.files("aligned")),
+        every(rules.catalogue_swan_sf.output, swan_partition=RAW.swan_partitions),
+        every(rules.check_swan_sf.output, swan_partition=RAW.swan_partitions),

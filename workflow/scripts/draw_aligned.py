@@ -1,0 +1,22 @@
+"""Draw one pair: curves beside images."""
+
+from skymill.engine.job import run_job
+
+
+def main(run):
+    import pyarrow.parquet as pq
+
+    from skymill.aligned.pictures import choose_pair, draw_pair, read_images
+    from skymill.aligned.write import read_series
+
+    table = pq.read_table(run.input.pairs)
+    row = choose_pair(table.select(["flags", "label", "steps_present", "sample_id"]).to_pandas())
+    chosen = table.slice(row, 1)
+    (pair,) = chosen.to_pylist()
+    tensors = {path.stem: path for path in run.input.get("tensors") or []}
+    images = read_images(tensors[pair["set"]], pair["row"]) if tensors else None
+    run.finish(draw_pair(pair, read_series(chosen, run.input.steps)[0], run.output.figure, images))
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)

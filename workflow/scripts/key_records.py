@@ -1,0 +1,15 @@
+"""Key the steps of a magnetic file by what it shares with SWAN-SF."""
+
+from skymill.engine.job import run_job
+
+
+def main(run):
+    from skymill.aligned.catalogue import key_records
+    from skymill.engine.tables import write_table
+
+    table = key_records(run.product("values"), workers=run.threads)
+    run.finish([write_table(run.output.table, table)], counts={"steps": table.num_rows})
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake, workers="skymill.aligned.catalogue")

@@ -1,0 +1,1 @@
+"""SWAN-SF: the magnetic series with times, HARP and NOAA numbers."""

@@ -1,0 +1,36 @@
+"""Write the pairs of one split with their series."""
+
+from skymill.engine.job import run_job
+
+
+def main(run):
+    import pyarrow.parquet as pq
+
+    from skymill.aligned.write import of_split, require_same_tensors, write_pairs
+    from skymill.engine.digests import ordered_digest
+    from skymill.sdo.names import SETS
+    from skymill.sdo.tables import read_set
+
+    identity = {
+        name: ordered_digest(read_set(run.input.samples, name)["sample_id"]) for name in SETS
+    }
+    require_same_tensors(identity, run.products("tensors") if run.input.get("tensors") else [])
+    pairs = of_split(pq.read_table(run.input.pairs), run.wildcards.aligned_split)
+    files = write_pairs(
+        pairs,
+        run.input.steps,
+        run.output.data,
+        features=run.settings["features"],
+        sdo_identity=identity,
+    )
+    labels = pairs["label"].cast("string").to_pylist()
+    run.finish(
+        files,
+        counts={"records_by_label": {name: labels.count(name) for name in "XMCQ"}},
+        identity=ordered_digest(pairs["sample_id"].to_pylist()),
+        sdo_identity=identity,
+    )
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)
