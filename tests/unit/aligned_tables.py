@@ -9,7 +9,8 @@ from skymill.aligned.keys import keys
 from skymill.aligned.steps import STEP_KEYS_SCHEMA, Steps
 from skymill.engine.tables import write_table
 from skymill.magnetic.schema import STEPS
-from skymill.swan_sf.schema import PARAMETERS, STEP_SECONDS, STEPS_SCHEMA
+from skymill.swan_sf.schema import PARAMETERS, STEP_SECONDS
+from skymill.swan_sf.tables import STEPS_SCHEMA
 
 BEGIN = int(np.datetime64("2014-01-15T00:00:00", "s").astype(int))
 """TAI seconds of the first step of a HARP, where nothing else is said."""

@@ -28,7 +28,8 @@ from skymill.swan_sf import members, parse, steps
 from skymill.swan_sf.check import exceeded, require_accepted
 from skymill.swan_sf.names import parse_name
 from skymill.swan_sf.noaa import BadNumbersError, parse_numbers
-from skymill.swan_sf.schema import PARAMETERS, STEPS, STEPS_SCHEMA, WINDOWS_SCHEMA
+from skymill.swan_sf.schema import PARAMETERS, STEPS
+from skymill.swan_sf.tables import STEPS_SCHEMA, WINDOWS_SCHEMA
 
 LIMITS = {"max_rejected_windows_fraction": 0.02, "max_differing_steps_fraction": 0.01}
 

@@ -207,7 +207,7 @@ class Windows:
 
 
 def read_windows(tables: list[Path]) -> Windows:
-    """Return the windows of written tables of swan_sf.schema.WINDOWS_SCHEMA."""
+    """Return the windows of written tables of swan_sf.tables.WINDOWS_SCHEMA."""
     columns = ["harp", "end_tai", "label", "goes"]
     frame = pa.concat_tables(
         pq.read_table(path, columns=columns, use_threads=False) for path in tables

@@ -33,7 +33,7 @@ _TIME_BITS = 40
 def key_steps(steps: Path) -> pa.Table:
     """Return the keys of the steps of a partition, a table of STEP_KEYS_SCHEMA.
 
-    `steps` is the catalogue's table, see swan_sf.schema.STEPS_SCHEMA, read by row groups.
+    `steps` is the catalogue's table, see swan_sf.tables.STEPS_SCHEMA, read by row groups.
     """
     file = pq.ParquetFile(steps)
     tables = []

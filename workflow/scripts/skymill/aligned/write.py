@@ -36,7 +36,7 @@ def read_series(pairs: pa.Table, steps: list[Path]) -> np.ndarray:
     pairs
         A table of PAIRS_SCHEMA.
     steps
-        The catalogue's table of each partition, see swan_sf.schema.STEPS_SCHEMA. Of steps that are
+        The catalogue's table of each partition, see swan_sf.tables.STEPS_SCHEMA. Of steps that are
         in several, the first counts.
 
     Raises

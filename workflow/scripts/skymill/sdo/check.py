@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from skymill.engine.errors import SkymillError
-from skymill.sdo.tree import describe_ignored
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +17,7 @@ NO_SLOT = ("unparsable_name", "unplaced", "superseded")
 """Statuses of a file that is no image of a step and a channel, or not the only one."""
 
 SHOWN = 5
+SHOWN_MEMBERS = 10
 _FEW = 0.5
 """Share of the slots below which a channel or a year is named though its limit holds."""
 
@@ -285,3 +285,12 @@ def _first(problems: Path, kinds: tuple[str, ...]) -> Iterator[dict]:
             problem = json.loads(line)
             if problem["kind"] in kinds:
                 yield problem
+
+
+def describe_ignored(ignored: dict[str, list[str]]) -> str:
+    """Return a line for each reason why members of the zip were not unpacked, with some of them."""
+    return "".join(
+        f"  {reason.replace('_', ' ')}: {', '.join(names[:SHOWN_MEMBERS])}"
+        f"{', ...' if len(names) > SHOWN_MEMBERS else ''}\n"
+        for reason, names in ignored.items()
+    )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from skymill.engine.digests import file_sha256
 from skymill.engine.errors import SkymillError
+from skymill.sdo.check import describe_ignored
 from skymill.sdo.metadata import MetaRow, read_metadata
 from skymill.sdo.names import METADATA, SETS
 
@@ -156,12 +157,3 @@ def locate(folder: Path, unpacked: dict | None = None) -> dict:
         },
         "listing_sha256": digest.hexdigest(),
     }
-
-
-def describe_ignored(ignored: dict[str, list[str]]) -> str:
-    """Return a line for each reason why members of the zip were not unpacked, with some of them."""
-    return "".join(
-        f"  {reason.replace('_', ' ')}: {', '.join(names[:SHOWN])}"
-        f"{', ...' if len(names) > SHOWN else ''}\n"
-        for reason, names in ignored.items()
-    )

@@ -28,8 +28,8 @@ from skymill.sdo.archive import (
     is_link,
     read_contents,
 )
+from skymill.sdo.check import describe_ignored
 from skymill.sdo.names import METADATA
-from skymill.sdo.tree import describe_ignored
 
 logger = logging.getLogger(__name__)
 

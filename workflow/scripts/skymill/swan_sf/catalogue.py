@@ -15,16 +15,9 @@ from skymill.engine.products import new_file
 from skymill.engine.tables import write_table
 from skymill.swan_sf.members import Seen, read_batches
 from skymill.swan_sf.parse import Rejected, Window, parse_members
-from skymill.swan_sf.schema import (
-    LABELS,
-    NUMBERS,
-    PARAMETERS,
-    PARTITIONS,
-    STEPS_SCHEMA,
-    TIME,
-    WINDOWS_SCHEMA,
-)
+from skymill.swan_sf.schema import LABELS, PARAMETERS, PARTITIONS
 from skymill.swan_sf.steps import Collected, Steps, most_frequent
+from skymill.swan_sf.tables import NUMBERS, STEPS_SCHEMA, TIME, WINDOWS_SCHEMA
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +32,7 @@ def catalogue(
     raw, partition
         The tarball, and which of schema.PARTITIONS it is.
     steps, windows, quarantine
-        Outputs: Parquet files of schema.STEPS_SCHEMA and WINDOWS_SCHEMA, and JSON lines, one for
+        Outputs: Parquet files of tables.STEPS_SCHEMA and WINDOWS_SCHEMA, and JSON lines, one for
         each window that is not used and for each repeated step with other values.
     workers
         Threads; the bytes do not depend on them.
@@ -153,7 +146,7 @@ def _warn(name: str, counts: dict, broken_off: str | None) -> None:
 
 
 def _steps_table(steps: Steps) -> pa.Table:
-    """Return the table of schema.STEPS_SCHEMA."""
+    """Return the table of tables.STEPS_SCHEMA."""
     columns = {
         "harp": to_arrow((steps.key >> 32).astype(np.int32), pa.int32()),
         "time_tai": to_arrow((steps.key & (2**32 - 1)).view("M8[s]"), TIME),
@@ -168,7 +161,7 @@ def _steps_table(steps: Steps) -> pa.Table:
 
 
 def _windows_table(windows: list[Window], partition: int) -> pa.Table:
-    """Return the table of schema.WINDOWS_SCHEMA."""
+    """Return the table of tables.WINDOWS_SCHEMA."""
     names = [window.name for window in windows]
     columns = {
         "partition": to_arrow(np.full(len(names), partition, np.int8), pa.int8()),

@@ -1,10 +1,7 @@
-"""Names, constants and tables of SWAN-SF (doi:10.7910/DVN/EBCFKM).
+"""Names and constants of SWAN-SF (doi:10.7910/DVN/EBCFKM).
 
-All times of SWAN-SF are taken as TAI, by inference: JSOC's series are. They are stored as
-plain dates of that scale, whole seconds, in columns that end in `_tai`.
+The Snakefile reads them: no library is imported here.
 """
-
-import pyarrow as pa
 
 from skymill.magnetic.schema import LABELS as LABELS
 from skymill.magnetic.schema import PARAMETERS as PARAMETERS_OF_2020
@@ -35,42 +32,3 @@ SWAN-SF have another order: MEANSHR stands before SHRGT45."""
 
 FOLDERS = ("FL", "NF")
 """Folders of a partition: windows before M and X flares, and all others."""
-
-# As they come back from a Parquet file, which has no seconds.
-TIME = pa.timestamp("ms")
-NUMBERS = pa.list_(pa.field("element", pa.int32()))
-
-STEPS_SCHEMA = pa.schema(
-    [
-        pa.field("harp", pa.int32(), nullable=False),
-        pa.field("time_tai", TIME, nullable=False),
-        pa.field("noaa", NUMBERS, nullable=False),
-        *(pa.field(name, pa.float64(), nullable=False) for name in PARAMETERS),
-        pa.field("quality", pa.int64()),
-        pa.field("is_tmfi", pa.bool_()),
-        pa.field("windows", pa.int32(), nullable=False),
-    ]
-)
-"""A row for each distinct step of a partition, sorted by (harp, time_tai). `noaa` are the NOAA
-numbers in the HARP at this step, ascending, often none; a missing value is NaN; `windows` is the
-number of windows with these values."""
-
-WINDOWS_SCHEMA = pa.schema(
-    [
-        pa.field("partition", pa.int8(), nullable=False),
-        pa.field("harp", pa.int32(), nullable=False),
-        pa.field("start_tai", TIME, nullable=False),
-        pa.field("end_tai", TIME, nullable=False),
-        pa.field("label", pa.string(), nullable=False),
-        pa.field("goes", pa.string()),
-        pa.field("flare_id", pa.int64()),
-        pa.field("event", pa.string()),
-        pa.field("role", pa.string()),
-        pa.field("member", pa.string(), nullable=False),
-        pa.field("noaa", NUMBERS, nullable=False),
-    ]
-)
-"""A row for each valid window of a partition, sorted by (harp, start_tai). `end_tai` is the time of
-its last step. `label` is one of LABELS, `goes` the class with its digit (M1.0), null where no flare
-of class A or above is named; `flare_id` and `event` (Primary and the like) are of this flare;
-`role` is the folder, FL or NF; `noaa` are all numbers of its steps, ascending."""
