@@ -26,6 +26,12 @@ SOCKET = "SKYMILL_TEST_JOBS"
 """Environment variable: where the server listens."""
 
 LIBRARIES = (
+    "astropy.time",
+    "cramjam",
+    "fastavro",
+    "filelock",
+    "isal.igzip_threaded",
+    "jsonschema",
     "numba.extending",
     "orjson",
     "pandas",
@@ -33,9 +39,14 @@ LIBRARIES = (
     "pyarrow.compute",
     "pyarrow.dataset",
     "pyarrow.parquet",
+    "scipy.interpolate",
     "scipy.sparse.csgraph",
+    "scipy.spatial",
     "snakemake.iocontainers",
     "snakemake.logging",
+    "tqdm",
+    "yaml",
+    "zarr",
 )
 """What jobs import. No module of the project: a job imports the copy of its own folder."""
 

@@ -45,6 +45,7 @@ def _finished(made_once, tmp_path_factory) -> Project:
     project = made_once("finished").copy(tmp_path_factory.mktemp("finished") / "project")
     project.run("--cores", "2")
     project.folder.rename(project.folder.with_name("kept"))
+    project.is_unchanged = False
     return project
 
 
@@ -54,5 +55,29 @@ def finished(_finished) -> Project:
 
     It is always where it was made: a project that was moved has an index to write anew.
     """
-    shutil.rmtree(_finished.folder, ignore_errors=True)
-    return Project(_finished.folder.with_name("kept")).copy(_finished.folder)
+    _finished.is_unchanged = False
+    return _copy_anew(_finished)
+
+
+@pytest.fixture
+def looked_at(_finished) -> Project:
+    """Return a project with everything made, for looks: only settings and code may be changed.
+
+    They are put back afterwards; looks change nothing, see test_looking.
+    """
+    if not _finished.is_unchanged:
+        _copy_anew(_finished)
+        _finished.is_unchanged = True
+    yield Project(_finished.folder)
+    kept = _finished.folder.with_name("kept")
+    for name in ("config", "workflow"):
+        for path in (kept / name).rglob("*"):
+            now = _finished.folder / path.relative_to(kept)
+            if path.is_file() and now.read_bytes() != path.read_bytes():
+                shutil.copy2(path, now)
+
+
+def _copy_anew(project: Project) -> Project:
+    """Put the finished project where it was made, as it was then."""
+    shutil.rmtree(project.folder, ignore_errors=True)
+    return Project(project.folder.with_name("kept")).copy(project.folder)

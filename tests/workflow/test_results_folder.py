@@ -181,11 +181,8 @@ def test_a_file_that_is_no_label_of_this_configuration_is_no_target(finished):
     ("setting", "tighter", "looser", "check", "branch"),
     [
         ("max_rejected_fraction", 0.0001, 0.05, "check_ingest", "magnetic"),
-        ("max_region_fraction", 0.0001, 0.5, "check_regions", "magnetic"),
         ("max_damaged_fraction", 0, 0.02, "check_sdo", "sdo"),
-        ("min_slots_filled", 1, 0.5, "check_sdo", "sdo"),
         ("max_corrupt_fraction", 0, 0.05, "check_night", "ztf"),
-        ("max_lost_stamps_fraction", 0, 0.5, "check_night", "ztf"),
     ],
 )
 def test_a_limit_that_no_longer_holds_fails_by_name_and_one_that_holds_reruns_nothing(

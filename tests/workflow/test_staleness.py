@@ -87,9 +87,9 @@ def test_a_second_run_does_nothing(finished):
         ("simulate: {stealth: {seed: 21}}", SIMULATE_STEALTH),
     ],
 )
-def test_a_changed_setting_reruns_the_stages_that_read_it(finished, change, stages):
-    finished.set(change)
-    assert finished.stale() == stages
+def test_a_changed_setting_reruns_the_stages_that_read_it(looked_at, change, stages):
+    looked_at.set(change)
+    assert looked_at.stale() == stages
 
 
 def test_fractions_do_not_count_where_there_are_folds(finished):
@@ -153,10 +153,10 @@ def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
         ("summary.py", set()),
     ],
 )
-def test_an_edited_module_reruns_the_stages_that_import_it(finished, module, stages):
-    path = finished.path(f"workflow/scripts/skymill/{module}")
+def test_an_edited_module_reruns_the_stages_that_import_it(looked_at, module, stages):
+    path = looked_at.path(f"workflow/scripts/skymill/{module}")
     path.write_text(path.read_text() + "\nEDITED = True\n")
-    assert finished.stale() == stages
+    assert looked_at.stale() == stages
 
 
 def test_other_words_about_the_same_code_rerun_nothing(finished):
