@@ -1,5 +1,6 @@
 """A project to run Snakemake in: this checkout's workflow, small simulated files, its own data."""
 
+import compileall
 import os
 import re
 import shutil
@@ -78,6 +79,8 @@ class Project:
         ignore = shutil.ignore_patterns("*.pyc", "*.egg-info")
         for name in ("workflow", "config", "envs", "profiles"):
             shutil.copytree(REPOSITORY / name, folder / name, ignore=ignore)
+        # Jobs write no bytecode, but they read it.
+        compileall.compile_dir(folder / "workflow" / "scripts" / "skymill", quiet=1)
         (folder / "config" / "small.yaml").write_text(SMALL)
         return cls(folder)
 
