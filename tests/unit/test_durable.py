@@ -78,6 +78,11 @@ def test_all_files_of_a_folder_are_flushed_one_by_one_or_at_once(tmp_path, monke
     assert len(flushed) == (3 if few == 100 else 0)
 
 
+def test_a_folder_that_is_not_there_cannot_be_flushed(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        durable.flush_file_system(tmp_path / "nothing")
+
+
 WRITER = """
 import sys, time
 from pathlib import Path

@@ -36,21 +36,25 @@ def flush(path: Path) -> None:
 
 
 def flush_tree(folder: Path) -> None:
-    """Wait until all files in a folder are on the disk.
+    """Wait until all files in a folder are on the disk."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    if len(files) > FEW:
+        flush_file_system(folder)
+        return
+    for path in files:
+        flush(path)
 
-    Many files are waited for at once, with everything else that is written to their file system:
-    each fsync waits for the disk.
+
+def flush_file_system(folder: Path) -> None:
+    """Wait until all that was written to the file system of a folder is on the disk.
+
+    One call for thousands of files: each fsync waits for the disk.
 
     Raises
     ------
     OSError
         When the disk fails.
     """
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    if len(files) <= FEW:
-        for path in files:
-            flush(path)
-        return
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "syncfs"):  # macOS
         os.sync()

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from skymill.engine.durable import flush_file_system, flush_names
 from skymill.engine.errors import SkymillError
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import manifest_path, read_json, write_document, write_json
@@ -274,6 +275,7 @@ def unpack(archive: Path, folder: Path, *, workers: int = 1) -> dict:
     write_document(manifest_path(folder), manifest)
     shutil.rmtree(folder, ignore_errors=True)
     tree.replace(folder)
+    flush_names(folder.parent)
     shutil.rmtree(partial, ignore_errors=True)
     return manifest
 
@@ -319,6 +321,8 @@ def _unpack_piece(piece: UnpackPiece) -> None:
             target.write_bytes(content)
             if target.stat().st_size != len(content):
                 raise damaged(piece.archive, f"{name} was not written whole")
+    # A mark must not outlive the files that it stands for.
+    flush_file_system(piece.mark.parent)
     piece.mark.touch()
 
 
