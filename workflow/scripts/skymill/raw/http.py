@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from skymill.engine.durable import flush
 from skymill.engine.errors import SkymillError
 from skymill.engine.secrets import without_password
 from skymill.engine.space import require_space
@@ -536,6 +537,7 @@ class _Part:
         self.validator = self.total = None
 
     def finish(self) -> None:
+        flush(self.path)
         self.path.replace(self.final)
         self._note.unlink(missing_ok=True)
 
