@@ -14,7 +14,7 @@ demo: .venv/.ready ## Run the whole workflow on simulated data, in demo/, and sh
 	$(BIN)/python -m skymill.summary demo
 
 # A test may run the whole workflow: more than four at a time need much memory.
-test: .venv/.ready-dev ## Run all tests (7 minutes on two cores)
+test: .venv/.ready-dev ## Run all tests (8 minutes on two cores)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-slurm: .venv/.ready-dev ## Run the workflow on a SLURM of its own (as root on Debian)
