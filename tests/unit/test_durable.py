@@ -124,6 +124,16 @@ def test_what_a_killed_run_left_is_deleted_and_nothing_else(tmp_path):
     assert sorted((tmp_path / "deep").iterdir()) == sorted(kept)
 
 
+def test_what_another_run_may_be_writing_is_left(tmp_path):
+    (tmp_path / "raw" / "deep").mkdir(parents=True)
+    own, others = partial_path(tmp_path / "a"), partial_path(tmp_path / "raw" / "deep" / "b")
+    own.touch()
+    others.touch()
+    assert delete_partial(tmp_path, leave=tmp_path / "raw") == [own]
+    assert others.exists()
+    assert delete_partial(tmp_path / "raw", leave=tmp_path / "raw") == [others]
+
+
 def fail_with_parts(raw):
     with scratch_directory(raw) as folder:
         (folder / "part").touch()

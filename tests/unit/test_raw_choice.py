@@ -321,6 +321,8 @@ def test_a_file_under_another_name_is_named_beside_the_absent_one(place):
     place.put(MAGNETIC[0])
     place.put("solar_flare_2020/test_4_5_data.json.zip")
     said = place.raw(branches=["magnetic"]).partition_absence()
+    assert place.raw(branches=["magnetic"]).absences() == [said]
+    assert place.raw(branches=["stealth"]).absences() == []
     assert ": no holdout_test. Not read: test_4_5_data.json.zip (files are named as" in said
 
 

@@ -114,7 +114,8 @@ def take_lock():
         if LOCK.take(workflow.executor_plugin.name):
             logger.warning("An earlier run was killed: this run continues it.")
             for folder in WRITTEN:
-                delete_partial(folder)
+                # What all results folders share may be another run's: see WRITTEN.
+                delete_partial(folder, leave=skymill.paths.SHARED_RAW)
     except SkymillError as error:
         stop(str(error))
 
@@ -130,12 +131,8 @@ def begin(folder):
         return False
     if is_run:
         WATCH.write_products(folder)
-    if RAW.absent_nights and "ztf" in config["branches"]:
-        logger.warning(RAW.absence())
-    if RAW.absent_partitions and "magnetic" in config["branches"]:
-        logger.warning(RAW.partition_absence())
-    if RAW.absent_swan_partitions and "aligned" in config["branches"]:
-        logger.warning(RAW.swan_absence())
+    for absence in RAW.absences():
+        logger.warning(absence)
     if left := WATCH.leftovers(folder):
         logger.warning(
             f"{RESULTS}/ has products of an earlier configuration, which nothing makes now: "

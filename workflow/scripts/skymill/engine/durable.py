@@ -78,13 +78,15 @@ def flush_names(folder: Path) -> None:
             raise
 
 
-def delete_partial(root: Path) -> list[Path]:
+def delete_partial(root: Path | str, *, leave: Path | str | None = None) -> list[Path]:
     """Delete the unfinished files and folders that a killed run left below a folder; return them.
 
-    Nobody else may be writing there.
+    Nobody else may be writing there. A folder `leave` below it is not looked into.
     """
     left = []
     for folder, folders, files in os.walk(root):
+        if leave is not None:
+            folders[:] = [name for name in folders if Path(folder, name) != Path(leave)]
         partial = [name for name in (*folders, *files) if _PARTIAL.fullmatch(name)]
         folders[:] = [name for name in folders if name not in partial]
         left += [Path(folder, name) for name in partial]

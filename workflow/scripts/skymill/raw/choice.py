@@ -375,6 +375,15 @@ class RawFiles:
 
     # All branches
 
+    def absences(self) -> list[str]:
+        """Return a warning for each branch that does without some of its files."""
+        said = {
+            "ztf": self.absent_nights and self.absence(),
+            "magnetic": self.absent_partitions and self.partition_absence(),
+            "aligned": self.absent_swan_partitions and self.swan_absence(),
+        }
+        return [said[name] for name in said if name in self.config["branches"] and said[name]]
+
     def are_written(self) -> bool:
         """Return whether a run may write to the folder that all results folders share.
 

@@ -27,7 +27,6 @@ _IMAGE = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _CHANNEL_NUMBERS = {name: number for number, name in enumerate(CHANNELS)}
-_NEVER = np.datetime64("NaT", "ns")
 
 
 def parse_sample_id(sample_id: str) -> tuple[str, str] | None:
