@@ -4,12 +4,10 @@ from skymill.engine.job import run_job
 
 
 def main(run):
-    import pyarrow.parquet as pq
-
-    from skymill.engine.tables import write_table
+    from skymill.engine.tables import read_table, write_table
     from skymill.magnetic.ids import assign_ids, warn_of_contradictions
 
-    catalogues = [pq.read_table(path) for path in run.input.catalogues]
+    catalogues = [read_table(path) for path in run.input.catalogues]
     ids, counts = assign_ids(catalogues, collisions=run.settings["collisions"])
     warn_of_contradictions(run.wildcards.collection, counts)
     run.finish([write_table(run.output.ids, ids)], counts=counts)

@@ -4,12 +4,11 @@ from skymill.engine.job import run_job
 
 
 def main(run):
-    import pyarrow.parquet as pq
-
     from skymill.aligned.pictures import choose_pair, draw_pair, read_images
     from skymill.aligned.write import read_series
+    from skymill.engine.tables import read_table
 
-    table = pq.read_table(run.input.pairs)
+    table = read_table(run.input.pairs)
     row = choose_pair(table.select(["flags", "label", "steps_present", "sample_id"]).to_pandas())
     chosen = table.slice(row, 1)
     (pair,) = chosen.to_pylist()

@@ -4,15 +4,13 @@ from skymill.engine.job import run_job
 
 
 def main(run):
-    import pyarrow.parquet as pq
-
-    from skymill.engine.tables import write_table
+    from skymill.engine.tables import read_table, write_table
     from skymill.magnetic.ids import read_ids
     from skymill.magnetic.plan import make_plan, with_regions
     from skymill.magnetic.plan_counts import warn_of_doubts
 
     settings = run.settings
-    originals = with_regions(read_ids(run.input.ids), pq.read_table(run.input.regions))
+    originals = with_regions(read_ids(run.input.ids), read_table(run.input.regions))
     split = {
         key.removeprefix("split."): value
         for key, value in settings.items()

@@ -4,17 +4,15 @@ from skymill.engine.job import run_job
 
 
 def main(run):
-    import pyarrow.parquet as pq
-
     from skymill.aligned.join import read_windows
     from skymill.aligned.report import describe
     from skymill.engine.products import write_page
-    from skymill.engine.tables import read_frame
+    from skymill.engine.tables import read_frame, read_table
 
     pairs = run.product("pairs")
     located = run.product("record_times") if run.input.get("record_times") else None
     text = describe(
-        pq.read_table(run.input.pairs).to_pandas(),
+        read_table(run.input.pairs).to_pandas(),
         pairs.counts,
         read_windows(run.input.windows),
         located and located.counts,

@@ -4,10 +4,9 @@ from skymill.engine.job import run_job
 
 
 def main(run):
-    import pyarrow.parquet as pq
-
     from skymill.aligned.write import of_split, require_same_tensors, write_pairs
     from skymill.engine.digests import ordered_digest
+    from skymill.engine.tables import read_table
     from skymill.sdo.names import SETS
     from skymill.sdo.tables import read_set
 
@@ -15,7 +14,7 @@ def main(run):
         name: ordered_digest(read_set(run.input.samples, name)["sample_id"]) for name in SETS
     }
     require_same_tensors(identity, run.products("tensors") if run.input.get("tensors") else [])
-    pairs = of_split(pq.read_table(run.input.pairs), run.wildcards.aligned_split)
+    pairs = of_split(read_table(run.input.pairs), run.wildcards.aligned_split)
     files = write_pairs(
         pairs,
         run.input.steps,

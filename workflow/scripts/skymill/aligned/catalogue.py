@@ -2,11 +2,11 @@
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from skymill.aligned.keys import keys
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import Product
+from skymill.engine.tables import read_table
 from skymill.swan_sf.schema import PARAMETERS
 
 RECORD_KEYS_SCHEMA = pa.schema(
@@ -40,5 +40,5 @@ def key_records(values: Product, workers: int = 1) -> pa.Table:
 def _key_file(piece: tuple[Product, int]) -> tuple[np.ndarray, np.ndarray]:
     """Return the keys of the steps of one file of values, by its number."""
     values, number = piece
-    table = pq.read_table(values.files()[number], columns=list(PARAMETERS), use_threads=False)
+    table = read_table(values.files()[number], columns=list(PARAMETERS))
     return keys(np.stack([table[name].to_numpy() for name in PARAMETERS]))

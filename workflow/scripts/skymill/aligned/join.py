@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from skymill.aligned.steps import Steps, place_of
+from skymill.engine.tables import read_table
 from skymill.magnetic.schema import STEPS
 from skymill.swan_sf.schema import STEP_SECONDS
 
@@ -209,8 +209,6 @@ class Windows:
 def read_windows(tables: list[Path]) -> Windows:
     """Return the windows of written tables of swan_sf.tables.WINDOWS_SCHEMA."""
     columns = ["harp", "end_tai", "label", "goes"]
-    frame = pa.concat_tables(
-        pq.read_table(path, columns=columns, use_threads=False) for path in tables
-    ).to_pandas()
+    frame = pa.concat_tables(read_table(path, columns=columns) for path in tables).to_pandas()
     frame["end"] = frame["end_tai"].to_numpy("M8[s]").astype(np.int64)
     return Windows(frame)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from skymill.aligned.keys import ROUNDED_PARAMETERS
 from skymill.engine.products import Product
+from skymill.engine.tables import read_table
 from skymill.magnetic.schema import STEPS
 from skymill.magnetic.store import RecordStore
 
@@ -27,7 +27,7 @@ def keys_of_ids(ids: pd.DataFrame, tables: dict[str, Path]) -> tuple[np.ndarray,
     position = ids["position"].to_numpy(np.int64)
     for name in ids["partition"].unique():
         rows = np.flatnonzero(ids["partition"] == name)
-        table = pq.read_table(tables[name], use_threads=False)
+        table = read_table(tables[name])
         exact[rows] = table["exact"].to_numpy().reshape(-1, STEPS)[position[rows]]
         rounded[rows] = table["rounded"].to_numpy().reshape(-1, STEPS)[position[rows]]
     return exact, rounded

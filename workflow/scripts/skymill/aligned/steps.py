@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from skymill.aligned.keys import ROUNDED_PARAMETERS, keys
+from skymill.engine.tables import ParquetFile, read_table
 from skymill.magnetic.fingerprints import TRIVIAL
 from skymill.swan_sf.schema import PARAMETERS
 
@@ -35,11 +35,11 @@ def key_steps(steps: Path) -> pa.Table:
 
     `steps` is the catalogue's table, see swan_sf.tables.STEPS_SCHEMA, read by row groups.
     """
-    file = pq.ParquetFile(steps)
+    file = ParquetFile(steps)
     tables = []
     for group in range(file.metadata.num_row_groups):
         columns = ["harp", "time_tai", "noaa", *PARAMETERS]
-        table = file.read_row_group(group, columns=columns, use_threads=False)
+        table = file.read_row_group(group, columns=columns)
         exact, rounded = keys(np.stack([table[name].to_numpy() for name in PARAMETERS]))
         found = {name: table[name] for name in ("harp", "time_tai", "noaa")}
         found |= {"exact": pa.array(exact), "rounded": pa.array(rounded)}
@@ -138,7 +138,7 @@ class Steps:
 
 def read_steps(tables: list[Path]) -> Steps:
     """Return the steps of written tables of STEP_KEYS_SCHEMA; name what two of them contradict."""
-    steps = Steps(pq.read_table(path, use_threads=False).cast(STEP_KEYS_SCHEMA) for path in tables)
+    steps = Steps(read_table(path).cast(STEP_KEYS_SCHEMA) for path in tables)
     if steps.differing:
         logger.warning(
             "SWAN-SF: %s steps have other values in a second partition; those of the first count.",
@@ -155,7 +155,7 @@ def values_of_steps(steps: Steps, tables: list[Path]) -> np.ndarray:
     values = np.full((len(ROUNDED_PARAMETERS), len(steps)), np.nan)
     for path in reversed(tables):
         columns = ["harp", "time_tai", *ROUNDED_PARAMETERS]
-        table = pq.read_table(path, columns=columns, use_threads=False)
+        table = read_table(path, columns=columns)
         time = table["time_tai"].to_numpy().astype("M8[s]").astype(np.int64)
         at = np.searchsorted(steps.place, place_of(table["harp"].to_numpy(), time))
         for number, name in enumerate(ROUNDED_PARAMETERS):

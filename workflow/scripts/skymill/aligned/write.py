@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from skymill.aligned.keys import is_measured
 from skymill.aligned.plan import PAIRS_SCHEMA
 from skymill.aligned.steps import place_of
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import Product, new_directory
-from skymill.engine.tables import write_parquet
+from skymill.engine.tables import ParquetFile, write_parquet
 from skymill.magnetic.columns import Columns
 from skymill.magnetic.features import FeatureSet
 from skymill.magnetic.schema import STEPS
@@ -53,9 +52,9 @@ def read_series(pairs: pa.Table, steps: list[Path]) -> np.ndarray:
     series = np.full((len(slots), len(PARAMETERS)), np.nan)
     there = np.zeros(len(slots), dtype=bool)
     for path in steps:
-        file = pq.ParquetFile(path)
+        file = ParquetFile(path)
         for group in range(file.metadata.num_row_groups):
-            keys = file.read_row_group(group, columns=["harp", "time_tai"], use_threads=False)
+            keys = file.read_row_group(group, columns=["harp", "time_tai"])
             time = keys["time_tai"].to_numpy().astype("M8[s]").astype(np.int64)
             place = place_of(keys["harp"].to_numpy(), time)
             if not len(place):
@@ -67,7 +66,7 @@ def read_series(pairs: pa.Table, steps: list[Path]) -> np.ndarray:
             found = place[at] == slots[wanted]
             if not found.any():
                 continue
-            table = file.read_row_group(group, columns=list(PARAMETERS), use_threads=False)
+            table = file.read_row_group(group, columns=list(PARAMETERS))
             values = np.stack([table[name].to_numpy()[at[found]] for name in PARAMETERS])
             there[wanted[found]] = True
             series[wanted[found]] = np.where(is_measured(values), values, np.nan).T

@@ -24,6 +24,9 @@ SOURCES = ("sample", "local", "archive")
 MANIFEST, RECEIPT = ".manifest.json", ".receipt.json"
 """How the names of documents end: of what describes a product, and of what a check writes."""
 
+REPAIR = "python -m skymill.verify --repair"
+"""The command that has what is damaged made again."""
+
 DIGEST = "digest"
 """The key of a document's digest of its own content."""
 
@@ -246,6 +249,27 @@ class Product:
                 )
             paths.append(path)
         return paths
+
+
+def changed_at_rest(path: Path, what: str) -> SkymillError:
+    """Return the error that names a file which is no longer what was written."""
+    what = what.rstrip(". \n")
+    return SkymillError(
+        f"{path} is damaged or was changed after it was made ({what}). Type `{REPAIR}`, with the "
+        "name of the results folder unless it is data/, and run again."
+    )
+
+
+def require_content(path: Path, sha256: str) -> None:
+    """Compare a file with the digest in its manifest, reading it once.
+
+    Raises
+    ------
+    SkymillError
+        When the file has other content; the message names it.
+    """
+    if file_sha256(path) != sha256:
+        raise changed_at_rest(path, "its content is not what its manifest says")
 
 
 def describe_file(path: Path, rows: int) -> dict:

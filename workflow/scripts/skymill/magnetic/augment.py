@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from scipy.interpolate import CubicSpline
 
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import Product, new_directory
 from skymill.engine.randomness import generator, key
-from skymill.engine.tables import categorical, write_parquet
+from skymill.engine.tables import categorical, read_table, write_parquet
 from skymill.magnetic.output_checks import require_records
 from skymill.magnetic.plan_table import METHODS, planned_records
 from skymill.magnetic.schema import CLASSES, INDEX, PARAMETERS, STEPS, XR_MAX_MISSING
@@ -120,7 +119,7 @@ def _write_piece(piece: AugmentPiece) -> dict:
     rows = planned_records(piece.plan, everything=piece.everything)[piece.first : piece.last]
     record_id = rows["record_id"].to_numpy()
     origin = rows["parent"].fillna(rows["record_id"]).to_numpy(np.int64)
-    clean_ids = pq.read_table(piece.ids, columns=["record_id"])["record_id"].to_numpy()
+    clean_ids = read_table(piece.ids, columns=["record_id"])["record_id"].to_numpy()
     position = np.searchsorted(clean_ids, origin)
     order = np.argsort(position, kind="stable")
     values = np.empty((len(PARAMETERS), len(rows), STEPS))

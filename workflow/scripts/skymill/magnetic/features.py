@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import Product, new_directory
-from skymill.engine.tables import categorical, write_parquet
+from skymill.engine.tables import categorical, read_table, write_parquet
 from skymill.magnetic.columns import Columns
 from skymill.magnetic.missing import missing_steps
 from skymill.magnetic.output_checks import require_counts, require_finite, require_records
@@ -266,7 +265,7 @@ def records_of_split(split: str, ids: Path, plan: Path | None, *, everything: bo
     else the clean records, which the ids table lists. The test file has no plan: all its records
     are held out, and where it has no label it is unknown.
     """
-    known = pq.read_table(ids, columns=["record_id", "label"])
+    known = read_table(ids, columns=["record_id", "label"])
     clean = known["record_id"].to_numpy()
     if plan is None:
         label = known["label"].cast(pa.string()).fill_null(UNKNOWN)

@@ -9,10 +9,10 @@ from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from skymill.engine.markdown import markdown_table
 from skymill.engine.products import Product
+from skymill.engine.tables import read_table
 from skymill.magnetic.plan_counts import doubts
 from skymill.magnetic.schema import LABELS, PARTITIONS, TEST_PARTITION, TRAIN_SPLITS
 
@@ -43,7 +43,7 @@ def diagnose(
     settings
         The settings in force of all rules of the branch, by their dotted names.
     """
-    tables = {path.stem: pq.read_table(path) for path in catalogues}
+    tables = {path.stem: read_table(path) for path in catalogues}
     planned = plan.counts
     parts = [
         "# Magnetic records: diagnostics",

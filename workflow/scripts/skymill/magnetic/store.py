@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from skymill.engine.arrays import to_arrow
 from skymill.engine.products import Product
+from skymill.engine.tables import ParquetFile
 from skymill.magnetic.schema import STEPS
 
 RECORDS_PER_FILE = 2048
@@ -84,7 +84,7 @@ class RecordStore:
     @staticmethod
     def _read_file(path: Path, positions: np.ndarray, names, out: np.ndarray) -> None:
         """Fill `out` from one file, row group by row group, skipping those without a record."""
-        file = pq.ParquetFile(path, memory_map=True)
+        file = ParquetFile(path, memory_map=True)
         metadata = file.metadata
         rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
         starts = np.concatenate([[0], np.cumsum(rows)]) // STEPS
@@ -93,7 +93,7 @@ class RecordStore:
             first, last = int(bounds[group]), int(bounds[group + 1])
             if first == last:
                 continue
-            table = file.read_row_group(group, columns=list(names), use_threads=False)
+            table = file.read_row_group(group, columns=list(names))
             local = positions[first:last] - starts[group]
             for index, name in enumerate(names):
                 values = table.column(name).to_numpy().reshape(-1, STEPS)

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import Product, new_directory
-from skymill.engine.tables import categorical, write_parquet
+from skymill.engine.tables import ParquetFile, categorical, read_table, write_parquet
 from skymill.magnetic.output_checks import require_records
 from skymill.magnetic.schema import CLASSES, PARAMETERS, PARTITIONS, STEPS
 from skymill.magnetic.store import (
@@ -62,7 +61,7 @@ def write_clean(
     -------
     The `files` part of the manifest.
     """
-    total = pq.read_metadata(ids).num_rows
+    total = ParquetFile(ids).metadata.num_rows
     with new_directory(output) as directory:
         work = [
             CleanPiece(ids, stores, first, last, directory / f"part-{number:05d}.parquet")
@@ -72,7 +71,7 @@ def write_clean(
 
 
 def _write_piece(piece: CleanPiece) -> dict:
-    ids = pq.read_table(piece.ids, use_threads=False).slice(piece.first, piece.last - piece.first)
+    ids = read_table(piece.ids).slice(piece.first, piece.last - piece.first)
     partition = ids["partition"].cast(pa.string()).to_numpy(zero_copy_only=False)
     position = ids["position"].to_numpy()
     values = np.empty((len(PARAMETERS), len(ids), STEPS))

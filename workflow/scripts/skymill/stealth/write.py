@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from skymill.engine.tables import write_table
+from skymill.engine.tables import read_table, write_table
 from skymill.stealth.check import require_accepted
 from skymill.stealth.schema import COLUMNS, LICENCE, PUBLISHED_ROWS, SOURCE
 
@@ -48,7 +47,7 @@ def convert(
         When too many lines were rejected, or no row is left.
     """
     require_accepted(counts, quarantine, max_rejected_fraction)
-    table = pq.read_table(rows)
+    table = read_table(rows)
     warnings = []
     if not simulated and table.num_rows != PUBLISHED_ROWS:
         warnings.append(

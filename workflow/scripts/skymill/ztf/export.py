@@ -16,10 +16,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import describe_file, new_directory, new_file
+from skymill.engine.tables import ParquetFile
 from skymill.ztf.object_ids import OBJECT_ID
 from skymill.ztf.write import CUTOUTS, STAMPS, open_array, ranges
 
@@ -80,7 +80,7 @@ def export_label(
 
 def require_aligned(table: Path, stamps: np.ndarray) -> None:
     """Raise SkymillError unless the table has a row for each stamp."""
-    rows = pq.read_metadata(table).num_rows
+    rows = ParquetFile(table).metadata.num_rows
     if rows != len(stamps):
         raise SkymillError(
             f"{table} has {rows:,} rows, but the array beside it {len(stamps):,}. Delete both and "
@@ -93,7 +93,7 @@ def sampled_rows(table: Path, label: str) -> tuple[np.ndarray, pa.Table]:
 
     The metadata are the columns of the CSV before the pixels, in order.
     """
-    file = pq.ParquetFile(table)
+    file = ParquetFile(table)
     own = [
         name
         for name in file.schema_arrow.names
@@ -101,7 +101,7 @@ def sampled_rows(table: Path, label: str) -> tuple[np.ndarray, pa.Table]:
     ]
     columns = ["object_id", *own, *LAST_COLUMNS]
     positions, parts, start = [np.empty(0, np.int64)], [], 0
-    for batch in file.iter_batches(columns=[*columns, "sampled"], use_threads=False):
+    for batch in file.iter_batches(columns=[*columns, "sampled"]):
         same = batch["label"].to_numpy(zero_copy_only=False) == label
         local = np.flatnonzero(same & batch["sampled"].to_numpy(zero_copy_only=False))
         positions.append(start + local)
@@ -270,7 +270,7 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
 def _keys(table: Path) -> Iterator[tuple[str, int, str, bool]]:
     """Yield object_id, candid, label and whether it is sampled of each row."""
     columns = ["object_id", "candid", "label", "sampled"]
-    for batch in pq.ParquetFile(table).iter_batches(columns=columns, use_threads=False):
+    for batch in ParquetFile(table).iter_batches(columns=columns):
         yield from zip(*(batch[name].to_pylist() for name in columns), strict=True)
 
 

@@ -60,10 +60,9 @@ def _among(object_ids: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _read(path: Path, _changed: int) -> LabelledObjects:
-    import pyarrow.parquet as pq
+    from skymill.engine.tables import ParquetFile
 
-    # Not pq.read_table, which imports pandas.
-    column = pq.ParquetFile(path).read(["object_id"], use_threads=False)["object_id"]
+    column = ParquetFile(path).read(["object_id"])["object_id"]
     column = column.cast("string")
     ids = np.array([name.encode() for name in column.to_pylist()] or [], f"S{OBJECT_ID_BYTES}")
     return LabelledObjects(ids, as_bytes([*respelt(column)]))

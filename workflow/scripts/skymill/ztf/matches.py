@@ -4,9 +4,9 @@ import logging
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from skymill.engine.errors import SkymillError
+from skymill.engine.tables import read_table
 from skymill.ztf.object_ids import respelt
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def require_matches(counts: dict, nights: list[dict], labels: Path) -> None:
     missed = sum(night["respelt"] for night in nights)
     if not met or (counts["matched_objects"] and not missed and not counts["respelt_objects"]):
         return
-    names = pq.read_table(labels, columns=["object_id"])["object_id"].cast(pa.string())
+    names = read_table(labels, columns=["object_id"])["object_id"].cast(pa.string())
     spellings = respelt(names)
     examples = ", ".join(f"{text} for {name}" for name, text in sorted(spellings.items())[:SHOWN])
     if missed or counts["respelt_objects"]:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from skymill.engine.products import describe_file, new_file
 from skymill.engine.randomness import key
+from skymill.engine.tables import read_table
 from skymill.ztf.export import require_aligned
 from skymill.ztf.object_hashes import order_by_hash
 from skymill.ztf.write import CUTOUTS, open_array
@@ -67,7 +67,7 @@ def draw_sheet(table: Path, array: Path, path: Path, *, label: str, seed: int) -
 def _objects(table: Path, label: str) -> tuple[np.ndarray, pa.Array, int]:
     """Return first row and id of each sampled object of a label, and how many were matched."""
     columns = ["object_id", "candid", "label", "sampled"]
-    keys = pq.read_table(table, columns=columns, use_threads=False)
+    keys = read_table(table, columns=columns)
     row = np.flatnonzero(keys["label"].to_numpy() == label)
     # Sorted by (label, object_id, candid): an object's first row has its smallest candid.
     names = keys["object_id"].take(pa.array(row)).to_numpy()

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.randomness import key
+from skymill.engine.tables import read_table
 from skymill.ztf.groups import group_by_position
 from skymill.ztf.object_hashes import fractions, name_hashes, order_by_hash
 from skymill.ztf.object_ids import respelt
@@ -157,7 +157,7 @@ def _by_name(nights: list[Path]) -> dict[str, Path]:
 
 def _read_labels(path: Path) -> pa.Table:
     """Return the labels, strings plain; raise SkymillError when an object has two."""
-    table = pq.read_table(path, columns=["object_id", "alerce_class", "label", "probability"])
+    table = read_table(path, columns=["object_id", "alerce_class", "label", "probability"])
     table = table.cast(
         pa.schema(
             [
@@ -209,7 +209,7 @@ def _read_alerts(
 
     progress = tqdm(nights, desc="read keys", file=sys.stderr, disable=None, leave=False)
     for number, path in enumerate(progress):
-        table = pq.read_table(path, columns=columns, use_threads=False)
+        table = read_table(path, columns=columns)
         part = {
             "names": table["object_id"].cast(pa.string()).chunks,
             "candid": table["candid"].to_numpy(),
@@ -356,7 +356,7 @@ def _describe(plan: pa.Table, labels: list[str], sample: dict[str, int]) -> dict
         names = plan["object_id"].combine_chunks()
         changes[1:] = pc.not_equal(names[1:], names[:-1]).to_numpy(zero_copy_only=False)
     slim = slim.drop(["object_id"]).append_column("objects", pa.array(changes.astype(np.int64)))
-    grouped = slim.group_by(["label", "split", "sampled"], use_threads=False)
+    grouped = slim.group_by(["label", "split", "sampled"])
     grouped = grouped.aggregate([("objects", "sum"), ("objects", "count")]).to_pylist()
 
     def total(measure: str, **wanted) -> int:

@@ -22,7 +22,7 @@ from skymill.engine.digests import ordered_digest
 from skymill.engine.errors import SkymillError
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import describe_file, new_file
-from skymill.engine.tables import parquet_settings
+from skymill.engine.tables import ParquetFile, parquet_settings, read_table
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ def gather(
         When a night is missing or is not the one that was planned from, or stamps of different
         nights have different shapes.
     """
-    planned = pq.read_table(plan)
+    planned = read_table(plan)
     paths = {path.stem: path for path in map(Path, nights)}
     schema, crop = _common_schema(sorted(paths.values()))
     pieces = _cut(planned, paths)
@@ -149,7 +149,7 @@ def identity(alerts: pa.Table) -> str:
 
 def _common_schema(paths: list[Path]) -> tuple[pa.Schema, int]:
     """Return the columns of all nights without the stamps, and the side of a stamp in pixels."""
-    found = {path: pq.read_schema(path) for path in paths}
+    found = {path: ParquetFile(path).schema_arrow for path in paths}
     sizes = {path: schema.field(STAMPS).type.list_size for path, schema in found.items()}
     first = paths[0]
     for path, size in sizes.items():
@@ -268,7 +268,7 @@ def _batches(piece: NightPiece) -> Iterator[tuple[int, pa.RecordBatch]]:
 
     Row groups without such a row are not read.
     """
-    file = pq.ParquetFile(piece.path, memory_map=True)
+    file = ParquetFile(piece.path, memory_map=True)
     width = 4 * file.schema_arrow.field(STAMPS).type.list_size
     begin = 0
     for group in range(file.num_row_groups):
@@ -276,9 +276,7 @@ def _batches(piece: NightPiece) -> Iterator[tuple[int, pa.RecordBatch]]:
         wanted = np.searchsorted(piece.rows, [begin, end])
         if wanted[0] < wanted[1]:
             start = begin
-            for batch in file.iter_batches(
-                max(1, BATCH_BYTES // width), row_groups=[group], use_threads=False
-            ):
+            for batch in file.iter_batches(max(1, BATCH_BYTES // width), row_groups=[group]):
                 yield start, batch
                 start += batch.num_rows
         begin = end
@@ -338,7 +336,7 @@ def _write_table(path: Path, metadata: pa.Table, stamps: BinaryIO, crop: int) ->
             column = pa.FixedSizeListArray.from_arrays(pa.array(values), type=field.type)
             part = metadata.slice(start, stop - start)
             writer.write_table(pa.Table.from_arrays([*part.columns, column], schema=schema))
-    rows = pq.read_metadata(path).num_rows
+    rows = ParquetFile(path).metadata.num_rows
     if rows != metadata.num_rows:
         raise SkymillError(
             f"{path} holds {rows:,} rows instead of {metadata.num_rows:,}. The disk may be full or "
