@@ -242,7 +242,7 @@ def test_a_download_that_was_replaced_by_hand_is_local(place, content):
     receipt = verify_raw(place.target, "json_lines")
     assert receipt["source"] == "local"
     assert put_by_hand(place.target)
-    assert changed_since({"raw": receipt}, place.target, receipt["name"]) is None
+    assert changed_since({"raw": receipt}, place.target, receipt["name"], bool) is None
 
 
 def test_a_file_is_never_in_place_without_its_origin(place, monkeypatch):

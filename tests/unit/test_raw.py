@@ -6,7 +6,10 @@ import hashlib
 import io
 import json
 import lzma
+import os
+import shutil
 import tarfile
+import time
 
 import numpy as np
 import pytest
@@ -169,26 +172,75 @@ def test_a_sidecar_that_does_not_say_it_is_refused(tmp_path, content):
 def test_a_document_is_outdated_by_another_size_or_another_origin(tmp_path):
     raw, name = tmp_path / "raw.json", "raw:raw.json"
     document = {"raw": {"name": name, "bytes": 3, "source": "local"}}
-    assert changed_since(document, raw, name) is None
+    assert changed_since(document, raw, name, never) is None
     raw.write_bytes(b"{}\n")
-    assert changed_since(document, raw, name) is None
+    assert changed_since(document, raw, name, never) is None
     write_sidecar(raw, "archive")
-    assert "archive" in changed_since(document, raw, name)
+    assert "archive" in changed_since(document, raw, name, never)
     raw.write_bytes(b"{}")
-    assert "2 bytes" in changed_since(document, raw, name)
+    assert "2 bytes" in changed_since(document, raw, name, never)
 
 
 def test_a_document_is_outdated_by_another_file(tmp_path):
     raw = tmp_path / "raw.json"
     document = {"raw": {"name": "sample/raw/x.json", "bytes": 3, "source": "sample"}}
     said = "it was made from sample/raw/x.json, not from raw:x.json"
-    assert changed_since(document, raw, "raw:x.json") == said
+    assert changed_since(document, raw, "raw:x.json", never) == said
 
 
-def test_the_size_of_a_folder_is_no_matter(tmp_path):
-    (tmp_path / "night").mkdir()
-    document = {"raw": {"name": "raw:night", "bytes": 3, "source": "local"}}
-    assert changed_since(document, tmp_path / "night", "raw:night") is None
+def night_of_two_files(tmp_path):
+    """A night put there by hand as a folder; return it and the document of what read it."""
+    night = tmp_path / "night"
+    for name in ("a.avro", "deeper/b.avro"):
+        (night / name).parent.mkdir(parents=True, exist_ok=True)
+        (night / name).write_bytes(b"alert")
+    return night, {"raw": {**verify_raw(night, "folder"), "name": "raw:night"}}
+
+
+def never(moment):
+    """A document that is older than everything."""
+    return False
+
+
+def later(moment):
+    """A document that is younger than everything."""
+    return True
+
+
+@pytest.mark.parametrize(
+    ("change", "noticed"),
+    [
+        (lambda night: None, False),
+        (lambda night: (night / "deeper/b.avro").write_bytes(b"other alert"), True),
+        (lambda night: (night / "deeper/b.avro").unlink(), True),
+        (lambda night: (night / "deeper/c.avro").write_bytes(b""), True),
+        (lambda night: (night / "a.avro").rename(night / "c.avro"), True),
+        (lambda night: shutil.rmtree(night), False),
+    ],
+)
+def test_a_document_is_outdated_by_other_files_in_a_folder(tmp_path, change, noticed):
+    night, document = night_of_two_files(tmp_path)
+    change(night)
+    assert bool(changed_since(document, night, "raw:night", later)) == noticed
+
+
+def test_a_document_is_outdated_by_a_younger_file_in_a_folder(tmp_path):
+    night, document = night_of_two_files(tmp_path)
+    written = time.time() - 100
+    for path in night.rglob("*.avro"):
+        os.utime(path, (written - 1, written - 1))
+
+    def is_younger(moment):
+        return written >= moment
+
+    assert changed_since(document, night, "raw:night", is_younger) is None
+    os.utime(night / "deeper/b.avro", (written + 1, written + 1))
+    assert "was changed after it was read" in changed_since(
+        document, night, "raw:night", is_younger
+    )
+    # A clock that is wrong: it would have the night read again by each run.
+    os.utime(night / "deeper/b.avro", (written + 10**6, written + 10**6))
+    assert changed_since(document, night, "raw:night", is_younger) is None
 
 
 @pytest.mark.parametrize("source", ["sample", "archive"])

@@ -55,7 +55,12 @@ def test_case_copies_are_extracted_once_under_one_spelling(tmp_path):
     document = {**manifest, "digest": document_digest(manifest)}
     assert document == read_json(tmp_path / "sdo.manifest.json")
     assert manifest["source"] == "local"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["sdo", "sdo.manifest.json", "x.zip"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "sdo",
+        "sdo.manifest.json",
+        "sdo.manifest.members.parquet",
+        "x.zip",
+    ]
 
 
 def test_the_source_is_that_of_the_zip(tmp_path):

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ztf_nights import stamp_of, write_labels, write_night
 
+from skymill.engine.digests import file_sha256
 from skymill.engine.errors import SkymillError
 from skymill.engine.tables import write_table
 from skymill.ztf import write as module
@@ -58,7 +59,7 @@ class Gathered:
         folder = self.folder / where
         entries, counts, self.identity = gather(
             self.plan,
-            nights or self.nights,
+            {path: file_sha256(path) for path in nights or self.nights},
             table=folder / PRODUCTS[0],
             array=folder / PRODUCTS[1],
             listing=folder / PRODUCTS[2],

@@ -29,6 +29,7 @@ try:
     from skymill.engine import digests, parallel
     from skymill.engine.durable import delete_partial
     from skymill.engine.errors import SkymillError
+    from skymill.engine.listing import changed_folder, list_files
     from skymill.engine.names import raw_name
     from skymill.engine.run_lock import RunLock
     from skymill.magnetic.schema import (

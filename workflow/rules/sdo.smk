@@ -56,7 +56,7 @@ rule locate_sdo:
     resources:
         mem_mb=500,
     params:
-        **stage("locate_sdo.py"),
+        **stage("locate_sdo.py", also=same_tree),
     script:
         "../scripts/locate_sdo.py"
 
@@ -80,7 +80,7 @@ rule catalogue_sdo:
         mem_mb=memory(1500, each=250),
         runtime=minutes(120),
     params:
-        **stage("catalogue_sdo.py"),
+        **stage("catalogue_sdo.py", also=same_tree),
     script:
         "../scripts/catalogue_sdo.py"
 

@@ -49,7 +49,7 @@ def stage(script, *keys, settings_of=None, also=None):
     While Snakemake builds its graph it asks for the check of each job, before it decides what runs.
     What does not hold is added to the files that it was asked to force. `settings_of` gives the
     settings where they depend on wildcards; `also` looks at the document that the job wrote before,
-    see staleness.why: (document, input) -> why not, or None.
+    see staleness.why: (document, input, whether it is younger than a moment) -> why not, or None.
     """
 
     def code(wildcards):
@@ -65,7 +65,7 @@ def stage(script, *keys, settings_of=None, also=None):
                 input,
                 code=code_digest(script),
                 settings=chosen(wildcards),
-                also=also and (lambda document: also(document, input)),
+                also=also and (lambda document: also(document, input, WATCH.is_younger(output))),
             )
             if reason:
                 make_again(output, reason.text if reason.damaged else None)
@@ -83,12 +83,29 @@ def make_again(output, damage):
 
 def limit(exceeded):
     """Return a check that compares what a receipt counts with the limits of the configuration."""
-    return lambda document, input: exceeded(document, config)
+    return lambda document, input, is_younger: exceeded(document, config)
 
 
-def same_raw(document, input):
+def same_raw(document, input, is_younger):
     """Return why a raw file is no longer the one that was read, else None."""
-    return changed_since(document, Path(input.raw), raw_name(input.raw, RESULTS))
+    return changed_since(document, Path(input.raw), raw_name(input.raw, RESULTS), is_younger)
+
+
+listed = functools.cache(list_files)
+
+
+def same_tree(document, input, is_younger):
+    """Return why a tree of SDOBenchmark that was put there by hand has changed, else None.
+
+    `document` is the receipt of the tree, or of what read it since: a run that looked at a changed
+    tree may have been killed before it read the images.
+    """
+    if "listing_sha256" not in document:
+        document = WATCH.document(input.receipt)
+    root = Path(input.folder, document["root"])
+    if RAW.sdo_from_zip or not root.is_dir():
+        return None
+    return changed_folder(root, listed(root), document["listing_sha256"], is_younger)
 
 
 def damaged_alone(wildcards, output):

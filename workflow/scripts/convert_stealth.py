@@ -8,8 +8,8 @@ def main(run):
 
     ingested = run.product("rows")
     content = convert(
-        run.input.rows,
-        run.input.quarantine,
+        run.intact("rows"),
+        run.intact("quarantine"),
         ingested.counts,
         run.output.table,
         max_rejected_fraction=run.config["limits"]["max_rejected_fraction"],

@@ -8,8 +8,8 @@ def main(run):
     from skymill.magnetic.report import diagnose
 
     text = diagnose(
-        catalogues=run.input.catalogues,
-        quarantines=run.input.quarantines,
+        catalogues=run.intact("catalogues"),
+        quarantines=run.intact("quarantines"),
         ids=run.products("ids"),
         regions=run.product("regions"),
         plan=run.product("plan"),

@@ -7,8 +7,8 @@ def main(run):
     from skymill.ztf.pictures import draw_sheet
 
     files = draw_sheet(
-        run.input.stamps,
-        run.input.array,
+        run.intact("stamps"),
+        run.intact("array"),
         run.output.sheet,
         label=run.wildcards.label,
         seed=run.settings["seed"],

@@ -7,8 +7,8 @@ def main(run):
     from skymill.ztf.export import export_label
 
     files, counts = export_label(
-        run.input.stamps,
-        run.input.array,
+        run.intact("stamps"),
+        run.intact("array"),
         run.output.table,
         label=run.wildcards.label,
         form=run.settings["ztf.csv"],

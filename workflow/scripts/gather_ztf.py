@@ -7,8 +7,8 @@ def main(run):
     from skymill.ztf.write import gather
 
     files, counts, identity = gather(
-        run.input.plan,
-        run.input.nights,
+        run.intact("plan"),
+        {night: run.digest(night) for night in run.input.nights},
         table=run.output.stamps,
         array=run.output.array,
         listing=run.output.labels,

@@ -11,8 +11,7 @@ def main(run):
     from skymill.sdo.tables import read_set
 
     samples, images, plan = (
-        read_set(path, run.wildcards.sdo_set)
-        for path in (run.input.samples, run.input.images, run.input.plan)
+        read_set(run.intact(name), run.wildcards.sdo_set) for name in ("samples", "images", "plan")
     )
     index = make_index(samples, images, plan, **run.settings)
     at_peak = index["window_ends_at_peak"]

@@ -4,8 +4,10 @@ from skymill.engine.job import run_job
 
 
 def main(run):
+    from skymill.engine.products import require_content
     from skymill.stealth.catalogue import ingest
 
+    require_content(run.input.raw, run.product("receipt").document["raw"]["sha256"])
     run.finish(**ingest(run.input.raw, run.output.rows, run.output.quarantine))
 
 

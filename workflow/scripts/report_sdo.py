@@ -8,9 +8,9 @@ def main(run):
     from skymill.sdo.report import describe
 
     text = describe(
-        samples=run.input.samples,
-        images=run.input.images,
-        problems=run.input.problems,
+        samples=run.intact("samples"),
+        images=run.intact("images"),
+        problems=run.intact("problems"),
         located=run.product("located"),
         catalogue=run.product("samples"),
         plan=run.product("plan"),

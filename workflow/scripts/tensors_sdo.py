@@ -9,7 +9,7 @@ def main(run):
     from skymill.sdo.tensors import write_tensors
 
     samples, images = (
-        read_set(path, run.wildcards.sdo_set) for path in (run.input.samples, run.input.images)
+        read_set(run.intact(name), run.wildcards.sdo_set) for name in ("samples", "images")
     )
     files, counts = write_tensors(
         run.input.folder, samples, images, run.output.tensors, workers=run.threads

@@ -8,8 +8,8 @@ def main(run):
     from skymill.ztf.plan import ALL
 
     files, counts = write_alert_files(
-        run.input.stamps,
-        run.input.array,
+        run.intact("stamps"),
+        run.intact("array"),
         run.output.alerts,
         by_candid=run.settings["ztf.representative"] == ALL,
     )

@@ -10,11 +10,10 @@ def main(run):
     from skymill.sdo.names import SETS
     from skymill.sdo.tables import read_set
 
-    identity = {
-        name: ordered_digest(read_set(run.input.samples, name)["sample_id"]) for name in SETS
-    }
+    samples = run.intact("samples")
+    identity = {name: ordered_digest(read_set(samples, name)["sample_id"]) for name in SETS}
     require_same_tensors(identity, run.products("tensors") if run.input.get("tensors") else [])
-    pairs = of_split(read_table(run.input.pairs), run.wildcards.aligned_split)
+    pairs = of_split(read_table(run.intact("pairs")), run.wildcards.aligned_split)
     files = write_pairs(
         pairs,
         run.input.steps,

@@ -106,10 +106,19 @@ class Watch:
         )
         return why(job, self.folder(document), also)
 
+    def document(self, path) -> dict | SkymillError | None:
+        """Return a document by its path, see Folder.document."""
+        return self.folder(path).document(Names.around(path, self.results).name(path))
+
+    def is_younger(self, output) -> Callable[[float], bool]:
+        """Return whether a job's document was written after a moment, see Folder.is_younger."""
+        document = output.get("manifest") or output.receipt
+        name = Names.around(document, self.results).name(document)
+        return lambda moment: self.folder(document).is_younger(name, moment)
+
     def damage(self, manifest) -> str | None:
         """Return why a manifest cannot be read, None when it can or is not there."""
-        name = Names.around(manifest, self.results).name(manifest)
-        found = self.folder(manifest).document(name)
+        found = self.document(manifest)
         return str(found) if isinstance(found, SkymillError) else None
 
     def write_products(self, folder: Folder) -> None:

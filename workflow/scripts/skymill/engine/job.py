@@ -1,6 +1,7 @@
 """What every job does around its work: the right code, a log, helpful errors, and a manifest."""
 
 import contextlib
+import functools
 import logging
 import os
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import skymill
 from skymill.engine.digests import document_digest
 from skymill.engine.errors import SkymillError
+from skymill.engine.listing import listing_digest
 from skymill.engine.names import Names, raw_name
 from skymill.engine.products import (
     MANIFEST,
@@ -19,11 +21,12 @@ from skymill.engine.products import (
     describe_file,
     is_document,
     read_document,
+    require_content,
     source_of,
     write_document,
 )
 from skymill.engine.secrets import RedactedFormatter, redacted
-from skymill.engine.staleness import CHECKS, MANY, listing_digest
+from skymill.engine.staleness import CHECKS, MANY
 from skymill.engine.system_errors import OUT_OF_MEMORY, advice
 
 logger = logging.getLogger(__name__)
@@ -121,6 +124,35 @@ class Run:
     def products(self, name: str) -> list[Product]:
         """Return an input that is a list of products."""
         return [Product(path) for path in getattr(self.input, name)]
+
+    def intact(self, name: str) -> Path | list[Path]:
+        """Return a file that is an input, or several, when they are what their manifests say.
+
+        Each is read once, as a whole. A manifest that describes the file is an input as well.
+
+        Raises
+        ------
+        SkymillError
+            When a file has changed since it was made; the message names it.
+        """
+        found = getattr(self.input, name)
+        for path in found if isinstance(found, list) else [found]:
+            require_content(path, self.digest(path))
+        return found
+
+    def digest(self, path: Path) -> str:
+        """Return the SHA-256 that a manifest among the inputs has of a file."""
+        return self._digests[str(path)]
+
+    @functools.cached_property
+    def _digests(self) -> dict[str, str]:
+        """The SHA-256 of the files that the manifests among the inputs describe, by path."""
+        found = {}
+        for path in filter(is_document, self.input.all()):
+            names = Names.around(path, self.config["results"])
+            for entry in read_document(path).get("files", ()):
+                found[str(names.path(entry["name"]))] = entry["sha256"]
+        return found
 
     def finish(
         self,

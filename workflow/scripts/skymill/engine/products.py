@@ -84,8 +84,13 @@ def write_page(path: Path, text: str) -> None:
 def write_json(path: Path, content: dict) -> None:
     """Write readable JSON with sorted keys, atomically; return when it is on the disk."""
     with new_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
+        temporary.write_text(json_text(content))
     flush_names(Path(path).parent)
+
+
+def json_text(content: dict) -> str:
+    """Return the text of a JSON file as write_json writes it."""
+    return json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
 def read_json(path: Path) -> dict:

@@ -85,6 +85,12 @@ class RunLock:
         """Return whether another run, not known to be dead, works in one of the folders."""
         return any(_is_held(path) for path in self._notes if path not in self._taken)
 
+    def require_free(self) -> None:
+        """Raise SkymillError, with who it is, when `is_held`."""
+        for path in self._notes:
+            if path not in self._taken and _is_held(path):
+                raise SkymillError(_in_use(path))
+
     def keep(self) -> None:
         """Leave the notes when this process ends: its jobs may live on."""
         self._taken.clear()

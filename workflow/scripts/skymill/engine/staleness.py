@@ -8,7 +8,6 @@ back in its place is current again.
 """
 
 import functools
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from skymill.engine.digests import document_digest
 from skymill.engine.errors import SkymillError
+from skymill.engine.listing import listing_digest
 from skymill.engine.names import PRODUCT_AREAS
 from skymill.engine.products import (
     DIGEST,
@@ -220,14 +220,6 @@ def _files(document: dict, folder: Folder) -> Iterable[tuple[str, int]]:
         is_there = folder.size(place) is not None
         if is_there and listing_digest(folder.listing(place)) != members["listing_sha256"]:
             yield place, CHANGED
-
-
-def listing_digest(listing: dict[str, int]) -> str:
-    """Return the SHA-256 over the names and sizes of files."""
-    digest = hashlib.sha256()
-    for name in sorted(listing):
-        digest.update(f"{name}\0{listing[name]}\n".encode())
-    return digest.hexdigest()
 
 
 def _has_names(job: Job, recorded: dict) -> bool:

@@ -23,7 +23,7 @@ from skymill.engine.errors import SkymillError
 from skymill.engine.products import new_file, read_json
 from skymill.raw.credentials import HOW_TO
 from skymill.raw.dataverse import Listed, find_file
-from skymill.raw.files import sidecar_path, write_sidecar
+from skymill.raw.files import read_sidecar, sidecar_path, write_sidecar
 from skymill.raw.http import (
     CHUNK_BYTES,
     PATIENCE,
@@ -107,19 +107,27 @@ def _usable(kept: Path, source: Source, lock: Path) -> dict | None:
     """Return the note of a file in the cache if it is whole and what the registry asks for."""
     if not kept.exists() or not sidecar_path(kept).exists():
         return None
-    note = {key: value for key, value in read_json(sidecar_path(kept)).items() if key != "source"}
-    origin = note.get("origin", source.origins[0])
-    wanted = enforced_checksum(source, origin, lock) or note["checksum"]
-    algorithm = wanted.partition(":")[0]
-    if note["version"] == source.version and kept.stat().st_size == note["bytes"]:
-        found = f"{algorithm}:{large_file_digest(kept, algorithm)}"
-        if found == wanted:
-            logger.info("%s is in the cache and unchanged", source.file)
-            return {**note, "checksum": found, "origin": origin}
+    if (note := _note_in_cache(kept)) is not None:
+        origin = note.get("origin", source.origins[0])
+        wanted = enforced_checksum(source, origin, lock) or note["checksum"]
+        algorithm = wanted.partition(":")[0]
+        if note["version"] == source.version and kept.stat().st_size == note["bytes"]:
+            found = f"{algorithm}:{large_file_digest(kept, algorithm)}"
+            if found == wanted:
+                logger.info("%s is in the cache and unchanged", source.file)
+                return {**note, "checksum": found, "origin": origin}
     logger.warning("%s in the cache is another one, or damaged: fetching it anew", source.file)
     kept.unlink()
     sidecar_path(kept).unlink()
     return None
+
+
+def _note_in_cache(kept: Path) -> dict | None:
+    """Return what the sidecar of a file in the cache says, None when it is damaged."""
+    try:
+        return {key: value for key, value in read_sidecar(kept).items() if key != "source"}
+    except SkymillError:
+        return None
 
 
 def _note(source: Source, origin: str, checksum: str, size: int) -> dict:
@@ -235,7 +243,7 @@ def _bring_from(
     archive = _download_path(source, kept)
     note = sidecar_path(archive)
     wanted = {"origin": origin, "version": source.version, "checksum": source.checksum}
-    left = read_json(note) if archive.exists() and note.exists() else {}
+    left = (_note_in_cache(archive) if archive.exists() and note.exists() else None) or {}
     if left.items() >= wanted.items():
         # An earlier run was ended while it read the archive, or did not find the member.
         proven = left["proven"]

@@ -6,12 +6,14 @@ import io
 import json
 import logging
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from skymill.engine.digests import large_file_digest
 from skymill.engine.errors import SkymillError
 from skymill.engine.gzipped import beginning
-from skymill.engine.products import SOURCES, read_json, write_json
+from skymill.engine.listing import changed_folder, list_files, listing_digest
+from skymill.engine.products import DIGEST, SOURCES, check_document, read_json, write_document
 from skymill.raw.file_types import TEXTS, require_kind
 
 logger = logging.getLogger(__name__)
@@ -25,8 +27,26 @@ def sidecar_path(raw: Path) -> Path:
 
 
 def write_sidecar(raw: Path, source: str, **details) -> None:
-    """Write down where a raw file came from."""
-    write_json(sidecar_path(raw), {"source": source, **details})
+    """Write down where a raw file came from, with a digest of what is written."""
+    write_document(sidecar_path(raw), {"source": source, **details})
+
+
+def read_sidecar(raw: Path) -> dict:
+    """Return what the sidecar of a raw file says, without its digest.
+
+    Raises
+    ------
+    SkymillError
+        When it is damaged, or says no source. One that has no digest is of an earlier version.
+    """
+    sidecar = sidecar_path(raw)
+    note = read_json(sidecar)
+    if DIGEST in note:
+        check_document(note, str(sidecar))
+        del note[DIGEST]
+    if note.get("source") not in SOURCES:
+        raise SkymillError(f"{sidecar} does not say where {raw.name} came from.")
+    return note
 
 
 def origin(raw: Path) -> str:
@@ -38,18 +58,15 @@ def origin(raw: Path) -> str:
     if not sidecar.exists():
         return "local"
     try:
-        note = read_json(sidecar)
-        source = note["source"]
-        if raw.exists() and note.get("bytes", raw.stat().st_size) != raw.stat().st_size:
-            return "local"
-    except (SkymillError, KeyError):  # damaged, or other JSON
-        source = None
-    if source not in SOURCES:
+        note = read_sidecar(raw)
+    except SkymillError:
         raise SkymillError(
             f"{sidecar} does not say where {raw.name} came from. Delete it if you put the file "
             "there yourself, else fetch or simulate the file again."
-        )
-    return source
+        ) from None
+    if raw.exists() and note.get("bytes", raw.stat().st_size) != raw.stat().st_size:
+        return "local"
+    return note["source"]
 
 
 def fetched_from(raw: Path) -> str | None:
@@ -59,14 +76,18 @@ def fetched_from(raw: Path) -> str | None:
 
 def _note(raw: Path) -> dict:
     """Return the sidecar of a fetched file; an empty one for another file."""
-    return read_json(sidecar_path(raw)) if origin(raw) == "archive" else {}
+    return read_sidecar(raw) if origin(raw) == "archive" else {}
 
 
-def changed_since(document: dict, raw: Path, name: str) -> str | None:
+def changed_since(
+    document: dict, raw: Path, name: str, is_younger: Callable[[float], bool]
+) -> str | None:
     """Return why a raw file is no longer the one that was read, else None.
 
     Snakemake goes by times, but unpacked and copied files often keep old ones: so the size is
-    compared, and where the file says that it came from. A file that was deleted is no change.
+    compared, and where the file says that it came from. Of a folder Snakemake sees nothing that
+    changes below it: the listing is compared, and the times of its files. A file that was deleted
+    is no change.
 
     Parameters
     ----------
@@ -74,14 +95,18 @@ def changed_since(document: dict, raw: Path, name: str) -> str | None:
         The receipt or manifest of what read it.
     name
         The name of the raw file that would be read now.
+    is_younger
+        Whether the document was written after a moment, see Folder.is_younger.
     """
     known = document["raw"]
     if known["name"] != name:
         return f"it was made from {known['name']}, not from {name}"
     if not raw.exists():
         return None
+    if raw.is_dir():
+        return changed_folder(raw, list_files(raw), known["listing_sha256"], is_younger)
     size = raw.stat().st_size
-    if raw.is_file() and size != known["bytes"]:
+    if size != known["bytes"]:
         return f"{raw} has {size:,} bytes now, not {known['bytes']:,}"
     try:
         source = origin(raw)
@@ -131,7 +156,7 @@ def verify_raw(raw: Path, kind: str | None, *, checksum: str | None = None) -> d
 
     Returns
     -------
-    name, bytes, sha256 and source.
+    name, bytes, sha256 and source; of a folder also the digest of its listing.
 
     Raises
     ------
@@ -203,8 +228,13 @@ class HashedRaw:
             file = self._files.get(path) or _ReadFile(path, self._algorithms)
             digest.update(f"{path.relative_to(self._raw)}\0{file.digests()['sha256']}\n".encode())
             size += path.stat().st_size
-        sha256 = digest.hexdigest()
-        return {"name": self._raw.name, "bytes": size, "sha256": sha256, "source": "local"}
+        return {
+            "name": self._raw.name,
+            "bytes": size,
+            "sha256": digest.hexdigest(),
+            "listing_sha256": listing_digest(list_files(self._raw)[0]),
+            "source": "local",
+        }
 
 
 class _ReadFile(io.FileIO):

@@ -1,11 +1,10 @@
 """The unpacked tree: where its root is, and what lies in it."""
 
-import hashlib
-import os
 from pathlib import Path
 
 from skymill.engine.digests import file_sha256
 from skymill.engine.errors import SkymillError
+from skymill.engine.listing import list_files, listing_digest
 from skymill.sdo.check import describe_ignored
 from skymill.sdo.metadata import MetaRow, read_metadata
 from skymill.sdo.names import METADATA, SETS
@@ -13,8 +12,6 @@ from skymill.sdo.names import METADATA, SETS
 DEPTH = 3
 """How many folders deep the root may lie."""
 SHOWN = 10
-_OWN = ".snakemake"
-"""Snakemake leaves a file of this name in directories that it made."""
 
 
 def find_root(folder: Path) -> tuple[Path, dict[Path, int | None]]:
@@ -99,7 +96,7 @@ def _folders(root: Path) -> int:
 
 
 def locate(folder: Path, unpacked: dict | None = None) -> dict:
-    """Return where the root of a tree is, its size, and a digest of its listing.
+    """Return where the root of a tree is, its size, digests of its tables and of its listing.
 
     The listing has path and size of each file, sorted.
 
@@ -129,19 +126,7 @@ def locate(folder: Path, unpacked: dict | None = None) -> dict:
         raise SkymillError(
             f"{error} Of the zip these were not unpacked:\n{describe_ignored(ignored)}"
         ) from None
-    listing = []
-    for place, folders, names in os.walk(root):
-        folders.sort()
-        at = Path(place)
-        for name in names:
-            if name.startswith(_OWN):
-                continue
-            path = at / name
-            listing.append((path.relative_to(root).as_posix(), path.stat().st_size))
-    listing.sort()
-    digest = hashlib.sha256()
-    for name, size in listing:
-        digest.update(f"{name}\0{size}\n".encode())
+    listing, _ = list_files(root)
     counted = unpacked["counts"] if unpacked else {}
     return {
         "root": root.relative_to(folder).as_posix(),
@@ -151,9 +136,12 @@ def locate(folder: Path, unpacked: dict | None = None) -> dict:
         "ignored": ignored,
         "counts": {
             "files": len(listing),
-            "bytes": sum(size for _, size in listing),
+            "bytes": sum(listing.values()),
             "members": counted.get("members", 0) - counted.get("folders", 0),
             "members_ignored": counted.get("refused", 0),
         },
-        "listing_sha256": digest.hexdigest(),
+        "tables": {
+            f"{part}/{METADATA}": file_sha256(root / part / METADATA) for part in SETS.values()
+        },
+        "listing_sha256": listing_digest(listing),
     }

@@ -235,7 +235,7 @@ def unpack(archive: Path, folder: Path, *, workers: int = 1) -> dict:
     Returns
     -------
     The manifest: counts, what was refused, names that conflict, and instead of an entry for each
-    file one digest over path, size and CRC of all.
+    file one digest over path, size and CRC of all, which are in a list beside the manifest.
 
     Raises
     ------
@@ -272,6 +272,7 @@ def unpack(archive: Path, folder: Path, *, workers: int = 1) -> dict:
     map_pieces(_unpack_piece, work, workers=workers, what=f"unpack {archive.name}")
 
     manifest = _describe(archive, contents, chosen)
+    manifest["members_list"] = _write_members(folder, contents, chosen)
     write_document(manifest_path(folder), manifest)
     shutil.rmtree(folder, ignore_errors=True)
     tree.replace(folder)
@@ -331,6 +332,24 @@ def _has_size(path: Path, size: int) -> bool:
         return path.stat().st_size == size
     except FileNotFoundError:
         return False
+
+
+def _write_members(folder: Path, contents: Contents, chosen: Selection) -> dict:
+    """Write path, size and CRC of each file of the tree; return the entry of the list."""
+    import pyarrow as pa
+
+    from skymill.engine.tables import write_table
+
+    members = contents.members[chosen.rows]
+    order = sorted(range(len(members)), key=chosen.paths.__getitem__)
+    table = pa.table(
+        {
+            "name": pa.array([chosen.paths[row] for row in order], pa.string()),
+            "bytes": pa.array(members["size"][order].astype(np.int64)),
+            "crc32": pa.array(members["crc"][order].astype(np.uint32)),
+        }
+    )
+    return write_table(folder.with_name(f"{folder.name}.manifest.members.parquet"), table)
 
 
 def _describe(archive: Path, contents: Contents, chosen: Selection) -> dict:

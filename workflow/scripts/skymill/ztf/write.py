@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from skymill.engine.digests import ordered_digest
 from skymill.engine.errors import SkymillError
 from skymill.engine.parallel import map_pieces
-from skymill.engine.products import describe_file, new_file
+from skymill.engine.products import describe_file, new_file, require_content
 from skymill.engine.tables import ParquetFile, parquet_settings, read_table
 
 logger = logging.getLogger(__name__)
@@ -51,8 +51,8 @@ class NightPiece:
 
     Attributes
     ----------
-    path
-        The night's Parquet.
+    path, sha256
+        The night's Parquet, and what its manifest has of it.
     rows
         int64, ascending and distinct: rows of it to take.
     places
@@ -62,6 +62,7 @@ class NightPiece:
     """
 
     path: Path
+    sha256: str
     rows: np.ndarray
     places: np.ndarray
     array: Path
@@ -70,7 +71,7 @@ class NightPiece:
 
 def gather(
     plan: Path,
-    nights: list[Path],
+    nights: dict[Path, str],
     *,
     table: Path,
     array: Path,
@@ -86,7 +87,7 @@ def gather(
     plan
         The plan, see `skymill.ztf.plan.PLAN_SCHEMA`.
     nights
-        Parquet of each night, in any order.
+        Parquet of each night, in any order, with the SHA-256 of its manifest.
     table
         Where the Parquet goes: columns of the nights, PLAN_COLUMNS, and stamps.
     array
@@ -99,11 +100,11 @@ def gather(
     Raises
     ------
     SkymillError
-        When a night is missing or is not the one that was planned from, or stamps of different
-        nights have different shapes.
+        When a night is missing, damaged or not the one that was planned from, or stamps of
+        different nights have different shapes.
     """
     planned = read_table(plan)
-    paths = {path.stem: path for path in map(Path, nights)}
+    paths = {path.stem: path for path in nights}
     schema, crop = _common_schema(sorted(paths.values()))
     pieces = _cut(planned, paths)
     with (
@@ -114,7 +115,10 @@ def gather(
         begin = allocate(new_array, (planned.num_rows, len(CUTOUTS), crop, crop))
         tables = map_pieces(
             take_night,
-            [NightPiece(*piece, new_array, begin) for piece in pieces],
+            [
+                NightPiece(path, nights[path], rows, places, new_array, begin)
+                for path, rows, places in pieces
+            ],
             workers=workers,
             what="gather stamps",
         )
@@ -211,6 +215,8 @@ def open_array(path: Path) -> np.ndarray:
 
 def take_night(piece: NightPiece) -> pa.Table:
     """Write the stamps of a night to their places; return its other columns, in order of row."""
+    # Stamps lie in nearly all row groups, so this brings from the disk what is read next.
+    require_content(piece.path, piece.sha256)
     tables, done = [], 0
     # For writing alone: an NFS client that may read writes whole pages back, and with them over
     # what a worker on another machine put beside.

@@ -1,0 +1,397 @@
+"""What a results folder and its raw files hold, and what the documents say that each file must be.
+
+Nothing is read here but documents, sidecars and lists: see skymill.verify for the comparison.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from skymill import paths
+from skymill.engine.digests import file_sha256
+from skymill.engine.errors import SkymillError
+from skymill.engine.names import ELSEWHERE, PRODUCT_AREAS, RAW, SHARED_RAW, Names
+from skymill.engine.products import (
+    DIGEST,
+    MANIFEST,
+    is_document,
+    json_text,
+    manifest_path,
+    read_document,
+    read_json,
+)
+from skymill.raw.fetch import CACHE
+from skymill.raw.files import put_by_hand, read_sidecar
+from skymill.watch import find_leftovers
+
+SIDECAR = ".source.json"
+
+PRODUCT, FETCHED, TREE, OWN = "product", "raw file", "unpacked tree", "own"
+"""Whose a file is: of a rule with a document; a download or a simulated raw file; of the tree that
+was unpacked from SDOBenchmark's zip; the user's own, which nothing deletes."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """A file, and what it must be.
+
+    Attributes
+    ----------
+    path
+        Where it is.
+    size
+        Its bytes, None where they are not known.
+    digest
+        As `algorithm:hexadecimal`; `files:...` is that of a folder, see raw.files.HashedRaw.
+    by
+        The document or sidecar that says so.
+    kind
+        PRODUCT, FETCHED, TREE or OWN.
+    """
+
+    path: Path
+    size: int | None
+    digest: str
+    by: Path
+    kind: str = PRODUCT
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Something that is not what was written: where, what is wrong, whose it is, and who says so.
+
+    `path` is the file that is named; `by` is the document to delete, so that it is made again.
+    """
+
+    path: Path
+    what: str
+    kind: str
+    by: Path
+
+
+@dataclass
+class Inventory:
+    """All that there is to compare.
+
+    Attributes
+    ----------
+    described
+        Files that are there.
+    damaged
+        What shows already: documents, sidecars and lists.
+    missing
+        Files and documents that others name, and that are not there.
+    absent
+        Raw files that were read and are gone, as users may have it.
+    elsewhere
+        Raw files in folders that no document tells.
+    undescribed
+        Files among the products that no document describes.
+    """
+
+    results: str
+    described: list[Described] = field(default_factory=list)
+    damaged: list[Damage] = field(default_factory=list)
+    missing: list[Path] = field(default_factory=list)
+    absent: list[Path] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+    undescribed: list[Path] = field(default_factory=list)
+    documents: dict[str, dict] = field(default_factory=dict)
+
+
+def take_inventory(results: str) -> Inventory:
+    """Return what there is to compare of a results folder, and of the raw files it was made from.
+
+    Downloads in the shared folder of raw files are compared where the results were made from it,
+    and with the default results folder.
+    """
+    return _Collector(results).collect()
+
+
+class _Collector:
+    def __init__(self, results: str):
+        self.names = Names(results)
+        self.root = Path(results)
+        self.found = Inventory(results)
+
+    def collect(self) -> Inventory:
+        found = self.found
+        all_documents = self._read_documents()
+        for name, document in found.documents.items():
+            self._add_product(name, document)
+        self._add_missing_documents(all_documents)
+        folders = [Path(paths.raw_folder("sample", found.results))]
+        if self._uses_shared_raw():
+            folders.append(Path(SHARED_RAW))
+        for name, document in found.documents.items():
+            self._add_raw(name, document)
+        for folder in folders:
+            self._add_sidecars(folder)
+            self._add_tree(folder)
+        self._add_undescribed()
+        for listed in (found.damaged, found.described):
+            listed.sort(key=lambda one: (str(one.path), str(one.by)))
+        found.missing = sorted(set(found.missing))
+        found.absent = sorted(set(found.absent))
+        found.elsewhere = sorted(set(found.elsewhere))
+        return found
+
+    def _read_documents(self) -> set[str]:
+        """Read all documents; return their names."""
+        names = set()
+        for path in sorted(self._product_files()):
+            if not is_document(path):
+                continue
+            name = path.relative_to(self.root).as_posix()
+            names.add(name)
+            document = self._read(path, PRODUCT)
+            if document is not None:
+                self.found.documents[name] = document
+        known = self.root / paths.PRODUCTS
+        if known.exists():
+            try:
+                _require_text(known, read_json(known))
+            except SkymillError as error:
+                self._damaged(known, error, PRODUCT, known)
+        return names
+
+    def _product_files(self) -> Iterator[Path]:
+        for area in PRODUCT_AREAS:
+            for path in (self.root / area).rglob("*"):
+                # Snakemake's notes, unfinished files of a killed run.
+                inside = path.relative_to(self.root).parts
+                if not any(part.startswith(".") for part in inside) and path.is_file():
+                    yield path
+
+    def _read(self, path: Path, kind: str) -> dict | None:
+        """Return a document, None when it is damaged."""
+        try:
+            document = read_document(path)
+            _require_text(path, document)
+        except (SkymillError, OSError) as error:
+            self._damaged(path, error, kind, path)
+            return None
+        return document
+
+    def _damaged(self, path: Path, error: object, kind: str, by: Path) -> None:
+        what = str(error).partition(". ")[0].removeprefix(f"{path} ").partition(" Delete ")[0]
+        self.found.damaged.append(Damage(path, what.partition(": something ")[0], kind, by))
+
+    def _add_product(self, name: str, document: dict) -> None:
+        """Add the files that a document describes."""
+        by = self.root / name
+        if (product := document.get("product")) not in (None, name.removesuffix(MANIFEST)):
+            self._damaged(by, f"is the document of {product}", PRODUCT, by)
+            return
+        for entry in document.get("files", ()):
+            self._add(self.names.path(entry["name"]), entry["bytes"], entry["sha256"], by)
+        for row in self._members(by, document, PRODUCT):
+            if row["role"] == "file":
+                self._add(self.names.path(row["name"]), row["bytes"], row["sha256"], by)
+
+    def _add(self, path: Path, size: int, sha256: str, by: Path) -> None:
+        if path.is_file():
+            self.found.described.append(Described(path, size, f"sha256:{sha256}", by))
+        else:
+            self.found.missing.append(path)
+
+    def _members(self, by: Path, document: dict, kind: str) -> list[dict]:
+        """Return the rows of a document's list of members; none where it has no list."""
+        from skymill.engine.tables import read_table
+
+        entry = document.get("members_list")
+        if entry is None:
+            return []
+        path = by.with_name(entry["name"])
+        if not path.is_file():
+            self.found.missing.append(path)
+            return []
+        if file_sha256(path) != entry["sha256"]:
+            self._damaged(path, "is not the list that was written", kind, by)
+            return []
+        return read_table(path).to_pylist()
+
+    def _add_missing_documents(self, there: set[str]) -> None:
+        """Add the documents that others name, and those of products that stand without one."""
+        known = self._products_known()
+        left = set(find_leftovers(there, known["products"], known["branches"]))
+        for name, document in self.found.documents.items():
+            if name.removesuffix(MANIFEST) in left:
+                continue
+            inputs = document.get("inputs", {})
+            named = [*document.get("checks", ()), *(() if "count" in inputs else inputs)]
+            if "count" in inputs:
+                rows = self._members(self.root / name, document, PRODUCT)
+                named += [row["name"] for row in rows if row["role"] == "input"]
+            paths_named = map(self.names.path, named)
+            self.found.missing += [path for path in paths_named if not path.exists()]
+        for documents in known["products"].values():
+            for name in documents:
+                product = self.root / name.removesuffix(MANIFEST)
+                if name not in there and name.endswith(MANIFEST) and product.exists():
+                    self.found.missing.append(self.root / name)
+
+    def _products_known(self) -> dict:
+        """Return what the latest run wrote of its configuration; nothing where that is damaged."""
+        nothing = {"products": {}, "branches": []}
+        try:
+            return {**nothing, **read_json(self.root / paths.PRODUCTS)}
+        except (FileNotFoundError, SkymillError):
+            return nothing
+
+    def _uses_shared_raw(self) -> bool:
+        if self.found.results == paths.DEFAULT_RESULTS:
+            return True
+        documents = self.found.documents.values()
+        named = [document["raw"]["name"] for document in documents if "raw" in document]
+        named += [name for document in documents for name in document.get("inputs", {})]
+        return any(name.startswith(RAW) for name in named)
+
+    def _add_raw(self, name: str, document: dict) -> None:
+        """Add the raw file that a document tells of."""
+        raw = document.get("raw")
+        if raw is None:
+            return
+        if raw["name"].startswith(ELSEWHERE):
+            self.found.elsewhere.append(raw["name"].removeprefix(ELSEWHERE))
+            return
+        path, by = self.names.path(raw["name"]), self.root / name
+        if not path.exists():
+            self.found.absent.append(path)
+            return
+        own = path.is_dir() or put_by_hand(path)
+        digest = f"{'files' if path.is_dir() else 'sha256'}:{raw['sha256']}"
+        kind = OWN if own else FETCHED
+        self.found.described.append(Described(path, raw["bytes"], digest, by, kind))
+
+    def _add_sidecars(self, folder: Path) -> None:
+        """Add what the sidecars say of raw files, also of those in the cache."""
+        for sidecar in sorted(folder.rglob(f"*{SIDECAR}")):
+            if sidecar.name.startswith("."):
+                continue
+            raw = Path(str(sidecar).removesuffix(SIDECAR))
+            if not raw.is_file():
+                continue
+            try:
+                note = read_sidecar(raw)
+                if DIGEST in read_json(sidecar):
+                    _require_text(sidecar, read_json(sidecar))
+            except SkymillError as error:
+                self._damaged(sidecar, error, FETCHED, sidecar)
+                continue
+            if note.get("checksum"):
+                own = note.get("bytes") is not None and raw.stat().st_size != note["bytes"]
+                self.found.described.append(
+                    Described(
+                        raw, note.get("bytes"), note["checksum"], sidecar, OWN if own else FETCHED
+                    )
+                )
+
+    def _add_tree(self, folder: Path) -> None:
+        """Add the images of SDOBenchmark: of an unpacked tree, or one put there by hand."""
+        tree = folder / paths.SDO_FOLDER
+        manifest = manifest_path(tree)
+        if not tree.is_dir():
+            return
+        if not manifest.exists():
+            self._add_own_tree(tree)
+            return
+        document = self._read(manifest, TREE)
+        if document is None:
+            return
+        if "members_list" not in document:
+            self.found.elsewhere.append(f"{tree}/, which an earlier version has unpacked")
+        for row in self._members(manifest, document, TREE):
+            path = tree / row["name"]
+            if path.is_file():
+                digest = f"crc32:{row['crc32']:08x}"
+                self.found.described.append(Described(path, row["bytes"], digest, manifest, TREE))
+            else:
+                self.found.missing.append(path)
+
+    def _add_own_tree(self, tree: Path) -> None:
+        """Add the images that the catalogue lists of a tree that was put there by hand."""
+        from skymill.engine.tables import read_table
+
+        receipt = self.root / paths.SDO_RECEIPT
+        known = self.found.documents.get(paths.SDO_RECEIPT)
+        tables = [self.root / paths.SDO_SAMPLES, self.root / paths.SDO_IMAGES]
+        if known is None or known["source"] != "local" or not all(map(Path.is_file, tables)):
+            return
+        for name, sha256 in known["tables"].items():
+            path = tree / known["root"] / name
+            if path.is_file():
+                self.found.described.append(Described(path, None, f"sha256:{sha256}", receipt, OWN))
+            else:
+                self.found.missing.append(path)
+        try:
+            samples, images = map(read_table, tables)
+        except SkymillError:  # damaged, and named as products
+            return
+        keys = zip(samples["set"].to_pylist(), samples["row"].to_pylist(), strict=True)
+        homes = dict(zip(keys, samples["folder"].to_pylist(), strict=True))
+        catalogue = manifest_path(tables[0])
+        for image in images.select(["set", "row", "name", "bytes", "content"]).to_pylist():
+            path = tree / homes[image["set"], image["row"]] / image["name"]
+            if not path.is_file():
+                self.found.missing.append(path)
+            elif image["bytes"]:
+                digest = f"blake2b64:{image['content'].to_bytes(8, 'little').hex()}"
+                self.found.described.append(Described(path, image["bytes"], digest, catalogue, OWN))
+
+    def _add_undescribed(self) -> None:
+        """Add the files among the products that no document describes."""
+        known = {one.path for one in self.found.described}
+        known |= {
+            (self.root / name).with_name(document["members_list"]["name"])
+            for name, document in self.found.documents.items()
+            if "members_list" in document
+        }
+        # What a damaged document described is not known: it stands beside it, or is its product.
+        doubtful = [Path(str(one.by).removesuffix(MANIFEST)) for one in self.found.damaged]
+        self.found.undescribed = [
+            path
+            for path in sorted(self._product_files())
+            if path not in known
+            and not is_document(path)
+            and not any(self._belongs(path, product) for product in doubtful)
+        ]
+
+    @staticmethod
+    def _belongs(path: Path, product: Path) -> bool:
+        return path == product or product in path.parents or path.parent == product.parent
+
+
+def _require_text(path: Path, content: dict) -> None:
+    """Raise SkymillError when a JSON file is not the very text that was written."""
+    if path.read_bytes() != json_text(content).encode():
+        raise SkymillError(f"{path} is not the text that was written")
+
+
+def documents_of(raw: Path, inventory: Inventory) -> list[str]:
+    """Return the documents that tell of a raw file: its receipt, the manifest of what read it."""
+    names = Names(inventory.results)
+    return sorted(
+        name
+        for name, document in inventory.documents.items()
+        if "raw" in document
+        and not document["raw"]["name"].startswith(ELSEWHERE)
+        and names.path(document["raw"]["name"]) == raw
+    )
+
+
+def in_cache(raw: Path) -> Path | None:
+    """Return where the cache keeps a download, None for another raw file."""
+    shared = Path(SHARED_RAW)
+    if shared not in raw.parents or CACHE in raw.parents:
+        return None
+    return CACHE / raw.relative_to(shared)
+
+
+def with_lists(documents: Iterable[Path]) -> list[Path]:
+    """Return documents and the lists of their members, each document last."""
+    found = []
+    for path in documents:
+        members = Path(str(path).removesuffix(".json") + ".members.parquet")
+        found += [members, path] if members.exists() else [path]
+    return found

@@ -1,0 +1,379 @@
+"""Damage at rest: `python -m skymill.verify [RESULTS] [--repair]`.
+
+Every product, manifest, receipt, raw file and unpacked image is read and compared with what was
+written down when it was made. `--repair` deletes the manifest or receipt of what is damaged, so
+that the next run makes it again, and whatever was made from it.
+"""
+
+import argparse
+import contextlib
+import functools
+import hashlib
+import os
+import shutil
+import sys
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from skymill import paths
+from skymill.engine.durable import delete_partial, partial_path
+from skymill.engine.errors import SkymillError
+from skymill.engine.names import SHARED_RAW
+from skymill.engine.products import MANIFEST, manifest_path
+from skymill.engine.run_lock import LOCAL, RunLock
+from skymill.inventory import (
+    FETCHED,
+    OWN,
+    PRODUCT,
+    SIDECAR,
+    TREE,
+    Damage,
+    Described,
+    Inventory,
+    documents_of,
+    in_cache,
+    take_inventory,
+    with_lists,
+)
+from skymill.paths import DEFAULT_RESULTS
+from skymill.raw.fetch import CACHE
+from skymill.raw.files import HashedRaw, sidecar_path
+
+SHOWN = 50
+"""Lines of each list that are shown."""
+READ_BYTES = 2**20
+PIECE_BYTES, PIECE_FILES = 2**26, 256
+"""What one thread takes at a time, at most: one large file, or many small ones."""
+
+
+@dataclass
+class Verdict:
+    """What a comparison has found.
+
+    Attributes
+    ----------
+    inventory
+        What there was to compare.
+    damaged
+        Sorted by path.
+    deleted, left
+        What a repair has deleted, and why it has not deleted other things that are damaged.
+    """
+
+    inventory: Inventory
+    damaged: list[Damage]
+    deleted: list[Path] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+    @property
+    def is_sound(self) -> bool:
+        """Return whether all is there and as it was written."""
+        return not self.damaged and not self.inventory.missing
+
+    def text(self) -> str:
+        """Return the report."""
+        inventory = self.inventory
+        files = {one.path for one in inventory.described}
+        total = sum(path.stat().st_size for path in files if path.is_file())
+        lines = [
+            f"{inventory.results}/: {len(files):,} files ({total / 1e9:.2f} GB) and "
+            f"{len(inventory.documents):,} manifests and receipts compared with what was written."
+        ]
+        by_hand = [one for one in self.damaged if one.kind == OWN]
+        others = [one for one in self.damaged if one.kind != OWN]
+        lines += _listed("DAMAGED:", [f"{one.path}: {one.what}" for one in others])
+        lines += _listed(
+            "CHANGED, your own, which nothing here touches (put the right file there, or run again "
+            "if you meant it):",
+            [f"{one.path}: {one.what}" for one in by_hand],
+        )
+        lines += _listed("MISSING, the next run makes them again:", map(str, inventory.missing))
+        lines += _listed(
+            "Described by no manifest, and in no product that Skymill reads:",
+            map(str, inventory.undescribed),
+        )
+        lines += _listed("Gone since they were read, and not compared:", map(str, inventory.absent))
+        lines += _listed("Not compared:", inventory.elsewhere)
+        lines += _listed("Deleted:", map(str, self.deleted))
+        lines += _listed("Not deleted:", self.left)
+        if self.deleted:
+            lines += ["", "Run again: what is damaged is made anew, and what was made from it."]
+        elif others:
+            repair = f"`python -m skymill.verify {inventory.results} --repair`"
+            lines += [
+                "",
+                f"{repair} deletes the manifests and receipts of what is damaged, and damaged "
+                "downloads. Then run again: it is made anew, and what was made from it.",
+            ]
+        elif self.is_sound:
+            lines += ["Nothing is damaged or missing."]
+        return "\n".join(lines)
+
+
+def _listed(title: str, lines: Iterator[str] | list[str]) -> list[str]:
+    lines = list(lines)
+    if not lines:
+        return []
+    more = [f"  and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
+    return ["", title, *(f"  {line}" for line in lines[:SHOWN]), *more]
+
+
+def verify(results: str = DEFAULT_RESULTS, *, repair: bool = False) -> Verdict:
+    """Compare a results folder, and the raw files it was made from, with what was written down.
+
+    Parameters
+    ----------
+    results
+        The folder, seen from the folder that Snakemake runs in.
+    repair
+        Delete the documents of what is damaged, and damaged downloads, simulated files and
+        unpacked trees. The user's own files stay.
+
+    Raises
+    ------
+    SkymillError
+        When a run works in the folder, or there is no such folder.
+    """
+    if "://" in results:
+        raise SkymillError("verify works on a folder of this machine, not on object storage.")
+    results = results.rstrip("/")
+    if not Path(results).is_dir():
+        raise SkymillError(f"There is no folder {results}: nothing has been made there yet.")
+    with _alone(results, writes=repair):
+        inventory = take_inventory(results)
+        verdict = Verdict(inventory, _compare(inventory))
+        if repair:
+            _repair(verdict)
+    return verdict
+
+
+@contextlib.contextmanager
+def _alone(results: str, *, writes: bool) -> Iterator[None]:
+    """Refuse to work beside a run; what it is writing would look damaged.
+
+    A repair takes the note of a run. A comparison takes none, and looks again at its end.
+    """
+    folders = [results, *([SHARED_RAW] if Path(SHARED_RAW).is_dir() else [])]
+    lock = RunLock(folders, Path.cwd())
+    if not writes:
+        lock.require_free()
+        yield
+        lock.require_free()
+        return
+    try:
+        if lock.take(LOCAL):
+            # What a run does that follows a killed one: after this nobody knows of it any more.
+            for folder in folders:
+                delete_partial(folder, leave=SHARED_RAW)
+        yield
+    finally:
+        lock.release()
+
+
+def _compare(inventory: Inventory) -> list[Damage]:
+    """Return all that is damaged, sorted by path."""
+    asked: dict[Path, set[str]] = {}
+    for one in inventory.described:
+        if one.size is None or _size(one) == one.size or one.digest.startswith("files:"):
+            asked.setdefault(one.path, set()).add(one.digest.partition(":")[0])
+    found = _digests(asked)
+    damaged = list(inventory.damaged)
+    for one in inventory.described:
+        algorithm, _, expected = one.digest.partition(":")
+        digests = found.get(one.path)
+        if digests is None:
+            what = f"has {_size(one):,} bytes instead of {one.size:,}"
+        elif isinstance(digests, str):
+            what = digests
+        elif digests[algorithm] != expected:
+            what = f"has other content than {one.by} says"
+        else:
+            continue
+        damaged.append(Damage(one.path, what, one.kind, one.by))
+    return _judged(damaged, inventory)
+
+
+def _judged(damaged: list[Damage], inventory: Inventory) -> list[Damage]:
+    """Return what is damaged, each file once.
+
+    A download that is what its sidecar says is whole: then the receipt is that of another one.
+    """
+    kept = {}
+    vouched = {one.path for one in inventory.described if one.by == sidecar_path(one.path)} - {
+        one.path for one in damaged if one.by == sidecar_path(one.path)
+    }
+    for one in damaged:
+        if one.kind == FETCHED and one.path in vouched and one.by != sidecar_path(one.path):
+            one = Damage(one.by, f"is not of the {one.path} that is there", PRODUCT, one.by)
+        kept.setdefault(one.path, one)
+    return sorted(kept.values(), key=lambda one: str(one.path))
+
+
+def _size(one: Described) -> int:
+    return one.path.stat().st_size
+
+
+def _digests(asked: dict[Path, set[str]]) -> dict[Path, dict[str, str] | str]:
+    """Return the digests of files by algorithm, or why a file cannot be read.
+
+    All cores read at once. A file of several names is read once.
+    """
+    from tqdm import tqdm
+
+    files: dict[tuple, tuple[Path, set[str]]] = {}
+    for path, algorithms in asked.items():
+        status = path.stat()
+        files.setdefault((status.st_dev, status.st_ino), (path, set()))[1].update(algorithms)
+    sizes = {key: path.stat().st_size for key, (path, _) in files.items()}
+    # The largest first: else one core would read the last of them while the others wait.
+    order = sorted(files, key=lambda key: (-sizes[key], str(files[key][0])))
+    pieces, size = [[]], 0
+    for key in order:
+        if size + sizes[key] > PIECE_BYTES or len(pieces[-1]) == PIECE_FILES:
+            pieces.append([])
+            size = 0
+        pieces[-1].append(key)
+        size += sizes[key]
+    lock = threading.Lock()
+    bar = tqdm(
+        total=sum(sizes.values()),
+        desc="verify",
+        unit="B",
+        unit_scale=True,
+        disable=None,
+        file=sys.stderr,
+        leave=False,
+    )
+
+    def advance(count: int) -> None:
+        with lock:
+            bar.update(count)
+
+    def read(piece: list[tuple]) -> list[tuple[tuple, dict[str, str] | str]]:
+        return [(key, _digest(*files[key], advance)) for key in piece]
+
+    with bar, ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        found = dict(one for piece in pool.map(read, pieces) for one in piece)
+    return {path: found[path.stat().st_dev, path.stat().st_ino] for path in asked}
+
+
+def _digest(
+    path: Path, algorithms: set[str], advance: Callable[[int], None]
+) -> dict[str, str] | str:
+    """Return the digests of a file by algorithm, or why it cannot be read."""
+    try:
+        if path.is_dir():
+            return {"files": HashedRaw(path, "folder").receipt()["sha256"]}
+        digests = {name: _NEW[name]() if name in _NEW else hashlib.new(name) for name in algorithms}
+        with open(path, "rb", buffering=0) as stream:
+            while part := stream.read(READ_BYTES):
+                for digest in digests.values():
+                    digest.update(part)
+                advance(len(part))
+    except (OSError, SkymillError) as error:
+        return f"cannot be read ({getattr(error, 'strerror', None) or error})"
+    return {name: digest.hexdigest() for name, digest in digests.items()}
+
+
+class _Crc32:
+    """CRC-32 with the interface of hashlib."""
+
+    def __init__(self):
+        self._value = 0
+
+    def update(self, part: bytes) -> None:
+        self._value = zlib.crc32(part, self._value)
+
+    def hexdigest(self) -> str:
+        return f"{self._value:08x}"
+
+
+_NEW = {"crc32": _Crc32, "blake2b64": functools.partial(hashlib.blake2b, digest_size=8)}
+"""Digests that hashlib.new does not know by these names."""
+
+
+def _repair(verdict: Verdict) -> None:
+    """Delete what has damaged products made again."""
+    doomed: list[Path] = []
+    for one in verdict.damaged:
+        if one.kind == PRODUCT:
+            doomed += with_lists([one.by])
+        elif one.kind == FETCHED:
+            doomed += _of_raw(one, verdict)
+        elif one.kind == TREE:
+            doomed += _of_tree(one, verdict)
+    verdict.left = sorted(set(verdict.left))
+    verdict.deleted = [path for path in dict.fromkeys(doomed) if path.exists()]
+    for path in verdict.deleted:
+        if path.is_dir():
+            # Renamed first: half a tree must not pass for a whole one.
+            shutil.rmtree(path.replace(partial_path(path)))
+        else:
+            path.unlink()
+
+
+def _of_raw(one: Damage, verdict: Verdict) -> list[Path]:
+    """Return what goes with a damaged download or simulated file, or with its damaged sidecar."""
+    raw = Path(str(one.path).removesuffix(SIDECAR))
+    documents = documents_of(raw, verdict.inventory)
+    kept = in_cache(raw)
+    is_linked = kept is not None and kept.exists() and kept.samefile(raw)
+    if one.path != raw and SHARED_RAW in map(str, raw.parents) and CACHE not in raw.parents:
+        read = [verdict.inventory.documents[name]["source"] for name in documents]
+        is_as_read = read and "local" not in read and raw not in {d.path for d in verdict.damaged}
+        if not (is_linked or is_as_read):
+            verdict.left.append(
+                f"{raw}: its sidecar is damaged, so it may be your own. If it is, delete "
+                f"{one.path}; if not, delete both."
+            )
+            return []
+    found = [Path(verdict.inventory.results, name) for name in documents]
+    found = [*with_lists(found), raw, sidecar_path(raw)]
+    if is_linked and one.path == raw:
+        found += [kept, sidecar_path(kept)]
+    return found
+
+
+def _of_tree(one: Damage, verdict: Verdict) -> list[Path]:
+    """Return what goes with a damaged image of the unpacked tree: all of it, if its zip is there.
+
+    Without its manifest the tree would pass for the user's own, so the manifest never goes alone.
+    """
+    tree = Path(str(one.by).removesuffix(MANIFEST))
+    archive = tree.with_name(paths.SDO_FILE)
+    own = {other.path for other in verdict.damaged if other.kind == OWN}
+    if not archive.exists() or archive in own:
+        verdict.left.append(f"{tree}: it is unpacked from {archive}, which is not there as it was")
+        return []
+    receipt = Path(verdict.inventory.results, paths.SDO_RECEIPT)
+    return [receipt, tree, *with_lists([manifest_path(tree)])]
+
+
+def main(arguments: list[str]) -> Verdict:
+    """Return what was found."""
+    parser = argparse.ArgumentParser(
+        prog="python -m skymill.verify",
+        description="Compare every product, manifest, receipt and raw file with what was written.",
+        epilog="The exit code is 1 when something is damaged or missing, also after a repair.",
+    )
+    parser.add_argument("results", nargs="?", default=DEFAULT_RESULTS, help="the results folder")
+    parser.add_argument(
+        "--repair",
+        action="store_true",
+        help="delete the manifests and receipts of what is damaged, and damaged downloads",
+    )
+    options = parser.parse_args(arguments)
+    return verify(options.results, repair=options.repair)
+
+
+if __name__ == "__main__":
+    try:
+        verdict = main(sys.argv[1:])
+    except SkymillError as error:
+        sys.exit(str(error))
+    sys.stdout.write(verdict.text() + "\n")
+    sys.exit(0 if verdict.is_sound else 1)
