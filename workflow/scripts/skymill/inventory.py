@@ -12,8 +12,8 @@ from skymill.engine.digests import file_sha256
 from skymill.engine.errors import SkymillError
 from skymill.engine.names import ELSEWHERE, PRODUCT_AREAS, RAW, SHARED_RAW, Names
 from skymill.engine.products import (
-    DIGEST,
     MANIFEST,
+    check_document,
     is_document,
     json_text,
     manifest_path,
@@ -25,6 +25,11 @@ from skymill.raw.files import put_by_hand, read_sidecar
 from skymill.watch import find_leftovers
 
 SIDECAR = ".source.json"
+SIDECAR_KEYS = (
+    *("source", "checksum", "bytes", "origin", "version", "instead_of", "absent"),
+    *("simulator", "proven"),
+)
+"""How the names of sidecars end, and what they had when they had no digest."""
 
 PRODUCT, FETCHED, TREE, OWN = "product", "raw file", "unpacked tree", "own"
 """Whose a file is: of a rule with a document; a download or a simulated raw file; of the tree that
@@ -150,7 +155,7 @@ class _Collector:
         known = self.root / paths.PRODUCTS
         if known.exists():
             try:
-                _require_text(known, read_json(known))
+                _require_text(known, _checked(known, ("branches", "products")))
             except SkymillError as error:
                 self._damaged(known, error, PRODUCT, known)
         return names
@@ -228,7 +233,8 @@ class _Collector:
         for documents in known["products"].values():
             for name in documents:
                 product = self.root / name.removesuffix(MANIFEST)
-                if name not in there and name.endswith(MANIFEST) and product.exists():
+                is_there = name in there or (self.root / name).exists()
+                if not is_there and name.endswith(MANIFEST) and product.exists():
                     self.found.missing.append(self.root / name)
 
     def _products_known(self) -> dict:
@@ -274,8 +280,7 @@ class _Collector:
                 continue
             try:
                 note = read_sidecar(raw)
-                if DIGEST in read_json(sidecar):
-                    _require_text(sidecar, read_json(sidecar))
+                _require_text(sidecar, _checked(sidecar, SIDECAR_KEYS))
             except SkymillError as error:
                 self._damaged(sidecar, error, FETCHED, sidecar)
                 continue
@@ -360,6 +365,22 @@ class _Collector:
     @staticmethod
     def _belongs(path: Path, product: Path) -> bool:
         return path == product or product in path.parents or path.parent == product.parent
+
+
+def _checked(path: Path, keys: Iterable[str]) -> dict:
+    """Return a JSON file after a check of its digest.
+
+    An earlier version wrote none; then it has none but `keys`.
+
+    Raises
+    ------
+    SkymillError
+        When it is damaged.
+    """
+    content = read_json(path)
+    if {*content} <= {*keys}:
+        return content
+    return check_document(content, str(path))
 
 
 def _require_text(path: Path, content: dict) -> None:

@@ -11,7 +11,7 @@ from skymill import paths
 from skymill.engine.digests import document_digest
 from skymill.engine.errors import SkymillError
 from skymill.engine.names import Names
-from skymill.engine.products import MANIFEST, is_document
+from skymill.engine.products import DIGEST, MANIFEST, is_document
 from skymill.engine.remote import RemoteFolder
 from skymill.engine.staleness import CHECKS, Folder, Job, Reason, why
 from skymill.engine.storage import StorageFolder
@@ -124,7 +124,7 @@ class Watch:
     def write_products(self, folder: Folder) -> None:
         """Write what the configuration makes, for the summary and for `prune`."""
         content = {"branches": sorted(self.branches), "products": self.documents}
-        folder.write(paths.PRODUCTS, content)
+        folder.write(paths.PRODUCTS, {**content, DIGEST: document_digest(content)})
 
     def leftovers(self, folder: Folder) -> list[str]:
         """Return the products that an earlier configuration left, see find_leftovers."""
