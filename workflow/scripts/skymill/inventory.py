@@ -25,11 +25,7 @@ from skymill.raw.files import put_by_hand, read_sidecar
 from skymill.watch import find_leftovers
 
 SIDECAR = ".source.json"
-SIDECAR_KEYS = (
-    *("source", "checksum", "bytes", "origin", "version", "instead_of", "absent"),
-    *("simulator", "proven"),
-)
-"""How the names of sidecars end, and what they had when they had no digest."""
+"""How the names of sidecars end."""
 
 PRODUCT, FETCHED, TREE, OWN = "product", "raw file", "unpacked tree", "own"
 """Whose a file is: of a rule with a document; a download or a simulated raw file; of the tree that
@@ -155,7 +151,10 @@ class _Collector:
         known = self.root / paths.PRODUCTS
         if known.exists():
             try:
-                _require_text(known, _checked(known, ("branches", "products")))
+                content = read_json(known)
+                if {*content} != {"branches", "products"}:  # an earlier version wrote no digest
+                    check_document(content, str(known))
+                _require_text(known, content)
             except SkymillError as error:
                 self._damaged(known, error, PRODUCT, known)
         return names
@@ -280,7 +279,7 @@ class _Collector:
                 continue
             try:
                 note = read_sidecar(raw)
-                _require_text(sidecar, _checked(sidecar, SIDECAR_KEYS))
+                _require_text(sidecar, read_json(sidecar))
             except SkymillError as error:
                 self._damaged(sidecar, error, FETCHED, sidecar)
                 continue
@@ -365,22 +364,6 @@ class _Collector:
     @staticmethod
     def _belongs(path: Path, product: Path) -> bool:
         return path == product or product in path.parents or path.parent == product.parent
-
-
-def _checked(path: Path, keys: Iterable[str]) -> dict:
-    """Return a JSON file after a check of its digest.
-
-    An earlier version wrote none; then it has none but `keys`.
-
-    Raises
-    ------
-    SkymillError
-        When it is damaged.
-    """
-    content = read_json(path)
-    if {*content} <= {*keys}:
-        return content
-    return check_document(content, str(path))
 
 
 def _require_text(path: Path, content: dict) -> None:

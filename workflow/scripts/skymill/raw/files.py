@@ -31,6 +31,13 @@ def write_sidecar(raw: Path, source: str, **details) -> None:
     write_document(sidecar_path(raw), {"source": source, **details})
 
 
+_WITHOUT_DIGEST = frozenset(
+    {"source", "checksum", "bytes", "origin", "version", "instead_of", "absent", "simulator"}
+    | {"proven"}
+)
+"""What sidecars of earlier versions may hold, which had no digest."""
+
+
 def read_sidecar(raw: Path) -> dict:
     """Return what the sidecar of a raw file says, without its digest.
 
@@ -41,7 +48,7 @@ def read_sidecar(raw: Path) -> dict:
     """
     sidecar = sidecar_path(raw)
     note = read_json(sidecar)
-    if DIGEST in note:
+    if not {*note} <= _WITHOUT_DIGEST:
         check_document(note, str(sidecar))
         del note[DIGEST]
     if note.get("source") not in SOURCES:

@@ -1,0 +1,140 @@
+"""Damage at rest is found by `verify`, made again by the next run, and kept out of products."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+
+import pytest
+
+from projects import said
+
+
+def flip(path):
+    """Change a byte of a file, and keep its size and time, as damage does."""
+    then = path.stat()
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged = path.with_name(f"{path.name}.damaged")
+    damaged.write_bytes(content)
+    os.utime(damaged, ns=(then.st_atime_ns, then.st_mtime_ns))
+    damaged.replace(path)  # a link to the same file elsewhere stays as it is
+
+
+def verify(project, *arguments):
+    """Run the command; return its exit code, and the paths that it names as damaged."""
+    done = subprocess.run(
+        [sys.executable, "-m", "skymill.verify", *arguments],
+        cwd=project.folder,
+        env=project.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    listed = re.search(r"^DAMAGED:\n((?:  .*\n)+)", done.stdout, re.MULTILINE)
+    names = listed[1].splitlines() if listed else []
+    return done.returncode, {name.split(": ")[0].strip() for name in names}
+
+
+DAMAGED = {
+    # magnetic
+    "data/sample/raw/solar_flare_2020/train_partition3_data.json",
+    "data/interim/solar_flare_2020/values/train_partition1_data/part-00000.parquet",
+    "data/processed/magnetic_data/dev/part-00000.parquet",
+    "data/processed/magnetic_diagnostics.md",
+    "data/preprocessed/solar_flare_2020/leaks.receipt.json",
+    # sdo
+    "data/sample/raw/sdobenchmark.zip",
+    "data/processed/sdo/train.zarr/images/c/0/0/0/0/0",
+    "data/processed/sdo/test_metadata.csv",
+    # stealth
+    "data/sample/raw/stealth/data.csv.source.json",
+    "data/preprocessed/stealth/solar_flares.parquet",
+    # ztf
+    "data/sample/raw/ztf/ztf_public_20180602.tar.gz",
+    "data/interim/ztf/quarantine/20180601.jsonl",
+    "data/processed/ztf/stamps.npy",
+    "data/processed/ztf/labels.csv",
+    "data/preprocessed/ztf/plan.parquet.manifest.json",
+}
+
+
+def test_damage_in_every_branch_is_named_and_made_again_with_the_same_bytes(finished):
+    image = next(finished.path("data/sample/raw/sdo").rglob("*__171.jpg"))
+    damaged = DAMAGED | {str(image.relative_to(finished.folder))}
+    assert verify(finished) == (0, set())
+    before = finished.products()
+    for name in damaged:
+        flip(finished.path(name))
+    assert finished.stale() != set(), "a document is damaged, which any run sees"
+    assert verify(finished) == (1, damaged)
+    assert verify(finished, "--repair") == (1, damaged)
+    assert not finished.path("data/.lock").exists()
+    finished.run("--cores", "2")
+    assert finished.products() == before
+    assert verify(finished) == (0, set())
+    assert finished.stale() == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("data/processed/ztf/stamps.npy", "data/processed/ztf/ztf_avro_Grande_AGN.csv"),
+        ("data/preprocessed/ztf/stamps/20180601.parquet", "data/processed/ztf/stamps.npy"),
+        ("data/interim/sdo/images.parquet", "data/processed/sdo/train.zarr"),
+        ("data/interim/stealth/rows.parquet", "data/preprocessed/stealth/solar_flares.parquet"),
+        (
+            "data/interim/solar_flare_2020/values/train_partition1_data/part-00000.parquet",
+            "data/preprocessed/solar_flare_2020/train",
+        ),
+    ],
+)
+def test_no_job_makes_a_product_of_what_is_damaged(finished, name, target):
+    flip(finished.path(name))
+    done = finished.run("--cores", "2", "--force", target, succeeds=False)
+    assert name.removeprefix("data/") in said(done)
+    assert "python -m skymill.verify --repair" in said(done)
+    assert "fault of Skymill" not in said(done)
+
+
+def test_an_edit_in_a_folder_of_the_users_own_is_noticed(finished):
+    shutil.copytree(finished.path("data/sample/raw/sdo"), finished.path("data/raw/sdo"))
+    night = finished.path("data/raw/ztf/ztf_public_20180601")
+    with tarfile.open(finished.path("data/sample/raw/ztf/ztf_public_20180601.tar.gz")) as tarball:
+        tarball.extractall(night, filter="data")
+    labels = finished.path("data/raw/ztf/labels")
+    shutil.copytree(finished.path("data/sample/raw/ztf/labels"), labels)
+    for sidecar in labels.glob("*.source.json"):
+        sidecar.unlink()
+    finished.set(
+        "{branches: [sdo, ztf], source: local, sdo: {tensors: false}, ztf: {nights: [20180601]}}"
+    )
+    finished.run("--cores", "2")
+    assert finished.stale() == set()
+    before = finished.products()
+    looks = {
+        next(finished.path("data/raw/sdo").rglob("*__171.jpg")): {"locate_sdo", "catalogue_sdo"},
+        next(path for path in night.rglob("*.avro")): {"extract_night"},
+    }
+    for path, rules in looks.items():
+        then = path.stat()
+        # Edited in place: the same size, and no folder that shows it.
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+        assert finished.stale() >= rules
+        code, _ = verify(finished)
+        assert code == 1
+        content[-1] ^= 1
+        path.write_bytes(content)
+        os.utime(path, ns=(then.st_atime_ns, then.st_mtime_ns))
+        assert finished.stale() == set()
+        path.rename(path.with_name("other"))
+        assert finished.stale() >= rules
+        path.with_name("other").rename(path)
+        assert finished.stale() == set()
+    assert finished.products() == before
+    assert verify(finished) == (0, set())
