@@ -216,6 +216,33 @@ ALERTS = {"alerts": "data/processed/alerts", "manifest": "data/processed/alerts.
 OUTPUTS = {"table": "data/interim/x.parquet", "manifest": "data/interim/x.parquet.manifest.json"}
 
 
+def test_an_input_is_intact_when_it_is_what_a_manifest_among_the_inputs_says(folder):
+    inputs = {"table": "data/interim/a.csv", "table_manifest": write_product("data/interim/a.csv")}
+    run = Run(job(inputs))
+    assert run.intact("table") == Path("data/interim/a.csv")
+    Path("data/interim/a.csv").write_text("y\n")
+    with pytest.raises(
+        SkymillError, match=r"data/interim/a\.csv is damaged or was changed"
+    ) as said:
+        Run(job(inputs)).intact("table")
+    assert "python -m skymill.verify --repair" in str(said.value)
+
+
+def test_all_files_of_a_list_of_inputs_are_compared(folder):
+    names = ["data/interim/a.csv", "data/interim/b.csv"]
+    inputs = {"tables": names, "manifests": [write_product(name) for name in names]}
+    assert Run(job(inputs)).intact("tables") == list(map(Path, names))
+    Path(names[1]).write_text("y\n")
+    with pytest.raises(SkymillError, match=r"data/interim/b\.csv"):
+        Run(job(inputs)).intact("tables")
+
+
+def test_a_file_that_no_manifest_describes_cannot_be_compared(folder):
+    write_product("data/interim/a.csv")
+    with pytest.raises(KeyError):
+        Run(job({"table": "data/interim/a.csv"})).intact("table")
+
+
 def table_of(rows):
     return pa.table({"number": range(rows)})
 

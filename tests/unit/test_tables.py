@@ -12,11 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skymill.engine.errors import SkymillError
 from skymill.engine.tables import (
     CATEGORIES,
+    ParquetFile,
     categorical,
     in_declared_order,
     read_frame,
+    read_table,
     write_parquet,
 )
 
@@ -98,3 +101,111 @@ def test_equal_tables_give_equal_bytes_whatever_their_dictionaries(tmp_path):
     for name, written in (("a", table(labels)), ("b", other)):
         write_parquet(tmp_path / name, written, rows_per_group=3)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+# --- Damage --------------------------------------------------------------------------------------
+
+
+def written(tmp_path):
+    """Write a table of all kinds of columns in two row groups; return it and its path."""
+    rows = pa.table(
+        {
+            "value": pa.array([0.5 * number for number in range(200)]),
+            "hash": pa.array([2**63 + number for number in range(200)], pa.uint64()),
+            "name": pa.array([f"name {number % 7}" for number in range(200)]),
+            "list": pa.array(
+                [[float(number)] * 3 for number in range(200)], pa.list_(pa.float32(), 3)
+            ),
+        }
+    )
+    path = tmp_path / "table.parquet"
+    write_parquet(path, rows, rows_per_group=100)
+    return rows, path
+
+
+def read_row_groups(path):
+    """Return a table that is read a row group at a time."""
+    with ParquetFile(path, memory_map=True) as file:
+        return pa.concat_tables([file.read_row_group(0), file.read_row_group(1)])
+
+
+READERS = [read_table, read_row_groups, lambda path: pa.Table.from_batches(batches(path))]
+
+
+def batches(path):
+    """Return a table in batches."""
+    with ParquetFile(path) as file:
+        return list(file.iter_batches(30))
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_every_reader_gives_what_was_written(tmp_path, read):
+    rows, path = written(tmp_path)
+    assert read(path).equals(rows)
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_every_reader_refuses_a_damaged_file_by_its_name(tmp_path, read):
+    rows, path = written(tmp_path)
+    good = path.read_bytes()
+    pages = pq.read_metadata(path).row_group(1).column(0).data_page_offset
+    refused = []
+    for at in range(0, len(good), 13):
+        path.write_bytes(good[:at] + bytes([good[at] ^ 0x55]) + good[at + 1 :])
+        try:
+            found = read(path)
+        except SkymillError as error:
+            refused.append(str(error))
+        else:
+            # In the head of a page or the footer, where it changes nothing that is read.
+            assert found.equals(rows) or at > pages
+    assert len(refused) > len(good) // 13 // 2
+    assert all(str(path) in said for said in refused)
+    assert all("python -m skymill.verify --repair" in said for said in refused)
+
+
+def test_other_readers_can_compare_the_checksums_as_well(tmp_path):
+    _, path = written(tmp_path)
+    content = bytearray(path.read_bytes())
+    content[pq.read_metadata(path).row_group(0).column(0).data_page_offset + 60] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(OSError, match="CRC"):
+        pd.read_parquet(path, page_checksum_verification=True)
+
+
+def test_columns_come_in_the_order_that_is_asked_for(tmp_path):
+    _, path = written(tmp_path)
+    wanted = ["name", "value"]
+    assert read_table(path, wanted).column_names == wanted
+    with ParquetFile(path) as file:
+        assert file.read_row_group(1, wanted).column_names == wanted
+        assert next(file.iter_batches(columns=wanted)).schema.names == wanted
+
+
+def test_a_column_that_is_not_there_is_named_with_the_file(tmp_path):
+    _, path = written(tmp_path)
+    with pytest.raises(SkymillError, match=r"table\.parquet .*no column .*label"):
+        read_table(path, ["label"])
+
+
+def test_a_folder_that_looks_like_a_column_is_none(tmp_path):
+    (tmp_path / "seed=7").mkdir()
+    rows, path = written(tmp_path / "seed=7")
+    assert read_table(path).column_names == rows.column_names
+
+
+@pytest.mark.parametrize("error", [MemoryError(), pa.ArrowMemoryError("malloc of 9 GB failed")])
+def test_too_little_memory_is_no_damage(tmp_path, monkeypatch, error):
+    _, path = written(tmp_path)
+
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(pq.ParquetFile, "read", fail)
+    with pytest.raises(MemoryError):
+        read_table(path)
+
+
+def test_a_file_that_is_not_there_is_no_damage(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_table(tmp_path / "table.parquet")

@@ -1,5 +1,6 @@
 """Damage at rest is found by `verify`, made again by the next run, and kept out of products."""
 
+import json
 import os
 import re
 import shutil
@@ -115,8 +116,10 @@ def test_an_edit_in_a_folder_of_the_users_own_is_noticed(finished):
     finished.run("--cores", "2")
     assert finished.stale() == set()
     before = finished.products()
+    root = json.loads(finished.path("data/interim/sdo/raw.receipt.json").read_text())["root"]
+    tree = finished.path("data/raw/sdo") / root
     looks = {
-        next(finished.path("data/raw/sdo").rglob("*__171.jpg")): {"locate_sdo", "catalogue_sdo"},
+        next(tree.rglob("*__171.jpg")): {"locate_sdo", "catalogue_sdo"},
         next(path for path in night.rglob("*.avro")): {"extract_night"},
     }
     for path, rules in looks.items():

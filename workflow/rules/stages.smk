@@ -102,10 +102,10 @@ def same_tree(document, input, is_younger):
     """
     if "listing_sha256" not in document:
         document = WATCH.document(input.receipt)
-    root = Path(input.folder, document["root"])
-    if RAW.sdo_from_zip or not root.is_dir():
+    tree = Path(input.folder)
+    if RAW.sdo_from_zip or not tree.is_dir():
         return None
-    return changed_folder(root, listed(root), document["listing_sha256"], is_younger)
+    return changed_folder(tree, listed(tree), document["listing_sha256"], is_younger)
 
 
 def damaged_alone(wildcards, output):

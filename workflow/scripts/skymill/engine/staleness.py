@@ -78,6 +78,8 @@ class Folder:
         self._path_of = path_of
         self.document = functools.cache(self._document)
         self.size = functools.cache(self._size)
+        # Snakemake deletes the outputs of a job, and then asks for its parameters again.
+        self.written = functools.cache(self._written)
 
     def read(self, name: str) -> dict | None:
         """Return a JSON object, None when it is not there."""
@@ -100,7 +102,10 @@ class Folder:
 
     def is_younger(self, name: str, moment: float) -> bool:
         """Return whether a file was written after a moment, in seconds since 1970."""
-        return self._path_of(name).stat().st_mtime >= moment
+        return self.written(name) >= moment
+
+    def _written(self, name: str) -> float:
+        return self._path_of(name).stat().st_mtime
 
     def again(self) -> "Folder":
         """Return the same folder, to be looked at anew."""

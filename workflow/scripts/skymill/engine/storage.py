@@ -82,9 +82,8 @@ class StorageFolder(Folder):
         areas = tuple(f"{area}/" for area in PRODUCT_AREAS)
         return {name for name in self._sizes if name.startswith(areas) and is_document(name)}
 
-    def is_younger(self, name: str, moment: float) -> bool:
-        """Return whether a file was written after a moment, in seconds since 1970."""
-        return self.object(name).mtime() >= moment
+    def _written(self, name: str) -> float:
+        return self.object(name).mtime()
 
     def listing(self, name: str) -> dict[str, int]:
         """Return the files directly in a folder and their sizes."""

@@ -32,6 +32,10 @@ CLEAN_SCHEMA = pa.schema(
 """One row a step, sorted by (record_id, seq_id); safe_index = record_id * 60 + seq_id."""
 
 
+IDS_COLUMNS = ("record_id", "source_id", "partition", "position", "label")
+"""What the clean records take from the table of ids."""
+
+
 @dataclass(frozen=True)
 class CleanPiece:
     """One file of the clean data set: rows [first, last) of the ids table."""
@@ -71,7 +75,7 @@ def write_clean(
 
 
 def _write_piece(piece: CleanPiece) -> dict:
-    ids = read_table(piece.ids).slice(piece.first, piece.last - piece.first)
+    ids = read_table(piece.ids, IDS_COLUMNS).slice(piece.first, piece.last - piece.first)
     partition = ids["partition"].cast(pa.string()).to_numpy(zero_copy_only=False)
     position = ids["position"].to_numpy()
     values = np.empty((len(PARAMETERS), len(ids), STEPS))

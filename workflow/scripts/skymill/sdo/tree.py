@@ -98,7 +98,7 @@ def _folders(root: Path) -> int:
 def locate(folder: Path, unpacked: dict | None = None) -> dict:
     """Return where the root of a tree is, its size, digests of its tables and of its listing.
 
-    The listing has path and size of each file, sorted.
+    The listing has path and size of each file of the tree, sorted, also outside the root.
 
     Parameters
     ----------
@@ -126,7 +126,9 @@ def locate(folder: Path, unpacked: dict | None = None) -> dict:
         raise SkymillError(
             f"{error} Of the zip these were not unpacked:\n{describe_ignored(ignored)}"
         ) from None
-    listing, _ = list_files(root)
+    listing, _ = list_files(folder)
+    below = "" if root == folder else f"{root.relative_to(folder).as_posix()}/"
+    sizes = [size for name, size in listing.items() if name.startswith(below)]
     counted = unpacked["counts"] if unpacked else {}
     return {
         "root": root.relative_to(folder).as_posix(),
@@ -135,8 +137,8 @@ def locate(folder: Path, unpacked: dict | None = None) -> dict:
         },
         "ignored": ignored,
         "counts": {
-            "files": len(listing),
-            "bytes": sum(listing.values()),
+            "files": len(sizes),
+            "bytes": sum(sizes),
             "members": counted.get("members", 0) - counted.get("folders", 0),
             "members_ignored": counted.get("refused", 0),
         },
