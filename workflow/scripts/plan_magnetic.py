@@ -8,17 +8,28 @@ def main(run):
 
     from skymill.engine.tables import write_table
     from skymill.magnetic.ids import read_ids
+    from skymill.magnetic.inputs import INPUTS
+    from skymill.magnetic.places import with_places
     from skymill.magnetic.plan import make_plan, with_regions
     from skymill.magnetic.plan_counts import warn_of_doubts
 
     settings = run.settings
+    one = INPUTS[settings["magnetic.input"]]
     originals = with_regions(read_ids(run.input.ids), pq.read_table(run.input.regions))
     split = {
         key.removeprefix("split."): value
         for key, value in settings.items()
         if key.startswith("split.")
     }
-    plan, counts = make_plan(originals, split, settings["augmentation"], settings["seed"])
+    plan, counts = make_plan(
+        originals,
+        split,
+        settings["augmentation"],
+        settings["seed"],
+        settings["magnetic.quiet_per_flare"],
+    )
+    if one.has_places:
+        plan = with_places(plan, pq.read_table(run.input.ids))
     warn_of_doubts(counts)
     run.finish([write_table(run.output.plan, plan)], counts=counts)
 

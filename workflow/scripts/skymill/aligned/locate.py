@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from skymill.aligned.clock import Clock
 from skymill.aligned.nearest import Values, nearest_windows
 from skymill.aligned.steps import Steps, place_of
+from skymill.clock import Clock
 from skymill.engine.tables import categorical
 from skymill.magnetic.fingerprints import TRIVIAL
 from skymill.magnetic.schema import LABELS, PARTITIONS, STEPS

@@ -81,7 +81,7 @@ class Steps:
     exact, rounded
         The keys.
     measured
-        Whether a step says anything: bool, see keys.is_measured.
+        Whether a step says anything: bool, see fingerprints.is_measured.
     noaa_of
         int64, shape (steps + 1,): where the numbers of each step begin in `noaa`.
     noaa

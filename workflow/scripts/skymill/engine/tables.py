@@ -110,12 +110,12 @@ def write_table(path: Path, table: pa.Table, *, rows_per_group: int = 2**17) -> 
     return {**entry, "name": path.name}
 
 
-def read_frame(path: Path) -> "pd.DataFrame":
-    """Return a table as a data frame: strings as str, nullable int64 as Int64."""
+def read_frame(path: Path, names: list[str] | None = None) -> "pd.DataFrame":
+    """Return a table as a data frame, or these columns: strings as str, nullable int64 as Int64."""
     # Imported here: most jobs and all workers do without pandas.
     import pandas as pd
 
-    table = pq.read_table(path, use_threads=False)
+    table = pq.read_table(path, columns=names, use_threads=False)
     columns = {}
     for field in table.schema:
         column = table[field.name]

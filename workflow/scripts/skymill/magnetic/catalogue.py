@@ -22,6 +22,7 @@ from skymill.engine.parallel import map_pieces
 from skymill.engine.products import new_directory, new_file
 from skymill.engine.tables import categorical, write_parquet, write_table
 from skymill.magnetic.fingerprints import fingerprint
+from skymill.magnetic.inputs import PARTITION_NAMES
 from skymill.magnetic.parse import (
     BYTE_ORDER_MARK,
     REASONS,
@@ -29,7 +30,7 @@ from skymill.magnetic.parse import (
     parse_line,
     reject_unusable,
 )
-from skymill.magnetic.schema import CLASSES, PARAMETERS, PARTITIONS, STEPS, UNKNOWN
+from skymill.magnetic.schema import CLASSES, PARAMETERS, STEPS, UNKNOWN
 from skymill.magnetic.store import step_table
 
 BLOCK_BYTES = 16 * 2**20
@@ -61,7 +62,7 @@ STATUSES = ("valid", "rejected", "blank")
 
 CATALOGUE_SCHEMA = pa.schema(
     [
-        categorical("partition", PARTITIONS, nullable=False),
+        categorical("partition", PARTITION_NAMES, nullable=False),
         pa.field("line", pa.int64(), nullable=False),
         pa.field("source_id", pa.int64()),
         categorical("label", CLASSES),
@@ -157,7 +158,7 @@ def ingest(
         _write_quarantine(quarantine, raw.name.removesuffix(".gz"), results)
     return {
         "files": [result.file for result in results if result.file],
-        "counts": _counts(table),
+        "counts": count_lines(table),
     }
 
 
@@ -307,8 +308,11 @@ def _write_quarantine(path: Path, name: str, results: list[BlockResult]) -> None
             before += result.lines.num_rows
 
 
-def _counts(catalogue: pa.Table) -> dict:
-    """Count lines by status, valid records by label, rejected lines by reason and by label."""
+def count_lines(catalogue: pa.Table) -> dict:
+    """Count lines by status, valid records by label, rejected lines by reason and by label.
+
+    `catalogue` has the columns of CATALOGUE_SCHEMA.
+    """
 
     def tally(column: pa.ChunkedArray) -> dict:
         counted = pc.value_counts(column.cast("string")).to_pylist()

@@ -19,6 +19,9 @@ from skymill.magnetic.schema import LABELS, PARAMETERS, QUIET_NAMES, STEPS
 MAX_RECORD_ID = 2**52
 """Twice this is exact in float64, so that new ids behind it are as well."""
 
+NO_USFLUX = "no_usflux"
+"""A record that was never measured: its USFLUX is zero or missing at every step."""
+
 REASONS = (
     "line_too_long",
     "invalid_json",
@@ -29,7 +32,7 @@ REASONS = (
     "wrong_steps",
     "not_a_number",
     "repeated_key",
-    "no_usflux",
+    NO_USFLUX,
 )
 """Why lines are rejected."""
 
@@ -172,7 +175,7 @@ def reject_unusable(values: np.ndarray) -> list[tuple[int, RejectedLine]]:
                 "not_a_number", f"{PARAMETERS[parameter]} is infinite at step {step}"
             )
         else:
-            why = RejectedLine("no_usflux", "USFLUX is zero or missing at every step")
+            why = RejectedLine(NO_USFLUX, "USFLUX is zero or missing at every step")
         rejected.append((int(position), why))
     return rejected
 
