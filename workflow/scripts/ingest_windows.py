@@ -6,7 +6,7 @@ from skymill.engine.job import run_job
 def main(run):
     from skymill.magnetic.windows import ingest_windows
 
-    content = ingest_windows(
+    counts = ingest_windows(
         run.input.steps,
         run.input.windows,
         run.wildcards.partition,
@@ -14,7 +14,7 @@ def main(run):
         fingerprints=run.output.fingerprints,
         quarantine=run.output.quarantine,
     )
-    run.finish(**content)
+    run.finish(counts=counts)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def ingest_windows(
 
     Returns
     -------
-    The manifest's part on content: `files` and `counts`, as those of `ingest`.
+    The counts of the manifest, as those of `ingest`.
     """
     table = pq.read_table(windows, use_threads=False)
     harp = table["harp"].to_numpy().astype(np.int64)
@@ -104,13 +104,9 @@ def ingest_windows(
         [columns[field.name].cast(field.type) for field in WINDOWS_SCHEMA], schema=WINDOWS_SCHEMA
     )
     _write_quarantine(quarantine, f"{partition}{SWAN.suffix}", table, dark)
-    return {
-        "files": [
-            write_table(catalogue, taken),
-            write_table(fingerprints, known.fingerprints()),
-        ],
-        "counts": count_lines(taken),
-    }
+    write_table(catalogue, taken)
+    write_table(fingerprints, known.fingerprints())
+    return count_lines(taken)
 
 
 def _write_quarantine(path: Path, name: str, windows: pa.Table, dark: np.ndarray) -> None:
