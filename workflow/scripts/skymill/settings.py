@@ -119,6 +119,7 @@ def check_settings(config: dict, root: Path = Path()) -> Iterator[str]:
     if "magnetic" in config["branches"]:
         yield from _check_columns(of_input(config)["features"], input_of(config))
         yield from _two_ways_to_undersample(config)
+        yield from _unread_source(config)
         yield from _useless_columns(config["features"]["derived"])
         yield from _useless_augmentation(config["augmentation"])
 
@@ -141,6 +142,18 @@ def _check_columns(features: dict, one: Input) -> Iterator[str]:
             f"features.columns names {', '.join(missing)}, but {one.title} (magnetic.input: "
             f"{one.name}) has no such parameter. Leave these columns out for this input: "
             f"`features: {{columns: {{{one.name}: [...]}}}}`."
+        )
+
+
+def _unread_source(config: dict) -> Iterator[str]:
+    """Yield why an entry of `source` does not say where the windows of SWAN-SF are from."""
+    source = config["source"]
+    if input_of(config) is not SWAN or not isinstance(source, dict) or "magnetic" not in source:
+        return
+    if source["magnetic"] != source_of_branch(config, "magnetic"):
+        yield (
+            "source.magnetic is for the files of 2020, and magnetic.input is swan_sf. Say where "
+            f"SWAN-SF comes from: `source: {{swan_sf: {source['magnetic']}}}`."
         )
 
 

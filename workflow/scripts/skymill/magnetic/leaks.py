@@ -1,5 +1,7 @@
 """The leak check: do two splits hold steps, parents or contents in common?"""
 
+import logging
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -9,6 +11,8 @@ from skymill.magnetic.fingerprints import TRIVIAL
 from skymill.magnetic.inputs import CUP, SWAN
 from skymill.magnetic.places import pairs_of_numbers
 from skymill.magnetic.schema import TRAIN_SPLITS
+
+logger = logging.getLogger(__name__)
 
 SHOWN = 5
 
@@ -105,8 +109,20 @@ def find_overlap(
 
 
 def require_no_leak(leaks: dict, unit: str) -> None:
-    """Raise SkymillError on a leak when splits are made of whole regions, which must have none."""
+    """Raise SkymillError on a leak when splits are made of whole regions, which must have none.
+
+    Where another unit is split, HARPs in several splits are a warning.
+    """
     if unit != "region":
+        harps = leaks.get("harps", {"in_several_splits": 0})
+        if harps["in_several_splits"]:
+            logger.warning(
+                "%s HARPs have windows in several splits (%s records, split.unit: %s): their "
+                "windows overlap in time",
+                f"{harps['in_several_splits']:,}",
+                f"{harps['records']:,}",
+                unit,
+            )
         return
     torn = {name: leak for name, leak in leaks.items() if leak["in_several_splits"]}
     if torn:
