@@ -150,7 +150,7 @@ def same_bits(left: np.ndarray, right: np.ndarray) -> bool:
     return left.shape == right.shape and bool((left.view(np.uint64) == right.view(np.uint64)).all())
 
 
-def load_config(*names: str) -> dict:
+def load_config(*names: str, magnetic_input: str = "cup2020") -> dict:
     """Return configuration files merged as Snakemake merges them, as rules see them: of_input."""
 
     def merge(into: dict, other: dict) -> None:
@@ -163,4 +163,5 @@ def load_config(*names: str) -> dict:
     config = {}
     for name in names:
         merge(config, yaml.safe_load((REPOSITORY / "config" / name).read_text()))
+    config["magnetic"]["input"] = magnetic_input
     return of_input(config)

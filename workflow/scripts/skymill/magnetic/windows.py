@@ -149,10 +149,16 @@ class _KnownPlaces:
             When a step of a window is not there.
         """
         wanted = _place(harp, start)[:, None] + _OFFSETS
-        rows = np.searchsorted(self._place, wanted)
-        found = np.zeros(wanted.shape, bool)
-        inside = rows < len(self._place)
-        found[inside] = self._place[rows[inside]] == wanted[inside]
+        if not len(self._place):
+            rows, found = np.zeros(wanted.shape, np.int64), np.zeros(wanted.shape, bool)
+        else:
+            # Sixty rows one after the other, but where a HARP has steps between these.
+            rows = np.searchsorted(self._place, wanted[:, :1]) + np.arange(STEPS)
+            last = len(self._place) - 1
+            found = self._place[np.minimum(rows, last)] == wanted
+            apart = ~found.all(axis=1)
+            rows[apart] = np.searchsorted(self._place, wanted[apart])
+            found[apart] = self._place[np.minimum(rows[apart], last)] == wanted[apart]
         if not found.all():
             window, step = np.argwhere(~found)[0]
             raise SkymillError(
@@ -248,14 +254,15 @@ class WindowStore:
         rows = self._places.rows_of(harp[positions], start[positions])
         out = np.empty((len(names), *rows.shape))
         file = pq.ParquetFile(self._steps, memory_map=True)
-        first = 0
-        for group in range(file.metadata.num_row_groups):
-            last = first + file.metadata.row_group(group).num_rows
-            inside = (rows >= first) & (rows < last)
-            if inside.any():
-                table = file.read_row_group(group, columns=list(names), use_threads=False)
-                local = rows[inside] - first
-                for place, name in enumerate(names):
-                    out[place][inside] = table[name].to_numpy()[local]
-            first = last
+        sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        group = np.searchsorted(starts, rows, side="right") - 1
+        wanted = np.unique(group)
+        if len(wanted):
+            table = file.read_row_groups(wanted.tolist(), columns=list(names), use_threads=False)
+            # Rows of the groups between them are not there.
+            before = np.cumsum(np.diff(starts)[wanted]) - np.diff(starts)[wanted]
+            local = rows - (starts[wanted] - before)[np.searchsorted(wanted, group)]
+            for place, name in enumerate(names):
+                np.take(table[name].to_numpy(), local, out=out[place])
         return out
