@@ -223,8 +223,9 @@ def run_stages(folder: Path) -> dict:
     from skymill.magnetic.ids import assign_ids, read_ids
     from skymill.magnetic.inputs import SWAN
     from skymill.magnetic.leaks import find_leaks
-    from skymill.magnetic.places import pairs_of_numbers, with_places
+    from skymill.magnetic.places import pairs_of_numbers
     from skymill.magnetic.plan import make_plan
+    from skymill.magnetic.plan_places import with_places
     from skymill.magnetic.plan_table import read_plan
     from skymill.magnetic.regions import group_harps
     from skymill.magnetic.windows import WindowStore, ingest_windows

@@ -26,6 +26,7 @@ from records import (
 from skymill.engine.errors import SkymillError
 from skymill.engine.tables import write_table
 from skymill.magnetic import features as module
+from skymill.magnetic.catalogue_table import REASONS
 from skymill.magnetic.features import (
     FeatureSet,
     difference,
@@ -40,7 +41,6 @@ from skymill.magnetic.features import (
 )
 from skymill.magnetic.ids import assign_ids
 from skymill.magnetic.inputs import PARTITION_NAMES
-from skymill.magnetic.parse import REASONS
 from skymill.magnetic.schema import (
     CLASSES,
     EXTENSIVE_PARAMETERS,

@@ -21,8 +21,9 @@ from skymill.magnetic.columns import Columns
 from skymill.magnetic.features import records_of_split, write_features
 from skymill.magnetic.ids import IDS_SCHEMA, assign_ids, read_ids
 from skymill.magnetic.inputs import CUP, SWAN, file_name, input_of, place_of_record
-from skymill.magnetic.places import CATALOGUED, PLACES, pairs_of_numbers, with_places
+from skymill.magnetic.places import CATALOGUED, PLACES, pairs_of_numbers
 from skymill.magnetic.plan import make_plan
+from skymill.magnetic.plan_places import with_places
 from skymill.magnetic.plan_table import PLAN_SCHEMA, read_plan
 from skymill.magnetic.records import missing_shares, records_schema, records_table
 from skymill.magnetic.regions import group_harps

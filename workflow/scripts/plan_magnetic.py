@@ -9,9 +9,9 @@ def main(run):
     from skymill.engine.tables import write_table
     from skymill.magnetic.ids import read_ids
     from skymill.magnetic.inputs import INPUTS
-    from skymill.magnetic.places import with_places
     from skymill.magnetic.plan import make_plan, with_regions
     from skymill.magnetic.plan_counts import warn_of_doubts
+    from skymill.magnetic.plan_places import with_places
 
     settings = run.settings
     one = INPUTS[settings["magnetic.input"]]

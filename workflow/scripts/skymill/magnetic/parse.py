@@ -13,28 +13,12 @@ from operator import itemgetter
 import numpy as np
 import orjson
 
+from skymill.magnetic.catalogue_table import NO_USFLUX
 from skymill.magnetic.decimals import PADDING, read_table
 from skymill.magnetic.schema import LABELS, PARAMETERS, QUIET_NAMES, STEPS
 
 MAX_RECORD_ID = 2**52
 """Twice this is exact in float64, so that new ids behind it are as well."""
-
-NO_USFLUX = "no_usflux"
-"""A record that was never measured: its USFLUX is zero or missing at every step."""
-
-REASONS = (
-    "line_too_long",
-    "invalid_json",
-    "not_one_record",
-    "invalid_id",
-    "invalid_label",
-    "missing_parameter",
-    "wrong_steps",
-    "not_a_number",
-    "repeated_key",
-    NO_USFLUX,
-)
-"""Why lines are rejected."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """What some editors put before a text in UTF-8; it is no part of the text."""

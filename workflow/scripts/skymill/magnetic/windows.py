@@ -17,10 +17,9 @@ from skymill.engine.arrays import to_arrow
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import new_file
 from skymill.engine.tables import write_table
-from skymill.magnetic.catalogue import CATALOGUE_SCHEMA, count_lines
+from skymill.magnetic.catalogue_table import CATALOGUE_SCHEMA, NO_USFLUX, count_lines
 from skymill.magnetic.fingerprints import fold, is_measured
 from skymill.magnetic.inputs import SWAN
-from skymill.magnetic.parse import NO_USFLUX
 from skymill.magnetic.places import CATALOGUED
 from skymill.magnetic.schema import STEPS
 from skymill.swan_sf.schema import PARAMETERS, STEP_SECONDS
