@@ -35,6 +35,21 @@ def _own(made, tmp_path):
     return made.copy(tmp_path / "project")
 
 
+@pytest.fixture(name="looked_at")
+def _looked_at(made):
+    """Return the project itself, for looks; changed settings and code are put back afterwards."""
+    kept = {
+        path: path.read_bytes()
+        for name in ("config", "workflow")
+        for path in made.path(name).rglob("*")
+        if path.is_file() and path.suffix in (".yaml", ".py")
+    }
+    yield made
+    for path, content in kept.items():
+        if path.read_bytes() != content:
+            path.write_bytes(content)
+
+
 def document(project, name):
     return json.loads(project.path(name).read_text())
 
@@ -105,9 +120,9 @@ def test_clean_records_have_the_24_parameters_and_splits_their_columns(made):
         ("simulate: {swan_sf: {seed: 21}}", SIMULATE),
     ],
 )
-def test_a_changed_setting_reruns_the_stages_that_read_it(own, change, stages):
-    own.set(change)
-    assert own.stale() == stages
+def test_a_changed_setting_reruns_the_stages_that_read_it(looked_at, change, stages):
+    looked_at.set(change)
+    assert looked_at.stale() == stages
 
 
 @pytest.mark.parametrize(
@@ -122,15 +137,15 @@ def test_a_changed_setting_reruns_the_stages_that_read_it(own, change, stages):
         ("ztf/plan.py", set()),
     ],
 )
-def test_an_edited_module_reruns_the_stages_that_import_it(own, module, stages):
-    path = own.path(f"workflow/scripts/skymill/{module}")
+def test_an_edited_module_reruns_the_stages_that_import_it(looked_at, module, stages):
+    path = looked_at.path(f"workflow/scripts/skymill/{module}")
     path.write_text(path.read_text() + "\nEDITED = True\n")
-    assert own.stale() == stages
+    assert looked_at.stale() == stages
 
 
-def test_a_column_that_swan_sf_cannot_have_is_named_at_once(own):
-    own.set("features: {columns: [PIL_LEN_log, EPSZ]}")
-    done = own.run("-n", succeeds=False)
+def test_a_column_that_swan_sf_cannot_have_is_named_at_once(looked_at):
+    looked_at.set("features: {columns: [PIL_LEN_log, EPSZ]}")
+    done = looked_at.run("-n", succeeds=False)
     assert "features.columns names PIL_LEN_log (from PIL_LEN), but SWAN-SF" in said(done)
 
 
@@ -156,17 +171,17 @@ def test_one_partition_trains_and_another_one_tests(own):
     assert own.stale() == set()
 
 
-def test_another_input_leaves_what_only_the_first_one_has(own):
-    own.set("magnetic: {input: cup2020}")
-    stale, words = own.look()
+def test_another_input_leaves_what_only_the_first_one_has(looked_at):
+    looked_at.set("magnetic: {input: cup2020}")
+    stale, words = looked_at.look()
     assert {"simulate_magnetic", "ingest_magnetic", "write_clean", "plan_magnetic"} <= stale
     assert "ingest_windows" not in stale
     assert "interim/solar_flare_2020/catalogue/partition1.parquet" in words
     assert "python -m skymill.prune data --delete" in words
 
 
-def test_beside_it_the_aligned_branch_locates_no_records(own):
-    own.set("branches: [magnetic, sdo, aligned]\nsdo: {tensors: false}")
-    stale = own.stale()
+def test_beside_it_the_aligned_branch_locates_no_records(looked_at):
+    looked_at.set("branches: [magnetic, sdo, aligned]\nsdo: {tensors: false}")
+    stale = looked_at.stale()
     assert {"plan_aligned", "report_aligned", "key_swan_sf"} <= stale
     assert not stale & {"key_records", "locate_records", "ingest_magnetic", "catalogue_swan_sf"}
