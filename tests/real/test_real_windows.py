@@ -135,9 +135,13 @@ def test_windows_of_one_harp_are_one_region(made):
 
 
 def test_the_plan_has_utc_and_no_leak(made):
-    originals = read_ids(made.ids_path).assign(region=made.region)
-    # By fractions all would be train: each class is in one region.
-    split = {"unit": "region", "folds": 3, "augment": "train"}
+    # Of one class: else all would be train, as each class is in one region.
+    originals = read_ids(made.ids_path).assign(region=made.region, label="Q")
+    split = {
+        "unit": "region",
+        "fractions": {"train": 0.4, "dev": 0.3, "test": 0.3},
+        "augment": "train",
+    }
     plan, _ = make_plan(originals, split, {}, 3)
     path = made.folder / "plan.parquet"
     write_table(path, with_places(plan, made.ids))
@@ -145,6 +149,7 @@ def test_the_plan_has_utc_and_no_leak(made):
     leaks = find_leaks(read_plan(path), originals.set_index("record_id")["content"], placed)
     require_no_leak(leaks, "region")
     frame = placed.to_pandas()
+    assert set(frame["split"]) == {"train", "dev", "test"}
     # TAI is 35 s ahead from July 2012 to June 2015.
     assert set((frame["start_tai"] - frame["start"]).dt.total_seconds()) == {35.0}
     five = [11958, 11959, 11960, 11963, 11964]
