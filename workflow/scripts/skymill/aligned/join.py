@@ -13,8 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from skymill.aligned.steps import Steps, place_of
+from skymill.aligned.steps import Steps
 from skymill.magnetic.schema import STEPS
+from skymill.swan_sf.places import place_of
 from skymill.swan_sf.schema import STEP_SECONDS
 
 MARGIN = 720

@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from skymill.aligned.plan import PAIRS_SCHEMA
-from skymill.aligned.steps import place_of
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import Product, new_directory
 from skymill.engine.tables import write_parquet
@@ -20,6 +19,7 @@ from skymill.magnetic.columns import Columns
 from skymill.magnetic.features import FeatureSet
 from skymill.magnetic.fingerprints import is_measured
 from skymill.magnetic.schema import STEPS
+from skymill.swan_sf.places import place_of
 from skymill.swan_sf.schema import PARAMETERS, STEP_SECONDS
 
 PAIRS_PER_FILE = 2048

@@ -5,6 +5,7 @@ import pyarrow as pa
 
 from skymill.clock import clock_for
 from skymill.magnetic.places import CATALOGUED, PLACES, append_columns
+from skymill.swan_sf.places import seconds_of
 
 
 def with_places(plan: pa.Table, ids: pa.Table) -> pa.Table:
@@ -21,10 +22,7 @@ def with_places(plan: pa.Table, ids: pa.Table) -> pa.Table:
     origin = np.where(plan["parent"].is_null().to_numpy(), plan["record_id"].to_numpy(), origin)
     rows = np.searchsorted(ids["record_id"].to_numpy(), origin)
     found = ids.select([field.name for field in CATALOGUED]).take(pa.array(rows))
-    seconds = {
-        name: found[f"{name}_tai"].to_numpy().astype("M8[s]").astype(np.int64)
-        for name in ("start", "end")
-    }
+    seconds = {name: seconds_of(found, f"{name}_tai") for name in ("start", "end")}
     clock = clock_for(*seconds.values())
     for name, tai in seconds.items():
         utc = clock.to_utc(tai.astype("M8[s]")).astype("M8[ms]")

@@ -22,6 +22,7 @@ from skymill.magnetic.fingerprints import fold, is_measured
 from skymill.magnetic.inputs import SWAN
 from skymill.magnetic.places import CATALOGUED
 from skymill.magnetic.schema import STEPS
+from skymill.swan_sf.places import place_of, seconds_of
 from skymill.swan_sf.schema import PARAMETERS, STEP_SECONDS
 
 WINDOWS_SCHEMA = pa.schema([*CATALOGUE_SCHEMA, *CATALOGUED])
@@ -38,7 +39,6 @@ FINGERPRINTS_SCHEMA = pa.schema(
 
 WINDOWS_AT_ONCE = 4096
 
-_TIME_BITS = 40
 _OFFSETS = np.arange(STEPS, dtype=np.int64) * STEP_SECONDS
 
 
@@ -78,7 +78,7 @@ def ingest_windows(
     """
     table = pq.read_table(windows, use_threads=False)
     harp = table["harp"].to_numpy().astype(np.int64)
-    start = _seconds(table, "start_tai")
+    start = seconds_of(table, "start_tai")
     known = _KnownSteps(steps)
     dark, contents = np.zeros(len(table), bool), []
     for first in range(0, len(table), WINDOWS_AT_ONCE):
@@ -121,15 +121,6 @@ def _write_quarantine(path: Path, name: str, windows: pa.Table, dark: np.ndarray
             stream.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 
-def _seconds(table: pa.Table, name: str) -> np.ndarray:
-    return table[name].to_numpy().astype("M8[s]").astype(np.int64)
-
-
-def _place(harp: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """Return one int64 for each pair of HARP and time, in the order of both."""
-    return (harp.astype(np.int64) << _TIME_BITS) + time
-
-
 class _KnownPlaces:
     """Where the steps of a partition are in its table: sorted by HARP and time."""
 
@@ -137,7 +128,7 @@ class _KnownPlaces:
         self.path = steps
         keys = pq.read_table(steps, columns=["harp", "time_tai"], use_threads=False)
         self.harp = keys["harp"].to_numpy()
-        self._place = _place(self.harp, _seconds(keys, "time_tai"))
+        self._place = place_of(self.harp, seconds_of(keys, "time_tai"))
 
     def rows_of(self, harp: np.ndarray, start: np.ndarray) -> np.ndarray:
         """Return the rows of the steps of windows: int64, shape (windows, 60).
@@ -147,7 +138,7 @@ class _KnownPlaces:
         SkymillError
             When a step of a window is not there.
         """
-        wanted = _place(harp, start)[:, None] + _OFFSETS
+        wanted = place_of(harp, start)[:, None] + _OFFSETS
         if not len(self._place):
             rows, found = np.zeros(wanted.shape, np.int64), np.zeros(wanted.shape, bool)
         else:
@@ -238,7 +229,7 @@ class WindowStore:
         status = table["status"].cast(pa.string()).to_numpy(zero_copy_only=False)
         valid = status == "valid"
         harp = table["harp"].to_numpy().astype(np.int64)
-        return harp[valid], _seconds(table, "start_tai")[valid]
+        return harp[valid], seconds_of(table, "start_tai")[valid]
 
     @functools.cached_property
     def _places(self) -> _KnownPlaces:
