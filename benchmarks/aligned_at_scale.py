@@ -156,12 +156,12 @@ def _run(folder: Path) -> dict:
     import pandas as pd
     from plan_at_scale import peak_rss
 
-    from skymill.aligned.clock import clock_for
     from skymill.aligned.join import read_windows
     from skymill.aligned.locate import locate
     from skymill.aligned.plan import make_pairs
     from skymill.aligned.records import keys_of_ids
     from skymill.aligned.steps import read_steps
+    from skymill.clock import clock_for
     from skymill.engine.tables import read_frame, write_table
 
     truth = read_frame(folder / "truth.parquet")

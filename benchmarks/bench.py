@@ -142,6 +142,14 @@ def swan_sf(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
     yield swan_sf_speed.measure_swan_sf(scratch, windows=windows, reference_windows=few)
 
 
+def windows(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
+    """SWAN-SF as records beside the files of 2020, and at full size."""
+    import windows_speed
+
+    yield windows_speed.measure_per_window(scratch, records=options.records)
+    yield windows_speed.measure_full_size(scratch / "full", share=0.01 if options.quick else 1)
+
+
 def nights(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
     """The DAG of thousands of ZTF nights."""
     import nights_at_scale
@@ -169,6 +177,7 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], Iterator[Section]]] = {
     "sdo": sdo,
     "export": export,
     "swan_sf": swan_sf,
+    "windows": windows,
     "nights": nights,
     "aligned": aligned,
 }

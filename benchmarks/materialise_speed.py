@@ -12,6 +12,7 @@ from references import augment_with_pandas, features_with_pandas
 from skymill.magnetic.augment import synthesise
 from skymill.magnetic.features import FeatureSet
 from skymill.magnetic.schema import PARAMETERS, STEPS
+from skymill.settings import of_input
 
 SEED = 2020
 
@@ -73,7 +74,8 @@ def measure_augmentation(values: np.ndarray, *, reference_records: int) -> Secti
 
 def measure_features(values: np.ndarray, *, reference_records: int) -> Section:
     """Measure the curated columns of the default configuration."""
-    settings = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())["features"]
+    config = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
+    settings = of_input(config)["features"]
     features = FeatureSet(settings)
     needed = np.stack([values[PARAMETERS.index(name)] for name in features.parameters])
     few = needed[:, :reference_records]

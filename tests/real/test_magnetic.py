@@ -35,6 +35,7 @@ from skymill.magnetic.schema import (
 from skymill.magnetic.store import RecordStore
 from skymill.magnetic.write import write_clean
 from skymill.raw.files import verify_raw
+from skymill.settings import of_input
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = Path(os.environ.get("SKYMILL_REAL_DATA") or REPOSITORY.parent / "shared" / "real")
@@ -73,7 +74,7 @@ class Stages:
     """What each stage made of the real windows, two of them a training file."""
 
     def __init__(self, folder):
-        self.config = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
+        self.config = of_input(yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text()))
         lines = RAW.read_bytes().splitlines(keepends=True)
         stores, contents = {}, []
         for number, partition in enumerate(TRAIN_PARTITIONS):
@@ -92,7 +93,9 @@ class Stages:
         self.ids = read_ids(ids_path)
         self.steps = steps_of_records(self.ids, stores)
         self.region = find_regions(self.ids["record_id"].to_numpy(), self.steps)
-        files = write_clean(ids_path, stores, folder / "clean")
+        files = write_clean(
+            ids_path, {name: RecordStore(store) for name, store in stores.items()}, folder / "clean"
+        )
         clean = self._store(folder / "clean", files)
         # Four regions cannot be split by class, so whole files are.
         split = {

@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skymill.aligned.clock import clock_for
 from skymill.aligned.join import find_records, find_series, read_windows
 from skymill.aligned.keys import keys
 from skymill.aligned.locate import locate
 from skymill.aligned.plan import make_pairs
 from skymill.aligned.steps import Steps, key_steps
+from skymill.clock import clock_for
 from skymill.magnetic.schema import STEPS
 from skymill.sdo.goes import goes_class, label
 from skymill.sdo.metadata import read_metadata

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from skymill.aligned.clock import Clock
 from skymill.aligned.keys import keys
 from skymill.aligned.steps import STEP_KEYS_SCHEMA, Steps
+from skymill.clock import Clock
 from skymill.engine.tables import write_table
 from skymill.magnetic.schema import STEPS
 from skymill.swan_sf.schema import PARAMETERS, STEP_SECONDS

@@ -11,6 +11,7 @@ from skymill.engine.products import Product, manifest_path, write_document
 from skymill.magnetic import catalogue as ingest_module
 from skymill.magnetic.schema import INDEX, LORENTZ, PARAMETERS, STEPS
 from skymill.magnetic.store import RecordStore
+from skymill.settings import of_input
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
@@ -149,8 +150,8 @@ def same_bits(left: np.ndarray, right: np.ndarray) -> bool:
     return left.shape == right.shape and bool((left.view(np.uint64) == right.view(np.uint64)).all())
 
 
-def load_config(*names: str) -> dict:
-    """Return configuration files merged as Snakemake merges them: sections key by key."""
+def load_config(*names: str, magnetic_input: str = "cup2020") -> dict:
+    """Return configuration files merged as Snakemake merges them, as rules see them: of_input."""
 
     def merge(into: dict, other: dict) -> None:
         for key, value in other.items():
@@ -162,4 +163,5 @@ def load_config(*names: str) -> dict:
     config = {}
     for name in names:
         merge(config, yaml.safe_load((REPOSITORY / "config" / name).read_text()))
-    return config
+    config["magnetic"]["input"] = magnetic_input
+    return of_input(config)

@@ -35,6 +35,7 @@ from skymill.magnetic.schema import (
     TRAIN_PARTITIONS,
     TRAIN_SPLITS,
 )
+from skymill.magnetic.store import RecordStore
 from skymill.magnetic.write import write_clean
 
 REGIONS_PER_CLASS = 4
@@ -70,6 +71,11 @@ def small_raw_files() -> dict[str, list[bytes]]:
         record(4, None, dark),
     ]
     return lines
+
+
+def records_of(stores: dict[str, Product]) -> dict[str, RecordStore]:
+    """Return what reads the records of each store."""
+    return {name: RecordStore(store) for name, store in stores.items()}
 
 
 class Run:
@@ -121,7 +127,7 @@ class Run:
         self._write_manifest(path, [write_table(path, ids)], counts)
         stores = self._stores(partitions)
         clean = self.clean[collection] = self.folder / collection
-        self._write_manifest(clean, write_clean(path, stores, clean), {})
+        self._write_manifest(clean, write_clean(path, records_of(stores), clean), {})
 
     def _stores(self, partitions) -> dict[str, Product]:
         return {name: self.ingested[name].store for name in partitions}
@@ -149,7 +155,7 @@ class Run:
             self.leaks,
             {
                 "product": self.leaks.name,
-                **STATEMENTS,
+                **STATEMENTS["cup2020"],
                 "leaks": find_leaks(self.planned, originals.set_index("record_id")["content"]),
                 "overlap_with_test_file": find_overlap(
                     self.planned[self.planned["method"] == "original"].set_index("record_id")[

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from skymill.aligned.keys import ROUNDED_PARAMETERS, five_digits, keys
 from skymill.aligned.locate import count_votes, locate
 from skymill.aligned.nearest import Values
-from skymill.aligned.steps import harp_and_time, place_of
 from skymill.magnetic.fingerprints import TRIVIAL
+from skymill.swan_sf.places import harp_and_time, place_of
 from skymill.swan_sf.schema import PARAMETERS, STEP_SECONDS
 
 LENGTH = 100

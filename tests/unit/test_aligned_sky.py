@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from swan_files import Catalogued
 
-from skymill.aligned.clock import clock_for
 from skymill.aligned.join import read_windows
 from skymill.aligned.keys import keys
 from skymill.aligned.locate import locate
 from skymill.aligned.plan import make_pairs
 from skymill.aligned.steps import Steps, key_steps
+from skymill.clock import clock_for
 from skymill.magnetic.schema import INDEX, LABELS, STEPS, TEST_PARTITION
 from skymill.sdo.goes import goes_class, label
 from skymill.simulate.magnetic import region_series

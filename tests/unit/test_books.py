@@ -67,6 +67,14 @@ def test_a_loss_within_the_limit_is_a_warning(quarantine, caplog):
     assert len(caplog.messages) == 1
 
 
+def test_of_swan_sf_windows_are_lost(quarantine, caplog):
+    caplog.set_level("WARNING")
+    require_accepted("partition2", counts(98, 2), quarantine, 0.02)
+    assert caplog.messages == ["partition2_instances.tar.gz lost 2 of 100 windows (invalid_json 2)"]
+    with pytest.raises(SkymillError, match=r"3 of 100 windows of partition2_instances.tar.gz were"):
+        require_accepted("partition2", counts(97, 3), quarantine, 0.02)
+
+
 def test_dropped_records_have_a_limit_and_fewer_are_a_warning(caplog):
     caplog.set_level("WARNING")
     few = {"valid": 20, "dropped_identical": 2}

@@ -3,20 +3,21 @@
 import numpy as np
 import pytest
 from records import SMALL_BLOCK, Ingested, contents_of, same_bits
+from runs import records_of
 
 from skymill.magnetic import catalogue as ingest
 from skymill.magnetic import write as module
 from skymill.magnetic.ids import read_ids
 from skymill.magnetic.schema import PARAMETERS, STEPS, TRAIN_PARTITIONS
 from skymill.magnetic.store import pieces
-from skymill.magnetic.write import CLEAN_SCHEMA, write_clean
+from skymill.magnetic.write import clean_schema, write_clean
 
 
 @pytest.mark.parametrize("collection", ["train", "test"])
 def test_every_record_has_sixty_rows_in_order_under_its_final_id(small_run, collection):
     ids = read_ids(small_run.ids[collection])
     table = small_run.read(small_run.clean[collection])
-    assert table.schema.equals(CLEAN_SCHEMA)
+    assert table.schema.equals(clean_schema())
     frame = table.to_pandas()
     for name in ("record_id", "source_id", "partition"):
         assert frame[name].tolist() == np.repeat(ids[name], STEPS).tolist()
@@ -56,7 +57,7 @@ def test_records_are_gathered_from_many_files_in_any_order(small_run, tmp_path, 
         done = Ingested(small_run.folder / f"{name}.json", tmp_path)
         assert len(done.content["files"]) > 3
         stores[name] = done.store
-    write_clean(small_run.ids["train"], stores, tmp_path / "train")
+    write_clean(small_run.ids["train"], records_of(stores), tmp_path / "train")
     assert contents_of(tmp_path / "train") == contents_of(small_run.clean["train"])
 
 
@@ -66,11 +67,13 @@ def test_records_are_the_same_for_any_number_of_files_and_workers(
 ):
     monkeypatch.setattr(module, "pieces", lambda total: pieces(total, 7))
     stores = {name: small_run.ingested[name].store for name in TRAIN_PARTITIONS}
-    files = write_clean(small_run.ids["train"], stores, tmp_path / "train", workers=workers)
+    files = write_clean(
+        small_run.ids["train"], records_of(stores), tmp_path / "train", workers=workers
+    )
     assert [file["rows"] // STEPS for file in files] == [7] * 8 + [4]
     small_run._write_manifest(tmp_path / "train", files, {})
     whole = small_run.read(small_run.clean["train"])
     assert small_run.read(tmp_path / "train").equals(whole)
     before = contents_of(tmp_path / "train")
-    write_clean(small_run.ids["train"], stores, tmp_path / "train")
+    write_clean(small_run.ids["train"], records_of(stores), tmp_path / "train")
     assert contents_of(tmp_path / "train") == before

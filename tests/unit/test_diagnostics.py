@@ -160,7 +160,7 @@ def test_a_page_without_a_test_file_says_so(small_run):
         catalogues=[small_run.ingested[name].paths["catalogue"] for name in names],
         quarantines=[small_run.ingested[name].paths["quarantine"] for name in names],
     )
-    assert "Not there: train_partition3_data.json, test_4_5_data.json." in page
+    assert "Not read: train_partition3_data.json, test_4_5_data.json." in page
     assert "There is no test file." in page
 
 

@@ -26,6 +26,7 @@ from records import (
 from skymill.engine.errors import SkymillError
 from skymill.engine.tables import write_table
 from skymill.magnetic import features as module
+from skymill.magnetic.catalogue_table import REASONS
 from skymill.magnetic.features import (
     FeatureSet,
     difference,
@@ -39,18 +40,17 @@ from skymill.magnetic.features import (
     write_features,
 )
 from skymill.magnetic.ids import assign_ids
-from skymill.magnetic.parse import REASONS
+from skymill.magnetic.inputs import PARTITION_NAMES
 from skymill.magnetic.schema import (
     CLASSES,
     EXTENSIVE_PARAMETERS,
     INDEX,
     PARAMETERS,
-    PARTITIONS,
     SPLITS,
     STEPS,
     XR_MAX_MISSING,
 )
-from skymill.magnetic.store import pieces
+from skymill.magnetic.store import RecordStore, pieces
 from skymill.magnetic.write import write_clean
 
 DEFAULT = load_config("config.yaml")["features"]
@@ -401,7 +401,7 @@ def test_labels_that_the_test_file_has_are_kept(tmp_path):
     path = tmp_path / "ids_test.parquet"
     product = described(path, [write_table(path, ids)], counts=counts)
     clean = tmp_path / "test"
-    store = described(clean, write_clean(path, {"test_4_5_data": done.store}, clean))
+    store = described(clean, write_clean(path, {"test_4_5_data": RecordStore(done.store)}, clean))
     records = records_of_split("holdout_test", path, None, everything=False)
     assert records[2].tolist() == ["M", "unknown", "Q", "unknown"]
     expected = promised_counts("holdout_test", product, None)
@@ -415,7 +415,7 @@ def test_categories_are_the_same_in_every_file_of_every_product(request, which):
     run = request.getfixturevalue(which)
     expected = {
         "label": ["X", "M", "C", "B", "Q", "unknown"],
-        "partition": list(PARTITIONS),
+        "partition": list(PARTITION_NAMES),
         "method": ["original", "warp", "scale", "duplicate"],
         "split": ["train", "dev", "test", "holdout_test"],
         "status": ["valid", "rejected", "blank"],

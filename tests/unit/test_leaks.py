@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -127,10 +128,53 @@ def test_a_chain_of_windows_that_lost_a_link_counts_as_two_regions():
     ]
     leaks = find_leaks(plan(rows), content({int(each): int(each) for each in left}))
     assert leaks == dict.fromkeys(("regions", "parents", "contents"), NONE)
-    assert "Where windows between are missing the chain breaks" in STATEMENTS["not_proven"]
+    assert (
+        "Where windows between are missing the chain breaks" in STATEMENTS["cup2020"]["not_proven"]
+    )
 
 
 def test_the_published_recipe_leaks_and_says_so(published_run):
     leaks = json.loads(published_run.leaks.read_text())["leaks"]
     assert leaks["regions"]["in_several_splits"] > 0
     assert leaks["parents"]["in_several_splits"] > 0
+
+
+# --- Windows of SWAN-SF --------------------------------------------------------------------------
+
+
+def places(harps, numbers):
+    """Return what a plan knows of the places of its records."""
+    kinds = {"harp": pa.int32(), "noaa": pa.list_(pa.int32())}
+    return pa.table({"harp": harps, "noaa": numbers}, schema=pa.schema(kinds))
+
+
+APART = [(1, None, 1, "train"), (2, None, 2, "dev"), (3, None, 3, "dev")]
+
+
+def test_harps_and_numbers_are_looked_at_whatever_the_regions_say():
+    numbers = content({1: 1, 2: 2, 3: 3})
+    found = find_leaks(plan(APART), numbers, places([7, 7, 8], [[], [], []]))
+    assert found["harps"] == {"in_several_splits": 1, "records": 2, "first_records": [1, 2]}
+    assert found["noaa_numbers"] == found["regions"] == NONE
+    several = [[11953, 11954], [11955], [11954, 11955]]
+    found = find_leaks(plan(APART), numbers, places([7, 8, 9], several))
+    assert found["noaa_numbers"] == {"in_several_splits": 1, "records": 2, "first_records": [1, 3]}
+    with pytest.raises(SkymillError, match="1 noaa_numbers in several splits"):
+        require_no_leak(found, "region")
+
+
+def test_harps_in_several_splits_are_a_warning_where_another_unit_is_split(caplog):
+    leaks = find_leaks(
+        plan(APART), content({1: 1, 2: 2, 3: 3}), places([7, 7, 8], [[11953], [11954], []])
+    )
+    require_no_leak(leaks, "partition")
+    assert caplog.messages == [
+        "1 HARPs have windows in several splits (2 records, split.unit: partition): their windows "
+        "overlap in time"
+    ]
+
+
+def test_each_input_has_its_statements():
+    assert set(STATEMENTS) == {"cup2020", "swan_sf"}
+    for said in STATEMENTS.values():
+        assert set(said) == {"proven", "not_proven"}

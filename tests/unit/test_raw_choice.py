@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from records import REPOSITORY
+from records import REPOSITORY, load_config
 
 from skymill import paths
 from skymill.engine.errors import SkymillError
@@ -775,6 +775,68 @@ def test_a_partition_that_was_read_may_go(place):
 def test_without_any_partition_all_are_asked_for(place):
     said = [f"data/raw/{file} (aligned branch)" for file in SWAN]
     assert missing(place.raw(branches=["aligned"])) == said
+
+
+@pytest.fixture(name="swan")
+def _swan(tmp_path):
+    return Place(tmp_path, load_config("config.yaml", magnetic_input="swan_sf"))
+
+
+@pytest.mark.parametrize("source", ["sample", "archive"])
+def test_the_magnetic_branch_reads_swan_sf_and_no_file_of_2020(swan, source):
+    raw = swan.raw(source, branches=["magnetic"])
+    raw.require()
+    assert raw.files("magnetic") == SWAN
+    assert raw.partitions == tuple(f"partition{number}" for number in range(1, 6))
+    assert raw.source("magnetic") == source
+    assert raw.is_small("magnetic") == (source == "sample")
+
+
+def test_both_branches_name_a_partition_that_is_not_there_once(swan):
+    for file in SWAN[1:]:
+        swan.put(file)
+    raw = swan.raw(branches=["magnetic", "aligned"])
+    raw.require()
+    assert raw.partitions == tuple(f"partition{number}" for number in range(2, 6))
+    assert raw.absences() == [
+        "The magnetic and the aligned branch do without partition1_instances.tar.gz, not found in "
+        "data/raw/swan_sf."
+    ]
+    raw = swan.raw(branches=["magnetic"])
+    assert raw.absences()[0].startswith("The magnetic branch does without partition1_")
+
+
+def test_without_any_partition_the_magnetic_branch_asks_for_all(swan):
+    said = [f"data/raw/{file} (magnetic branch)" for file in SWAN]
+    assert missing(swan.raw(branches=["magnetic"])) == said
+
+
+@pytest.mark.parametrize(("name", "file"), [("swan", SWAN[2]), ("place", MAGNETIC[2])])
+def test_a_file_that_no_split_consists_of_is_not_read(request, name, file):
+    here = request.getfixturevalue(name)
+    left_out = Path(file).name.removesuffix("_instances.tar.gz").removesuffix(".json")
+    split = here.config["split"]
+    some = {own: to for own, to in split["partitions"].items() if own != left_out}
+    split = {**split, "unit": "partition", "partitions": some}
+    raw = here.raw("sample", branches=["magnetic"], split=split)
+    raw.require()
+    assert file not in raw.files("magnetic")
+    assert set(raw.partitions) >= set(some)
+    # Folds are made of all of them, and other units read no partitions.
+    for other in ({"folds": 5}, {"unit": "region"}):
+        assert left_out in here.raw("sample", split={**split, **other}).partitions
+
+
+def test_a_split_cannot_be_made_of_a_partition_that_is_not_there(swan):
+    for file in SWAN[:2]:
+        swan.put(file)
+    split = {**swan.config["split"], "unit": "partition"}
+    with pytest.raises(SkymillError, match=r"names partition3, but there is no data/raw/swan_sf/"):
+        swan.raw(branches=["magnetic"], split=split).require()
+    two = {"partition1": "train", "partition2": "test"}
+    raw = swan.raw(branches=["magnetic"], split={**split, "partitions": two})
+    raw.require()
+    assert raw.files("magnetic") == SWAN[:2]
 
 
 @pytest.mark.parametrize(("records", "small"), [(10_000, True), (10_001, False)])

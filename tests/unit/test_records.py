@@ -12,9 +12,9 @@ from skymill.magnetic.ids import read_ids
 from skymill.magnetic.missing import missing_steps
 from skymill.magnetic.plan_table import METHODS
 from skymill.magnetic.records import (
-    RECORDS_SCHEMA,
     count_records,
     missing_shares,
+    records_schema,
     records_table,
 )
 from skymill.magnetic.schema import (
@@ -25,7 +25,7 @@ from skymill.magnetic.schema import (
     XR_MAX_MISSING,
 )
 from skymill.magnetic.store import pieces, step_table
-from skymill.magnetic.write import CLEAN_SCHEMA
+from skymill.magnetic.write import clean_schema
 
 
 @pytest.fixture(params=["small_run", "published_run"])
@@ -35,7 +35,7 @@ def run(request):
 
 def test_each_record_of_each_split_has_one_row(run):
     table = run.records.to_pandas()
-    assert run.records.schema == RECORDS_SCHEMA
+    assert run.records.schema == records_schema()
     assert not table.duplicated(["split", "record_id"]).any()
     for split in SPLITS:
         steps = run.read(run.features(split)).to_pandas()
@@ -92,7 +92,7 @@ def store_of(folder, values):
         **dict(zip(PARAMETERS, values, strict=True)),
     }
     folder.mkdir()
-    table = step_table(columns, CLEAN_SCHEMA)
+    table = step_table(columns, clean_schema())
     entry = write_parquet(folder / "part-00000.parquet", table, rows_per_group=2 * STEPS)
     return described(folder, [entry])
 

@@ -11,6 +11,7 @@ from skymill.magnetic.regions import (
     REGIONS_SCHEMA,
     describe_regions,
     find_regions,
+    group_harps,
     name_components,
     regions_table,
 )
@@ -101,3 +102,47 @@ def test_number_and_sizes_of_regions_are_described():
 def test_every_region_is_counted_in_one_size(sizes):
     found = describe_regions(np.repeat(np.arange(len(sizes)), sizes))
     assert sum(found["regions_by_size"].values()) == len(sizes)
+
+
+# --- Windows of SWAN-SF --------------------------------------------------------------------------
+
+
+def plain_groups(record_id, harp, numbers, steps):
+    """Return the regions by joining sets of HARPs until nothing changes."""
+    groups = [{one} for one in {*harp, *(a for a, _ in numbers), *(a for a, _ in steps)}]
+    links = [*numbers, *((one, -1 - step) for one, step in steps)]
+    for value in {each for _, each in links}:
+        joined = {one for one, each in links if each == value}
+        inside = [group for group in groups if group & joined]
+        groups = [group for group in groups if not group & joined] + [set().union(*inside)]
+    of = {one: number for number, group in enumerate(groups) for one in group}
+    smallest = {}
+    for own, one in sorted(zip(record_id, harp, strict=True)):
+        smallest.setdefault(of[one], own)
+    return [smallest[of[one]] for one in harp]
+
+
+SMALL = st.integers(1, 8)
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(st.tuples(st.integers(1, 10**12), SMALL), unique_by=lambda row: row[0], max_size=12),
+    st.lists(st.tuples(SMALL, st.integers(11_000, 11_006)), max_size=8),
+    st.lists(st.tuples(SMALL, st.integers(1, 9)), max_size=8),
+)
+def test_groups_of_harps_are_those_of_brute_force(windows_of, numbers, steps):
+    record_id, harp = np.array(windows_of, np.int64).reshape(-1, 2).T
+    pairs = np.array(numbers, np.int64).reshape(-1, 2)
+    step_harp, step = np.array(steps, np.int64).reshape(-1, 2).T
+    found = group_harps(record_id, harp, pairs, step_harp, step.astype(np.uint64))
+    assert found.tolist() == plain_groups(record_id.tolist(), harp.tolist(), numbers, steps)
+
+
+def test_overlap_in_time_links_nothing_and_a_number_links_its_harps():
+    record_id = np.array([10, 11, 20, 30])
+    harp = np.array([1, 1, 2, 3])
+    numbers = np.array([[1, 11953], [2, 11953], [3, 11954]])
+    nothing = np.empty(0, np.int64), np.empty(0, np.uint64)
+    assert group_harps(record_id, harp, numbers, *nothing).tolist() == [10, 10, 10, 30]
+    assert group_harps(record_id, harp, numbers[:0], *nothing).tolist() == [10, 10, 20, 30]

@@ -8,9 +8,10 @@ from skymill import paths
 from skymill.engine.products import SOURCES
 from skymill.magnetic.columns import SUFFIXES
 from skymill.magnetic.features import FUNCTIONS
+from skymill.magnetic.inputs import INPUTS
 from skymill.magnetic.placement import UNITS
 from skymill.magnetic.plan_table import CHANGED, METHODS
-from skymill.magnetic.schema import LABELS, PARAMETERS, STEPS, TRAIN_PARTITIONS, TRAIN_SPLITS
+from skymill.magnetic.schema import LABELS, PARAMETERS, STEPS, TRAIN_SPLITS
 from skymill.raw.file_types import KINDS
 from skymill.raw.registry import NIGHT, load_registry
 from skymill.ztf.classes import CLASSES, MEMBERS
@@ -91,8 +92,13 @@ def test_splits_are_those_of_the_magnetic_branch():
 
 def test_every_training_file_has_a_split():
     section = part("split.partitions")
-    assert keys(section) == list(TRAIN_PARTITIONS)
+    assert keys(section) == [name for one in INPUTS.values() for name in one.train]
     assert refers_to(section, "split")
+
+
+def test_inputs_of_the_magnetic_branch_are_those_that_can_be_read():
+    assert part("magnetic.input")["enum"] == list(INPUTS)
+    assert keys(part("features.columns")["then"]) == list(INPUTS)
 
 
 def test_splits_of_ztf_are_those_that_are_planned():

@@ -5,8 +5,16 @@ import pytest
 from records import load_config
 
 from skymill.magnetic.features import FUNCTIONS
-from skymill.magnetic.schema import STEPS
-from skymill.settings import check_settings, in_force, plan_keys, source_of_branch, without_nulls
+from skymill.magnetic.inputs import INPUTS, SWAN
+from skymill.magnetic.schema import PARAMETERS, STEPS
+from skymill.settings import (
+    check_settings,
+    in_force,
+    of_input,
+    plan_keys,
+    source_of_branch,
+    without_nulls,
+)
 
 
 @pytest.fixture(name="problems")
@@ -405,3 +413,92 @@ def test_a_product_is_no_list_of_labels(default_config, problems, tmp_path):
     for file in ("data/preprocessed/ztf/labels.parquet", f"{tmp_path}/data/interim/own.csv"):
         default_config["labels"]["file"] = file
         assert "Copy the list to another folder" in problems(default_config)[0]
+
+
+# --- What the magnetic branch reads --------------------------------------------------------------
+
+
+@pytest.fixture(name="swan_config")
+def _swan_config():
+    """config/config.yaml with SWAN-SF as the input of the magnetic branch."""
+    return load_config("config.yaml", magnetic_input="swan_sf")
+
+
+@pytest.mark.parametrize("name", INPUTS)
+@pytest.mark.parametrize("names", [["config.yaml"], ["config.yaml", "published.yaml"]])
+def test_the_configuration_is_sound_for_each_input(names, name, problems):
+    assert problems(load_config(*names, magnetic_input=name)) == []
+
+
+def test_each_input_has_its_columns_and_its_files(default_config, swan_config):
+    own, other = (config["features"]["columns"] for config in (swan_config, default_config))
+    assert own == [name for name in other if name != "PIL_LEN_log"]
+    assert list(swan_config["split"]["partitions"]) == list(SWAN.train)
+    assert of_input(swan_config) == swan_config
+
+
+def test_one_list_of_columns_is_for_both_inputs(swan_config):
+    swan_config["features"]["columns"] = ["EPSZ"]
+    assert of_input(swan_config)["features"]["columns"] == ["EPSZ"]
+
+
+def test_a_column_whose_parameter_the_input_has_not_is_named_with_it(swan_config, problems):
+    swan_config["features"]["derived"].append(derived("lag", 2, "PIL_LEN_log"))
+    # What no column needs is no problem.
+    assert problems(swan_config) == []
+    swan_config["features"]["columns"] += ["XR_MAX", "PIL_LEN_log", "PIL_LEN_log_lag2"]
+    assert problems(swan_config) == [
+        "features.columns names XR_MAX, PIL_LEN_log (from PIL_LEN), PIL_LEN_log_lag2 (from "
+        "PIL_LEN), but SWAN-SF (magnetic.input: swan_sf) has no such parameter. Leave these "
+        "columns out for this input: `features: {columns: {swan_sf: [...]}}`."
+    ]
+    swan_config["branches"] = ["stealth"]
+    assert problems(swan_config) == []
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameters_are_columns_where_the_input_has_them(swan_config, problems, name):
+    swan_config["features"]["columns"] = [name]
+    assert bool(problems(swan_config)) == (name not in SWAN.parameters)
+
+
+def test_classes_are_not_undersampled_in_two_ways(default_config, problems):
+    default_config["magnetic"]["quiet_per_flare"] = 1
+    assert problems(default_config) == [
+        "augmentation.Q.undersample changes the ratios that magnetic.quiet_per_flare keeps. Leave "
+        "one of the two out: `augmentation: {Q: {undersample: null}}`, or `magnetic: "
+        "{quiet_per_flare: null}`."
+    ]
+    del default_config["augmentation"]["Q"]
+    assert problems(default_config) == []
+
+
+def test_splits_have_some_file(swan_config, problems):
+    swan_config["split"] |= {"unit": "partition", "partitions": {}}
+    assert "split.partitions leaves out every file" in problems(swan_config)[0]
+    swan_config["split"]["partitions"] = {"partition2": "train"}
+    assert problems(swan_config) == []
+
+
+def test_windows_of_swan_sf_have_the_source_of_swan_sf(swan_config, problems):
+    source = {"default": "sample", "swan_sf": "local", "magnetic": "archive"}
+    assert source_of_branch({**swan_config, "source": source}, "magnetic") == "local"
+    assert source_of_branch({"source": source}, "magnetic") == "archive"
+
+
+def test_a_source_of_the_other_input_is_refused(swan_config, problems):
+    swan_config["branches"] = ["magnetic"]
+    swan_config["source"] = {"default": "sample", "magnetic": "local"}
+    assert problems(swan_config) == [
+        "source.magnetic is for the files of 2020, and magnetic.input is swan_sf. Say where "
+        "SWAN-SF comes from: `source: {swan_sf: local}`."
+    ]
+    swan_config["source"]["swan_sf"] = "local"
+    assert problems(swan_config) == []
+
+
+def test_the_aligned_branch_takes_windows_beside_images_of_one_source(swan_config, problems):
+    swan_config["source"] = {"default": "sample", "swan_sf": "local", "sdo": "local"}
+    assert problems(swan_config) == []
+    swan_config["source"]["sdo"] = "sample"
+    assert "sdo would be simulated and swan_sf real" in problems(swan_config)[0]

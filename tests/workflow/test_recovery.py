@@ -180,7 +180,7 @@ def test_the_magnetic_branch_runs_with_the_files_that_are_there_plain_or_gzipped
     done = said(finished.run("--cores", "2"))
     assert done.count(said_now) == 2  # at the beginning and among the last lines
     page = finished.path("data/processed/magnetic_diagnostics.md").read_text()
-    assert "Not there: train_partition3_data.json, test_4_5_data.json." in page
+    assert "Not read: train_partition3_data.json, test_4_5_data.json." in page
     leaks = json.loads(
         finished.path("data/preprocessed/solar_flare_2020/leaks.receipt.json").read_text()
     )

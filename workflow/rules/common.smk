@@ -32,19 +32,15 @@ try:
     from skymill.engine.listing import changed_folder, list_files
     from skymill.engine.names import raw_name
     from skymill.engine.run_lock import RunLock
-    from skymill.magnetic.schema import (
-        SPLITS,
-        TEST_PARTITION,
-        TRAIN_PARTITIONS,
-        TRAIN_SPLITS,
-    )
+    from skymill.magnetic.inputs import CUP, SWAN, input_of
+    from skymill.magnetic.schema import SPLITS, TRAIN_SPLITS
     from skymill.paths import manifest
     from skymill.raw.choice import RawFiles
     from skymill.raw.fetch import is_cached
     from skymill.raw.files import changed_since, damaged_sidecar
     from skymill.raw.registry import NIGHT, about_downloads, find_source, load_registry
     from skymill.resources import memory, minutes
-    from skymill.settings import check_settings, in_force, magnetic_keys, plan_keys
+    from skymill.settings import check_settings, in_force, magnetic_keys, of_input, plan_keys
     from skymill.swan_sf.schema import PARTITIONS as SWAN_PARTITIONS
     from skymill.watch import Watch
     from skymill.ztf.nights import days_since_first_public
@@ -79,6 +75,7 @@ try:
         check_schema({"collections": REGISTRY}, "sources")
         for problem in check_settings(config):
             stop(f"config: {problem}")
+    config.update(of_input(config))
     RAW = RawFiles(config, REGISTRY)
     if IS_MAIN:
         RAW.require()
@@ -92,12 +89,17 @@ STORAGE = workflow.storage_settings and workflow.storage_settings.default_storag
 LOGS = skymill.paths.logs(RESULTS)
 paths = skymill.paths.below(RESULTS)
 BRANCHES = tuple(skymill.paths.BRANCH_FOLDERS)
+# What the magnetic branch reads: the files of 2020, or SWAN-SF.
+INPUT = input_of(config)
 # Users have some of the training files, and often not the test file: see RAW.partitions.
 COLLECTIONS = {
     collection: [name for name in names if name in RAW.partitions]
-    for collection, names in {"train": TRAIN_PARTITIONS, "test": [TEST_PARTITION]}.items()
+    for collection, names in {"train": INPUT.train, "test": [INPUT.test]}.items()
     if {*names} & {*RAW.partitions}
 }
+# What has the counts of a file in its manifest, and the partitions of SWAN-SF that are records.
+INGESTED = paths.VALUES if INPUT is CUP else paths.CATALOGUE
+SWAN_READ = RAW.partitions if INPUT is SWAN else ()
 MAGNETIC_SPLITS = SPLITS if "test" in COLLECTIONS else TRAIN_SPLITS
 SDO_SETS = ("train", "test")
 ALIGNED_SPLITS = ("train", "validation", "test")

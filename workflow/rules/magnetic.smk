@@ -1,9 +1,11 @@
-# The magnetic branch: raw JSON lines to engineered splits that share no time step.
+# The magnetic branch: raw JSON lines, or windows of SWAN-SF, to engineered splits that share no time
+# step.
 # Catalogue (ingest), plan (ids, regions, splits), materialise (clean, augmented, features).
 
 
 # Too small to wait for a cluster: they run where Snakemake does.
 localrules:
+    ingest_windows,
     check_ingest,
     assign_ids,
     find_regions,
@@ -26,6 +28,8 @@ rule ingest_magnetic:
         manifest=manifest(paths.VALUES),
     log:
         f"{LOGS}/ingest_magnetic/{{partition}}.log",
+    wildcard_constraints:
+        partition="|".join(CUP.files),
     conda:
         "../../envs/magnetic.yaml"
     threads: PARALLEL["magnetic"]
@@ -34,15 +38,38 @@ rule ingest_magnetic:
         runtime=minutes(15, per_gb=5, of="raw"),
     params:
         **stage("ingest_magnetic.py"),
-        labelled=lambda wildcards: wildcards.partition in TRAIN_PARTITIONS,
+        labelled=lambda wildcards: wildcards.partition in CUP.train,
     script:
         "../scripts/ingest_magnetic.py"
 
 
-rule check_ingest:
-    """Fail when a raw file lost too many lines, naming the first of them."""
+rule ingest_windows:
+    """Take the windows of a partition of SWAN-SF as records; reject those that were not measured."""
     input:
-        ingested=manifest(paths.VALUES),
+        unpack(window_inputs),
+    output:
+        catalogue=paths.CATALOGUE,
+        fingerprints=paths.FINGERPRINTS,
+        quarantine=paths.QUARANTINE,
+        manifest=manifest(paths.CATALOGUE),
+    log:
+        f"{LOGS}/ingest_windows/{{partition}}.log",
+    wildcard_constraints:
+        partition="|".join(SWAN.train),
+    conda:
+        "../../envs/magnetic.yaml"
+    resources:
+        mem_mb=1500,
+    params:
+        **stage("ingest_windows.py"),
+    script:
+        "../scripts/ingest_windows.py"
+
+
+rule check_ingest:
+    """Fail when a raw file lost too many lines or windows, naming the first of them."""
+    input:
+        ingested=manifest(INGESTED),
         quarantine=ancient(paths.QUARANTINE),
     output:
         receipt=paths.ACCEPTED,
@@ -62,7 +89,7 @@ rule assign_ids:
     """Give every valid record of a collection an id of its own."""
     input:
         catalogues=ancient(of_collection(paths.CATALOGUE)),
-        manifests=of_collection(manifest(paths.VALUES)),
+        manifests=of_collection(manifest(INGESTED)),
         checks=of_collection(paths.ACCEPTED),
     output:
         ids=paths.IDS,
@@ -82,7 +109,7 @@ rule assign_ids:
 rule write_clean:
     """Write every valid record of a collection under its final id, sorted."""
     input:
-        **made(ids=paths.IDS, values=of_collection(paths.VALUES)),
+        unpack(clean_inputs),
     output:
         clean=directory(paths.CLEAN),
         manifest=manifest(paths.CLEAN),
@@ -93,20 +120,17 @@ rule write_clean:
     threads: PARALLEL["magnetic"]
     resources:
         mem_mb=memory(1000, each=700),
-        runtime=minutes(15, per_gb=10, of="values"),
+        runtime=minutes(15, per_gb=10, of="values" if INPUT is CUP else "steps"),
     params:
-        **stage("write_clean.py"),
+        **stage("write_clean.py", "magnetic.input"),
     script:
         "../scripts/write_clean.py"
 
 
 rule find_regions:
-    """Recover the active regions: windows that share a time step belong together."""
+    """Find the active regions: windows that share a time step, a HARP or a number belong together."""
     input:
-        **made(
-            ids=paths.IDS.format(collection="train"),
-            values=expand(paths.VALUES, partition=COLLECTIONS["train"]),
-        ),
+        unpack(region_inputs),
     output:
         regions=paths.REGIONS,
         manifest=manifest(paths.REGIONS),
@@ -118,7 +142,7 @@ rule find_regions:
         # 12.8 million step hashes at full size, with the indices of their order.
         mem_mb=2500,
     params:
-        **stage("find_regions.py"),
+        **stage("find_regions.py", "magnetic.input"),
     script:
         "../scripts/find_regions.py"
 
@@ -156,7 +180,14 @@ rule plan_magnetic:
     resources:
         mem_mb=1500,
     params:
-        **stage("plan_magnetic.py", "seed", "augmentation", *plan_keys(config)),
+        **stage(
+            "plan_magnetic.py",
+            "seed",
+            "augmentation",
+            "magnetic.input",
+            "magnetic.quiet_per_flare",
+            *plan_keys(config),
+        ),
     script:
         "../scripts/plan_magnetic.py"
 
@@ -164,11 +195,7 @@ rule plan_magnetic:
 rule check_leaks:
     """Look for anything that is in two splits, and for overlap with the test file."""
     input:
-        **made(
-            plan=paths.PLAN,
-            ids=expand(paths.IDS, collection=COLLECTIONS),
-            values=expand(paths.VALUES, partition=RAW.partitions),
-        ),
+        unpack(leak_inputs),
     output:
         receipt=paths.LEAKS,
     log:
@@ -178,7 +205,7 @@ rule check_leaks:
     resources:
         mem_mb=2500,
     params:
-        **stage("check_leaks.py", "split.unit"),
+        **stage("check_leaks.py", "magnetic.input", "split.unit"),
     script:
         "../scripts/check_leaks.py"
 
@@ -203,7 +230,7 @@ rule augment_train:
         mem_mb=memory(1000, each=700),
         runtime=minutes(15, per_gb=10, of="clean"),
     params:
-        **stage("augment_train.py", "seed", "split.augment"),
+        **stage("augment_train.py", "seed", "magnetic.input", "split.augment"),
     script:
         "../scripts/augment_train.py"
 
@@ -211,7 +238,7 @@ rule augment_train:
 rule check_conservation:
     """Compare the counts of all stages: lines met, records kept, dropped, planned and written."""
     input:
-        ingested=of_collection(manifest(paths.VALUES)),
+        ingested=of_collection(manifest(INGESTED)),
         ids=manifest(paths.IDS),
         clean=manifest(paths.CLEAN),
         planned=branch(
@@ -275,7 +302,7 @@ rule write_records:
         mem_mb=memory(1000, each=500),
         runtime=minutes(15, per_gb=10, of="clean"),
     params:
-        **stage("write_records.py"),
+        **stage("write_records.py", "magnetic.input"),
     script:
         "../scripts/write_records.py"
 
@@ -283,7 +310,8 @@ rule write_records:
 rule diagnose_magnetic:
     """Tell in one table which lines were rejected, why, and how that bears on the classes."""
     input:
-        ingested=expand(manifest(paths.VALUES), partition=RAW.partitions),
+        ingested=expand(manifest(INGESTED), partition=RAW.partitions),
+        swan_sf=expand(manifest(paths.SWAN_STEPS), swan_partition=SWAN_READ),
         ids=expand(manifest(paths.IDS), collection=COLLECTIONS),
         regions=manifest(paths.REGIONS),
         plan=manifest(paths.PLAN),
@@ -314,7 +342,12 @@ rule magnetic:
     """Every product of the magnetic branch."""
     input:
         every(rules.verify_raw.output, file=RAW.files("magnetic")),
-        every(rules.ingest_magnetic.output, partition=RAW.partitions),
+        every(rules.catalogue_swan_sf.output, swan_partition=SWAN_READ),
+        every(rules.check_swan_sf.output, swan_partition=SWAN_READ),
+        every(
+            (rules.ingest_magnetic if INPUT is CUP else rules.ingest_windows).output,
+            partition=RAW.partitions,
+        ),
         every(rules.check_ingest.output, partition=RAW.partitions),
         every(rules.assign_ids.output, collection=COLLECTIONS),
         every(rules.write_clean.output, collection=COLLECTIONS),

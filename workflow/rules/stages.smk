@@ -163,6 +163,47 @@ def of_collection(pattern):
     return lambda wildcards: expand(pattern, partition=COLLECTIONS[wildcards.collection])
 
 
+def window_inputs(wildcards):
+    """Return what the catalogue of SWAN-SF has of a partition."""
+    steps, windows, check = (
+        pattern.format(swan_partition=wildcards.partition)
+        for pattern in (paths.SWAN_STEPS, paths.SWAN_WINDOWS, paths.SWAN_ACCEPTED)
+    )
+    return {**made(steps=steps), "windows": ancient(windows), "checks": [check]}
+
+
+def clean_inputs(wildcards):
+    """Return what the clean records are made of: ids, and where the values are."""
+    ids = paths.IDS.format(**wildcards)
+    names = COLLECTIONS[wildcards.collection]
+    if INPUT is CUP:
+        return made(ids=ids, values=expand(paths.VALUES, partition=names))
+    return {
+        **made(ids=ids, steps=expand(paths.SWAN_STEPS, swan_partition=names)),
+        "catalogues": ancient(expand(paths.CATALOGUE, partition=names)),
+        "ingested": expand(manifest(INGESTED), partition=names),
+    }
+
+
+def region_inputs(wildcards):
+    """Return what tells the regions: ids, and the fingerprints of their steps."""
+    ids = paths.IDS.format(collection="train")
+    names = COLLECTIONS["train"]
+    if INPUT is CUP:
+        return made(ids=ids, values=expand(paths.VALUES, partition=names))
+    return {
+        **made(ids=ids),
+        "fingerprints": ancient(expand(paths.FINGERPRINTS, partition=names)),
+        "ingested": expand(manifest(INGESTED), partition=names),
+    }
+
+
+def leak_inputs(wildcards):
+    """Return what shows leaks: plan, ids, and values where there is a test file."""
+    values = {"values": expand(paths.VALUES, partition=RAW.partitions)} if INPUT is CUP else {}
+    return made(plan=paths.PLAN, ids=expand(paths.IDS, collection=COLLECTIONS), **values)
+
+
 def feature_inputs(wildcards):
     """Return the records of a split: where their values, ids and plan are."""
     held_out = wildcards.split == "holdout_test"
@@ -185,8 +226,11 @@ def feature_settings(wildcards):
 
 
 def records_to_locate():
-    """Return the collections of magnetic records that the aligned branch locates, none without."""
-    if "magnetic" not in config["branches"]:
+    """Return the collections of magnetic records that the aligned branch locates, none without.
+
+    Windows of SWAN-SF have time and HARP.
+    """
+    if "magnetic" not in config["branches"] or INPUT is SWAN:
         return []
     wanted = ["train", *(["test"] if config["aligned"]["locate_test_file"] else [])]
     return [collection for collection in wanted if collection in COLLECTIONS]

@@ -5,6 +5,7 @@ from skymill.engine.job import run_job
 
 def main(run):
     from skymill.magnetic.augment import write_augmented
+    from skymill.magnetic.inputs import INPUTS
 
     files, counts = write_augmented(
         run.input.plan,
@@ -13,6 +14,7 @@ def main(run):
         run.output.augmented,
         seed=run.settings["seed"],
         everything=run.settings["split.augment"] == "all",
+        parameters=INPUTS[run.settings["magnetic.input"]].parameters,
         workers=run.threads,
     )
     run.finish(files, counts=counts)

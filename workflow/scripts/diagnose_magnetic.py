@@ -5,6 +5,7 @@ from skymill.engine.job import run_job
 
 def main(run):
     from skymill.engine.products import write_page
+    from skymill.magnetic.inputs import INPUTS
     from skymill.magnetic.report import diagnose
 
     text = diagnose(
@@ -16,6 +17,8 @@ def main(run):
         leaks=run.product("leaks"),
         features=run.products("features"),
         settings=run.settings,
+        one=INPUTS[run.settings["magnetic"]["input"]],
+        swan=run.products("swan_sf"),
     )
     write_page(run.output.page, text)
     run.finish()

@@ -6,11 +6,11 @@ from skymill.engine.job import run_job
 def main(run):
     import pandas as pd
 
-    from skymill.aligned.clock import clock_for
     from skymill.aligned.locate import locate
     from skymill.aligned.nearest import Values
     from skymill.aligned.records import keys_of_ids, values_of_ids
     from skymill.aligned.steps import read_steps, values_of_steps
+    from skymill.clock import clock_for
     from skymill.engine.tables import read_frame, write_table
 
     ids = pd.concat([read_frame(path) for path in run.input.ids], ignore_index=True)

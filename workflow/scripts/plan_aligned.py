@@ -6,10 +6,10 @@ from skymill.engine.job import run_job
 def main(run):
     import pandas as pd
 
-    from skymill.aligned.clock import clock_for
     from skymill.aligned.join import read_windows
     from skymill.aligned.plan import make_pairs
     from skymill.aligned.steps import read_steps
+    from skymill.clock import clock_for
     from skymill.engine.tables import read_frame, write_table
 
     steps = read_steps(run.input.step_keys)

@@ -4,10 +4,25 @@ from skymill.engine.job import run_job
 
 
 def main(run):
+    from skymill.magnetic.inputs import INPUTS
+    from skymill.magnetic.store import RecordStore
     from skymill.magnetic.write import write_clean
 
-    stores = {product.path.name: product for product in run.products("values")}
-    files = write_clean(run.input.ids, stores, run.output.clean, workers=run.threads)
+    one = INPUTS[run.settings["magnetic.input"]]
+    if one.has_places:
+        from skymill.magnetic.windows import WindowStore
+
+        tables = zip(run.input.catalogues, run.input.steps, strict=True)
+        stores = {catalogue.stem: WindowStore(catalogue, steps) for catalogue, steps in tables}
+    else:
+        stores = {product.path.name: RecordStore(product) for product in run.products("values")}
+    files = write_clean(
+        run.input.ids,
+        stores,
+        run.output.clean,
+        parameters=one.parameters,
+        workers=run.threads,
+    )
     run.finish(files, counts={"records_by_label": run.product("ids").counts["kept_by_label"]})
 
 

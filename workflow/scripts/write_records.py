@@ -4,19 +4,26 @@ from skymill.engine.job import run_job
 
 
 def main(run):
-    from skymill.engine.tables import write_table
+    from skymill.engine.tables import read_table, write_table
     from skymill.magnetic.ids import read_ids
+    from skymill.magnetic.inputs import INPUTS
     from skymill.magnetic.plan_table import read_plan
     from skymill.magnetic.records import count_records, missing_shares, records_table
 
+    one = INPUTS[run.settings["magnetic.input"]]
     # The training files come first; there may be no test file.
     clean, *held_out = map(read_ids, run.input.ids)
-    missing = [missing_shares(store, workers=run.threads) for store in run.products("clean")]
+    missing = [
+        missing_shares(store, one.parameters, workers=run.threads)
+        for store in run.products("clean")
+    ]
     table = records_table(
         read_plan(run.input.plan),
         clean,
         missing[0],
         *(held_out + missing[1:]),
+        parameters=one.parameters,
+        places=read_table(run.input.plan) if one.has_places else None,
     )
     run.finish([write_table(run.output.records, table)], counts=count_records(table))
 

@@ -60,6 +60,7 @@ MAGNETIC_FILE = "solar_flare_2020/{partition}.json"
 _INTERIM = "interim/solar_flare_2020"
 VALUES = _INTERIM + "/values/{partition}"
 CATALOGUE = _INTERIM + "/catalogue/{partition}.parquet"
+FINGERPRINTS = _INTERIM + "/fingerprints/{partition}.parquet"
 QUARANTINE = _INTERIM + "/quarantine/{partition}.jsonl"
 ACCEPTED = _INTERIM + "/accepted/{partition}.receipt.json"
 

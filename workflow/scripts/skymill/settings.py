@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from skymill.engine.errors import SkymillError
 from skymill.engine.names import AREAS, PRODUCT_AREAS, SHARED_RAW
 from skymill.magnetic.columns import Columns
+from skymill.magnetic.inputs import SWAN, Input, input_of
 from skymill.magnetic.schema import LABELS, STEPS
 from skymill.paths import DEFAULT_RESULTS, RAW_OF_BRANCH
 from skymill.ztf.classes import one_class
@@ -15,12 +16,19 @@ from skymill.ztf.classes import one_class
 def source_of_branch(config: dict, branch: str) -> str:
     """Return `sample`, `archive` or `local` for a branch: its own entry, else the common one.
 
-    That of the aligned branch is that of SWAN-SF.
+    That of a branch that reads SWAN-SF is that of SWAN-SF.
     """
     source = config["source"]
     if isinstance(source, str):
         return source
-    return source.get(RAW_OF_BRANCH.get(branch, branch), source.get("default", "sample"))
+    return source.get(collection_of_branch(config, branch), source.get("default", "sample"))
+
+
+def collection_of_branch(config: dict, branch: str) -> str:
+    """Return the collection of sources.yaml that a branch reads."""
+    if branch == "magnetic" and input_of(config) is SWAN:
+        return SWAN.name
+    return RAW_OF_BRANCH.get(branch, branch)
 
 
 OPEN_SECTIONS = ("augmentation", "labels.map", "split.partitions", "ztf.sample")
@@ -34,6 +42,25 @@ def in_force(config: dict) -> dict:
     of `OPEN_SECTIONS`: it sets the entry, or the whole section, to null.
     """
     return functools.reduce(_without_nulls_in, OPEN_SECTIONS, config)
+
+
+def of_input(config: dict) -> dict:
+    """Return the configuration with those entries alone that bear on `magnetic.input`.
+
+    `features.columns` is the list of this input, `split.partitions` has its files.
+    """
+    one = input_of(config)
+    columns, partitions = config["features"]["columns"], config["split"]["partitions"]
+    if isinstance(columns, dict):
+        columns = columns[one.name]
+    return {
+        **config,
+        "features": {**config["features"], "columns": columns},
+        "split": {
+            **config["split"],
+            "partitions": {name: partitions[name] for name in one.train if name in partitions},
+        },
+    }
 
 
 def without_nulls(section: dict | None) -> dict:
@@ -69,7 +96,7 @@ def plan_keys(config: dict) -> list[str]:
 
 def magnetic_keys(config: dict) -> list[str]:
     """Return all settings that rules of the magnetic branch read from the configuration."""
-    return ["seed", "collisions", "augmentation", "features", *plan_keys(config)]
+    return ["seed", "collisions", "augmentation", "features", "magnetic", *plan_keys(config)]
 
 
 def check_settings(config: dict, root: Path = Path()) -> Iterator[str]:
@@ -78,7 +105,7 @@ def check_settings(config: dict, root: Path = Path()) -> Iterator[str]:
     `root` is the folder that Snakemake runs in.
     """
     yield from _check_results(config["results"], root)
-    yield from _check_split(config["split"])
+    yield from _check_split(of_input(config)["split"])
     outside = sum(config["ztf"]["split"].values())
     if outside >= 1:
         yield f"ztf.split: validation and test take {outside:g} of the objects, so none is left."
@@ -90,12 +117,57 @@ def check_settings(config: dict, root: Path = Path()) -> Iterator[str]:
     if "aligned" in config["branches"]:
         yield from _check_aligned(config)
     if "magnetic" in config["branches"]:
-        try:
-            Columns(config["features"])
-        except SkymillError as error:
-            yield str(error)
+        yield from _check_columns(of_input(config)["features"], input_of(config))
+        yield from _two_ways_to_undersample(config)
+        yield from _unread_source(config)
         yield from _useless_columns(config["features"]["derived"])
         yield from _useless_augmentation(config["augmentation"])
+
+
+def _check_columns(features: dict, one: Input) -> Iterator[str]:
+    """Yield which columns cannot be computed at all, or not from what the branch reads."""
+    try:
+        columns = Columns(features)
+    except SkymillError as error:
+        yield str(error)
+        return
+    wanted = {name: columns.parameter_of(name) for name in columns.names}
+    missing = [
+        name if name == parameter else f"{name} (from {parameter})"
+        for name, parameter in wanted.items()
+        if parameter not in one.parameters
+    ]
+    if missing:
+        yield (
+            f"features.columns names {', '.join(missing)}, but {one.title} (magnetic.input: "
+            f"{one.name}) has no such parameter. Leave these columns out for this input: "
+            f"`features: {{columns: {{{one.name}: [...]}}}}`."
+        )
+
+
+def _unread_source(config: dict) -> Iterator[str]:
+    """Yield why an entry of `source` does not say where the windows of SWAN-SF are from."""
+    source = config["source"]
+    if input_of(config) is not SWAN or not isinstance(source, dict) or "magnetic" not in source:
+        return
+    if source["magnetic"] != source_of_branch(config, "magnetic"):
+        yield (
+            "source.magnetic is for the files of 2020, and magnetic.input is swan_sf. Say where "
+            f"SWAN-SF comes from: `source: {{swan_sf: {source['magnetic']}}}`."
+        )
+
+
+def _two_ways_to_undersample(config: dict) -> Iterator[str]:
+    """Yield why classes cannot be thinned one by one and in their ratios."""
+    if config["magnetic"]["quiet_per_flare"] is None:
+        return
+    for label, methods in config["augmentation"].items():
+        if "undersample" in methods:
+            yield (
+                f"augmentation.{label}.undersample changes the ratios that "
+                "magnetic.quiet_per_flare keeps. Leave one of the two out: `augmentation: "
+                f"{{{label}: {{undersample: null}}}}`, or `magnetic: {{quiet_per_flare: null}}`."
+            )
 
 
 def _useless_columns(derived: list[dict]) -> Iterator[str]:
@@ -148,6 +220,11 @@ def _check_split(split: dict) -> Iterator[str]:
         yield f"split.fractions add up to {total:g}, not to 1."
     if folds is None and fold is not None:
         yield f"split.fold is {fold}, but there are no folds: set split.folds to their number."
+    if split["unit"] == "partition" and not folds and not split["partitions"]:
+        yield (
+            "split.partitions leaves out every file that the magnetic branch reads. Name the split "
+            "of some of them."
+        )
     if folds is not None and fold is not None and fold >= folds:
         yield f"split.fold is {fold}, but {folds} folds have the numbers 0 to {folds - 1}."
 
@@ -161,7 +238,9 @@ def _check_aligned(config: dict) -> Iterator[str]:
     if not config["aligned"]["follow_official"] and outside >= 1:
         yield f"aligned.split: validation and test take {outside:g} of the pairs, so none is left."
     joined = [name for name in ("magnetic", "sdo", "aligned") if name in config["branches"]]
-    sources = {RAW_OF_BRANCH.get(name, name): source_of_branch(config, name) for name in joined}
+    sources = {
+        collection_of_branch(config, name): source_of_branch(config, name) for name in joined
+    }
     simulated = [name for name, source in sources.items() if source == "sample"]
     if simulated and len(simulated) < len(sources):
         real = [name for name in sources if name not in simulated]

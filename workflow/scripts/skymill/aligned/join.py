@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from skymill.aligned.steps import Steps, place_of
+from skymill.aligned.steps import Steps
 from skymill.engine.tables import read_table
 from skymill.magnetic.schema import STEPS
+from skymill.swan_sf.places import place_of
 from skymill.swan_sf.schema import STEP_SECONDS
 
 MARGIN = 720

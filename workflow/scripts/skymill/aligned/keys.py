@@ -7,7 +7,7 @@ float32 and ten decimals.
 
 import numpy as np
 
-from skymill.magnetic.fingerprints import TRIVIAL, TRIVIAL_BELOW, absorb
+from skymill.magnetic.fingerprints import TRIVIAL, fold, is_measured
 from skymill.swan_sf.schema import PARAMETERS
 
 ROUNDED_PARAMETERS = (
@@ -23,7 +23,6 @@ ROUNDED_PARAMETERS = (
 """Positive and far from zero in a region that was measured, so that digits mean something."""
 
 _ROUNDED = [PARAMETERS.index(name) for name in ROUNDED_PARAMETERS]
-_START = np.uint64(0x9E3779B97F4A7C15)
 _BATCH = 4096
 """Steps at a time: what they need stays in the processor's cache."""
 
@@ -58,11 +57,6 @@ def keys(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return exact, rounded
 
 
-def is_measured(values: np.ndarray) -> np.ndarray:
-    """Return which steps have values enough to say anything: bool, shape (steps,); see keys."""
-    return (np.isfinite(values) & (values != 0)).sum(axis=0) >= TRIVIAL_BELOW
-
-
 def five_digits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return values rounded to five digits, as numbers that are equal when those digits are.
 
@@ -93,10 +87,4 @@ def five_digits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _fold(bits: np.ndarray, usable: np.ndarray) -> np.ndarray:
     """Return one number for each column of `bits`, TRIVIAL where it is not usable."""
-    state = np.full(bits.shape[1], _START)
-    spare = np.empty_like(state)
-    for row in bits:
-        absorb(state, row, spare)
-    state[state == TRIVIAL] = _START
-    state[~usable] = TRIVIAL
-    return state
+    return np.where(usable, fold(bits), TRIVIAL)

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from skymill.aligned.clock import Clock
 from skymill.aligned.nearest import Values, nearest_windows
-from skymill.aligned.steps import Steps, place_of
+from skymill.aligned.steps import Steps
+from skymill.clock import Clock
 from skymill.engine.tables import categorical
 from skymill.magnetic.fingerprints import TRIVIAL
 from skymill.magnetic.schema import LABELS, PARTITIONS, STEPS
+from skymill.swan_sf.places import place_of
 from skymill.swan_sf.schema import STEP_SECONDS
 
 logger = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skymill.aligned.steps import harp_and_time, place_of
 from skymill.magnetic.schema import STEPS
+from skymill.swan_sf.places import harp_and_time, place_of
 from skymill.swan_sf.schema import STEP_SECONDS
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from skymill.aligned.clock import Clock
 from skymill.aligned.join import REASONS, Series, Windows, find_records, find_series
 from skymill.aligned.steps import Steps
+from skymill.clock import Clock
 from skymill.engine.tables import categorical
 from skymill.magnetic.fingerprints import TRIVIAL
 from skymill.magnetic.regions import name_components

@@ -99,7 +99,10 @@ def _scope(plan: dict, partitions: list[str]) -> str:
 def _located(located: dict | None) -> list[str]:
     """Return how many records were located in each tier, by partition and class."""
     if located is None:
-        return ["The magnetic branch is switched off: there are no records to locate."]
+        return [
+            "The magnetic branch is switched off, or reads SWAN-SF itself, whose windows have HARP "
+            "and time (`magnetic.input: swan_sf`): there are no records of 2020 to locate."
+        ]
     outcomes = [*TIERS, *STATUSES[1:]]
     total = max(1, located["records"])
     rows = [

@@ -11,6 +11,7 @@ import pyarrow as pa
 from skymill.aligned.keys import ROUNDED_PARAMETERS, keys
 from skymill.engine.tables import ParquetFile, read_table
 from skymill.magnetic.fingerprints import TRIVIAL
+from skymill.swan_sf.places import harp_and_time, place_of
 from skymill.swan_sf.schema import PARAMETERS
 
 logger = logging.getLogger(__name__)
@@ -25,9 +26,6 @@ STEP_KEYS_SCHEMA = pa.schema(
     ]
 )
 """A row for each step of a partition, in the order of the catalogue; keys as in `keys.keys`."""
-
-_TIME_BITS = 40
-"""Of the place of a step: seconds below, the HARP above."""
 
 
 def key_steps(steps: Path) -> pa.Table:
@@ -52,16 +50,6 @@ def key_steps(steps: Path) -> pa.Table:
     return pa.concat_tables([STEP_KEYS_SCHEMA.empty_table(), *tables]).combine_chunks()
 
 
-def place_of(harp: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """Return one int64 for each pair of HARP and time (seconds, int64), in the order of both."""
-    return (np.asarray(harp, dtype=np.int64) << _TIME_BITS) + time
-
-
-def harp_and_time(place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return HARPs and times of places, see place_of."""
-    return place >> _TIME_BITS, place & ((1 << _TIME_BITS) - 1)
-
-
 class Steps:
     """Steps of one or several partitions, each HARP and time once, sorted by both.
 
@@ -81,7 +69,7 @@ class Steps:
     exact, rounded
         The keys.
     measured
-        Whether a step says anything: bool, see keys.is_measured.
+        Whether a step says anything: bool, see fingerprints.is_measured.
     noaa_of
         int64, shape (steps + 1,): where the numbers of each step begin in `noaa`.
     noaa

@@ -10,15 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skymill.aligned.keys import is_measured
 from skymill.aligned.plan import PAIRS_SCHEMA
-from skymill.aligned.steps import place_of
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import Product, new_directory
 from skymill.engine.tables import ParquetFile, write_parquet
 from skymill.magnetic.columns import Columns
 from skymill.magnetic.features import FeatureSet
+from skymill.magnetic.fingerprints import is_measured
 from skymill.magnetic.schema import STEPS
+from skymill.swan_sf.places import place_of
 from skymill.swan_sf.schema import PARAMETERS, STEP_SECONDS
 
 PAIRS_PER_FILE = 2048
@@ -85,11 +85,7 @@ def read_series(pairs: pa.Table, steps: list[Path]) -> np.ndarray:
 def available_columns(features: dict) -> list[str]:
     """Return those of the engineered columns whose parameters SWAN-SF has, in their order."""
     columns = Columns(features)
-    bases = {
-        name: columns.derived[name].parameter if name in columns.derived else name
-        for name in columns.names
-    }
-    return [name for name, base in bases.items() if columns.logs.get(base, base) in PARAMETERS]
+    return [name for name in columns.names if columns.parameter_of(name) in PARAMETERS]
 
 
 def data_schema(engineered: list[str], sdo_identity: dict[str, str]) -> pa.Schema:

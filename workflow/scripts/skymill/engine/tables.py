@@ -141,6 +141,14 @@ class ParquetFile(pq.ParquetFile):
             table = super().read_row_group(number, columns, use_threads=False)
             return self._ordered(table, columns)
 
+    def read_row_groups(
+        self, numbers: Sequence[int], columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """Return the rows of some row groups, one after the other; columns as for `read`."""
+        with _named(self._path):
+            table = super().read_row_groups(numbers, columns, use_threads=False)
+            return self._ordered(table, columns)
+
     def iter_batches(
         self,
         batch_size: int = 65536,
@@ -190,12 +198,12 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         return file.read(columns)
 
 
-def read_frame(path: Path) -> "pd.DataFrame":
-    """Return a table as a data frame: strings as str, nullable int64 as Int64."""
+def read_frame(path: Path, names: Sequence[str] | None = None) -> "pd.DataFrame":
+    """Return a table as a data frame, or these columns: strings as str, nullable int64 as Int64."""
     # Imported here: most jobs and all workers do without pandas.
     import pandas as pd
 
-    table = read_table(path)
+    table = read_table(path, names)
     columns = {}
     for field in table.schema:
         column = table[field.name]

@@ -3,6 +3,7 @@
 Each record's copy has its own random stream, so a copy is the same whatever else is made.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from skymill.engine.randomness import generator, key
 from skymill.engine.tables import categorical, read_table, write_parquet
 from skymill.magnetic.output_checks import require_records
 from skymill.magnetic.plan_table import METHODS, planned_records
-from skymill.magnetic.schema import CLASSES, INDEX, PARAMETERS, STEPS, XR_MAX_MISSING
+from skymill.magnetic.schema import CLASSES, PARAMETERS, STEPS, XR_MAX_MISSING
 from skymill.magnetic.store import (
     NO_RECORDS,
     RECORDS_PER_ROW_GROUP,
@@ -34,17 +35,22 @@ SCALE_RANGE = (0.9, 1.1)
 
 _FORCES = (("EPSX", "TOTFX"), ("EPSY", "TOTFY"), ("EPSZ", "TOTFZ"))
 
-AUGMENTED_SCHEMA = pa.schema(
-    [
-        pa.field("record_id", pa.int64(), nullable=False),
-        pa.field("seq_id", pa.int8(), nullable=False),
-        categorical("label", CLASSES, nullable=False),
-        pa.field("parent", pa.int64()),
-        categorical("method", METHODS, nullable=False),
-        *(pa.field(name, pa.float64(), nullable=False) for name in PARAMETERS),
-    ]
-)
-"""One row a step, sorted by (record_id, seq_id); `parent` is null for originals."""
+
+def augmented_schema(parameters: Sequence[str] = PARAMETERS) -> pa.Schema:
+    """Return the schema of the augmented set, whose values are of these parameters.
+
+    One row a step, sorted by (record_id, seq_id); `parent` is null for originals.
+    """
+    return pa.schema(
+        [
+            pa.field("record_id", pa.int64(), nullable=False),
+            pa.field("seq_id", pa.int8(), nullable=False),
+            categorical("label", CLASSES, nullable=False),
+            pa.field("parent", pa.int64()),
+            categorical("method", METHODS, nullable=False),
+            *(pa.field(name, pa.float64(), nullable=False) for name in parameters),
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,7 @@ class AugmentPiece:
     clean: Product
     seed: int
     everything: bool
+    parameters: Sequence[str]
     first: int
     last: int
     path: Path
@@ -69,6 +76,7 @@ def write_augmented(
     *,
     seed: int,
     everything: bool,
+    parameters: Sequence[str] = PARAMETERS,
     workers: int = 1,
 ) -> tuple[list[dict], dict]:
     """Write the augmented set that a plan lists.
@@ -82,6 +90,8 @@ def write_augmented(
     everything
         Whether the whole plan is the augmented set (augment first, then split), or its train
         split alone.
+    parameters
+        Those that the records have.
 
     Returns
     -------
@@ -96,6 +106,7 @@ def write_augmented(
                 clean,
                 seed,
                 everything,
+                parameters,
                 first,
                 last,
                 directory / f"part-{number:05d}.parquet",
@@ -122,33 +133,47 @@ def _write_piece(piece: AugmentPiece) -> dict:
     clean_ids = read_table(piece.ids, columns=["record_id"])["record_id"].to_numpy()
     position = np.searchsorted(clean_ids, origin)
     order = np.argsort(position, kind="stable")
-    values = np.empty((len(PARAMETERS), len(rows), STEPS))
-    values[:, order] = RecordStore(piece.clean).read(position[order], PARAMETERS)
-    synthesise(values, origin, rows["method"].to_numpy(object), rows["copy"].to_numpy(), piece.seed)
+    values = np.empty((len(piece.parameters), len(rows), STEPS))
+    values[:, order] = RecordStore(piece.clean).read(position[order], piece.parameters)
+    synthesise(
+        values,
+        origin,
+        rows["method"].to_numpy(object),
+        rows["copy"].to_numpy(),
+        piece.seed,
+        piece.parameters,
+    )
     columns = {
         "record_id": record_id,
         "seq_id": np.tile(np.arange(STEPS, dtype=np.int8), (len(rows), 1)),
         "label": pa.array(rows["label"]),
         "parent": pa.array(rows["parent"]),
         "method": pa.array(rows["method"]),
-        **dict(zip(PARAMETERS, values, strict=True)),
+        **dict(zip(piece.parameters, values, strict=True)),
     }
-    table = step_table(columns, AUGMENTED_SCHEMA)
+    table = step_table(columns, augmented_schema(piece.parameters))
     require_records(table, record_id)
     return write_parquet(piece.path, table, rows_per_group=RECORDS_PER_ROW_GROUP * STEPS)
 
 
 def synthesise(
-    values: np.ndarray, parent: np.ndarray, method: np.ndarray, copy: np.ndarray, seed: int
+    values: np.ndarray,
+    parent: np.ndarray,
+    method: np.ndarray,
+    copy: np.ndarray,
+    seed: int,
+    parameters: Sequence[str] = PARAMETERS,
 ) -> None:
     """Turn parents' values into those of their synthetic copies, in place.
 
     Parameters
     ----------
     values
-        float64, shape (33, records, 60): the values of each row's parent.
+        float64, shape (len(parameters), records, 60): the values of each row's parent.
     parent, method, copy
         Shape (records,): parent's id, `warp` or `scale` (all else stays as it is), and which copy.
+    parameters
+        Those of the values; SHRGT45, TOTBSQ, EPS* and TOTF* are among them.
 
     Notes
     -----
@@ -164,18 +189,20 @@ def synthesise(
     unknown = {*np.unique(method)} - {*METHODS}
     if unknown:
         raise ValueError(f"no such method of augmentation: {', '.join(map(str, sorted(unknown)))}")
+    place = {name: number for number, name in enumerate(parameters)}
     for name, draw in FACTORS.items():
         rows = np.flatnonzero(method == name)
         if not len(rows):
             continue
         streams = [generator(key(seed, name, int(copy[row])), int(parent[row])) for row in rows]
         before = values[:, rows]
-        after = before * draw(streams)
-        missing = before[INDEX["XR_MAX"]] == XR_MAX_MISSING
-        after[INDEX["XR_MAX"]][missing] = XR_MAX_MISSING
-        shear = after[INDEX["SHRGT45"]]
-        np.minimum(shear, np.maximum(before[INDEX["SHRGT45"]], 100.0), out=shear)
-        _follow_forces(before, after)
+        after = before * draw(streams, len(parameters))
+        if "XR_MAX" in place:
+            missing = before[place["XR_MAX"]] == XR_MAX_MISSING
+            after[place["XR_MAX"]][missing] = XR_MAX_MISSING
+        shear = after[place["SHRGT45"]]
+        np.minimum(shear, np.maximum(before[place["SHRGT45"]], 100.0), out=shear)
+        _follow_forces(before, after, place)
         values[:, rows] = after
 
 
@@ -187,26 +214,26 @@ def _curves(streams: list[np.random.Generator]) -> np.ndarray:
     return np.maximum(curves, LOWEST_WARP)
 
 
-def _factors(streams: list[np.random.Generator]) -> np.ndarray:
-    """Return factors from U(0.9, 1.1), shape (33, records, 1)."""
-    factors = np.array([stream.uniform(*SCALE_RANGE, len(PARAMETERS)) for stream in streams])
+def _factors(streams: list[np.random.Generator], count: int) -> np.ndarray:
+    """Return factors from U(0.9, 1.1), shape (count, records, 1)."""
+    factors = np.array([stream.uniform(*SCALE_RANGE, count) for stream in streams])
     return factors.T[:, :, None]
 
 
-FACTORS = {"warp": lambda streams: _curves(streams)[None], "scale": _factors}
-"""What each method of plan_table.CHANGED multiplies the values by."""
+FACTORS = {"warp": lambda streams, _: _curves(streams)[None], "scale": _factors}
+"""What each method of plan_table.CHANGED multiplies the values of so many parameters by."""
 
 
-def _follow_forces(before: np.ndarray, after: np.ndarray) -> None:
+def _follow_forces(before: np.ndarray, after: np.ndarray, place: dict[str, int]) -> None:
     """Recompute EPS* of the copies: EPS* is proportional to TOTF* / TOTBSQ.
 
     The parent's own constant is kept, rather than the published one with its six digits.
     """
-    energy = INDEX["TOTBSQ"]
+    energy = place["TOTBSQ"]
     for ratio, force in _FORCES:
-        force = INDEX[force]
+        force = place[force]
         with np.errstate(divide="ignore", invalid="ignore"):
             change = (after[force] / before[force]) / (after[energy] / before[energy])
         known = np.isfinite(change)
-        eps = before[INDEX[ratio]]
-        after[INDEX[ratio]] = np.where(known, eps * np.where(known, change, 1.0), eps)
+        eps = before[place[ratio]]
+        after[place[ratio]] = np.where(known, eps * np.where(known, change, 1.0), eps)

@@ -14,22 +14,21 @@ from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from skymill.engine.arrays import to_arrow
 from skymill.engine.gzipped import is_gzipped, unpack
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import new_directory, new_file
-from skymill.engine.tables import categorical, write_parquet, write_table
+from skymill.engine.tables import write_parquet, write_table
+from skymill.magnetic.catalogue_table import CATALOGUE_SCHEMA, count_lines
 from skymill.magnetic.fingerprints import fingerprint
 from skymill.magnetic.parse import (
     BYTE_ORDER_MARK,
-    REASONS,
     RejectedLine,
     parse_line,
     reject_unusable,
 )
-from skymill.magnetic.schema import CLASSES, PARAMETERS, PARTITIONS, STEPS, UNKNOWN
+from skymill.magnetic.schema import PARAMETERS, STEPS
 from skymill.magnetic.store import step_table
 
 BLOCK_BYTES = 16 * 2**20
@@ -56,21 +55,6 @@ VALUES_SCHEMA = pa.schema(
 )
 """A row for each step of each valid record; `fingerprint` is that of
 its magnetic parameters."""
-
-STATUSES = ("valid", "rejected", "blank")
-
-CATALOGUE_SCHEMA = pa.schema(
-    [
-        categorical("partition", PARTITIONS, nullable=False),
-        pa.field("line", pa.int64(), nullable=False),
-        pa.field("source_id", pa.int64()),
-        categorical("label", CLASSES),
-        categorical("status", STATUSES, nullable=False),
-        categorical("reason", REASONS),
-        pa.field("content", pa.binary(16)),
-    ]
-)
-"""A row for every line met, in file order; status is `valid`, `rejected` or `blank`."""
 
 LINES_SCHEMA = pa.schema(
     [
@@ -157,7 +141,7 @@ def ingest(
         _write_quarantine(quarantine, raw.name.removesuffix(".gz"), results)
     return {
         "files": [result.file for result in results if result.file],
-        "counts": _counts(table),
+        "counts": count_lines(table),
     }
 
 
@@ -305,29 +289,3 @@ def _write_quarantine(path: Path, name: str, results: list[BlockResult]) -> None
                 document = {"file": name, **entry, "line": before + entry["line"] + 1}
                 stream.write(json.dumps(document, ensure_ascii=False) + "\n")
             before += result.lines.num_rows
-
-
-def _counts(catalogue: pa.Table) -> dict:
-    """Count lines by status, valid records by label, rejected lines by reason and by label."""
-
-    def tally(column: pa.ChunkedArray) -> dict:
-        counted = pc.value_counts(column.cast("string")).to_pylist()
-        return {entry["values"]: entry["counts"] for entry in counted}
-
-    def count(column: str, status: str) -> dict:
-        wanted = to_arrow([status], pa.string())[0]
-        chosen = catalogue.filter(pc.equal(catalogue["status"].cast("string"), wanted))
-        counts = {value or UNKNOWN: number for value, number in tally(chosen[column]).items()}
-        order = {label: place for place, label in enumerate(CLASSES)}
-        return dict(sorted(counts.items(), key=lambda item: (order.get(item[0], 9), item[0])))
-
-    statuses = {"valid": 0, "rejected": 0, "blank": 0, **tally(catalogue["status"])}
-    return {
-        "lines": catalogue.num_rows,
-        "valid": statuses["valid"],
-        "rejected": statuses["rejected"],
-        "blank": statuses["blank"],
-        "valid_by_label": count("label", "valid"),
-        "rejected_by_reason": count("reason", "rejected"),
-        "rejected_by_label": count("label", "rejected"),
-    }

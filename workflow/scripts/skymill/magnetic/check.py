@@ -6,6 +6,7 @@ from pathlib import Path
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import Product
+from skymill.magnetic.inputs import file_name, input_with
 from skymill.magnetic.schema import STEPS
 
 logger = logging.getLogger(__name__)
@@ -28,15 +29,17 @@ def require_accepted(
     `counts` are those of `ingest`; the fraction is of the lines that are not blank. A smaller loss
     is a warning.
     """
+    name, items = file_name(partition), f"{input_with(partition).item}s"
     met = counts["valid"] + counts["rejected"]
     reasons = ", ".join(f"{name} {count:,}" for name, count in counts["rejected_by_reason"].items())
     if not lost_too_many(counts, max_rejected_fraction):
         if counts["rejected"]:
             logger.warning(
-                "%s.json lost %s of %s lines (%s)",
-                partition,
+                "%s lost %s of %s %s (%s)",
+                name,
                 f"{counts['rejected']:,}",
                 f"{met:,}",
+                items,
                 reasons,
             )
         return
@@ -45,11 +48,11 @@ def require_accepted(
         lines = [line.rstrip("\n") for line in islice(stream, 5)]
     if counts["valid"]:
         what = (
-            f"{counts['rejected']:,} of {met:,} lines of {partition}.json were rejected "
+            f"{counts['rejected']:,} of {met:,} {items} of {name} were rejected "
             f"({counts['rejected'] / met:.2%}, allowed {max_rejected_fraction:.2%})"
         )
     else:
-        what = f"{partition}.json holds no valid record ({counts['rejected']:,} lines rejected)"
+        what = f"{name} holds no valid record ({counts['rejected']:,} {items} rejected)"
     raise SkymillError(
         f"{what}: {reasons or 'the file is empty'}.\n"
         + "".join(f"  {line}\n" for line in lines)

@@ -68,6 +68,10 @@ class Columns:
                     f"{', '.join([*self.logs, *declared])}."
                 )
         self.derived = {name: declared[name] for name in self.names if name in declared}
-        bases = [declared[name].parameter if name in declared else name for name in self.names]
-        needed = {self.logs.get(name, name) for name in bases}
+        needed = {self.parameter_of(name) for name in self.names}
         self.parameters = tuple(name for name in PARAMETERS if name in needed)
+
+    def parameter_of(self, name: str) -> str:
+        """Return the raw parameter that a column is computed from."""
+        base = self.derived[name].parameter if name in self.derived else name
+        return self.logs.get(base, base)

@@ -73,6 +73,25 @@ def _fingerprint_batch(values: np.ndarray, steps: np.ndarray) -> list[bytes]:
     return [hashlib.blake2b(record, digest_size=16).digest() for record in state]
 
 
+def is_measured(values: np.ndarray) -> np.ndarray:
+    """Return which steps have values enough to say anything.
+
+    `values` are float64, shape (parameters, steps); the result is bool, shape (steps,). See
+    TRIVIAL_BELOW.
+    """
+    return (np.isfinite(values) & (values != 0)).sum(axis=0) >= TRIVIAL_BELOW
+
+
+def fold(bits: np.ndarray) -> np.ndarray:
+    """Return one number for each column of `bits` (uint64, shape (rows, steps)), never TRIVIAL."""
+    state = np.full(bits.shape[1], _START)
+    spare = np.empty_like(state)
+    for row in bits:
+        absorb(state, row, spare)
+    state[state == TRIVIAL] = _START
+    return state
+
+
 def absorb(state: np.ndarray, bits: np.ndarray, spare: np.ndarray) -> None:
     """Mix one parameter into the state, in place (multiply and fold, as in MurmurHash)."""
     state ^= bits

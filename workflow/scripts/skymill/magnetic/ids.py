@@ -10,7 +10,9 @@ import pyarrow as pa
 
 from skymill.engine.products import Product
 from skymill.engine.tables import categorical, read_frame
-from skymill.magnetic.schema import CLASSES, FIRST_NEW_ID, PARTITIONS, STEPS, UNKNOWN
+from skymill.magnetic.inputs import PARTITION_NAMES, place_of_record
+from skymill.magnetic.places import CATALOGUED, append_columns, have_places
+from skymill.magnetic.schema import CLASSES, FIRST_NEW_ID, STEPS, UNKNOWN
 from skymill.magnetic.store import RecordStore
 
 logger = logging.getLogger(__name__)
@@ -22,7 +24,7 @@ IDS_SCHEMA = pa.schema(
     [
         pa.field("record_id", pa.int64(), nullable=False),
         pa.field("source_id", pa.int64(), nullable=False),
-        categorical("partition", PARTITIONS, nullable=False),
+        categorical("partition", PARTITION_NAMES, nullable=False),
         pa.field("line", pa.int64(), nullable=False),
         pa.field("position", pa.int64(), nullable=False),
         categorical("label", CLASSES),
@@ -31,7 +33,8 @@ IDS_SCHEMA = pa.schema(
         pa.field("collides_with_identical", pa.bool_(), nullable=False),
     ]
 )
-"""Sorted by record_id; `position` is the record's place among its partition's valid records."""
+"""Sorted by record_id; `position` is the place among the partition's valid records. The ids of
+SWAN-SF have the columns of places.CATALOGUED as well."""
 
 
 def assign_ids(catalogues: list[pa.Table], *, collisions: str) -> tuple[pa.Table, dict]:
@@ -51,13 +54,13 @@ def assign_ids(catalogues: list[pa.Table], *, collisions: str) -> tuple[pa.Table
     Returns
     -------
     ids
-        A table of IDS_SCHEMA.
+        A table of IDS_SCHEMA; with the columns of places.CATALOGUED where the catalogues have them.
     counts
         valid = kept + dropped_identical; collisions, renumbered, collisions with identical content
         and how many of these have another label; `contradictory` counts the records, of whatever
         ids, that have the values of another one and another label, see describe_contradictions.
     """
-    frames = []
+    frames, places = [], []
     for catalogue in catalogues:
         table = catalogue.filter(pa.array(_is_valid(catalogue)))
         frame = pd.DataFrame(
@@ -65,7 +68,9 @@ def assign_ids(catalogues: list[pa.Table], *, collisions: str) -> tuple[pa.Table
         )
         frame["partition"] = table["partition"].cast(pa.string()).to_pandas()
         frame["label"] = table["label"].cast(pa.string()).to_pandas()
-        frame = frame.sort_values("line", ignore_index=True)
+        frame = frame.sort_values("line")
+        places.append(table.take(pa.array(frame.index)) if have_places(table) else table)
+        frame = frame.reset_index(drop=True)
         frame["position"] = np.arange(len(frame))
         frames.append(frame)
     valid = pd.concat(frames, ignore_index=True)
@@ -81,11 +86,14 @@ def assign_ids(catalogues: list[pa.Table], *, collisions: str) -> tuple[pa.Table
     valid["record_id"] = record_id
     valid["renumbered"] = renumbered
     valid["collides_with_identical"] = identical
-    kept = valid[~dropped].sort_values("record_id", ignore_index=True)
+    kept = valid[~dropped].sort_values("record_id")
     ids = pa.Table.from_arrays(
         [pa.array(kept[field.name], type=field.type, from_pandas=True) for field in IDS_SCHEMA],
         schema=IDS_SCHEMA,
     )
+    if all(map(have_places, places)):
+        found = pa.concat_tables(places).take(pa.array(kept.index))
+        ids = append_columns(ids, found, CATALOGUED)
     counts = {
         "valid": len(valid),
         "kept": len(kept),
@@ -135,7 +143,7 @@ def warn_of_contradictions(collection: str, counts: dict) -> None:
     found = counts["contradictory"]
     if found["records"]:
         shown = ", ".join(
-            f"{each['partition']}.json line {each['line']} ({each['label']})"
+            f"{place_of_record(each['partition'], each['line'])} ({each['label']})"
             for each in found["examples"]
         )
         logger.warning(
@@ -158,7 +166,7 @@ def _by_label(labels: pd.Series) -> dict[str, int]:
 
 def read_ids(path: Path) -> pd.DataFrame:
     """Return a written ids table, sorted by record_id; missing labels are NaN."""
-    return read_frame(path)
+    return read_frame(path, IDS_SCHEMA.names)
 
 
 def steps_of_records(ids: pd.DataFrame, stores: dict[str, Product]) -> np.ndarray:

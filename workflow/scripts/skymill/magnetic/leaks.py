@@ -1,15 +1,22 @@
 """The leak check: do two splits hold steps, parents or contents in common?"""
 
+import logging
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from skymill.engine.errors import SkymillError
 from skymill.magnetic.fingerprints import TRIVIAL
+from skymill.magnetic.inputs import CUP, SWAN
+from skymill.magnetic.places import pairs_of_numbers
 from skymill.magnetic.schema import TRAIN_SPLITS
+
+logger = logging.getLogger(__name__)
 
 SHOWN = 5
 
-STATEMENTS = {
+_OF_CUP = {
     "proven": "If all three counts are 0, no two splits hold windows that share a time step (equal "
     "in all 32 magnetic parameters, eight or more of them finite and not 0), directly or by a "
     "chain of other windows; nor copies of one record; nor records with equal values.",
@@ -18,10 +25,20 @@ STATEMENTS = {
     "missing the chain breaks, and its parts count as several regions. Overlap with the test file "
     "is counted, not prevented.",
 }
-"""What the receipt proves, and what it does not."""
+_OF_SWAN = {
+    "proven": "If all five counts are 0, no two splits hold windows of one HARP, or of HARPs with "
+    "a common NOAA number (by SWAN-SF's steps or JSOC's table); nor windows that share a time step "
+    "(equal in all 24 parameters, eight or more of them finite and not 0), directly or by a chain "
+    "of other windows; nor copies of one record; nor records with equal values.",
+    "not_proven": "That no two splits hold windows of the same time: different regions are on the "
+    "Sun together. That a region which returns after a rotation stays in its split: it gets a new "
+    "HARP and a new NOAA number.",
+}
+STATEMENTS = {CUP.name: _OF_CUP, SWAN.name: _OF_SWAN}
+"""What the receipt proves, and what it does not, by `magnetic.input`."""
 
 
-def find_leaks(plan: pd.DataFrame, content: pd.Series) -> dict:
+def find_leaks(plan: pd.DataFrame, content: pd.Series, places: pa.Table | None = None) -> dict:
     """Count what stands in more than one split of a plan.
 
     Parameters
@@ -31,28 +48,38 @@ def find_leaks(plan: pd.DataFrame, content: pd.Series) -> dict:
     content
         Content digest of each clean record, indexed by record_id; a synthetic record counts with
         its parent.
+    places
+        The plan as a table, where it has the columns of places.PLACES.
 
     Returns
     -------
-    For regions, parents and contents: how many stand in two splits or more, and the first few.
+    For regions, parents and contents, of SWAN-SF also HARPs and NOAA numbers: how many stand in two
+    splits or more, and the first few records.
     """
     origin = plan["parent"].fillna(plan["record_id"]).astype(np.int64)
+    rows = np.arange(len(plan))
     kinds = {
-        "regions": plan["region"],
-        "parents": origin,
-        "contents": pd.Series(pd.factorize(content.loc[origin])[0], index=plan.index),
+        "regions": (rows, plan["region"].to_numpy()),
+        "parents": (rows, origin.to_numpy()),
+        "contents": (rows, pd.factorize(content.loc[origin])[0]),
     }
-    found = {}
-    for name, value in kinds.items():
-        torn = plan.groupby(value.to_numpy())["split"].nunique()
-        torn = torn[torn > 1].index
-        inside = plan[np.isin(value.to_numpy(), torn.to_numpy())]
-        found[name] = {
-            "in_several_splits": len(torn),
-            "records": len(inside),
-            "first_records": [int(number) for number in inside["record_id"].head(SHOWN)],
-        }
-    return found
+    if places is not None:
+        numbers, carriers = pairs_of_numbers(places, "harp")
+        kinds["harps"] = (rows, places["harp"].to_numpy())
+        kinds["noaa_numbers"] = (carriers, numbers[:, 1])
+    return {name: _torn(plan, *kind) for name, kind in kinds.items()}
+
+
+def _torn(plan: pd.DataFrame, rows: np.ndarray, value: np.ndarray) -> dict:
+    """Count the values that rows of several splits have; a row may have several values."""
+    torn = plan["split"].iloc[rows].groupby(value).nunique()
+    torn = torn[torn > 1].index
+    inside = plan.iloc[np.unique(rows[np.isin(value, torn.to_numpy())])]
+    return {
+        "in_several_splits": len(torn),
+        "records": len(inside),
+        "first_records": [int(number) for number in inside["record_id"].head(SHOWN)],
+    }
 
 
 def find_overlap(
@@ -82,8 +109,20 @@ def find_overlap(
 
 
 def require_no_leak(leaks: dict, unit: str) -> None:
-    """Raise SkymillError on a leak when splits are made of whole regions, which must have none."""
+    """Raise SkymillError on a leak when splits are made of whole regions, which must have none.
+
+    Where another unit is split, HARPs in several splits are a warning.
+    """
     if unit != "region":
+        harps = leaks.get("harps", {"in_several_splits": 0})
+        if harps["in_several_splits"]:
+            logger.warning(
+                "%s HARPs have windows in several splits (%s records, split.unit: %s): their "
+                "windows overlap in time",
+                f"{harps['in_several_splits']:,}",
+                f"{harps['records']:,}",
+                unit,
+            )
         return
     torn = {name: leak for name, leak in leaks.items() if leak["in_several_splits"]}
     if torn:

@@ -13,25 +13,12 @@ from operator import itemgetter
 import numpy as np
 import orjson
 
+from skymill.magnetic.catalogue_table import NO_USFLUX
 from skymill.magnetic.decimals import PADDING, read_table
 from skymill.magnetic.schema import LABELS, PARAMETERS, QUIET_NAMES, STEPS
 
 MAX_RECORD_ID = 2**52
 """Twice this is exact in float64, so that new ids behind it are as well."""
-
-REASONS = (
-    "line_too_long",
-    "invalid_json",
-    "not_one_record",
-    "invalid_id",
-    "invalid_label",
-    "missing_parameter",
-    "wrong_steps",
-    "not_a_number",
-    "repeated_key",
-    "no_usflux",
-)
-"""Why lines are rejected."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """What some editors put before a text in UTF-8; it is no part of the text."""
@@ -172,7 +159,7 @@ def reject_unusable(values: np.ndarray) -> list[tuple[int, RejectedLine]]:
                 "not_a_number", f"{PARAMETERS[parameter]} is infinite at step {step}"
             )
         else:
-            why = RejectedLine("no_usflux", "USFLUX is zero or missing at every step")
+            why = RejectedLine(NO_USFLUX, "USFLUX is zero or missing at every step")
         rejected.append((int(position), why))
     return rejected
 

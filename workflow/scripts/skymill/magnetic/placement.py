@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from skymill.engine.errors import SkymillError
+from skymill.magnetic.inputs import PARTITION_NAMES
 from skymill.magnetic.regions import name_components
-from skymill.magnetic.schema import LABELS, TRAIN_PARTITIONS, TRAIN_SPLITS
+from skymill.magnetic.schema import LABELS, TRAIN_SPLITS
 from skymill.magnetic.splits import (
     asked_for,
     fold_records,
@@ -110,7 +111,7 @@ def _folds_of_partitions(
     records: pd.DataFrame, label: np.ndarray, folds: int, seed: int
 ) -> np.ndarray:
     """Return the number of each record's file among the training files, in file order."""
-    there = [name for name in TRAIN_PARTITIONS if (records["partition"] == name).any()]
+    there = [name for name in PARTITION_NAMES if (records["partition"] == name).any()]
     if folds != len(there):
         raise SkymillError(
             f"split.folds is {folds}, but with split.unit: partition each training file is a fold, "

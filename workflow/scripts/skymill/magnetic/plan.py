@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.randomness import key, smallest
+from skymill.magnetic.climatology import thinned
 from skymill.magnetic.placement import place
 from skymill.magnetic.plan_counts import count_plan
 from skymill.magnetic.plan_table import CHANGED, METHODS, PLAN_SCHEMA
@@ -19,7 +20,11 @@ from skymill.magnetic.schema import LABELS
 
 
 def make_plan(
-    originals: pd.DataFrame, split: dict, augmentation: dict, seed: int
+    originals: pd.DataFrame,
+    split: dict,
+    augmentation: dict,
+    seed: int,
+    quiet_per_flare: float | None = None,
 ) -> tuple[pa.Table, dict]:
     """Decide the split of every record and which synthetic copies are made.
 
@@ -38,6 +43,9 @@ def make_plan(
         `undersample` (fraction of the records removed).
     seed
         Seed of every random choice.
+    quiet_per_flare
+        What records are thinned to before they are augmented, see climatology.thinned; None leaves
+        them all.
 
     Returns
     -------
@@ -47,15 +55,16 @@ def make_plan(
         See plan_counts.count_plan.
     """
     originals = originals.sort_values("record_id", ignore_index=True)
+    largest_id = int(originals["record_id"].max())
     if split["augment"] == "train":
         placed = _as_planned(place(originals, split, seed))
         # Each split keeps its own frame, so that nothing can be made from a held-out record.
         train = placed[placed["split"] == "train"]
         held_out = placed[placed["split"] != "train"]
-        augmented, removed = _augment(train, augmentation, seed, int(originals["record_id"].max()))
+        augmented, removed = _augment(train, augmentation, seed, largest_id, quiet_per_flare)
         plan = pd.concat([held_out, augmented], ignore_index=True)
     else:
-        plan, removed = _augment(originals, augmentation, seed, int(originals["record_id"].max()))
+        plan, removed = _augment(originals, augmentation, seed, largest_id, quiet_per_flare)
         plan = placed = place(plan, split, seed)
     plan = plan.sort_values("record_id", ignore_index=True)
     table = pa.Table.from_arrays(
@@ -90,17 +99,25 @@ def _as_planned(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def _augment(
-    records: pd.DataFrame, augmentation: dict, seed: int, largest_id: int
+    records: pd.DataFrame,
+    augmentation: dict,
+    seed: int,
+    largest_id: int,
+    quiet_per_flare: float | None,
 ) -> tuple[pd.DataFrame, dict]:
     """Return the kept originals and the synthetic records, and how many were removed by class."""
+    before = records["label"].value_counts()
+    if quiet_per_flare is not None:
+        records = records[~records["record_id"].isin(thinned(records, quiet_per_flare, seed))]
     kept, made, removed = [], [], {}
     for label in LABELS:
         settings = augmentation.get(label, {})
         members = records[records["label"] == label]
         identifiers = members["record_id"].to_numpy(np.int64)
         counts = augmented_counts(len(members), settings)
-        removed[label] = len(members) - counts["original"]
-        gone = smallest(identifiers, removed[label], key(seed, "undersample", label))
+        removed[label] = int(before.get(label, 0)) - counts["original"]
+        undersampled = len(members) - counts["original"]
+        gone = smallest(identifiers, undersampled, key(seed, "undersample", label))
         kept.append(_as_planned(members[~members["record_id"].isin(gone)]))
         for method in CHANGED:
             for copy in range(1, settings.get(method, 0) + 1):

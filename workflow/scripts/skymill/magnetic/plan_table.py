@@ -6,7 +6,8 @@ import pandas as pd
 import pyarrow as pa
 
 from skymill.engine.tables import categorical, read_frame
-from skymill.magnetic.schema import CLASSES, PARTITIONS, SPLITS
+from skymill.magnetic.inputs import PARTITION_NAMES
+from skymill.magnetic.schema import CLASSES, SPLITS
 
 CHANGED = ("warp", "scale")
 """Methods that make changed copies, so many of each record; augment.FACTORS has how."""
@@ -18,7 +19,7 @@ PLAN_SCHEMA = pa.schema(
     [
         pa.field("record_id", pa.int64(), nullable=False),
         pa.field("parent", pa.int64()),
-        categorical("partition", PARTITIONS, nullable=False),
+        categorical("partition", PARTITION_NAMES, nullable=False),
         pa.field("region", pa.int64(), nullable=False),
         categorical("label", CLASSES, nullable=False),
         categorical("method", METHODS, nullable=False),
@@ -28,12 +29,13 @@ PLAN_SCHEMA = pa.schema(
     ]
 )
 """Sorted by record_id. `parent` is null for originals, `copy` counts a parent's copies from 1.
-`fold` is null where the configuration has no folds."""
+`fold` is null where the configuration has no folds. The plan of SWAN-SF has the columns of
+places.PLACES as well."""
 
 
 def read_plan(path: Path) -> pd.DataFrame:
     """Return a written plan, sorted by record_id; `parent` is a nullable Int64."""
-    return read_frame(path)
+    return read_frame(path, PLAN_SCHEMA.names)
 
 
 def planned_records(plan: Path, *, everything: bool) -> pd.DataFrame:

@@ -4,6 +4,7 @@ The engineered splits hold steps. What is the same for all steps of a record is 
 by split and record_id.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow as pa
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import Product
 from skymill.magnetic.missing import missing_steps
+from skymill.magnetic.places import PLACES
 from skymill.magnetic.plan_table import PLAN_SCHEMA
 from skymill.magnetic.schema import PARAMETERS, UNKNOWN
 from skymill.magnetic.store import RecordStore, pieces
@@ -28,27 +30,32 @@ def _nullable(name: str) -> pa.Field:
     return PLAN_SCHEMA.field(name).with_nullable(True)
 
 
-RECORDS_SCHEMA = pa.schema(
-    [
-        PLAN_SCHEMA.field("record_id"),
-        PLAN_SCHEMA.field("split"),
-        PLAN_SCHEMA.field("fold"),
-        _nullable("region"),
-        PLAN_SCHEMA.field("partition"),
-        PLAN_SCHEMA.field("parent"),
-        PLAN_SCHEMA.field("method"),
-        PLAN_SCHEMA.field("label"),
-        pa.field("m_or_x", pa.int8()),
-        *(pa.field(f"missing_{name}", pa.float32(), nullable=False) for name in PARAMETERS),
-    ]
-)
-"""Records of the training files by record_id, then those of the test file by theirs.
+def records_schema(
+    parameters: Sequence[str] = PARAMETERS, places: Sequence[pa.Field] = ()
+) -> pa.Schema:
+    """Return the schema of the table: `missing_*` for these parameters; `places` is PLACES or none.
 
-`record_id` is unique within the training files and within the test file, so (split, record_id) is
-unique. `fold` is null without folds, `region` and `parent` are null in the test file. `m_or_x` is 1
-for the classes M and X, 0 for others, null for an unknown one: a number, since pandas makes objects
-of booleans with nulls. `missing_*` is the share of the 60 steps without a value.
-"""
+    Records of the training files by record_id, then those of the test file by theirs. `record_id`
+    is unique within the training files and within the test file, so (split, record_id) is unique.
+    `fold` is null without folds, `region` and `parent` are null in the test file. `m_or_x` is 1 for
+    the classes M and X, 0 for others, null for an unknown one: a number, since pandas makes objects
+    of booleans with nulls. `missing_*` is the share of the 60 steps without a value.
+    """
+    return pa.schema(
+        [
+            PLAN_SCHEMA.field("record_id"),
+            PLAN_SCHEMA.field("split"),
+            PLAN_SCHEMA.field("fold"),
+            _nullable("region"),
+            PLAN_SCHEMA.field("partition"),
+            PLAN_SCHEMA.field("parent"),
+            PLAN_SCHEMA.field("method"),
+            PLAN_SCHEMA.field("label"),
+            pa.field("m_or_x", pa.int8()),
+            *places,
+            *(pa.field(f"missing_{name}", pa.float32(), nullable=False) for name in parameters),
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -56,26 +63,29 @@ class MissingPiece:
     """Some records by their position in a store: [first, last)."""
 
     store: Product
+    parameters: Sequence[str]
     first: int
     last: int
 
 
-def missing_shares(store: Product, *, workers: int = 1) -> np.ndarray:
+def missing_shares(
+    store: Product, parameters: Sequence[str] = PARAMETERS, *, workers: int = 1
+) -> np.ndarray:
     """Return the share of missing steps of each record and parameter.
 
-    `store` has the clean records. The result is float32, shape (records, 33), in the order of the
-    store and of PARAMETERS. A worker holds one piece of the values at a time.
+    `store` has the clean records. The result is float32, shape (records, parameters), in the order
+    of the store and of `parameters`. A worker holds one piece of the values at a time.
     """
-    work = [MissingPiece(store, *piece) for piece in pieces(len(RecordStore(store)))]
+    work = [MissingPiece(store, parameters, *piece) for piece in pieces(len(RecordStore(store)))]
     done = map_pieces(_missing_of_piece, work, workers=workers, what=f"read {store.path}")
     return np.concatenate(done)
 
 
 def _missing_of_piece(piece: MissingPiece) -> np.ndarray:
-    values = RecordStore(piece.store).read(np.arange(piece.first, piece.last), PARAMETERS)
+    values = RecordStore(piece.store).read(np.arange(piece.first, piece.last), piece.parameters)
     shares = [
         missing_steps(series, name).mean(axis=1)
-        for name, series in zip(PARAMETERS, values, strict=True)
+        for name, series in zip(piece.parameters, values, strict=True)
     ]
     return np.stack(shares, axis=1).astype(np.float32)
 
@@ -86,8 +96,11 @@ def records_table(
     missing: np.ndarray,
     held_out: pd.DataFrame | None = None,
     missing_held_out: np.ndarray | None = None,
+    *,
+    parameters: Sequence[str] = PARAMETERS,
+    places: pa.Table | None = None,
 ) -> pa.Table:
-    """Return the table of RECORDS_SCHEMA.
+    """Return the table of records_schema.
 
     Parameters
     ----------
@@ -99,10 +112,14 @@ def records_table(
     missing, missing_held_out
         The shares of their missing steps, see missing_shares. A synthetic record has those of the
         record that it was made from: a method changes values, and leaves missing ones as they are.
+    parameters
+        Those of `missing`.
+    places
+        The plan as a table, where it has the columns of PLACES.
     """
     origin = plan["parent"].fillna(plan["record_id"]).to_numpy(np.int64)
     rows = np.searchsorted(clean["record_id"].to_numpy(), origin)
-    tables = [_table(plan, missing[rows])]
+    tables = [_table(plan, missing[rows], parameters, places)]
     if held_out is not None:
         nothing = pd.array([pd.NA] * len(held_out), dtype="Int64")
         frame = held_out.assign(
@@ -113,22 +130,32 @@ def records_table(
             method="original",
             label=held_out["label"].astype(object).fillna(UNKNOWN),
         )
-        tables.append(_table(frame, missing_held_out))
+        tables.append(_table(frame, missing_held_out, parameters))
     return pa.concat_tables(tables).combine_chunks()
 
 
-def _table(frame: pd.DataFrame, missing: np.ndarray) -> pa.Table:
+def _table(
+    frame: pd.DataFrame,
+    missing: np.ndarray,
+    parameters: Sequence[str],
+    places: pa.Table | None = None,
+) -> pa.Table:
     label = frame["label"]
     flare = pd.array(label.isin(FLARES), dtype="Int8")
     flare[(label == UNKNOWN).to_numpy()] = pd.NA
     columns = {"m_or_x": flare} | {
-        f"missing_{name}": missing[:, number] for number, name in enumerate(PARAMETERS)
+        f"missing_{name}": missing[:, number] for number, name in enumerate(parameters)
     }
+    schema = records_schema(parameters, PLACES if places is not None else ())
     arrays = [
-        pa.array(columns.get(field.name, frame.get(field.name)), type=field.type, from_pandas=True)
-        for field in RECORDS_SCHEMA
+        places[field.name].combine_chunks()
+        if field in PLACES
+        else pa.array(
+            columns.get(field.name, frame.get(field.name)), type=field.type, from_pandas=True
+        )
+        for field in schema
     ]
-    return pa.Table.from_arrays(arrays, schema=RECORDS_SCHEMA)
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def count_records(table: pa.Table) -> dict:

@@ -1,7 +1,8 @@
-"""Active regions, recovered from the values: windows that share a time step belong together.
+"""Active regions: what belongs together, and must not be torn apart.
 
-The archive withholds region numbers and times, but its windows slide over one time series, so
-two windows of one region often hold the same steps, value for value.
+The files of 2020 withhold region numbers and times, but their windows slide over one time series,
+so two windows of one region often hold the same steps, value for value: windows that share a time
+step belong together. SWAN-SF has HARP and NOAA numbers, and they count as well.
 """
 
 import numpy as np
@@ -37,6 +38,50 @@ def find_regions(record_id: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """
     first, second = shared_steps(steps)
     return name_components(record_id, first, second)
+
+
+def group_harps(
+    record_id: np.ndarray,
+    harp: np.ndarray,
+    numbers: np.ndarray,
+    step_harp: np.ndarray,
+    step: np.ndarray,
+) -> np.ndarray:
+    """Return the region of each window of SWAN-SF: the smallest record_id that it is linked to.
+
+    Windows of one HARP are linked, and so are HARPs with a common NOAA number or a common step.
+
+    Parameters
+    ----------
+    record_id, harp
+        int64, shape (records,).
+    numbers
+        Pairs (HARP, NOAA number), int64, shape (pairs, 2).
+    step_harp, step
+        HARP and fingerprint of measured steps, int64 and uint64, shape (steps,).
+
+    Returns
+    -------
+    int64, shape (records,).
+    """
+    order = np.argsort(step, kind="stable")
+    value, owner = step[order], step_harp[order]
+    same = (value[1:] == value[:-1]) & (owner[1:] != owner[:-1])
+    harps = np.unique(np.concatenate([harp, numbers[:, 0], step_harp]))
+    regions = np.unique(numbers[:, 1])
+    records, first_region = len(record_id), len(record_id) + len(harps)
+    links = [
+        (np.arange(records), records + np.searchsorted(harps, harp)),
+        (
+            records + np.searchsorted(harps, numbers[:, 0]),
+            first_region + np.searchsorted(regions, numbers[:, 1]),
+        ),
+        tuple(records + np.searchsorted(harps, part[same]) for part in (owner[:-1], owner[1:])),
+    ]
+    first, second = (np.concatenate(part) for part in zip(*links, strict=True))
+    # HARPs and numbers take part, and give a region no name.
+    nameless = np.full(len(harps) + len(regions), np.iinfo(np.int64).max)
+    return name_components(np.concatenate([record_id, nameless]), first, second)[:records]
 
 
 def shared_steps(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,8 +13,9 @@ import pyarrow as pa
 from skymill.engine.markdown import markdown_table
 from skymill.engine.products import Product
 from skymill.engine.tables import read_table
+from skymill.magnetic.inputs import CUP, Input, file_name
 from skymill.magnetic.plan_counts import doubts
-from skymill.magnetic.schema import LABELS, PARTITIONS, TEST_PARTITION, TRAIN_SPLITS
+from skymill.magnetic.schema import LABELS, TEST_PARTITION, TRAIN_SPLITS
 
 SHOWN = 20
 UNREADABLE = "not readable"
@@ -31,6 +32,8 @@ def diagnose(
     leaks: Product,
     features: list[Product],
     settings: dict,
+    one: Input = CUP,
+    swan: list[Product] = (),
 ) -> str:
     """Return the page as Markdown.
 
@@ -42,18 +45,28 @@ def diagnose(
         Products and receipts.
     settings
         The settings in force of all rules of the branch, by their dotted names.
+    one
+        What the branch reads.
+    swan
+        The steps of SWAN-SF's catalogue of each partition, where it reads SWAN-SF.
     """
     tables = {path.stem: read_table(path) for path in catalogues}
     planned = plan.counts
     parts = [
         "# Magnetic records: diagnostics",
-        f"Source: {plan.source}",
-        "## Lines met",
-        _lines_met(tables),
+        f"Source: {plan.source}. Read: {one.title}.",
+        f"## {one.item.capitalize()}s met",
+        _lines_met(tables, one),
         "## Rejected records by class",
-        _rejected_by_class(tables),
-        "## Records with the wrong number of steps",
-        _wrong_steps(tables, quarantines),
+        _rejected_by_class(tables, one),
+        *(
+            ["## Lost before: the catalogue of SWAN-SF", _lost_in_catalogue(swan)]
+            if swan
+            else [
+                "## Records with the wrong number of steps",
+                _wrong_steps(tables, quarantines),
+            ]
+        ),
         "## Ids and regions",
         _ids_and_regions(ids, regions),
         "## Splits",
@@ -92,19 +105,32 @@ def _strings(table: pa.Table, name: str) -> list:
     return table[name].cast(pa.string()).to_pylist()
 
 
-def _lines_met(tables: dict[str, pa.Table]) -> str:
+def _lines_met(tables: dict[str, pa.Table], one: Input) -> str:
     rows = []
     for partition, table in tables.items():
         counts = Counter(_strings(table, "status"))
         rows.append(
             [partition, table.num_rows, *(counts[s] for s in ("valid", "rejected", "blank"))]
         )
-    absent = ", ".join(f"{name}.json" for name in PARTITIONS if name not in tables)
-    note = f"\n\nNot there: {absent}." if absent else ""
-    return markdown_table(["file", "lines", "valid", "rejected", "blank"], rows) + note
+    absent = ", ".join(file_name(name) for name in one.files if name not in tables)
+    note = f"\n\nNot read: {absent}." if absent else ""
+    return markdown_table(["file", f"{one.item}s", "valid", "rejected", "blank"], rows) + note
 
 
-def _rejected_by_class(tables: dict[str, pa.Table]) -> str:
+def _lost_in_catalogue(swan: list[Product]) -> str:
+    """Tell what was lost of each partition before its windows were taken as records."""
+    names = ("windows", "valid", "rejected", "steps", "differing_steps", "infinite_values")
+    rows = []
+    for product in swan:
+        counts = product.counts
+        reasons = counts["rejected_by_reason"]
+        told = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items())
+        rows.append([product.path.parent.name, *(counts[name] for name in names), told or "none"])
+    header = ["partition", *(name.replace("_", " ") for name in names), "rejected because of"]
+    return markdown_table(header, rows)
+
+
+def _rejected_by_class(tables: dict[str, pa.Table], one: Input) -> str:
     """Cross reasons with classes, over all files, beside the valid records for comparison."""
     rejected, valid = Counter(), Counter()
     for partition, table in tables.items():
@@ -115,7 +141,7 @@ def _rejected_by_class(tables: dict[str, pa.Table]) -> str:
                 rejected[reason, label or unlabelled] += 1
             elif status == "valid":
                 valid[label or unlabelled] += 1
-    classes = [*LABELS, UNREADABLE, TEST_PARTITION]
+    classes = [*LABELS, UNREADABLE, *([one.test] if one.test else [])]
     reasons = sorted({reason for reason, _ in rejected})
     rows = [[reason, *(rejected[reason, label] for label in classes)] for reason in reasons]
     totals = [sum(rejected[reason, label] for reason in reasons) for label in classes]
@@ -126,7 +152,8 @@ def _rejected_by_class(tables: dict[str, pa.Table]) -> str:
         for total, label in zip(totals, classes, strict=True)
     ]
     rows.append(["share rejected", *shares])
-    return markdown_table(["reason", *LABELS, UNREADABLE, "test file, unlabelled"], rows)
+    header = ["reason", *LABELS, UNREADABLE, "test file, unlabelled"]
+    return markdown_table(header[: 1 + len(classes)], rows)
 
 
 def _wrong_steps(tables: dict[str, pa.Table], quarantines: list[Path]) -> str:
@@ -184,7 +211,7 @@ def _contradictions(counts: list[dict]) -> str:
         return "\n\nNo two records have the same values and different classes."
     header = ["file", "line", "id", "class"]
     rows = [
-        [f"{each['partition']}.json", each["line"], str(each["source_id"]), each["label"]]
+        [file_name(each["partition"]), each["line"], str(each["source_id"]), each["label"]]
         for count in counts
         for each in count["contradictory"]["examples"]
     ]

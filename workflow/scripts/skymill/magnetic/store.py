@@ -6,6 +6,7 @@ A record's position is its place in that order; which record stands there, the i
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -42,6 +43,14 @@ def step_table(columns: dict[str, np.ndarray | pa.Array], schema: pa.Schema) -> 
             once = pa.array(values, type=field.type)
             arrays.append(once.take(pa.array(np.repeat(np.arange(len(once)), STEPS))))
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+class Records(Protocol):
+    """What gives values of records by their positions, here or in a worker."""
+
+    def read(self, positions: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        """Return float64 values, shape (len(names), len(positions), 60); see RecordStore.read."""
+        ...
 
 
 class RecordStore:

@@ -9,7 +9,8 @@ from skymill.engine.errors import SkymillError
 from skymill.engine.gzipped import SUFFIX
 from skymill.engine.names import raw_name
 from skymill.engine.products import MANIFEST, SOURCES, read_json
-from skymill.magnetic.schema import PARTITIONS, TEST_PARTITION, TRAIN_PARTITIONS
+from skymill.magnetic.inputs import CUP, SWAN, Input, input_of
+from skymill.magnetic.schema import TEST_PARTITION
 from skymill.raw.files import put_by_hand, sidecar_path
 from skymill.raw.registry import branch_of, fetchable_patterns, file_patterns
 from skymill.settings import plan_keys, source_of_branch
@@ -119,8 +120,15 @@ class RawFiles:
 
     # The magnetic branch and the auxiliary table
 
+    @property
+    def input(self) -> Input:
+        """What the magnetic branch reads."""
+        return input_of(self.config)
+
     def magnetic(self, partition: str) -> str:
-        """Return the file of a partition: as published, or gzipped by the user."""
+        """Return the file of a partition: as published, or (of 2020) gzipped by the user."""
+        if self.input is SWAN:
+            return paths.SWAN_FILE.format(swan_partition=partition)
         return self._as_it_is(paths.MAGNETIC_FILE.format(partition=partition))
 
     @property
@@ -142,7 +150,10 @@ class RawFiles:
     def _texts(self) -> dict[str, list[str]]:
         """Return the files of each branch that may be there plain or gzipped: plain names."""
         texts = {
-            "magnetic": [paths.MAGNETIC_FILE.format(partition=name) for name in PARTITIONS],
+            "magnetic": [
+                paths.MAGNETIC_FILE.format(partition=name)
+                for name in (CUP.files if self.input is CUP else ())
+            ],
             "stealth": [paths.STEALTH_FILE],
         }
         return {name: own for name, own in texts.items() if self.source(name) != "sample"}
@@ -154,20 +165,29 @@ class RawFiles:
 
     @functools.cached_property
     def partitions(self) -> tuple[str, ...]:
-        """The magnetic files that are read, in file order, without `.json`.
+        """The files that the magnetic branch reads, in order, without the end of their names.
 
-        With `source: local` they are those that are there, or were when they were read.
+        With `source: local` they are those that are there, or were when they were read. With
+        `split.unit: partition` they are those that a split consists of.
         """
-        return tuple(name for name in PARTITIONS if name not in self.absent_partitions)
+        without = {*self.absent_partitions, *self._left_out()}
+        return tuple(name for name in self.input.files if name not in without)
+
+    def _left_out(self) -> list[str]:
+        """Return the training files that `split.partitions` leaves out of the splits."""
+        if "split.partitions" not in plan_keys(self.config):
+            return []
+        named = self.config["split"]["partitions"]
+        return [name for name in self.input.train if name not in named]
 
     @functools.cached_property
     def absent_partitions(self) -> tuple[str, ...]:
         """The magnetic files that `source: local` does without."""
         if self.source("magnetic") != "local":
             return ()
-        absent = tuple(name for name in PARTITIONS if self._is_missing(self.magnetic(name)))
+        absent = tuple(name for name in self.input.files if self._is_missing(self.magnetic(name)))
         # Without any training file nothing can be made: then all of them are asked for.
-        return () if {*TRAIN_PARTITIONS} <= {*absent} else absent
+        return () if {*self.input.train} <= {*absent} else absent
 
     def partition_absence(self) -> str:
         """Return a warning that names the absent magnetic files, and what is not made of them."""
@@ -190,7 +210,7 @@ class RawFiles:
         named = self.config["split"]["partitions"]
         for name in self.absent_partitions:
             if name in named:
-                file = self.path(paths.MAGNETIC_FILE.format(partition=name))
+                file = self.path(self.magnetic(name))
                 raise SkymillError(
                     f"split.partitions names {name}, but there is no {file}. Put it there, or "
                     f"leave it out of the splits: `split: {{partitions: {{{name}: null}}}}`."
@@ -249,7 +269,11 @@ class RawFiles:
         folder = Path(self.folder("aligned"), paths.SWAN_FILE).parent
         files = [paths.SWAN_FILE.format(swan_partition=p) for p in self.absent_swan_partitions]
         names = [Path(file).name for file in files]
-        return f"The aligned branch does without {', '.join(names)}, not found in {folder}."
+        readers = ["aligned"] if "aligned" in self.config["branches"] else []
+        if "magnetic" in self.config["branches"] and self.input is SWAN:
+            readers = ["magnetic", *readers]
+        who = f"The {' and the '.join(readers)} branch {'do' if len(readers) > 1 else 'does'}"
+        return f"{who} without {', '.join(names)}, not found in {folder}."
 
     # ZTF
 
@@ -379,10 +403,12 @@ class RawFiles:
         """Return a warning for each branch that does without some of its files."""
         said = {
             "ztf": self.absent_nights and self.absence(),
-            "magnetic": self.absent_partitions and self.partition_absence(),
+            "magnetic": self.absent_partitions
+            and (self.swan_absence() if self.input is SWAN else self.partition_absence()),
             "aligned": self.absent_swan_partitions and self.swan_absence(),
         }
-        return [said[name] for name in said if name in self.config["branches"] and said[name]]
+        told = [said[name] for name in said if name in self.config["branches"] and said[name]]
+        return list(dict.fromkeys(told))
 
     def are_written(self) -> bool:
         """Return whether a run may write to the folder that all results folders share.

@@ -17,7 +17,13 @@ from skymill.swan_sf.members import Seen, read_batches
 from skymill.swan_sf.parse import Rejected, Window, parse_members
 from skymill.swan_sf.schema import LABELS, PARAMETERS, PARTITIONS
 from skymill.swan_sf.steps import Collected, Steps, most_frequent
-from skymill.swan_sf.tables import NUMBERS, STEPS_SCHEMA, TIME, WINDOWS_SCHEMA
+from skymill.swan_sf.tables import (
+    NUMBERS,
+    STEPS_PER_ROW_GROUP,
+    STEPS_SCHEMA,
+    TIME,
+    WINDOWS_SCHEMA,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +82,9 @@ def catalogue(
     _warn(raw.name, counts, seen.broken_off)
     return {
         "files": [
-            write_table(steps, _steps_table(every.take(chosen))),
+            write_table(
+                steps, _steps_table(every.take(chosen)), rows_per_group=STEPS_PER_ROW_GROUP
+            ),
             write_table(windows, _windows_table(kept, PARTITIONS.index(partition) + 1)),
         ],
         "counts": counts,

@@ -27,6 +27,9 @@ STEPS_SCHEMA = pa.schema(
 numbers in the HARP at this step, ascending, often none; a missing value is NaN; `windows` is the
 number of windows with these values."""
 
+STEPS_PER_ROW_GROUP = 2**14
+"""Steps that are read together when one of them is wanted: those of some twenty HARPs."""
+
 WINDOWS_SCHEMA = pa.schema(
     [
         pa.field("partition", pa.int8(), nullable=False),

@@ -5,7 +5,7 @@ import socket
 import numpy as np
 import pytest
 
-from skymill.aligned.clock import Clock, tai_minus_utc
+from skymill.clock import Clock, tai_minus_utc
 from skymill.engine.errors import SkymillError
 
 

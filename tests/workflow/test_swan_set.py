@@ -1,0 +1,187 @@
+"""SWAN-SF as a data set of its own: the products of the magnetic branch, and what is stale when."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from projects import Project, said
+
+FEATURES = {"write_features", "diagnose_magnetic"}
+AUGMENT = {"augment_train", "check_conservation", "write_records"} | FEATURES
+PLAN = {"plan_magnetic", "check_leaks"} | AUGMENT
+REGIONS = {"find_regions", "check_regions"} | PLAN
+IDS = {"assign_ids", "write_clean"} | REGIONS
+WINDOWS = {"ingest_windows", "check_ingest"} | IDS
+CATALOGUE = {"catalogue_swan_sf", "check_swan_sf"} | WINDOWS
+SIMULATE = {"simulate_swan_sf", "verify_raw"} | CATALOGUE
+PROCESSED = "data/processed/magnetic_data"
+PREPROCESSED = "data/preprocessed/solar_flare_2020"
+
+
+@pytest.fixture(scope="module", name="made")
+def _made(tmp_path_factory):
+    project = Project.new(tmp_path_factory.mktemp("swan_set"))
+    project.set("{branches: [magnetic], magnetic: {input: swan_sf}}")
+    # Enough regions for a class in each split.
+    project.set("simulate: {magnetic: {records: 900}}")
+    project.run("--cores", "2")
+    return project
+
+
+@pytest.fixture(name="own")
+def _own(made, tmp_path):
+    """Return a copy of the project, for one test."""
+    return made.copy(tmp_path / "project")
+
+
+@pytest.fixture(name="looked_at")
+def _looked_at(made):
+    """Return the project itself, for looks; changed settings and code are put back afterwards."""
+    kept = {
+        path: path.read_bytes()
+        for name in ("config", "workflow")
+        for path in made.path(name).rglob("*")
+        if path.is_file() and path.suffix in (".yaml", ".py")
+    }
+    yield made
+    for path, content in kept.items():
+        if path.read_bytes() != content:
+            path.write_bytes(content)
+
+
+def document(project, name):
+    return json.loads(project.path(name).read_text())
+
+
+def test_a_second_run_does_nothing(made):
+    assert made.stale() == set()
+
+
+def test_no_file_of_2020_and_no_test_set_is_needed(made):
+    assert not made.path("data/sample/raw/solar_flare_2020").exists()
+    assert sorted(path.name for path in made.path(PROCESSED).iterdir() if path.is_dir()) == [
+        *("dev", "test", "train")
+    ]
+    assert sorted(path.name for path in made.path(PREPROCESSED).glob("ids_*.parquet")) == [
+        "ids_train.parquet"
+    ]
+    page = made.path("data/processed/magnetic_diagnostics.md").read_text()
+    assert "Read: SWAN-SF." in page
+    assert "There is no test file." in page
+    assert "Lost before: the catalogue of SWAN-SF" in page
+
+
+def test_every_window_is_accounted_for(made):
+    counts = document(made, f"{PREPROCESSED}/conservation_train.receipt.json")["counts"]
+    catalogued = [
+        document(made, f"data/interim/swan_sf/partition{number}/steps.parquet.manifest.json")
+        for number in range(1, 6)
+    ]
+    assert counts["lines"] == sum(each["counts"]["valid"] for each in catalogued) > 0
+    assert counts["kept"] == counts["clean_files"] == counts["valid"]
+
+
+def test_no_harp_and_no_number_is_in_two_splits(made):
+    receipt = document(made, f"{PREPROCESSED}/leaks.receipt.json")
+    assert sorted(receipt["leaks"]) == ["contents", "harps", "noaa_numbers", "parents", "regions"]
+    assert all(leak["in_several_splits"] == 0 for leak in receipt["leaks"].values())
+    table = pq.read_table(made.path(f"{PROCESSED}/records.parquet")).to_pandas()
+    assert table.groupby("harp")["split"].nunique().max() == 1
+    assert table.explode("noaa").groupby("noaa")["split"].nunique().max() == 1
+    assert set(table["split"]) == {"train", "dev", "test"}
+    assert set(table["partition"]) == {f"partition{number}" for number in range(1, 6)}
+    assert ((table["start_tai"] - table["start"]).dt.total_seconds().between(34, 37)).all()
+
+
+def test_clean_records_have_the_24_parameters_and_splits_their_columns(made):
+    clean = next(made.path(f"{PREPROCESSED}/train").glob("*.parquet"))
+    names = pq.read_schema(clean).names
+    assert len(names) == 6 + 24
+    assert "PIL_LEN" not in names
+    split = next(made.path(f"{PROCESSED}/train").glob("*.parquet"))
+    assert "USFLUX_log_roll_std5" in pq.read_schema(split).names
+    assert "PIL_LEN_log" not in pq.read_schema(split).names
+
+
+@pytest.mark.parametrize(
+    ("change", "stages"),
+    [
+        ("seed: 7", PLAN),
+        ("collisions: drop_identical", IDS),
+        ("split: {unit: record}", {"check_regions"} | PLAN),
+        ("split: {partitions: {partition1: test, train_partition1_data: dev}}", set()),
+        ("magnetic: {quiet_per_flare: 1}\naugmentation: {Q: null}", PLAN),
+        ("features: {columns: {cup2020: [EPSZ]}}", set()),
+        ("features: {columns: {swan_sf: [EPSZ]}}", FEATURES),
+        ("features: {columns: [EPSZ]}", FEATURES),
+        ("limits: {max_rejected_fraction: 0.06}", set()),
+        ("limits: {max_rejected_windows_fraction: 0.9}", set()),
+        ("simulate: {swan_sf: {seed: 21}}", SIMULATE),
+    ],
+)
+def test_a_changed_setting_reruns_the_stages_that_read_it(looked_at, change, stages):
+    looked_at.set(change)
+    assert looked_at.stale() == stages
+
+
+@pytest.mark.parametrize(
+    ("module", "stages"),
+    [
+        ("magnetic/windows.py", WINDOWS),
+        ("magnetic/climatology.py", PLAN),
+        ("magnetic/catalogue_table.py", WINDOWS),
+        ("swan_sf/parse.py", CATALOGUE),
+        ("clock.py", PLAN),
+        ("magnetic/decimals.py", set()),
+        ("ztf/plan.py", set()),
+    ],
+)
+def test_an_edited_module_reruns_the_stages_that_import_it(looked_at, module, stages):
+    path = looked_at.path(f"workflow/scripts/skymill/{module}")
+    path.write_text(path.read_text() + "\nEDITED = True\n")
+    assert looked_at.stale() == stages
+
+
+def test_a_column_that_swan_sf_cannot_have_is_named_at_once(looked_at):
+    looked_at.set("features: {columns: [PIL_LEN_log, EPSZ]}")
+    done = looked_at.run("-n", succeeds=False)
+    assert "features.columns names PIL_LEN_log (from PIL_LEN), but SWAN-SF" in said(done)
+
+
+def test_one_partition_trains_and_another_one_tests(own):
+    own.set(
+        "split: {unit: partition, partitions: "
+        "{partition1: train, partition2: test, partition3: null, partition4: null, "
+        "partition5: null}}"
+    )
+    own.set("{magnetic: {quiet_per_flare: 2}, augmentation: null}")
+    own.run("--cores", "2")
+    table = pq.read_table(own.path(f"{PROCESSED}/records.parquet")).to_pandas()
+    by_split = table.groupby("split", observed=True)["partition"].unique()
+    assert {name: list(files) for name, files in by_split.items()} == {
+        "train": ["partition1"],
+        "test": ["partition2"],
+    }
+    train = table[table["split"] == "train"]["label"].value_counts()
+    assert train[["C", "B", "Q"]].sum() == 2 * train[["X", "M"]].sum()
+    # What the others gave is a leftover.
+    done = own.run("-n")
+    assert "interim/solar_flare_2020/catalogue/partition3.parquet" in said(done)
+    assert own.stale() == set()
+
+
+def test_another_input_leaves_what_only_the_first_one_has(looked_at):
+    looked_at.set("magnetic: {input: cup2020}")
+    stale, words = looked_at.look()
+    assert {"simulate_magnetic", "ingest_magnetic", "write_clean", "plan_magnetic"} <= stale
+    assert "ingest_windows" not in stale
+    assert "interim/solar_flare_2020/catalogue/partition1.parquet" in words
+    assert "python -m skymill.prune data --delete" in words
+
+
+def test_beside_it_the_aligned_branch_locates_no_records(looked_at):
+    looked_at.set("branches: [magnetic, sdo, aligned]\nsdo: {tensors: false}")
+    stale = looked_at.stale()
+    assert {"plan_aligned", "report_aligned", "key_swan_sf"} <= stale
+    assert not stale & {"key_records", "locate_records", "ingest_magnetic", "catalogue_swan_sf"}

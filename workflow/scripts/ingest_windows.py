@@ -1,0 +1,21 @@
+"""Take the windows of one partition of SWAN-SF as magnetic records."""
+
+from skymill.engine.job import run_job
+
+
+def main(run):
+    from skymill.magnetic.windows import ingest_windows
+
+    counts = ingest_windows(
+        run.input.steps,
+        run.input.windows,
+        run.wildcards.partition,
+        catalogue=run.output.catalogue,
+        fingerprints=run.output.fingerprints,
+        quarantine=run.output.quarantine,
+    )
+    run.finish(counts=counts)
+
+
+if __name__ == "__main__":
+    run_job(main, snakemake)
