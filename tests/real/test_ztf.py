@@ -142,7 +142,7 @@ def test_the_values_are_those_of_the_packets(night, alerts):
 def test_every_record_is_accounted_for(night):
     counts, table = night
     assert counts["members"] == counts["records"] == counts["kept"] == table.num_rows == 499
-    assert (counts["corrupt"], counts["read_by_fastavro"]) == (0, 0)
+    assert (counts["corrupt"], counts["read_one_by_one"]) == (0, 0)
     candids = table["candid"].to_pylist()
     assert candids == sorted(set(candids))
 
