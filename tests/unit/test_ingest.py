@@ -174,11 +174,11 @@ def test_the_catalogue_tells_what_every_line_was(tmp_path):
     _, (first, second) = fingerprint(np.stack([physical_values(0), physical_values(4)]))
     shown = [tuple(row.values()) for row in rows]
     assert shown == [
-        ("train", 1, 5, "X", "valid", None, first),
-        ("train", 2, None, None, "blank", None, None),
-        ("train", 3, 6, "M", "rejected", "wrong_steps", None),
-        ("train", 4, None, None, "rejected", "invalid_json", None),
-        ("train", 5, 9, "Q", "valid", None, second),
+        ("train", 1, 5, "X", "valid", None, first, 1),
+        ("train", 2, None, None, "blank", None, None, 1),
+        ("train", 3, 6, "M", "rejected", "wrong_steps", None, 1),
+        ("train", 4, None, None, "rejected", "invalid_json", None, 1),
+        ("train", 5, 9, "Q", "valid", None, second, 1),
     ]
 
 
