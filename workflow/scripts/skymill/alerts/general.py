@@ -41,9 +41,7 @@ def read_long(text: bytes, position: int) -> tuple[int, int]:
     raise BadAvro("a number has more than 64 bits")
 
 
-def read_record(
-    text: bytes, start: int, end: int, schema: Schema
-) -> tuple[bytes, np.ndarray, int]:
+def read_record(text: bytes, start: int, end: int, schema: Schema) -> tuple[bytes, np.ndarray, int]:
     """Read one record.
 
     Parameters

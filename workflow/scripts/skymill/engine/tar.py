@@ -32,6 +32,9 @@ SPARSE = b"S"
 LONGEST_EXTENSION = 2**20
 """Bytes of the content of such a member."""
 
+LONGEST_NAME = 1024
+"""Characters of a name that are kept: no file has a longer one, and names are held in memory."""
+
 READ_BYTES = 2**20
 """Bytes passed over at a time."""
 
@@ -102,9 +105,9 @@ class Announced:
         return any(key.startswith("GNU.sparse.") for key in self.pax)
 
     def name(self, block: bytes) -> str:
-        """Return the name of the member with this header."""
-        known = self.pax.get("GNU.sparse.name") or self.pax.get("path")
-        return known or self.long_name or read_name(block)
+        """Return the name of the member with this header, or the beginning of a very long one."""
+        known = self.pax.get("GNU.sparse.name") or self.pax.get("path") or self.long_name
+        return known[:LONGEST_NAME] if known else read_name(block)
 
     def size(self, block: bytes) -> int:
         """Return how many bytes its content has, -1 if the header does not say."""

@@ -97,7 +97,9 @@ def _lines_met(tables: dict[str, pa.Table]) -> str:
     rows = []
     for partition, table in tables.items():
         counts = Counter()
-        for status, lines in zip(_strings(table, "status"), table["lines"].to_pylist(), strict=True):
+        for status, lines in zip(
+            _strings(table, "status"), table["lines"].to_pylist(), strict=True
+        ):
             counts[status] += lines
         shown = (counts[status] for status in ("valid", "rejected", "blank"))
         rows.append([partition, counts.total(), *shown])

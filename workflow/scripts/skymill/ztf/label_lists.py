@@ -36,6 +36,9 @@ SCHEMA = pa.schema(
 BLOCK_BYTES = 8 * 2**20
 """Read at a time, so memory does not depend on the length of a list but for the rows kept."""
 
+MOST_COLUMNS = 1_000
+"""Columns of a list: one of 100 features an object has fewer."""
+
 LONGEST_LINE = 2**20
 """Bytes of a line; a longer one is rejected."""
 
@@ -197,6 +200,11 @@ def _read_parquet(raw: Path, asked: dict) -> LabelList:
 
 def _begin(what, name, found, asked, values) -> tuple[LabelList, dict[str, int]]:
     """Return a list of which nothing is read yet, and the places of its columns."""
+    if len(found) > MOST_COLUMNS:
+        raise SkymillError(
+            f"{what} has {len(found):,} columns, more than {MOST_COLUMNS:,}: it is no list of labels. "
+            "Replace it."
+        )
     places = find_columns(what, found, asked, values)
     columns = {column: found[place] for column, place in places.items()}
     others = [other for place, other in enumerate(found) if place not in places.values()]
