@@ -304,7 +304,7 @@ def test_pax_headers_are_read_in_linear_time(tmp_path, record):
 
 
 def test_a_sparse_alert_file_is_lost_and_counted(tmp_path):
-    name, content = members([1])[0]
+    content = packet(alert(1))
     records = b"22 GNU.sparse.major=1\n" + _record("GNU.sparse.name", "real.avro")
     map_of_holes = b"1\n0\n5\n".ljust(512, b"\0")
     sparse = pax_member("GNUSparseFile.0/x", map_of_holes + content, records=records)

@@ -11,7 +11,6 @@ from skymill.magnetic.schema import LABELS, STEPS
 from skymill.paths import DEFAULT_RESULTS, RAW_OF_BRANCH
 from skymill.ztf.classes import one_class
 
-
 MOST_VALUES = 100_000
 """Values of a configuration, each as often as an alias repeats it."""
 

@@ -27,10 +27,7 @@ MOST_COLUMNS = 1_000
 """Columns of a window: the release has 50 and more."""
 
 _TIME, _NOAA, _QUALITY, _TMFI = "Timestamp", "NOAA_AR", "QUALITY", "IS_TMFI"
-_REQUIRED = (MOST_COLUMNS = 1_000
-"""Columns of a window: the release has 50 and more."""
-
-_TIME, _NOAA, *PARAMETERS)
+_REQUIRED = (_TIME, _NOAA, *PARAMETERS)
 _TYPES = {
     _TIME: pa.timestamp("s"),
     _NOAA: pa.dictionary(pa.int32(), pa.string()),
