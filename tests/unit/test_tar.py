@@ -76,9 +76,10 @@ def test_a_changed_bit_of_a_header_is_damage_or_changes_its_checksum_alone(place
     content = bytearray(pack([("a", b"one"), ("b", b"two")], tarfile.USTAR_FORMAT))
     content[place] ^= 1 << bit
     try:
-        assert unpack(bytes(content)) == [("a", b"one"), ("b", b"two")]
+        found = unpack(bytes(content))
     except BadTar as error:
-        assert "the header at byte 0 is damaged" in str(error)
+        found = str(error)
+    assert found in ([("a", b"one"), ("b", b"two")], "the header at byte 0 is damaged")
 
 
 @pytest.mark.parametrize("left", [100, 512, 600, 1024, 1100])

@@ -16,8 +16,9 @@ SUFFIX = ".gz"
 """What the name of a compressed file ends with, beside that of the plain one."""
 
 MOST_RATIO, MOST_RATIO_FROM = 100, 2**26
-"""How many times its own size a file that is unpacked may have, and from which size on. Text packs to
-a fifth; a stream of zeros could fill any disk."""
+"""How many times its own size a file that is unpacked may have, and from which size on.
+
+Text packs to a fifth; a stream of zeros could fill any disk."""
 
 READ_BYTES = 2**20
 """Bytes of the text that are held at a time."""

@@ -63,8 +63,8 @@ MEMBER = np.dtype(
         ("name_bytes", np.uint16),
     ]
 )
-"""A member: where its header begins, bytes packed and unpacked, CRC-32, Unix mode, method, whether it
-is encrypted, and bytes of its name."""
+"""A member: where its header begins, bytes packed and unpacked, CRC-32, Unix mode, method, whether
+it is encrypted, and bytes of its name."""
 
 MOST_MEMBERS = 2**22
 """Members of a zip; the download has 1.2 million."""

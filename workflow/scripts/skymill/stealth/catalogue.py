@@ -109,8 +109,8 @@ def _content(raw: Path) -> bytes:
         content = text.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise SkymillError(
-            f"{raw} {'unpacks to' if is_packed else 'has'} more than {MOST_BYTES / 1e6:,.0f} MB: it is another table, or "
-            "damaged. Replace it."
+            f"{raw} {'unpacks to' if is_packed else 'has'} more than {MOST_BYTES / 1e6:,.0f} MB: it is "
+            "another table, or damaged. Replace it."
         )
     return content
 

@@ -202,8 +202,8 @@ def _begin(what, name, found, asked, values) -> tuple[LabelList, dict[str, int]]
     """Return a list of which nothing is read yet, and the places of its columns."""
     if len(found) > MOST_COLUMNS:
         raise SkymillError(
-            f"{what} has {len(found):,} columns, more than {MOST_COLUMNS:,}: it is no list of labels. "
-            "Replace it."
+            f"{what} has {len(found):,} columns, more than {MOST_COLUMNS:,}: it is no list of "
+            "labels. Replace it."
         )
     places = find_columns(what, found, asked, values)
     columns = {column: found[place] for column, place in places.items()}

@@ -21,7 +21,7 @@ PREFIX = "ztf_public_"
 """What stands before a night in the names of its files."""
 
 MOST_NIGHTS = 5_000
-"""Days of ranges, in all: planning takes memory and time for each. ZTF's whole archive has fewer."""
+"""Days of ranges, in all: each takes memory and time to plan. ZTF's whole archive has fewer."""
 
 _ENTRY = re.compile(r"[\w-]+( *\.\. *\w*)?")
 """What is meant as a night or a range, right or wrong; other text is the name of a file."""
@@ -180,8 +180,8 @@ def _days(entry: str, place: str) -> list[str]:
 def _too_many(entry: str, place: str, nights: int) -> SkymillError:
     """Return the error for ranges of more nights than a run can plan."""
     return SkymillError(
-        f"{place}: with {entry} the ranges have {nights:,} nights, more than {MOST_NIGHTS:,}. Correct "
-        "the dates, or run in batches: one range, such as a year, in each run."
+        f"{place}: with {entry} the ranges have {nights:,} nights, more than {MOST_NIGHTS:,}. "
+        "Correct the dates, or run in batches: one range, such as a year, in each run."
     )
 
 
