@@ -422,8 +422,9 @@ class _Block(NamedTuple):
     count: int
 
 
-def _blocks(text: bytes, sync: bytes, start: int, codec: str) -> Iterator[_Block | BadRecord]:
-    """Yield the blocks that a sync marker follows, and a BadRecord for what is between them."""
+def _blocks(text: bytes, sync: bytes, start: int, codec: str) -> list[_Block | BadRecord]:
+    """Return the blocks that a sync marker follows, and a BadRecord for what is between them."""
+    found: list[_Block | tuple[int, int, int | None]] = []
     position, records, size = start, 0, 0
     # Bytes made to that end could look like a chain of blocks from every place on.
     steps = CHAIN_FLOOR + len(text) // SYNC_BYTES
@@ -431,22 +432,33 @@ def _blocks(text: bytes, sync: bytes, start: int, codec: str) -> Iterator[_Block
         count, begin, end = _block(text, position)
         if begin is not None and text[end : end + SYNC_BYTES] == sync:
             records, size = records + max(0, count), size + end - begin
-            yield _Block(begin, end, count)
+            found.append(_Block(begin, end, count))
             position = end + SYNC_BYTES
             continue
         after, lost, steps = _lost_blocks(text, position, sync, steps)
-        if lost is None:
-            lost = _estimate(text, position, after, records, size, codec)
-        yield BadRecord("a block is not followed by the sync marker", max(1, lost))
+        found.append((position, after, lost))
         position = after
+    return [
+        each if isinstance(each, _Block) else _lost(text, *each, records, size, codec)
+        for each in found
+    ]
+
+
+def _lost(
+    text: bytes, position: int, after: int, lost: int | None, records: int, size: int, codec: str
+) -> BadRecord:
+    """Return what tells of the records between two places; see `_estimate` where `lost` is None."""
+    if lost is None:
+        lost = _estimate(text, position, after, records, size, codec)
+    return BadRecord("a block is not followed by the sync marker", max(1, lost))
 
 
 def _estimate(text: bytes, position: int, after: int, records: int, size: int, codec: str) -> int:
     """Return about how many records were lost from a position on.
 
     Where the block there ends is not known, so one of its two numbers may be the damaged one. They
-    are believed if they fit to each other as those of the sound blocks before, which hold
-    `records` in `size` bytes.
+    are believed if they fit to each other as those of the file's sound blocks, which hold `records`
+    in `size` bytes.
     """
     try:
         count, begin = read_long(text, position)

@@ -45,8 +45,8 @@ MAX_RECORDS = 2 + BLOCK_BYTES // (len(PARAMETERS) * STEPS * len('"0":1,'))
 """More valid records than can begin in a block; memory that is not filled is not used."""
 
 MOST_TOLD = 1_000
-"""Lines of a block that are no records and have rows of their own: a block has some 320 records, and
-memory must not grow with lines of a byte."""
+"""Lines of a block that are no records and have rows of their own: a block has some 320 records,
+and memory must not grow with lines of a byte."""
 
 SHORTEST_RECORD = len(PARAMETERS) * (STEPS * len('"0":1,') - 1)
 """No record has fewer bytes."""
@@ -80,8 +80,8 @@ CATALOGUE_SCHEMA = pa.schema(
 )
 """A row for every line met, in file order; status is `valid`, `rejected` or `blank`.
 
-Behind the first MOST_TOLD lines of a block that are no records, one row stands for all such lines of
-the block with the same status, reason and label: `lines` is their number, `line` the first of them.
+Behind the first MOST_TOLD lines of a block that are no records, one row stands for all such lines
+of the block with the same status, reason and label: `lines` is their number, `line` the first one.
 """
 
 LINES_SCHEMA = pa.schema(

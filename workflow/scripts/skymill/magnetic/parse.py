@@ -17,8 +17,8 @@ from skymill.magnetic.decimals import PADDING, read_table
 from skymill.magnetic.schema import LABELS, PARAMETERS, QUIET_NAMES, STEPS
 
 MOST_VALUES = 2**16
-"""Values, objects and lists in a line that is parsed: a record has some 2,000, and each is an object
-of Python, however few bytes it has."""
+"""Values, objects and lists in a line that is parsed: a record has some 2,000, and each is an
+object of Python, however few bytes it has."""
 
 MAX_RECORD_ID = 2**52
 """Twice this is exact in float64, so that new ids behind it are as well."""

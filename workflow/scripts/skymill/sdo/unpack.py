@@ -304,7 +304,7 @@ def _require_ratio(archive: Path, members: np.ndarray) -> None:
     if total > max(LARGE, MOST_RATIO * size):
         raise SkymillError(
             f"{archive} has {size / 1e6:,.1f} MB and would unpack to {total / 1e6:,.0f} MB, more "
-            f"than {MOST_RATIO} times its size. It is not the data set as published: fetch it again."
+            f"than {MOST_RATIO} times its size. It is not the data set as published: fetch it anew."
         )
 
 

@@ -108,9 +108,10 @@ def _content(raw: Path) -> bytes:
     with opened(raw) if is_packed else open(raw, "rb") as text:
         content = text.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
+        has = "unpacks to" if is_packed else "has"
         raise SkymillError(
-            f"{raw} {'unpacks to' if is_packed else 'has'} more than {MOST_BYTES / 1e6:,.0f} MB: it is "
-            "another table, or damaged. Replace it."
+            f"{raw} {has} more than {MOST_BYTES / 1e6:,.0f} MB: it is another table, or damaged. "
+            "Replace it."
         )
     return content
 
