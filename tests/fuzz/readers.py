@@ -60,8 +60,8 @@ class Intact:
 class Found:
     """What a reader made of an input: records by key, how many it lost, or that it refused all.
 
-    `is_proved` says that checksums stand for each record: a wrong one has no excuse. `repeated` counts
-    records that have the key of another one: a damaged key can hide an intact record.
+    `is_proved` says that checksums stand for each record: a wrong one has no excuse. `repeated`
+    counts records that have the key of another one: a damaged key can hide an intact one.
     """
 
     records: Records = field(default_factory=dict)
@@ -275,7 +275,8 @@ def _read_lines(content: bytes, folder: Path) -> Found:
     lost = counts["rejected"] + len(ids) - len(records)
     # Two lines that have become one were lost as one.
     joined = 0 if is_packed else 5 - content.count(b"\n")
-    return Found(records, lost + joined, is_proved=is_packed)
+    repeated = len(ids) - len(records)
+    return Found(records, lost + joined, is_proved=is_packed, repeated=repeated)
 
 
 # Zip archives.
@@ -336,7 +337,8 @@ def _read_labels(content: bytes, folder: Path) -> Found:
     is_packed = content.startswith(b"\x1f\x8b")
     # Two lines that have become one were lost as one.
     joined = 0 if is_packed else 10 - content.count(b"\n")
-    return Found(records, found.lines - len(records) + joined, is_proved=is_packed)
+    lost, repeated = found.lines - len(records) + joined, len(rows) - len(records)
+    return Found(records, lost, is_proved=is_packed, repeated=repeated)
 
 
 def _table() -> Intact:
@@ -378,8 +380,9 @@ def _read_samples(content: bytes, folder: Path) -> Found:
     except SkymillError:
         return Found(refused=True)
     records = {each.sample_id: each.peak_flux for each in rows}
-    lost = len(malformed) + len(rows) - len(records)
-    return Found(records, lost + 8 - content.count(b"\n"))
+    repeated = len(rows) - len(records)
+    lost = len(malformed) + repeated + 8 - content.count(b"\n")
+    return Found(records, lost, repeated=repeated)
 
 
 # SWAN-SF.
