@@ -18,6 +18,7 @@ from skymill.alerts.general import MOST_VALUES
 from skymill.alerts.program import compile_program
 from skymill.alerts.schemas import BadAvro, read_schema
 from skymill.alerts.tarball import Night, read_parts
+from skymill.engine import gzipped
 from skymill.ztf.catalogue import extract_night
 from skymill.ztf.decode import Choice
 
@@ -279,6 +280,16 @@ def test_a_packed_member_that_unpacks_to_much_is_cut_off(tmp_path):
     counts, lost = night_of(tmp_path, tar([("bomb.avro.gz", bomb), *members([2])], mode="w"))
     assert counts["kept"] >= 1
     assert any("times its size" in loss["detail"] for loss in lost)
+
+
+def test_a_tarball_that_unpacks_to_much_is_not_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(gzipped, "MOST_RATIO_FROM", 10**5)
+    content = tar([*members([1]), ("zeros", bytes(2**25)), *members([2])], mode="w")
+    raw = write(tmp_path / "night.tar.gz", gzip.compress(content, 9))
+    seen = Night()
+    parts = list(read_parts(raw, seen))
+    assert seen.broken_off == "it unpacks to more than 100 times its size, as no data do"
+    assert len(parts) == 1
 
 
 # Tar headers.

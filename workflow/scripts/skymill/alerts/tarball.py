@@ -28,6 +28,7 @@ from skymill.alerts.avro import (
 )
 from skymill.alerts.fits import GZIP_MAGIC
 from skymill.alerts.members import BLOCK, KIND, find_members, is_header
+from skymill.engine.gzipped import TOO_MUCH, most_bytes
 from skymill.engine.tar import (
     EXTENSIONS,
     LONGEST_EXTENSION,
@@ -208,7 +209,7 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
 
 def _gunzip(file: BinaryIO, night: Night) -> Iterator[bytes]:
     """Inflate a gzip file of one or more members; damage ends it and is noted."""
-    given = 0
+    given, most = 0, most_bytes(file.seek(0, io.SEEK_END))
     for size in (READ_BYTES, CAREFUL_BYTES):
         # What was inflated in one go with damage is lost: so go there again, in smaller steps.
         again = given
@@ -219,6 +220,9 @@ def _gunzip(file: BinaryIO, night: Night) -> Iterator[bytes]:
                 given += len(fresh)
                 if fresh:
                     yield fresh
+                if given > most:
+                    night.broken_off = f"it {TOO_MUCH}"
+                    return
             return
         except _GZIP_ERRORS as error:
             damage = error

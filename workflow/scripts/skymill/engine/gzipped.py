@@ -20,6 +20,9 @@ MOST_RATIO, MOST_RATIO_FROM = 100, 2**26
 
 Text packs to a fifth; a stream of zeros could fill any disk."""
 
+TOO_MUCH = f"unpacks to more than {MOST_RATIO} times its size, as no data do"
+"""What is said of a file that does."""
+
 READ_BYTES = 2**20
 """Bytes of the text that are held at a time."""
 
@@ -41,16 +44,17 @@ def unpack(path: Path, output: Path) -> None:
         When it is damaged or cut short, something else is behind its end, or it unpacks to more
         than any data do.
     """
-    room = max(MOST_RATIO_FROM, MOST_RATIO * path.stat().st_size)
+    most = most_bytes(path.stat().st_size)
     with opened(path) as text, open(output, "wb") as target:
         while block := text.read(READ_BYTES):
-            room -= len(block)
-            if room < 0:
-                raise SkymillError(
-                    f"{path} unpacks to more than {MOST_RATIO} times its size, as no data do. "
-                    "Replace it."
-                )
+            if text.tell() > most:
+                raise SkymillError(f"{path} {TOO_MUCH}. Replace it.")
             target.write(block)
+
+
+def most_bytes(size: int) -> int:
+    """Return how many bytes a packed file of a size may unpack to."""
+    return max(MOST_RATIO_FROM, MOST_RATIO * size)
 
 
 def beginning(path: Path, size: int) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from isal import igzip, isal_zlib
 
+from skymill.engine.gzipped import TOO_MUCH, most_bytes
 from skymill.engine.tar import BadTar, read_members
 
 BATCH_BYTES = 4 * 2**20
@@ -20,10 +21,6 @@ READ_BYTES = 2**20
 
 MAX_BYTES = 2**22
 """A longer member is no window: real ones have 42 kB. It is not read."""
-
-MOST_RATIO, MOST_RATIO_FROM = 100, 2**26
-"""How many times its own size a tarball may unpack to, and from which size on: real ones have a
-third. What is rejected is held in memory."""
 
 IGNORED_NAMES = 10
 """So many names of members that are no windows are remembered."""
@@ -69,10 +66,11 @@ def read_batches(raw: Path, seen: Seen) -> Iterator[list[Member]]:
     size = number = 0
     try:
         with igzip.open(raw, "rb") as stream:
-            most = max(MOST_RATIO_FROM, MOST_RATIO * raw.stat().st_size)
+            # What is rejected is held in memory.
+            most = most_bytes(raw.stat().st_size)
             for member in read_members(stream):
                 if stream.tell() > most:
-                    raise BadTar(f"it unpacks to more than {MOST_RATIO} times its size")
+                    raise BadTar(f"it {TOO_MUCH}")
                 if member.is_folder:
                     continue
                 if not member.is_file or not is_csv(member.name):
