@@ -85,8 +85,14 @@ def _spans(content: bytes, pieces: dict) -> dict:
     found = {}
     for key, piece in pieces.items():
         begin = content.index(piece)
-        found[key] = max(0, begin - 1), begin + len(piece) + 1
+        # The end of the line of names concerns all lines.
+        found[key] = begin - bool(found), begin + len(piece) + 1
     return found
+
+
+def _gone(content: bytes, lines: int) -> int:
+    """Return how many of so many lines are gone: joined to others, or blank now."""
+    return lines - sum(bool(line.strip()) for line in content.split(b"\n"))
 
 
 # Nights of alerts.
@@ -273,8 +279,7 @@ def _read_lines(content: bytes, folder: Path) -> Found:
         for place, number in enumerate(ids):
             records.setdefault(number, values[60 * place : 60 * place + 60].tobytes())
     lost = counts["rejected"] + len(ids) - len(records)
-    # Two lines that have become one were lost as one.
-    joined = 0 if is_packed else 5 - content.count(b"\n")
+    joined = 0 if is_packed else _gone(content, 5)
     repeated = len(ids) - len(records)
     return Found(records, lost + joined, is_proved=is_packed, repeated=repeated)
 
@@ -335,8 +340,7 @@ def _read_labels(content: bytes, folder: Path) -> Found:
     assert found.lines == len(rows) + sum(found.rejected.values())
     records = {row["object"]: row["class"] for row in rows}
     is_packed = content.startswith(b"\x1f\x8b")
-    # Two lines that have become one were lost as one.
-    joined = 0 if is_packed else 10 - content.count(b"\n")
+    joined = 0 if is_packed else _gone(content, 10)
     lost, repeated = found.lines - len(records) + joined, len(rows) - len(records)
     return Found(records, lost, is_proved=is_packed, repeated=repeated)
 
@@ -381,7 +385,7 @@ def _read_samples(content: bytes, folder: Path) -> Found:
         return Found(refused=True)
     records = {each.sample_id: each.peak_flux for each in rows}
     repeated = len(rows) - len(records)
-    lost = len(malformed) + repeated + 8 - content.count(b"\n")
+    lost = len(malformed) + repeated + _gone(content, 8)
     return Found(records, lost, repeated=repeated)
 
 
