@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo verify test test-slurm test-power lint format bench pins clean
+.PHONY: help setup demo verify test test-slurm test-power fuzz lint format bench pins clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,11 @@ test-slurm: .venv/.ready-dev ## Run the workflow on a SLURM of its own (as root 
 CUTS ?= 20
 test-power: .venv/.ready-dev ## Cut the power of runs, on a file system in a file (as root on Linux)
 	SKYMILL_POWER_CUTS=$(CUTS) $(BIN)/python -m pytest tests/power
+
+SECONDS ?= 600
+SEED ?= $(shell date +%s)
+fuzz: .venv/.ready-dev ## Read damaged input with every reader (SECONDS=600 SEED=...)
+	$(BIN)/python tests/fuzz/campaign.py --seconds $(SECONDS) --seed $(SEED)
 
 lint: .venv/.ready-dev ## Check style: Python, Snakemake, workflow
 	$(BIN)/ruff check .

@@ -9,7 +9,10 @@ import cramjam
 import fastavro
 import numpy as np
 
-from skymill.alerts.avro import read_long
+from skymill.alerts.avro import Record
+from skymill.alerts.general import read_long
+from skymill.alerts.packet import FIELDS, IMAGES, SLOTS, TEXTS
+from skymill.alerts.walk import INTEGER, NULL, REAL, SPAN
 
 CUTOUTS = ("cutoutScience", "cutoutTemplate", "cutoutDifference")
 REGULAR = (63, 63)
@@ -216,3 +219,24 @@ def write(path: Path, content: bytes) -> Path:
     """Write bytes and return where."""
     path.write_bytes(content)
     return path
+
+
+def as_record(document):
+    """Return the form that reading gives to a record that fastavro has read."""
+    slots = np.zeros((len(FIELDS), 3), np.int64)
+    text = bytearray()
+    for path, slot in SLOTS.items():
+        value = document
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+        if value is None:
+            slots[slot, 0] = NULL
+        elif path in TEXTS or path in IMAGES:
+            content = value.encode() if isinstance(value, str) else value
+            slots[slot] = SPAN, len(text), len(content)
+            text += content
+        elif isinstance(value, float):
+            slots[slot, :2] = REAL, np.float64(value).view(np.int64)
+        else:
+            slots[slot, :2] = INTEGER, value
+    return Record(bytes(text), slots, False)

@@ -33,11 +33,11 @@ def catalogue(name, rows):
     for line, row in enumerate(rows, start=1):
         if row is None:
             # A rejected line may carry an id: it takes it from no one.
-            lines.append((name, line, 5, "X", "rejected", "no_usflux", None))
+            lines.append((name, line, 5, "X", "rejected", "no_usflux", None, 1))
         else:
             source_id, content, label = row
-            lines.append((name, line, source_id, label, "valid", None, digest(content)))
-    columns = list(zip(*lines, strict=True)) or [()] * 7
+            lines.append((name, line, source_id, label, "valid", None, digest(content), 1))
+    columns = list(zip(*lines, strict=True)) or [()] * 8
     return pa.Table.from_arrays(
         [
             pa.array(column, type=field.type)

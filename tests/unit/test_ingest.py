@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import json
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -23,6 +24,7 @@ from records import (
     write_raw,
 )
 
+from skymill.engine import gzipped
 from skymill.engine.errors import SkymillError
 from skymill.magnetic import catalogue as module
 from skymill.magnetic.catalogue import read_lines
@@ -174,11 +176,11 @@ def test_the_catalogue_tells_what_every_line_was(tmp_path):
     _, (first, second) = fingerprint(np.stack([physical_values(0), physical_values(4)]))
     shown = [tuple(row.values()) for row in rows]
     assert shown == [
-        ("train", 1, 5, "X", "valid", None, first),
-        ("train", 2, None, None, "blank", None, None),
-        ("train", 3, 6, "M", "rejected", "wrong_steps", None),
-        ("train", 4, None, None, "rejected", "invalid_json", None),
-        ("train", 5, 9, "Q", "valid", None, second),
+        ("train", 1, 5, "X", "valid", None, first, 1),
+        ("train", 2, None, None, "blank", None, None, 1),
+        ("train", 3, 6, "M", "rejected", "wrong_steps", None, 1),
+        ("train", 4, None, None, "rejected", "invalid_json", None, 1),
+        ("train", 5, 9, "Q", "valid", None, second, 1),
     ]
 
 
@@ -355,6 +357,69 @@ def test_a_line_of_just_the_largest_length_is_read(tmp_path, monkeypatch, end, s
     monkeypatch.setattr(module, "MAX_LINE_BYTES", len(record(1)) + spare)
     done = Ingested(raw, tmp_path / "products")
     assert done.catalogue["reason"].to_pylist() == [reason]
+
+
+def many_lines(kind):
+    """Return lines of a kind, with two records among them."""
+    return [record(1), *[kind] * 50, record(2, "Q", physical_values(2)), *[kind] * 50]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "first", "later"),
+    [
+        (b"", "blank", None, None),
+        (b"x", "rejected", "invalid_json", "line_too_short"),
+        (b"{}" + b" " * 12_000, "rejected", "not_one_record", "not_one_record"),
+    ],
+)
+def test_of_many_lines_that_are_no_records_a_few_have_rows_of_their_own(
+    tmp_path, monkeypatch, kind, status, first, later
+):
+    monkeypatch.setattr(module, "MOST_TOLD", 10)
+    lines = many_lines(kind)
+    done = Ingested(write_raw(tmp_path / "raw.json", lines), tmp_path)
+    rows = done.catalogue.to_pylist()
+    others = [row for row in rows if row["status"] == status]
+    assert [row["reason"] for row in others] == [first] * 10 + [later]
+    assert [row["lines"] for row in others] == [1] * 10 + [90]
+    assert [row["line"] for row in others] == list(range(2, 13))
+    assert [row["line"] for row in rows if row["status"] == "valid"] == [1, 52]
+    assert sum(row["lines"] for row in rows) == done.counts["lines"] == len(lines)
+    assert (done.counts["valid"], done.counts[status]) == (2, 100)
+    assert sum(done.counts["rejected_by_reason"].values()) == done.counts["rejected"]
+    assert sum(entry["lines"] for entry in done.quarantine) == done.counts["rejected"]
+    if status == "rejected":
+        assert "the first of 90 such" in done.quarantine[-1]["detail"]
+
+
+def test_rows_that_stand_for_several_lines_are_by_block(tmp_path, small_blocks, monkeypatch):
+    monkeypatch.setattr(module, "MOST_TOLD", 3)
+    lines = [line for number in range(20) for line in (record(number), b"", b"y" * 20_000)]
+    done = Ingested(write_raw(tmp_path / "raw.json", lines), tmp_path)
+    counts = done.counts
+    assert (counts["valid"], counts["rejected"], counts["blank"]) == (20, 20, 20)
+    valid = [row["line"] for row in done.catalogue.to_pylist() if row["status"] == "valid"]
+    assert valid == list(range(1, 60, 3))
+
+
+def test_memory_grows_with_bytes_and_not_with_lines(tmp_path):
+    raw = tmp_path / "raw.json"
+    raw.write_bytes(record(1) + b"\n" * 10**6)
+    tracemalloc.start()
+    done = Ingested(raw, tmp_path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (done.counts["valid"], done.counts["blank"]) == (1, 10**6 - 1)
+    assert done.catalogue.num_rows == 1 + module.MOST_TOLD + 1
+    assert peak < 60e6  # of which the values of a block have 22 MB
+
+
+def test_a_gzipped_file_that_would_fill_the_disk_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(gzipped, "MOST_RATIO_FROM", 10**5)
+    raw = tmp_path / "raw.json"
+    raw.write_bytes(gzip.compress(b"\n" * 10**6, mtime=0))
+    with pytest.raises(SkymillError, match="more than 100 times its size"):
+        Ingested(raw, tmp_path / "products")
 
 
 def test_an_earlier_ingest_is_replaced_whole(tmp_path, small_blocks):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 
 import numpy as np
 import pytest
@@ -574,3 +575,24 @@ def test_any_json_in_any_place_is_rejected_or_read_as_python_reads_it(value, pla
     line = json.dumps(content).encode()
     for labelled in (True, False):
         parses_like_python(line, labelled)
+
+
+@pytest.mark.parametrize("bad", [b"{}", b"[]", b"1", b'""'])
+def test_a_line_of_more_values_than_any_record_is_rejected_unparsed(bad):
+    line = b'{"1": [' + b",".join([bad] * 2**17) + b"]}"
+    with pytest.raises(RejectedLine) as found:
+        parse_line(line, np.empty((33, 60)), labelled=True)
+    assert (found.value.reason, "values" in found.value.detail) == ("not_one_record", True)
+
+
+def test_a_repeated_key_among_many_is_found_at_once():
+    content = document(1, "X")
+    extra = {f"p{number}": 1 for number in range(30_000)}
+    content["1"]["values"] |= extra
+    line = json.dumps(content).encode()
+    twice = line.replace(b'"p29999": 1', b'"p29999": 1, "p29999": 2')
+    begin = time.process_time()
+    with pytest.raises(RejectedLine, match="repeated_key") as found:
+        parse_line(twice, np.empty((33, 60)), labelled=True)
+    assert "'p29999'" in found.value.detail
+    assert time.process_time() - begin < 5

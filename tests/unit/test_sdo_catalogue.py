@@ -645,3 +645,20 @@ def test_a_tree_without_images_is_refused_whatever_is_allowed(tmp_path):
     counts, *_ = run(tmp_path, images={cells[0]: None for cells in (*TRAIN, *TEST)})
     with pytest.raises(SkymillError, match="no sample has an image: 0 images for 3 rows"):
         check(tmp_path, counts)
+
+
+def test_a_file_that_is_larger_than_any_image_is_not_decoded(tmp_path):
+    content = jpeg(1)
+    assert check_image(content + bytes(2**18), "94").status == "undecodable"
+    # Each scan costs the decoding of all blocks, in a few bytes.
+    assert check_image(content + b"\xff\xda" * 200, "94").status == "undecodable"
+
+
+def test_a_table_of_far_too_many_lines_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "meta_data.csv"
+    path.write_bytes(b"id,start,end,peak_flux\n" + b"x\n" * 100_001)
+    with pytest.raises(SkymillError, match="malformed lines"):
+        read_metadata(path)
+    path.write_bytes(b"\n" * (2**24 + 1))
+    with pytest.raises(SkymillError, match="more than 17 MB"):
+        read_metadata(path)

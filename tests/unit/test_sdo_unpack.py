@@ -90,6 +90,9 @@ def test_different_files_under_one_name_are_all_kept_and_told(tmp_path):
         ("a//evil", "unsafe_name"),
         ("./evil", "unsafe_name"),
         ("n" * 300, "name_too_long"),
+        ("d/" * 32 + "evil", "path_too_deep"),
+        ("d/" * 32_000 + "evil", "path_too_deep"),
+        ("/".join(["d" * 200] * 6), "path_too_deep"),
         (link("a/evil"), "symbolic_link"),
     ],
 )
@@ -167,6 +170,86 @@ def test_a_member_that_would_be_longer_than_the_zip_is_damage(tmp_path):
     content[entry + 20 : entry + 28] = struct.pack("<2L", 2**31, 2**31)
     archive.write_bytes(content)
     with pytest.raises(SkymillError, match="longer than the whole archive"):
+        unpack(archive, tmp_path / "sdo")
+
+
+def test_places_and_sizes_that_cannot_be_are_damage(tmp_path):
+    plain = write_zip(
+        tmp_path / "plain.zip", [("r/a", b"x" * 50), ("r/b", b"y")], zipfile.ZIP_STORED
+    )
+    content = plain.read_bytes()
+    entry = content.index(b"PK\x01\x02")
+    for place, number in ((20, 2**32 - 2), (42, len(content)), (42, 2**32 - 2), (42, entry - 30)):
+        broken = bytearray(content)
+        broken[entry + place : entry + place + 4] = struct.pack("<L", number)
+        plain.write_bytes(broken)
+        with pytest.raises(SkymillError, match=r"plain\.zip is damaged: r/a"):
+            unpack(plain, tmp_path / "sdo")
+
+
+@pytest.mark.parametrize("values", [(2**62, 5, 0), (5, 2**62, 0), (5, 5, 2**63), (5, 5, 2**64 - 1)])
+def test_numbers_of_64_bits_that_cannot_be_cost_no_memory(tmp_path, values):
+    size, compressed, offset = values
+    extra = struct.pack("<2H3Q", 1, 24, size, compressed, offset)
+    full = 2**32 - 1
+    entry = struct.pack(
+        "<4s6H3L5H2L",
+        b"PK\x01\x02",
+        45,
+        45,
+        0,
+        0,
+        0,
+        0,
+        0,
+        full,
+        full,
+        3,
+        len(extra),
+        *[0] * 4,
+        full,
+    )
+    archive = tmp_path / "x.zip"
+    start = struct.pack("<4s5H3L2H", b"PK\x03\x04", 45, 0, 0, 0, 0, 0, 5, 5, 3, 0) + b"r/ahello"
+    directory = entry + b"r/a" + extra
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, len(directory), len(start), 0)
+    archive.write_bytes(start + directory + end)
+    with pytest.raises(SkymillError):
+        unpack(archive, tmp_path / "sdo")
+
+
+def test_members_within_others_are_refused(tmp_path):
+    members = [("r/one", b"1" * 400), ("r/two", b"2" * 400), ("r/three", b"3" * 400)]
+    archive = write_zip(tmp_path / "x.zip", members, zipfile.ZIP_STORED)
+    content = bytearray(archive.read_bytes())
+    second = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 1)
+    # The second one is said to begin where the first one does.
+    content[second + 42 : second + 46] = struct.pack("<L", 0)
+    archive.write_bytes(content)
+    manifest = unpack(archive, tmp_path / "sdo")
+    assert manifest["refused"] == {"overlapping": ["r/two"]}
+    assert tree(tmp_path / "sdo") == {"r/one": b"1" * 400, "r/three": b"3" * 400}
+
+
+def test_a_zip_that_grows_more_than_a_hundred_times_in_all_is_refused(tmp_path):
+    # Each of them grows less than is absurd for a single one.
+    content = [os.urandom(2**14) + bytes(185 * 2**14) for _ in range(3)]
+    members = [(f"r/{number}", each) for number, each in enumerate(content)]
+    archive = write_zip(tmp_path / "x.zip", members)
+    with pytest.raises(SkymillError, match="more than 100 times its size"):
+        unpack(archive, tmp_path / "sdo")
+
+
+def test_a_member_too_large_to_be_a_file_of_the_data_set_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(unpack_module, "LARGEST", 1000)
+    archive = write_zip(tmp_path / "x.zip", [("r/large", os.urandom(1001)), ("r/good", b"good")])
+    assert unpack(archive, tmp_path / "sdo")["refused"] == {"too_large": ["r/large"]}
+
+
+def test_a_zip_of_more_members_than_fit_into_memory_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive_module, "MOST_MEMBERS", 2)
+    archive = write_zip(tmp_path / "x.zip", [(f"r/{n}", b"") for n in range(3)])
+    with pytest.raises(SkymillError, match="lists 3 members"):
         unpack(archive, tmp_path / "sdo")
 
 

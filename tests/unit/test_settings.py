@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from records import load_config
 
+from skymill.engine.errors import SkymillError
 from skymill.magnetic.features import FUNCTIONS
 from skymill.magnetic.inputs import INPUTS, SWAN
 from skymill.magnetic.schema import PARAMETERS, STEPS
@@ -12,6 +13,8 @@ from skymill.settings import (
     in_force,
     of_input,
     plan_keys,
+    require_bounded,
+    require_bounded_file,
     source_of_branch,
     without_nulls,
 )
@@ -502,3 +505,53 @@ def test_the_aligned_branch_takes_windows_beside_images_of_one_source(swan_confi
     assert problems(swan_config) == []
     swan_config["source"]["sdo"] = "sample"
     assert "sdo would be simulated and swan_sf real" in problems(swan_config)[0]
+
+
+# Aliases of YAML.
+
+
+def doubled(levels, kind="list"):
+    """Return the text of a configuration in which each name stands for two of the one before."""
+    parts = {"list": "[*{0}, *{0}]", "map": "{{x: *{0}, y: *{0}}}", "merge": "{{<<: [*{0}, *{0}]}}"}
+    lines = ["a0: &a0 {x: 1, y: 2}"]
+    for level in range(1, levels):
+        lines.append(f"a{level}: &a{level} " + parts[kind].format(f"a{level - 1}"))
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("kind", ["list", "map", "merge"])
+def test_a_file_whose_aliases_expand_without_end_is_refused(tmp_path, kind):
+    path = tmp_path / "config.yaml"
+    path.write_text(doubled(60, kind))
+    with pytest.raises(SkymillError, match=r"config\.yaml: its aliases .* Write out"):
+        require_bounded_file(path)
+    path.write_text(doubled(5, kind))
+    require_bounded_file(path)
+
+
+@pytest.mark.parametrize("text", ["a: &a [*a]", "a: &a {b: *a}", "[" * 300 + "]" * 300])
+def test_a_file_with_a_value_within_itself_or_nested_deeply_is_refused(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(SkymillError, match=r"config\.yaml"):
+        require_bounded_file(path)
+
+
+def test_what_is_no_yaml_is_left_to_the_reader(tmp_path):
+    path = tmp_path / "config.yaml"
+    for content in (b"a: [", b"\xff\xfe", b"\t", b""):
+        path.write_bytes(content)
+        require_bounded_file(path)
+
+
+def test_a_configuration_of_the_command_line_is_counted_with_all_its_repetitions(default_config):
+    require_bounded(default_config, "it")
+    inner = ["x"] * 10
+    for _ in range(20):
+        inner = [inner, inner]
+    with pytest.raises(SkymillError, match="it: its aliases"):
+        require_bounded({**default_config, "results": inner}, "it")
+    cycle = []
+    cycle.append(cycle)
+    with pytest.raises(SkymillError, match="it: its aliases"):
+        require_bounded({"results": cycle}, "it")

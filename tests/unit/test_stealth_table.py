@@ -280,3 +280,11 @@ def test_a_file_without_rows_is_refused_whatever_the_limit(tmp_path):
         ingested.convert(limit=1)
     with pytest.raises(SkymillError, match="0 rows are left"):
         require_accepted(run(tmp_path, ["bad"]).content["counts"], tmp_path / "quarantine.jsonl", 1)
+
+
+def test_a_plain_file_of_another_size_is_refused_unread(tmp_path, monkeypatch):
+    monkeypatch.setattr(catalogue, "MOST_BYTES", 1000)
+    raw = tmp_path / "data.csv"
+    raw.write_bytes(b"x\n" * 501)
+    with pytest.raises(SkymillError, match="another table"):
+        catalogue.ingest(raw, tmp_path / "rows.parquet", tmp_path / "lost.jsonl")

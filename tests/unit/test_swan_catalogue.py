@@ -22,6 +22,7 @@ from swan_files import (
     window,
 )
 
+from skymill.engine import gzipped
 from skymill.engine.errors import SkymillError
 from skymill.swan_sf import catalogue as catalogue_module
 from skymill.swan_sf import members, parse, steps
@@ -547,3 +548,18 @@ def test_losses_and_doubts_are_warned_of(tmp_path, caplog):
         f"{raw}: 1 values are infinite, and count as missing",
     ]
     assert catalogue_module.logger.name in {record.name for record in caplog.records}
+
+
+def test_a_tarball_that_unpacks_to_much_is_not_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(gzipped, "MOST_RATIO_FROM", 10**5)
+    found = catalogued(tmp_path, [window(), ("zeros", bytes(2**25)), window(3609)])
+    assert "more than 100 times its size" in found.content["broken_off"]
+    assert found.counts["valid"] == 1
+
+
+def test_a_header_of_too_many_columns_is_rejected(tmp_path):
+    member, content = window()
+    wide = b"\t" * 10_000 + content
+    found = catalogued(tmp_path, [(member, wide), window(3609)])
+    assert found.counts["rejected_by_reason"] == {"columns": 1}
+    assert found.counts["valid"] == 1

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from skymill.engine import gzipped
 from skymill.engine.errors import SkymillError
 from skymill.simulate.ztf_labels import label_rows, write_labels
 from skymill.ztf import label_lists
@@ -806,3 +807,27 @@ def test_quoted_names_read_like_csv(read, tmp_path, rows):
         writer.writerows([("oid", "a, b", "class"), *((name, 'x, "', c) for name, c in rows)])
     _, labels, _ = read([], raw=raw)
     assert {name: row["alerce_class"] for name, row in labels.items()} == dict(rows)
+
+
+def test_a_value_of_parquet_that_is_repeated_in_no_bytes_is_refused(read, tmp_path):
+    raw = tmp_path / "list.parquet"
+    rows = 100_000
+    table = {"oid": [f"ZTF18a{n:06d}" for n in range(rows)], "class": ["Q" * 10_000] * rows}
+    pq.write_table(pa.table({name: pa.array(values) for name, values in table.items()}), raw)
+    with pytest.raises(SkymillError, match="a value has 10,000 bytes"):
+        read(None, raw=raw)
+
+
+def test_a_packed_list_of_far_too_many_rows_is_refused(read, tmp_path, monkeypatch):
+    monkeypatch.setattr(gzipped, "MOST_RATIO_FROM", 10_000)
+    raw = tmp_path / "list.csv.gz"
+    raw.write_bytes(gzip.compress(b"oid,class\n" + b"ZTF18a,Q\n" * 2 * 10**6, 9))
+    with pytest.raises(SkymillError, match="more than 100 times its size"):
+        read(None, raw=raw)
+
+
+def test_a_list_of_too_many_columns_is_refused(read, tmp_path):
+    raw = tmp_path / "list.csv"
+    raw.write_bytes(b"oid,class" + b",x" * 5000 + b"\n")
+    with pytest.raises(SkymillError, match="5,002 columns"):
+        read(None, raw=raw)

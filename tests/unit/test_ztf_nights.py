@@ -131,3 +131,11 @@ def test_nights_are_counted_from_the_first_public_one(days):
     night = (date(2018, 6, 1) + timedelta(days)).strftime("%Y%m%d")
     assert days_since_first_public(night) == days
     assert days_since_first_public(f"{night}_programid3") == days
+
+
+def test_more_nights_than_a_run_can_plan_are_refused_with_advice():
+    with pytest.raises(SkymillError, match=r"7,306 nights, more than 5,000.* run in batches"):
+        read_nights("20180601..20380601")
+    with pytest.raises(SkymillError, match=r"entry 3: .* run in batches"):
+        read_nights(["20180601..20300101", "20300102..20310101", "20310102..20330101"])
+    assert len(read_nights("20180601..20310101").ranged) == 4598

@@ -2,56 +2,32 @@
 import functools
 import json
 import re
-import sys
-from pathlib import Path
-
-SCRIPTS = Path(str(workflow.current_basedir)).parent / "scripts"
-IS_CHECKOUT = SCRIPTS.is_dir()
-if IS_CHECKOUT:
-    sys.path.insert(0, str(SCRIPTS))
 
 from snakemake.exceptions import WorkflowError
-from snakemake.logging import logger
-from snakemake.settings.types import ExecMode
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake.utils import available_cpu_count, validate
 
 
-def stop(message):
-    """End with a message alone: a WorkflowError would add a file and a line of the workflow."""
-    logger.error(message)
-    sys.exit(1)
-
-
-try:
-    import skymill.paths
-    from skymill import limits
-    from skymill.engine import digests, parallel
-    from skymill.engine.durable import delete_partial
-    from skymill.engine.errors import SkymillError
-    from skymill.engine.listing import changed_folder, list_files
-    from skymill.engine.names import raw_name
-    from skymill.engine.run_lock import RunLock
-    from skymill.magnetic.inputs import CUP, SWAN, input_of
-    from skymill.magnetic.schema import SPLITS, TRAIN_SPLITS
-    from skymill.paths import manifest
-    from skymill.raw.choice import RawFiles
-    from skymill.raw.fetch import is_cached
-    from skymill.raw.files import changed_since, damaged_sidecar
-    from skymill.raw.registry import NIGHT, about_downloads, find_source, load_registry
-    from skymill.resources import memory, minutes
-    from skymill.settings import check_settings, in_force, magnetic_keys, of_input, plan_keys
-    from skymill.swan_sf.schema import PARTITIONS as SWAN_PARTITIONS
-    from skymill.watch import Watch
-    from skymill.ztf.nights import days_since_first_public
-except ModuleNotFoundError as error:
-    if error.name != "skymill":
-        raise
-    stop(
-        "The package skymill cannot be imported. A workflow that is loaded from a git address "
-        "needs the package in the environment of Snakemake: `pip install` a checkout of the same "
-        "version, or name the Snakefile of a checkout by its path."
-    )
+import skymill.paths
+from skymill import limits
+from skymill.engine import digests, parallel
+from skymill.engine.durable import delete_partial
+from skymill.engine.errors import SkymillError
+from skymill.engine.listing import changed_folder, list_files
+from skymill.engine.names import raw_name
+from skymill.engine.run_lock import RunLock
+from skymill.magnetic.inputs import CUP, SWAN, input_of
+from skymill.magnetic.schema import SPLITS, TRAIN_SPLITS
+from skymill.paths import manifest
+from skymill.raw.choice import RawFiles
+from skymill.raw.fetch import is_cached
+from skymill.raw.files import changed_since, damaged_sidecar
+from skymill.raw.registry import NIGHT, about_downloads, find_source, load_registry
+from skymill.resources import memory, minutes
+from skymill.settings import check_settings, in_force, magnetic_keys, of_input, plan_keys
+from skymill.swan_sf.schema import PARTITIONS as SWAN_PARTITIONS
+from skymill.watch import Watch
+from skymill.ztf.nights import days_since_first_public
 
 
 def check_schema(document, schema):
@@ -66,8 +42,6 @@ def check_schema(document, schema):
 
 # Rules and jobs see the configuration that counts: no entry that a later file has left out.
 config.update(in_force(config))
-# Jobs are given what the run that started them has checked.
-IS_MAIN = workflow.exec_mode == ExecMode.DEFAULT
 try:
     REGISTRY = load_registry()
     if IS_MAIN:

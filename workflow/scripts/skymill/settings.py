@@ -12,6 +12,77 @@ from skymill.magnetic.schema import LABELS, STEPS
 from skymill.paths import DEFAULT_RESULTS, RAW_OF_BRANCH
 from skymill.ztf.classes import one_class
 
+MOST_VALUES = 100_000
+"""Values of a configuration, each as often as an alias repeats it."""
+
+MOST_DEPTH = 100
+"""Sections within sections."""
+
+
+def require_bounded(config: object, name: str) -> None:
+    """Refuse a configuration whose aliases make it large without end.
+
+    In YAML a value that has a name (`&name`) can be repeated (`*name`), also within another one: a
+    few lines can stand for more values than any memory holds. So this comes before all that looks
+    at them.
+
+    Parameters
+    ----------
+    config
+        What a configuration file says, or the nodes of its text as `yaml.compose` gives them.
+    name
+        Where it stands, for the message.
+
+    Raises
+    ------
+    SkymillError
+        When it has more than MOST_VALUES values, or nests deeper than MOST_DEPTH.
+    """
+    if _expanded_values(config, {}, MOST_DEPTH) > MOST_VALUES:
+        raise SkymillError(
+            f"{name}: its aliases (*name) or sections make it more than {MOST_VALUES:,} values, or "
+            f"nest more than {MOST_DEPTH} deep. Write out what it should say without them."
+        )
+
+
+def require_bounded_file(path: Path) -> None:
+    """Refuse a configuration file as `require_bounded` does, before its values are made.
+
+    What is no YAML at all is left to whoever reads it.
+    """
+    import yaml
+
+    try:
+        nodes = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return
+    except RecursionError:
+        raise SkymillError(f"{path} nests too deeply. Write it with fewer sections.") from None
+    require_bounded(nodes, str(path))
+
+
+def _expanded_values(value: object, known: dict[int, int], depth: int) -> int:
+    """Return how many values a value holds with all repetitions; too many where it is too deep.
+
+    Each value is looked at once: `known` has the numbers of those that were met.
+    """
+    if id(value) in known:
+        return known[id(value)]
+    if depth == 0:
+        return MOST_VALUES + 1
+    inner = getattr(value, "value", value)
+    if isinstance(inner, dict):
+        parts = inner.values()
+    elif isinstance(inner, list | tuple):
+        parts = inner
+    else:
+        return 1
+    # One that is within itself has no end.
+    known[id(value)] = MOST_VALUES + 1
+    found = 1 + sum(_expanded_values(part, known, depth - 1) for part in parts)
+    known[id(value)] = found
+    return found
+
 
 def source_of_branch(config: dict, branch: str) -> str:
     """Return `sample`, `archive` or `local` for a branch: its own entry, else the common one.

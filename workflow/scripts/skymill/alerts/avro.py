@@ -8,10 +8,7 @@ Source: Apache Avro 1.11 specification, section Object Container Files.
 
 import bz2
 import contextlib
-import io
-import json
 import lzma
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +18,7 @@ import numpy as np
 from isal import isal_zlib
 
 from skymill.alerts.fits import GZIP_MAGIC
+from skymill.alerts.general import read_long, read_record
 from skymill.alerts.packet import (
     CANDIDS,
     FIELDS,
@@ -28,18 +26,17 @@ from skymill.alerts.packet import (
     OBJECT_ID_BYTES,
     OPTIONAL,
     SLOTS,
-    TEXTS,
 )
 from skymill.alerts.program import Unsupported, compile_program, kind_of, unwrapped
+from skymill.alerts.schemas import BadAvro, Schema, read_schema, told
 from skymill.alerts.walk import (
     FAILED,
-    INTEGER,
     NULL,
-    REAL,
     SPAN,
     SYNC_BYTES,
     find_first_block,
     find_record,
+    follow_records,
     walk_files,
     walk_record,
 )
@@ -52,6 +49,12 @@ KNOWN_HEADERS = 32
 MAX_RECORD_BYTES = 2**26
 """Longest record, and longest block after decompression."""
 
+MOST_RECORDS = 2**14
+"""Alerts of a file, or of a part of a long one: each takes memory for its pixels."""
+
+UNPACKED_FLOOR, UNPACKED_RATIO = 2**20, 32
+"""Bytes that the blocks of a file may always have together, and how many times its own size."""
+
 LEAST_RECORD_BYTES = 64
 """Fewest bytes of an alert: a block that says that it holds more of them is not believed."""
 
@@ -61,12 +64,20 @@ DICTIONARY_BYTES = 2**28
 ROOM_BYTES = 2**20
 """How large a zstandard block is thought to be at first."""
 
+CHAIN_FLOOR = 2**10
+"""Blocks without their markers that are followed in any file."""
+
+MOST_WORK, WORK_PER_BYTE = 2**32, 2**14
+"""Operations of the compiled loop that a search for the next record may take."""
+
+FOUND_WORK = 2**6
+"""Places that could be passed over while one is looked at that is found."""
+
+MOST_ENTRIES = 2**10
+"""Entries of a header."""
+
 HEADER_BYTES = 2**18
 """Where the first block is looked for when a header cannot be read; ZTF's headers have 20 kB."""
-
-
-class BadAvro(Exception):
-    """The bytes are no Avro that this reader understands; the text says why."""
 
 
 class BadRecord(Exception):
@@ -86,36 +97,14 @@ class Writer:
     damage: str | None = None
 
     @cached_property
-    def schema(self):
-        """The schema as fastavro reads with it; logical types are dropped, values stay plain."""
-        import fastavro
-
-        try:
-            document = json.loads(self.schema_text)
-            return fastavro.schema.parse_schema(_without_logical_types(document))
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise BadAvro(f"its schema cannot be read: {_told(error)}") from error
-
-    @cached_property
-    def expanded(self):
-        """The schema with every named type where it is used."""
-        import fastavro
-
-        try:
-            return fastavro.schema.expand_schema(
-                _without_logical_types(json.loads(self.schema_text))
-            )
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise BadAvro(f"its schema cannot be read: {_told(error)}") from error
+    def schema(self) -> Schema:
+        """The schema; a BadAvro where there is none."""
+        return read_schema(self.schema_text)
 
     @cached_property
     def lacking(self) -> list[str]:
         """The fields that an alert needs and this schema has not."""
-        present = set(_paths(self.expanded, ""))
+        present = set(_paths(self.schema.expanded, ""))
         lacking = [path for path in FIELDS if path not in present and path not in OPTIONAL]
         return lacking if present & {*CANDIDS} else [CANDIDS[0], *lacking]
 
@@ -125,9 +114,8 @@ class Writer:
         if self.damage:
             return self.damage
         if self.codec not in _CODECS:
-            return f"its codec {self.codec!r} is none of {', '.join(_CODECS)}"
+            return f"its codec {self.codec!r:.40} is none of {', '.join(_CODECS)}"
         try:
-            _ = self.schema
             lacking = self.lacking
         except BadAvro as error:
             return str(error)
@@ -137,7 +125,7 @@ class Writer:
     def code(self) -> np.ndarray | None:
         """The program that walks its records, if the schema is of the kind that can be walked."""
         try:
-            return compile_program(self.expanded)
+            return compile_program(self.schema.expanded)
         except Unsupported:
             return None
 
@@ -152,33 +140,11 @@ class Header:
 
 
 class Record(NamedTuple):
-    """One record: the text that its slots refer to, and whether fastavro had to read it."""
+    """One record: the text that its slots refer to, and whether the compiled loop read it."""
 
     text: bytes
     slots: np.ndarray
     by_walking: bool
-
-
-def _told(error: Exception) -> str:
-    """Return an exception's kind and text without addresses of objects: no run has those twice."""
-    return f"{type(error).__name__} {_ADDRESS.sub('', str(error))}"
-
-
-_ADDRESS = re.compile(r" (from|at|in)? ?<[^<>]* at 0x[0-9a-f]+>")
-
-
-def _without_logical_types(schema):
-    if isinstance(schema, list):
-        return [_without_logical_types(part) for part in schema]
-    if isinstance(schema, dict):
-        return {
-            key: _without_logical_types(part)
-            if key in ("type", "items", "values", "fields")
-            else part
-            for key, part in schema.items()
-            if key != "logicalType"
-        }
-    return schema
 
 
 def _paths(schema, path: str) -> Iterator[str]:
@@ -192,21 +158,6 @@ def _paths(schema, path: str) -> Iterator[str]:
             inner = f"{path}.{field['name']}" if path else field["name"]
             if any(f"{wanted}.".startswith(f"{inner}.") for wanted in FIELDS):
                 yield from _paths(field["type"], inner)
-
-
-def read_long(text: bytes, position: int) -> tuple[int, int]:
-    """Return the zigzag number at a position, and where it ends."""
-    number = shift = 0
-    while shift < 70:
-        if position >= len(text):
-            raise BadAvro("it ends within a number")
-        byte = text[position]
-        position += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80 and number < 2**64:
-            return (number >> 1) ^ -(number & 1), position
-        shift += 7
-    raise BadAvro("a number has more than 64 bits")
 
 
 def _read_bytes(text: bytes, position: int) -> tuple[bytes, int]:
@@ -261,7 +212,7 @@ def _read_metadata(text: bytes) -> tuple[dict[bytes, bytes], int]:
     """Return what stands in a header, and where its sync marker begins."""
     if not text.startswith(MAGIC):
         raise BadAvro("it does not begin like an Avro file")
-    metadata, position = {}, len(MAGIC)
+    metadata, position, entries = {}, len(MAGIC), 0
     while True:
         count, position = read_long(text, position)
         if count == 0:
@@ -269,6 +220,9 @@ def _read_metadata(text: bytes) -> tuple[dict[bytes, bytes], int]:
         if count < 0:
             _, position = read_long(text, position)
         for _ in range(abs(count)):
+            entries += 1
+            if entries > MOST_ENTRIES:
+                raise BadAvro(f"its header has more than {MOST_ENTRIES:,} entries")
             key, position = _read_bytes(text, position)
             metadata[key], position = _read_bytes(text, position)
     if b"avro.schema" not in metadata:
@@ -291,15 +245,15 @@ def _finish_header(text: bytes, writer: Writer, position: int) -> Header:
     return Header(writer, sync, end)
 
 
-def _inflate(block: bytes) -> bytes:
+def _inflate(block: bytes, room: int) -> bytes:
     inflater = isal_zlib.decompressobj(-15)
-    text = inflater.decompress(block, MAX_RECORD_BYTES)
+    text = inflater.decompress(block, room)
     if not inflater.eof:
         raise BadAvro("its deflated block does not end")
     return text
 
 
-def _unsnap(block: bytes) -> bytes:
+def _unsnap(block: bytes, room: int) -> bytes:
     import cramjam
 
     if len(block) < 4:
@@ -311,7 +265,7 @@ def _unsnap(block: bytes) -> bytes:
         shift += 7
         if byte < 0x80:
             break
-    if size > MAX_RECORD_BYTES:
+    if size > room:
         raise BadAvro(f"its snappy block would have {size:,} bytes")
     text = bytes(cramjam.snappy.decompress_raw(block[:-4]))
     if isal_zlib.crc32(text) != int.from_bytes(block[-4:]):
@@ -319,38 +273,41 @@ def _unsnap(block: bytes) -> bytes:
     return text
 
 
-def _unzip2(block: bytes) -> bytes:
-    return _whole(bz2.BZ2Decompressor(), block)
+def _unzip2(block: bytes, room: int) -> bytes:
+    return _whole(bz2.BZ2Decompressor(), block, room)
 
 
-def _unxz(block: bytes) -> bytes:
-    return _whole(lzma.LZMADecompressor(memlimit=DICTIONARY_BYTES), block)
+def _unxz(block: bytes, room: int) -> bytes:
+    return _whole(lzma.LZMADecompressor(memlimit=DICTIONARY_BYTES), block, room)
 
 
-def _whole(decompressor: bz2.BZ2Decompressor | lzma.LZMADecompressor, block: bytes) -> bytes:
-    text = decompressor.decompress(block, MAX_RECORD_BYTES)
+def _whole(
+    decompressor: bz2.BZ2Decompressor | lzma.LZMADecompressor, block: bytes, room: int
+) -> bytes:
+    text = decompressor.decompress(block, room)
     if not decompressor.eof:
         raise BadAvro("its compressed block does not end")
     return text
 
 
-def _unzstandard(block: bytes) -> bytes:
+def _unzstandard(block: bytes, room: int) -> bytes:
     import cramjam
 
     # Its length need not be known before: a larger room is tried until it fits.
-    size = min(ROOM_BYTES, MAX_RECORD_BYTES)
+    size = min(ROOM_BYTES, room)
     while True:
-        room = bytearray(size)
+        output = bytearray(size)
         try:
-            return bytes(memoryview(room)[: cramjam.zstd.decompress_into(block, room)])
+            return bytes(memoryview(output)[: cramjam.zstd.decompress_into(block, output)])
         except cramjam.DecompressionError:
-            if size == MAX_RECORD_BYTES:
+            if size == room:
                 raise
-        size = min(8 * size, MAX_RECORD_BYTES)
+        size = min(8 * size, room)
 
 
+# Each is given a block, and the most bytes that it may hold.
 _CODECS = {
-    "null": bytes,
+    "null": None,
     "deflate": _inflate,
     "snappy": _unsnap,
     "bzip2": _unzip2,
@@ -428,23 +385,33 @@ def read_records(
         lost = sum(block.lost if isinstance(block, BadRecord) else block.count for block in blocks)
         yield BadRecord(problem, max(1, lost))
         return
+    # What a file holds stays in memory until all of it is read.
+    room, records = UNPACKED_FLOOR + UNPACKED_RATIO * len(text), 0
     for block in blocks:
         if isinstance(block, BadRecord):
             yield block
             continue
         begin, end, count = block
+        lost = _believed(count, end - begin, writer.codec)
+        if records >= MOST_RECORDS:
+            yield BadRecord(f"a file, or 4 MB of it, has more than {MOST_RECORDS:,} alerts", lost)
+            continue
         if writer.codec == "null":
-            yield from _block_records(text, begin, end, count, writer)
+            for record in _block_records(text, begin, end, count, writer):
+                records += 1
+                yield record
             continue
         try:
-            unpacked = _CODECS[writer.codec](text[begin:end])
+            unpacked = _CODECS[writer.codec](text[begin:end], min(room, MAX_RECORD_BYTES))
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 (each codec has errors of its own)
-            lost = _believed(count, end - begin, writer.codec)
-            yield BadRecord(f"a block cannot be decompressed: {_told(error)}", lost)
+            yield BadRecord(f"a block cannot be decompressed: {told(error)}", lost)
             continue
-        yield from _block_records(unpacked, 0, len(unpacked), count, writer)
+        room -= len(unpacked)
+        for record in _block_records(unpacked, 0, len(unpacked), count, writer):
+            records += 1
+            yield record
 
 
 class _Block(NamedTuple):
@@ -455,29 +422,43 @@ class _Block(NamedTuple):
     count: int
 
 
-def _blocks(text: bytes, sync: bytes, start: int, codec: str) -> Iterator[_Block | BadRecord]:
-    """Yield the blocks that a sync marker follows, and a BadRecord for what is between them."""
+def _blocks(text: bytes, sync: bytes, start: int, codec: str) -> list[_Block | BadRecord]:
+    """Return the blocks that a sync marker follows, and a BadRecord for what is between them."""
+    found: list[_Block | tuple[int, int, int | None]] = []
     position, records, size = start, 0, 0
+    # Bytes made to that end could look like a chain of blocks from every place on.
+    steps = CHAIN_FLOOR + len(text) // SYNC_BYTES
     while position < len(text):
         count, begin, end = _block(text, position)
         if begin is not None and text[end : end + SYNC_BYTES] == sync:
             records, size = records + max(0, count), size + end - begin
-            yield _Block(begin, end, count)
+            found.append(_Block(begin, end, count))
             position = end + SYNC_BYTES
             continue
-        after, lost = _lost_blocks(text, position, sync)
-        if lost is None:
-            lost = _estimate(text, position, after, records, size, codec)
-        yield BadRecord("a block is not followed by the sync marker", max(1, lost))
+        after, lost, steps = _lost_blocks(text, position, sync, steps)
+        found.append((position, after, lost))
         position = after
+    return [
+        each if isinstance(each, _Block) else _lost(text, *each, records, size, codec)
+        for each in found
+    ]
+
+
+def _lost(
+    text: bytes, position: int, after: int, lost: int | None, records: int, size: int, codec: str
+) -> BadRecord:
+    """Return what tells of the records between two places; see `_estimate` where `lost` is None."""
+    if lost is None:
+        lost = _estimate(text, position, after, records, size, codec)
+    return BadRecord("a block is not followed by the sync marker", max(1, lost))
 
 
 def _estimate(text: bytes, position: int, after: int, records: int, size: int, codec: str) -> int:
     """Return about how many records were lost from a position on.
 
     Where the block there ends is not known, so one of its two numbers may be the damaged one. They
-    are believed if they fit to each other as those of the sound blocks before, which hold
-    `records` in `size` bytes.
+    are believed if they fit to each other as those of the file's sound blocks, which hold `records`
+    in `size` bytes.
     """
     try:
         count, begin = read_long(text, position)
@@ -497,25 +478,29 @@ def _believed(count: int, size: int, codec: str) -> int:
     return count if 1 <= count <= 1 + room // LEAST_RECORD_BYTES else 1
 
 
-def _lost_blocks(text: bytes, position: int, sync: bytes) -> tuple[int, int | None]:
+def _lost_blocks(
+    text: bytes, position: int, sync: bytes, steps: int
+) -> tuple[int, int | None, int]:
     """Return where reading goes on behind a block without its marker, and the records until there.
 
     Blocks that follow each other, with or without something in the marker's place, up to a sound
     one or the end of the text, are believed. Else reading goes on behind the next marker, and how
-    many records were lost is not known: None.
+    many records were lost is not known: None. At most `steps` blocks are followed; how many are
+    left is returned as well.
     """
     for gap in (SYNC_BYTES, 0):
         place, lost = position, 0
-        while True:
+        while steps > 0:
+            steps -= 1
             count, begin, end = _block(text, place)
             if begin is None or count < 1:
                 break
             lost += count
             place = end + gap
             if place >= len(text) or _is_sound(text, place, sync):
-                return min(place, len(text)), lost
+                return min(place, len(text)), lost, steps
     found = text.find(sync, position)
-    return (len(text) if found < 0 else found + SYNC_BYTES), None
+    return (len(text) if found < 0 else found + SYNC_BYTES), None, steps
 
 
 def _is_sound(text: bytes, position: int, sync: bytes) -> bool:
@@ -587,7 +572,7 @@ def _block_records(
                 continue
         if after == position:
             break
-        if found >= count and not _looks_like_alert(record):
+        if found >= count and (found >= MOST_RECORDS or not _looks_like_alert(record)):
             # Zeros, for one, can be read as records without end.
             break
         if held is not None:
@@ -616,20 +601,24 @@ def _find_tail(text: bytes, start: int, end: int, most: int, writer: Writer) -> 
         return end, 0
     buffer = np.frombuffer(text, np.uint8)
     best, best_end, most_found = end, end, 0
+    # Bytes made to that end could be read as records from every place on.
+    work = min(MOST_WORK, WORK_PER_BYTE * (end - start)) // len(writer.code)
     place = start - 1
-    while (place := find_record(buffer, place + 1, best_end, writer.code, slots)) != FAILED:
+    while True:
+        place, work = find_record(buffer, place + 1, best_end, writer.code, slots, work)
+        if place == FAILED or work < 0:
+            return best, most_found
+        work -= FOUND_WORK
         if not _looks_like_alert(Record(text, slots, True)):
             continue
-        position = first_end = walk_record(buffer, place, end, writer.code, slots)
-        found = 1
-        while FAILED != position < end and found < most:
-            position = walk_record(buffer, position, end, writer.code, slots)
-            found += 1
+        first_end = walk_record(buffer, place, end, writer.code, slots)
+        position, found, work = follow_records(
+            buffer, first_end, end, writer.code, slots, most - 1, work
+        )
         # A text of the broken record may reach over the next ones: the most and the shortest are
         # the true ones.
-        if position == end and found >= most_found:
-            best, best_end, most_found = place, first_end, found
-    return best, most_found
+        if position == end and found + 1 >= most_found:
+            best, best_end, most_found = place, first_end, found + 1
 
 
 def _looks_like_alert(record: Record) -> bool:
@@ -645,44 +634,9 @@ def _looks_like_alert(record: Record) -> bool:
 
 
 def _read_record(text: bytes, position: int, end: int, writer: Writer) -> tuple[Record, int]:
-    """Read one record with fastavro, and return it and where it ends."""
-    import fastavro
-
-    stream = io.BytesIO(text[position:end])
+    """Read one record that cannot be walked, and return it and where it ends."""
     try:
-        # A tuple names the branch of a union, which nobody needs here.
-        document = fastavro.schemaless_reader(stream, writer.schema)
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise BadAvro(f"a record cannot be read: {_told(error)}") from error
-    return as_record(document), position + stream.tell()
-
-
-def as_record(document) -> Record:
-    """Return the form that walking gives to a record that fastavro has read.
-
-    Raises
-    ------
-    BadAvro
-        When a field is not of its kind.
-    """
-    slots = np.zeros((len(FIELDS), 3), np.int64)
-    text = bytearray()
-    for path, slot in SLOTS.items():
-        value = document
-        for name in path.split("."):
-            value = value.get(name) if isinstance(value, dict) else None
-        if value is None:
-            slots[slot, 0] = NULL
-        elif isinstance(value, str | bytes) and (path in TEXTS or path in IMAGES):
-            content = value.encode() if isinstance(value, str) else value
-            slots[slot] = SPAN, len(text), len(content)
-            text += content
-        elif isinstance(value, float) and path not in TEXTS and path not in IMAGES:
-            slots[slot, :2] = REAL, np.float64(value).view(np.int64)
-        elif type(value) is int and path not in TEXTS and path not in IMAGES and abs(value) < 2**63:
-            slots[slot, :2] = INTEGER, value
-        else:
-            raise BadAvro(f"{path} is a {type(value).__name__}")
-    return Record(bytes(text), slots, False)
+        kept, slots, after = read_record(text, position, end, writer.schema)
+    except BadAvro as error:
+        raise BadAvro(f"a record cannot be read: {error}") from error
+    return Record(kept, slots, False), after

@@ -29,7 +29,7 @@ def compile_program(schema) -> np.ndarray:
     Parameters
     ----------
     schema
-        As `fastavro.schema.expand_schema` returns it: named types stand where they are used.
+        A schemas.Schema's `expanded`: named types stand where they are used.
 
     Raises
     ------

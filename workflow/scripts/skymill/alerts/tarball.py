@@ -8,7 +8,6 @@ Source: POSIX.1-2017, pax, section ustar Interchange Format; GNU tar manual for 
 """
 
 import io
-import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -28,7 +27,18 @@ from skymill.alerts.avro import (
     read_header,
 )
 from skymill.alerts.fits import GZIP_MAGIC
-from skymill.alerts.members import BLOCK, KIND, SIZE, SIZE_END, find_members, is_header, read_octal
+from skymill.alerts.members import BLOCK, KIND, find_members, is_header
+from skymill.engine.gzipped import TOO_MUCH, most_bytes
+from skymill.engine.tar import (
+    EXTENSIONS,
+    LONGEST_EXTENSION,
+    NO_DATA,
+    REGULAR,
+    SPARSE,
+    Announced,
+    more_sparse_blocks,
+    read_name,
+)
 
 READ_BYTES = 3 * 2**20
 """Compressed bytes taken at a time. While they inflate, threads beside the reader run."""
@@ -54,10 +64,11 @@ PART_BYTES = 2**22
 STRETCH_FILES = 256
 """Files in a stretch, at most."""
 
+UNPACKED_FLOOR, UNPACKED_RATIO = 2**22, 100
+"""Bytes that a packed member may always have, and how many times its own size: Avro packs to a
+third."""
+
 _ZEROS = bytes(BLOCK)
-_REGULAR = b"0\0" + b"7"
-_NO_DATA = b"12345" + b"6"
-_MAX_NAME = 2**20
 _GZIP_ERRORS = (igzip_lib.error, isal_zlib.error, zlib.error, EOFError, ValueError)
 
 
@@ -198,7 +209,7 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
 
 def _gunzip(file: BinaryIO, night: Night) -> Iterator[bytes]:
     """Inflate a gzip file of one or more members; damage ends it and is noted."""
-    given = 0
+    given, most = 0, most_bytes(file.seek(0, io.SEEK_END))
     for size in (READ_BYTES, CAREFUL_BYTES):
         # What was inflated in one go with damage is lost: so go there again, in smaller steps.
         again = given
@@ -209,6 +220,9 @@ def _gunzip(file: BinaryIO, night: Night) -> Iterator[bytes]:
                 given += len(fresh)
                 if fresh:
                     yield fresh
+                if given > most:
+                    night.broken_off = f"it {TOO_MUCH}"
+                    return
             return
         except _GZIP_ERRORS as error:
             damage = error
@@ -277,7 +291,7 @@ class _Source:
         if not count:
             return None
         text, places = self._chunk, places[:count].copy()
-        names = [_name(text[begin - BLOCK : begin]) for begin in places[:, 0].tolist()]
+        names = [read_name(text[begin - BLOCK : begin]) for begin in places[:, 0].tolist()]
         first = int(places[0, 0])
         if 2 * (self._at - first) < len(text):
             # A small part would keep all of it in memory.
@@ -348,13 +362,12 @@ class _Member:
 
 def _tar_parts(source: _Source, night: Night) -> Iterator[Part | Stretch]:
     """Yield the Avro files of a tar stream."""
-    long_name: str | None = None
-    overrides: dict[str, str] = {}
+    announced, is_plain = Announced(), True
     zeros = 0
     # What stands behind a damaged header, up to the next sound one.
     lost: bytearray | None = None
     while True:
-        if long_name is None and not overrides and (stretch := source.stretch()):
+        if is_plain and (stretch := source.stretch()):
             if lost is not None:
                 yield _behind_damage(lost)
             night.members += len(stretch.places)
@@ -380,7 +393,7 @@ def _tar_parts(source: _Source, night: Night) -> Iterator[Part | Stretch]:
                 lost += block
             continue
         zeros = 0
-        size = _number(block[SIZE:SIZE_END])
+        size = announced.size(block)
         if size < 0 or not is_header(np.frombuffer(block, np.uint8), 0):
             if lost is None:
                 night.members += 1
@@ -392,22 +405,22 @@ def _tar_parts(source: _Source, night: Night) -> Iterator[Part | Stretch]:
             yield _behind_damage(lost)
             lost = None
         kind = block[KIND : KIND + 1]
-        if _DECIMAL.fullmatch(overrides.get("size", "")):
-            size = int(overrides["size"])
-        name = overrides.get("path") or long_name or _name(block)
-        if kind in b"LKxg" and size <= _MAX_NAME:
-            content = source.take(-(-size // BLOCK) * BLOCK)[:size]
-            if kind == b"L":
-                long_name = content.rstrip(b"\0").decode("utf-8", "replace")
-            elif kind == b"x":
-                overrides = _pax(content)
+        if kind in EXTENSIONS and size <= LONGEST_EXTENSION:
+            announced.add(kind, source.take(size + -size % BLOCK)[:size])
+            is_plain = False
             continue
-        long_name, overrides = None, {}
-        if kind in _NO_DATA:
+        name, is_sparse = announced.name(block), announced.is_sparse or kind == SPARSE
+        announced, is_plain = Announced(), True
+        if kind in NO_DATA:
             continue
+        if kind == SPARSE:
+            more_sparse_blocks(block, source.take)
         member = _Member(source, size)
         head = source.peek(min(size, HEAD_BYTES))
-        if kind in _REGULAR and is_alert_file(name, head):
+        if is_sparse and is_alert_file(name, b""):
+            night.members += 1
+            yield Part(name, b"", damage="it is packed as a sparse file, with a map of its holes")
+        elif kind in REGULAR and is_alert_file(name, head):
             night.members += 1
             yield from _file_parts(name, _Source(member.chunks()), head)
         else:
@@ -422,39 +435,6 @@ def _behind_damage(content: bytearray) -> Part:
     """Return what stands behind a damaged header: a member of which not even the name is known."""
     damage = "the header of a member of the tarball is damaged"
     return Part("?", bytes(content).rstrip(b"\0"), damage=damage)
-
-
-def _number(text: bytes) -> int:
-    """Read a size: octal digits, or with its first bit set a binary number (GNU); -1 if neither."""
-    if text[0] & 0x80:
-        return int.from_bytes(text[1:]) if text[0] == 0x80 else -1
-    if not text.strip(b" \0"):
-        return 0
-    return read_octal(np.frombuffer(text, np.uint8), 0, len(text))
-
-
-_DECIMAL = re.compile("[0-9]{1,18}")
-
-
-def _name(block: bytes) -> str:
-    name = block[:100].split(b"\0", 1)[0]
-    if block[257:263] == b"ustar\0":
-        prefix = block[345:500].split(b"\0", 1)[0]
-        name = prefix + b"/" + name if prefix else name
-    return name.decode("utf-8", "replace")
-
-
-def _pax(content: bytes) -> dict[str, str]:
-    """Return the records of a pax header: `length key=value` and a newline each."""
-    found = {}
-    while content:
-        digits, _, _ = content.partition(b" ")
-        if not _DECIMAL.fullmatch(digits.decode("latin-1")) or not 0 < int(digits) <= len(content):
-            break
-        record, content = content[: int(digits)], content[int(digits) :]
-        key, _, value = record[len(digits) + 1 : -1].partition(b"=")
-        found[key.decode("utf-8", "replace")] = value.decode("utf-8", "replace")
-    return found
 
 
 def _file_parts(name: str, source: _Source, head: bytes) -> Iterator[Part]:
@@ -494,9 +474,12 @@ def _file_parts(name: str, source: _Source, head: bytes) -> Iterator[Part]:
 def _unpacked(source: _Source) -> Iterator[bytes]:
     """Inflate a packed member, in small steps: what is inflated in one go with damage is lost."""
     inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
+    # Packed zeros in a packed tar of zeros would be a million times as many.
+    room = UNPACKED_FLOOR
     while ahead := source.peek(MEMBER_BYTES + SEAL_BYTES):
         # CRC and length at its end are taken apart, so that what they belie is not lost.
         packed = source.take(max(len(ahead) - SEAL_BYTES, 1))
+        room += UNPACKED_RATIO * len(packed)
         while True:
             if inflater.eof:
                 # Another gzip file may follow, or zeros.
@@ -504,9 +487,15 @@ def _unpacked(source: _Source) -> Iterator[bytes]:
                 if not packed:
                     break
                 inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
-            yield inflater.decompress(packed, INFLATE_BYTES)
-            while not (inflater.eof or inflater.needs_input):
-                yield inflater.decompress(b"", INFLATE_BYTES)
+            chunk = inflater.decompress(packed, INFLATE_BYTES)
+            while True:
+                room -= len(chunk)
+                if room < 0:
+                    raise EOFError(f"it unpacks to more than {UNPACKED_RATIO} times its size")
+                yield chunk
+                if inflater.eof or inflater.needs_input:
+                    break
+                chunk = inflater.decompress(b"", INFLATE_BYTES)
             if not inflater.eof:
                 break
             packed = inflater.unused_data

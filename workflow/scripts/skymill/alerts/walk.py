@@ -10,7 +10,7 @@ Source of the encoding: Apache Avro 1.11 specification, section Binary encoding.
 
 import numpy as np
 from numba import boolean, int64, njit, uint8, void
-from numba.types import Array
+from numba.types import Array, UniTuple
 
 from skymill.engine.compiled import compiled
 
@@ -41,6 +41,9 @@ NULL, INTEGER, REAL, SPAN = range(4)
 
 MAX_DEPTH = 32
 """Arrays within arrays that can be walked."""
+
+MAX_ITEMS = 2**26
+"""Items of all arrays of one record, at most: as many as the longest record has bytes."""
 
 FAILED = -1
 
@@ -96,6 +99,167 @@ _compiled = compiled(
 )
 
 
+@compiled(
+    UniTuple(int64, 2)(
+        Array(uint8, 1, "C", readonly=True),
+        int64,
+        int64,
+        Array(int64, 1, "C", readonly=True),
+        Array(int64, 2, "C"),
+        int64,
+    ),
+    error_model="numpy",
+    nogil=True,
+)
+def _walk(text, start, limit, code, slots, left):
+    """Do what walk_record says, through at most `left` items; return also how many are left."""
+    slots[:, :] = 0
+    remaining = np.zeros(MAX_DEPTH, np.int64)
+    depth = 0
+    place = 0
+    position = start
+    while True:
+        operation = code[place]
+        if operation == OPTION_FIXED:
+            # The commonest by far: a nullable number of a history array.
+            if position >= limit:
+                return int64(FAILED), left
+            branch = int64(text[position])
+            position += 1
+            if branch != code[place + 1]:
+                if branch != 2 - code[place + 1]:
+                    return int64(FAILED), left
+                position += code[place + 2]
+                if position > limit:
+                    return int64(FAILED), left
+            place += 3
+        elif operation == FIXED:
+            position += code[place + 1]
+            if position > limit:
+                return int64(FAILED), left
+            place += 2
+        elif operation == VARINT:
+            _, position = _read_long(text, position, limit)
+            if position == FAILED:
+                return int64(FAILED), left
+            place += 1
+        elif operation == OPTION_VARINT:
+            if position >= limit:
+                return int64(FAILED), left
+            branch = int64(text[position])
+            position += 1
+            if branch != code[place + 1]:
+                if branch != 2 - code[place + 1]:
+                    return int64(FAILED), left
+                _, position = _read_long(text, position, limit)
+                if position == FAILED:
+                    return int64(FAILED), left
+            place += 2
+        elif operation in (BYTES, OPTION_BYTES):
+            present = True
+            if operation == OPTION_BYTES:
+                if position >= limit:
+                    return int64(FAILED), left
+                branch = int64(text[position])
+                position += 1
+                present = branch != code[place + 1]
+                if present and branch != 2 - code[place + 1]:
+                    return int64(FAILED), left
+                place += 1
+            if present:
+                size, position = _read_long(text, position, limit)
+                if position == FAILED or size < 0 or size > limit - position:
+                    return int64(FAILED), left
+                position += size
+            place += 1
+        elif operation == UNION:
+            branch, position = _read_long(text, position, limit)
+            if position == FAILED or branch < 0 or branch >= code[place + 1]:
+                return int64(FAILED), left
+            place = code[place + 2 + branch]
+        elif operation == JUMP:
+            place = code[place + 1]
+        elif operation == BEGIN:
+            if depth == MAX_DEPTH:
+                return int64(FAILED), left
+            remaining[depth] = 0
+            depth += 1
+            place += 1
+        elif operation == NEXT:
+            # Operands: where the array ends, whether a key stands before each item.
+            left -= 1
+            if left < 0:
+                return int64(FAILED), left
+            if remaining[depth - 1] == 0:
+                count, position = _read_long(text, position, limit)
+                if position == FAILED:
+                    return int64(FAILED), left
+                if count == 0:
+                    depth -= 1
+                    place = code[place + 1]
+                    continue
+                if count < 0:
+                    size, position = _read_long(text, position, limit)
+                    if position == FAILED or size < 0 or size > limit - position:
+                        return int64(FAILED), left
+                    # Nothing inside an array is wanted, so it is taken at its word: where it ends
+                    # is proved by what follows.
+                    position += size
+                    continue
+                # An item has at least one byte.
+                if count > limit - position:
+                    return int64(FAILED), left
+                remaining[depth - 1] = count
+            remaining[depth - 1] -= 1
+            if code[place + 2]:
+                size, position = _read_long(text, position, limit)
+                if position == FAILED or size < 0 or size > limit - position:
+                    return int64(FAILED), left
+                position += size
+            place += 3
+        elif operation == ENUM:
+            branch, position = _read_long(text, position, limit)
+            if position == FAILED or branch < 0 or branch >= code[place + 1]:
+                return int64(FAILED), left
+            place += 2
+        elif operation == BOOLEAN:
+            if position >= limit or text[position] > 1:
+                return int64(FAILED), left
+            position += 1
+            place += 1
+        elif operation == KEEP_INTEGER:
+            number, position = _read_long(text, position, limit)
+            if position == FAILED:
+                return int64(FAILED), left
+            slot = code[place + 1]
+            slots[slot, 0] = INTEGER
+            slots[slot, 1] = number
+            place += 2
+        elif operation in (KEEP_FLOAT, KEEP_DOUBLE):
+            size = 4 if operation == KEEP_FLOAT else 8
+            if size > limit - position:
+                return int64(FAILED), left
+            slot = code[place + 1]
+            slots[slot, 0] = REAL
+            slots[slot, 1] = _read_float(text, position, size)
+            position += size
+            place += 2
+        elif operation == KEEP_SPAN:
+            size, position = _read_long(text, position, limit)
+            if position == FAILED or size < 0 or size > limit - position:
+                return int64(FAILED), left
+            slot = code[place + 1]
+            slots[slot, 0] = SPAN
+            slots[slot, 1] = position
+            slots[slot, 2] = size
+            position += size
+            place += 2
+        elif operation == END:
+            return position, left
+        else:
+            return int64(FAILED), left
+
+
 @_compiled
 def walk_record(text, start, limit, code, slots):
     """Walk one record and note where the wanted fields are.
@@ -116,148 +280,7 @@ def walk_record(text, start, limit, code, slots):
     -------
     Where the record ends, or FAILED if the bytes cannot be a record of this schema.
     """
-    slots[:, :] = 0
-    remaining = np.zeros(MAX_DEPTH, np.int64)
-    depth = 0
-    place = 0
-    position = start
-    while True:
-        operation = code[place]
-        if operation == OPTION_FIXED:
-            # The commonest by far: a nullable number of a history array.
-            if position >= limit:
-                return FAILED
-            branch = int64(text[position])
-            position += 1
-            if branch != code[place + 1]:
-                if branch != 2 - code[place + 1]:
-                    return FAILED
-                position += code[place + 2]
-                if position > limit:
-                    return FAILED
-            place += 3
-        elif operation == FIXED:
-            position += code[place + 1]
-            if position > limit:
-                return FAILED
-            place += 2
-        elif operation == VARINT:
-            _, position = _read_long(text, position, limit)
-            if position == FAILED:
-                return FAILED
-            place += 1
-        elif operation == OPTION_VARINT:
-            if position >= limit:
-                return FAILED
-            branch = int64(text[position])
-            position += 1
-            if branch != code[place + 1]:
-                if branch != 2 - code[place + 1]:
-                    return FAILED
-                _, position = _read_long(text, position, limit)
-                if position == FAILED:
-                    return FAILED
-            place += 2
-        elif operation in (BYTES, OPTION_BYTES):
-            present = True
-            if operation == OPTION_BYTES:
-                if position >= limit:
-                    return FAILED
-                branch = int64(text[position])
-                position += 1
-                present = branch != code[place + 1]
-                if present and branch != 2 - code[place + 1]:
-                    return FAILED
-                place += 1
-            if present:
-                size, position = _read_long(text, position, limit)
-                if position == FAILED or size < 0 or size > limit - position:
-                    return FAILED
-                position += size
-            place += 1
-        elif operation == UNION:
-            branch, position = _read_long(text, position, limit)
-            if position == FAILED or branch < 0 or branch >= code[place + 1]:
-                return FAILED
-            place = code[place + 2 + branch]
-        elif operation == JUMP:
-            place = code[place + 1]
-        elif operation == BEGIN:
-            if depth == MAX_DEPTH:
-                return FAILED
-            remaining[depth] = 0
-            depth += 1
-            place += 1
-        elif operation == NEXT:
-            # Operands: where the array ends, whether a key stands before each item.
-            if remaining[depth - 1] == 0:
-                count, position = _read_long(text, position, limit)
-                if position == FAILED:
-                    return FAILED
-                if count == 0:
-                    depth -= 1
-                    place = code[place + 1]
-                    continue
-                if count < 0:
-                    size, position = _read_long(text, position, limit)
-                    if position == FAILED or size < 0 or size > limit - position:
-                        return FAILED
-                    # Nothing inside an array is wanted, so it is taken at its word: where it ends
-                    # is proved by what follows.
-                    position += size
-                    continue
-                # An item has at least one byte.
-                if count > limit - position:
-                    return FAILED
-                remaining[depth - 1] = count
-            remaining[depth - 1] -= 1
-            if code[place + 2]:
-                size, position = _read_long(text, position, limit)
-                if position == FAILED or size < 0 or size > limit - position:
-                    return FAILED
-                position += size
-            place += 3
-        elif operation == ENUM:
-            branch, position = _read_long(text, position, limit)
-            if position == FAILED or branch < 0 or branch >= code[place + 1]:
-                return FAILED
-            place += 2
-        elif operation == BOOLEAN:
-            if position >= limit or text[position] > 1:
-                return FAILED
-            position += 1
-            place += 1
-        elif operation == KEEP_INTEGER:
-            number, position = _read_long(text, position, limit)
-            if position == FAILED:
-                return FAILED
-            slot = code[place + 1]
-            slots[slot, 0] = INTEGER
-            slots[slot, 1] = number
-            place += 2
-        elif operation in (KEEP_FLOAT, KEEP_DOUBLE):
-            size = 4 if operation == KEEP_FLOAT else 8
-            if size > limit - position:
-                return FAILED
-            slot = code[place + 1]
-            slots[slot, 0] = REAL
-            slots[slot, 1] = _read_float(text, position, size)
-            position += size
-            place += 2
-        elif operation == KEEP_SPAN:
-            size, position = _read_long(text, position, limit)
-            if position == FAILED or size < 0 or size > limit - position:
-                return FAILED
-            slot = code[place + 1]
-            slots[slot, 0] = SPAN
-            slots[slot, 1] = position
-            slots[slot, 2] = size
-            position += size
-            place += 2
-        elif operation == END:
-            return position
-        else:
-            return FAILED
+    return _walk(text, start, limit, code, slots, MAX_ITEMS)[0]
 
 
 @njit(inline="always")
@@ -283,7 +306,7 @@ def _walk_file(text, begin, end, beginning, code, slots):
     size, position = _read_long(text, position, limit)
     if position == FAILED or position + size != limit:
         return False
-    return walk_record(text, position, limit, code, slots) == limit
+    return _walk(text, position, limit, code, slots, MAX_ITEMS)[0] == limit
 
 
 @compiled(
@@ -321,16 +344,72 @@ def walk_files(text, places, beginning, code, slots, walked):
             walked[index] = _walk_file(text, begin, end, beginning, code, slots[index])
 
 
-@_compiled
-def find_record(text, start, limit, code, slots):
-    """Return the first place from `start` on where bytes begin that can be a record, or FAILED.
+@compiled(
+    UniTuple(int64, 2)(
+        Array(uint8, 1, "C", readonly=True),
+        int64,
+        int64,
+        Array(int64, 1, "C", readonly=True),
+        Array(int64, 2, "C"),
+        int64,
+    ),
+    error_model="numpy",
+    nogil=True,
+)
+def find_record(text, start, limit, code, slots, work):
+    """Find the first place from `start` on where bytes begin that can be a record.
 
-    Parameters are those of walk_record; the slots are those of the record found.
+    Parameters
+    ----------
+    text, limit, code, slots
+        As those of walk_record; the slots are those of the record found.
+    work
+        How many places and items of arrays may be looked at.
+
+    Returns
+    -------
+    The place, or FAILED where there is none, and how much work is left, negative if it was not
+    enough.
     """
     for place in range(start, limit):
-        if walk_record(text, place, limit, code, slots) != FAILED:
-            return place
-    return FAILED
+        position, work = _walk(text, place, limit, code, slots, work - 1)
+        if position != FAILED or work < 0:
+            return place if position != FAILED else int64(FAILED), work
+    return int64(FAILED), work
+
+
+@compiled(
+    UniTuple(int64, 3)(
+        Array(uint8, 1, "C", readonly=True),
+        int64,
+        int64,
+        Array(int64, 1, "C", readonly=True),
+        Array(int64, 2, "C"),
+        int64,
+        int64,
+    ),
+    error_model="numpy",
+    nogil=True,
+)
+def follow_records(text, start, limit, code, slots, most, work):
+    """Walk records one behind the other, from a place on.
+
+    Parameters
+    ----------
+    text, start, limit, code, slots, work
+        As those of find_record; the slots are those of the last record.
+    most
+        How many records, at most.
+
+    Returns
+    -------
+    Where the last one ends, or FAILED if it is none; how many they are; how much work is left.
+    """
+    position, found = start, int64(0)
+    while position != FAILED and position < limit and found < most:
+        position, work = _walk(text, position, limit, code, slots, work - 1)
+        found += 1
+    return position, found, work
 
 
 @njit(inline="always")

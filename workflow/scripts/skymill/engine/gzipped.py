@@ -2,7 +2,6 @@
 
 import contextlib
 import gzip
-import shutil
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,14 @@ MAGIC = b"\x1f\x8b"
 
 SUFFIX = ".gz"
 """What the name of a compressed file ends with, beside that of the plain one."""
+
+MOST_RATIO, MOST_RATIO_FROM = 100, 2**26
+"""How many times its own size a file that is unpacked may have, and from which size on.
+
+Text packs to a fifth; a stream of zeros could fill any disk."""
+
+TOO_MUCH = f"unpacks to more than {MOST_RATIO} times its size, as no data do"
+"""What is said of a file that does."""
 
 READ_BYTES = 2**20
 """Bytes of the text that are held at a time."""
@@ -34,10 +41,20 @@ def unpack(path: Path, output: Path) -> None:
     Raises
     ------
     SkymillError
-        When it is damaged or cut short, or something else is behind its end.
+        When it is damaged or cut short, something else is behind its end, or it unpacks to more
+        than any data do.
     """
+    most = most_bytes(path.stat().st_size)
     with opened(path) as text, open(output, "wb") as target:
-        shutil.copyfileobj(text, target, READ_BYTES)
+        while block := text.read(READ_BYTES):
+            if text.tell() > most:
+                raise SkymillError(f"{path} {TOO_MUCH}. Replace it.")
+            target.write(block)
+
+
+def most_bytes(size: int) -> int:
+    """Return how many bytes a packed file of a size may unpack to."""
+    return max(MOST_RATIO_FROM, MOST_RATIO * size)
 
 
 def beginning(path: Path, size: int) -> bytes:

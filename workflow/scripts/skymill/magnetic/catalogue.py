@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from skymill.engine.arrays import to_arrow
 from skymill.engine.gzipped import is_gzipped, unpack
@@ -42,6 +43,13 @@ MAX_LINE_BYTES = 16 * 2**20
 
 MAX_RECORDS = 2 + BLOCK_BYTES // (len(PARAMETERS) * STEPS * len('"0":1,'))
 """More valid records than can begin in a block; memory that is not filled is not used."""
+
+MOST_TOLD = 1_000
+"""Lines of a block that are no records and have rows of their own: a block has some 320 records,
+and memory must not grow with lines of a byte."""
+
+SHORTEST_RECORD = len(PARAMETERS) * (STEPS * len('"0":1,') - 1)
+"""No record has fewer bytes."""
 
 BEGINNING_BYTES = 160
 """How much of a rejected line the quarantine shows."""
@@ -78,8 +86,9 @@ class Block:
 
 @dataclass
 class BlockResult:
-    """What a block held; line numbers count from 0 within the block."""
+    """What a block held; line numbers count from 0 within the block, which has `count` lines."""
 
+    count: int
     lines: pa.Table
     rejected: list[dict]
     file: dict | None
@@ -109,8 +118,9 @@ def ingest(
     catalogue
         Parquet file of CATALOGUE_SCHEMA.
     quarantine
-        JSON lines, one for each rejected line: file, line, reason, detail, beginning. The file is
-        named as it is without compression, and its lines are counted there.
+        JSON lines, one for each rejected line: file, line, reason, detail, beginning, and how many
+        lines it stands for, see CATALOGUE_SCHEMA. The file is named as it is without compression,
+        and its lines are counted there.
     workers, blocks_per_piece
         How the work is spread; neither changes a byte of the products. The first pieces have that
         many blocks, so that workers seldom wait for the next one, and the last have one, so that
@@ -173,28 +183,51 @@ def _ingest_block(block: Block) -> BlockResult:
     entries, rejected = [], []
     values = np.empty((MAX_RECORDS, len(PARAMETERS), STEPS))
     valid = []  # (line, source_id, label), in the order of the rows of `values`
+    others = 0
+    alike: dict[tuple, list] = {}
 
-    def reject(number: int, why: RejectedLine, line: bytes) -> None:
-        entries.append((number, why.source_id, why.label, "rejected", why.reason, None))
+    def reject(number: int, why: RejectedLine, line: bytes) -> list:
+        entry = [number, why.source_id, why.label, "rejected", why.reason, None, 1]
+        entries.append(entry)
         beginning = line[:BEGINNING_BYTES].decode("utf-8", "replace").rstrip("\r\n")
-        rejected.append(
-            {"line": number, "reason": why.reason, "detail": why.detail, "beginning": beginning}
-        )
+        rejected.append((entry, why.detail, beginning))
+        return entry
 
-    beginnings = {}
+    def set_aside(number: int, why: RejectedLine | None, line: bytes) -> None:
+        """Note a line that is no record: blank, or rejected for a reason."""
+        nonlocal others
+        others += 1
+        key = why and (why.reason, why.label)
+        if others > MOST_TOLD and key in alike:
+            alike[key][-1] += 1
+            return
+        if why:
+            entry = reject(number, why, line)
+        else:
+            entry = [number, None, None, "blank", None, None, 1]
+            entries.append(entry)
+        if others > MOST_TOLD:
+            entry[1] = None
+            alike[key] = entry
+
+    beginnings, count = {}, 0
     for number, line in enumerate(read_lines(block.raw, block.number)):
+        count += 1
         if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
             detail = f"the line has more than {MAX_LINE_BYTES:,} bytes"
-            reject(number, RejectedLine("line_too_long", detail), line)
+            set_aside(number, RejectedLine("line_too_long", detail), line)
             continue
         line = line.removeprefix(BYTE_ORDER_MARK)
         if not line or line.isspace():
-            entries.append((number, None, None, "blank", None, None))
+            set_aside(number, None, line)
+        elif others >= MOST_TOLD and len(line) < SHORTEST_RECORD:
+            # Not parsed: there may be a line for every two bytes.
+            set_aside(number, _TOO_SHORT, line)
         else:
             try:
                 source_id, label = parse_line(line, values[len(valid)], labelled=block.labelled)
             except RejectedLine as why:
-                reject(number, why, line)
+                set_aside(number, why, line)
             else:
                 beginnings[number] = line[:BEGINNING_BYTES]
                 valid.append((number, source_id, label))
@@ -209,7 +242,7 @@ def _ingest_block(block: Block) -> BlockResult:
         valid = [valid[position] for position in kept]
     steps, contents = fingerprint(values)
     for (number, source_id, label), content in zip(valid, contents, strict=True):
-        entries.append((number, source_id, label, "valid", None, content))
+        entries.append((number, source_id, label, "valid", None, content, 1))
     file = None
     if valid:
         path = block.values / f"part-{block.number:05d}.parquet"
@@ -218,11 +251,25 @@ def _ingest_block(block: Block) -> BlockResult:
         columns["seq_id"] = np.tile(np.arange(STEPS, dtype=np.int8), (len(valid), 1))
         table = step_table(columns, VALUES_SCHEMA)
         file = write_parquet(path, table, rows_per_group=table.num_rows)
+    told = [
+        {
+            "line": entry[0],
+            "reason": entry[4],
+            "detail": detail if entry[-1] == 1 else f"{detail} (the first of {entry[-1]:,} such)",
+            "beginning": beginning,
+            "lines": entry[-1],
+        }
+        for entry, detail, beginning in rejected
+    ]
     return BlockResult(
+        count=count,
         lines=_lines(sorted(entries, key=itemgetter(0))),
-        rejected=sorted(rejected, key=lambda entry: entry["line"]),
+        rejected=sorted(told, key=itemgetter("line")),
         file=file,
     )
+
+
+_TOO_SHORT = RejectedLine("line_too_short", f"no record has fewer than {SHORTEST_RECORD:,} bytes")
 
 
 def _lines(entries: list[tuple]) -> pa.Table:
@@ -267,13 +314,16 @@ def _skip_line(stream: BinaryIO, limit: int) -> int:
 
 def _catalogue(partition: str, results: list[BlockResult]) -> pa.Table:
     """Return the catalogue of a file from those of its blocks."""
-    lines = pa.concat_tables([_lines([]), *(r.lines for r in results)])
+    before, tables = 0, [_lines([])]
+    for result in results:
+        number = pc.add(result.lines["line"], to_arrow([before + 1], pa.int64())[0])
+        tables.append(result.lines.set_column(0, LINES_SCHEMA.field("line"), number))
+        before += result.count
+    lines = pa.concat_tables(tables)
     lines = lines.combine_chunks()  # what is written depends on chunks, and they on the blocks
-    # Every line of every block has a row, so that rows count lines.
     columns = {
         **dict(zip(lines.column_names, lines.columns, strict=True)),
         "partition": to_arrow(np.full(lines.num_rows, partition.encode()), pa.string()),
-        "line": to_arrow(np.arange(1, lines.num_rows + 1), pa.int64()),
     }
     return pa.table(
         [columns[field.name].cast(field.type) for field in CATALOGUE_SCHEMA],
@@ -288,4 +338,4 @@ def _write_quarantine(path: Path, name: str, results: list[BlockResult]) -> None
             for entry in result.rejected:
                 document = {"file": name, **entry, "line": before + entry["line"] + 1}
                 stream.write(json.dumps(document, ensure_ascii=False) + "\n")
-            before += result.lines.num_rows
+            before += result.count

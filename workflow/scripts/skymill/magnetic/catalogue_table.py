@@ -13,6 +13,7 @@ NO_USFLUX = "no_usflux"
 
 REASONS = (
     "line_too_long",
+    "line_too_short",
     "invalid_json",
     "not_one_record",
     "invalid_id",
@@ -36,9 +37,14 @@ CATALOGUE_SCHEMA = pa.schema(
         categorical("status", STATUSES, nullable=False),
         categorical("reason", REASONS),
         pa.field("content", pa.binary(16)),
+        pa.field("lines", pa.int64(), nullable=False),
     ]
 )
-"""A row for every line met, in file order; status is `valid`, `rejected` or `blank`."""
+"""A row for every line met, in file order; status is `valid`, `rejected` or `blank`.
+
+Where a block of a file has very many lines that are no records, one row stands for all further ones
+of the block with the same status, reason and label: `lines` is their number, `line` the first one.
+"""
 
 
 def count_lines(catalogue: pa.Table) -> dict:
@@ -47,20 +53,26 @@ def count_lines(catalogue: pa.Table) -> dict:
     `catalogue` has the columns of CATALOGUE_SCHEMA.
     """
 
-    def tally(column: pa.ChunkedArray) -> dict:
-        counted = pc.value_counts(column.cast("string")).to_pylist()
-        return {entry["values"]: entry["counts"] for entry in counted}
+    def tally(table: pa.Table, name: str) -> dict:
+        counted = pc.value_counts(table[name].cast("string")).to_pylist()
+        found = {entry["values"]: entry["counts"] for entry in counted}
+        # The few rows that stand for several lines.
+        several = table.filter(pc.greater(table["lines"], to_arrow([1], pa.int64())[0]))
+        words, lines = several[name].cast("string").to_pylist(), several["lines"].to_pylist()
+        for word, number in zip(words, lines, strict=True):
+            found[word] += number - 1
+        return found
 
     def count(column: str, status: str) -> dict:
         wanted = to_arrow([status], pa.string())[0]
         chosen = catalogue.filter(pc.equal(catalogue["status"].cast("string"), wanted))
-        counts = {value or UNKNOWN: number for value, number in tally(chosen[column]).items()}
+        counts = {value or UNKNOWN: number for value, number in tally(chosen, column).items()}
         order = {label: place for place, label in enumerate(CLASSES)}
         return dict(sorted(counts.items(), key=lambda item: (order.get(item[0], 9), item[0])))
 
-    statuses = {"valid": 0, "rejected": 0, "blank": 0, **tally(catalogue["status"])}
+    statuses = {"valid": 0, "rejected": 0, "blank": 0, **tally(catalogue, "status")}
     return {
-        "lines": catalogue.num_rows,
+        "lines": pc.sum(catalogue["lines"]).as_py() or 0,
         "valid": statuses["valid"],
         "rejected": statuses["rejected"],
         "blank": statuses["blank"],

@@ -17,6 +17,10 @@ from skymill.magnetic.catalogue_table import NO_USFLUX
 from skymill.magnetic.decimals import PADDING, read_table
 from skymill.magnetic.schema import LABELS, PARAMETERS, QUIET_NAMES, STEPS
 
+MOST_VALUES = 2**16
+"""Values, objects and lists in a line that is parsed: a record has some 2,000, and each is an
+object of Python, however few bytes it has."""
+
 MAX_RECORD_ID = 2**52
 """Twice this is exact in float64, so that new ids behind it are as well."""
 
@@ -166,6 +170,8 @@ def reject_unusable(values: np.ndarray) -> list[tuple[int, RejectedLine]]:
 
 def _load(line: bytes):
     """Parse JSON as Python's json does, NaN included, at the speed of orjson where it can."""
+    if sum(map(line.count, (b",", b"{", b"["))) > MOST_VALUES:
+        raise RejectedLine("not_one_record", f"the line holds more than {MOST_VALUES:,} values")
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -273,8 +279,8 @@ def _refuse_repeated_keys(line: bytes, document: dict) -> None:
     def unique(pairs):
         found = dict(pairs)
         if len(found) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
+            seen = set()
+            twice = next(name for name, _ in pairs if name in seen or seen.add(name))
             raise RejectedLine("repeated_key", f"the key {twice[:40]!r} occurs twice in an object")
         return found
 

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from skymill.engine.markdown import markdown_table
@@ -108,10 +109,13 @@ def _strings(table: pa.Table, name: str) -> list:
 def _lines_met(tables: dict[str, pa.Table], one: Input) -> str:
     rows = []
     for partition, table in tables.items():
-        counts = Counter(_strings(table, "status"))
-        rows.append(
-            [partition, table.num_rows, *(counts[s] for s in ("valid", "rejected", "blank"))]
-        )
+        counts = Counter()
+        for status, lines in zip(
+            _strings(table, "status"), table["lines"].to_pylist(), strict=True
+        ):
+            counts[status] += lines
+        shown = (counts[status] for status in ("valid", "rejected", "blank"))
+        rows.append([partition, counts.total(), *shown])
     absent = ", ".join(file_name(name) for name in one.files if name not in tables)
     note = f"\n\nNot read: {absent}." if absent else ""
     return markdown_table(["file", f"{one.item}s", "valid", "rejected", "blank"], rows) + note
@@ -136,11 +140,11 @@ def _rejected_by_class(tables: dict[str, pa.Table], one: Input) -> str:
     for partition, table in tables.items():
         unlabelled = TEST_PARTITION if partition == TEST_PARTITION else UNREADABLE
         columns = (_strings(table, name) for name in ("status", "label", "reason"))
-        for status, label, reason in zip(*columns, strict=True):
+        for status, label, reason, lines in zip(*columns, table["lines"].to_pylist(), strict=True):
             if status == "rejected":
-                rejected[reason, label or unlabelled] += 1
+                rejected[reason, label or unlabelled] += lines
             elif status == "valid":
-                valid[label or unlabelled] += 1
+                valid[label or unlabelled] += lines
     classes = [*LABELS, UNREADABLE, *([one.test] if one.test else [])]
     reasons = sorted({reason for reason, _ in rejected})
     rows = [[reason, *(rejected[reason, label] for label in classes)] for reason in reasons]
@@ -160,13 +164,15 @@ def _wrong_steps(tables: dict[str, pa.Table], quarantines: list[Path]) -> str:
     rows, count = [], 0
     for path in quarantines:
         table = tables[path.stem]
+        lines = table["line"].to_numpy()
         with open(path, encoding="utf-8") as stream:
             for text in stream:
                 entry = json.loads(text)
                 if entry["reason"] == "wrong_steps":
-                    count += 1
+                    count += entry["lines"]
                     if len(rows) < SHOWN:
-                        met = table.slice(entry["line"] - 1, 1).to_pylist()[0]
+                        place = int(np.searchsorted(lines, entry["line"]))
+                        met = table.slice(place, 1).to_pylist()[0]
                         known = [str(met["source_id"]), met["label"] or "-"]
                         rows.append([entry["file"], entry["line"], *known, entry["detail"]])
     if not count:

@@ -91,6 +91,7 @@ def ingest_windows(
     columns = {
         "partition": [partition] * len(table),
         "line": np.arange(1, len(table) + 1),
+        "lines": np.ones(len(table), np.int64),
         "source_id": record_ids(harp, start),
         "status": ["rejected" if reason else "valid" for reason in reasons],
         "reason": reasons,

@@ -86,7 +86,7 @@ def ends_whole(path: Path, kind: str) -> bool:
 def _json_ends_whole(path: Path) -> bool:
     try:
         json.loads(path.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 

@@ -364,7 +364,7 @@ def _require_magnetic(raw: Path, head: bytes) -> None:
         raise SkymillError(f"{raw} begins with {start[:20]!r}, which is no JSON object. {advice}")
     try:
         document = json.loads(line.replace(b": NaN", b": null"))
-    except ValueError:
+    except (ValueError, RecursionError):
         document = {}  # one bad line, which ingest rejects, or a line longer than the head
     if "message" in document or "error" in document:
         raise SkymillError(f"{raw} is an error message in JSON: {line[:200]!r}. {advice}")

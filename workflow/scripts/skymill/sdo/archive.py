@@ -60,9 +60,17 @@ MEMBER = np.dtype(
         ("mode", np.uint16),
         ("method", np.uint16),
         ("encrypted", np.bool_),
+        ("name_bytes", np.uint16),
     ]
 )
-"""A member: where its header begins, bytes packed and unpacked, CRC-32, Unix mode, method."""
+"""A member: where its header begins, bytes packed and unpacked, CRC-32, Unix mode, method, whether
+it is encrypted, and bytes of its name."""
+
+MOST_MEMBERS = 2**22
+"""Members of a zip; the download has 1.2 million."""
+
+_MOST_DIRECTORY = 2**8 * MOST_MEMBERS
+"""Bytes of the central directory: it is held in memory."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +92,16 @@ def read_contents(archive: Path) -> Contents:
     Raises
     ------
     SkymillError
-        When the file is no zip, or not a whole one.
+        When the file is no zip, not a whole one, or lists members that cannot be in it.
     """
     size = archive.stat().st_size
     with open(archive, "rb") as stream:
         count, length, offset = _find_directory(archive, stream, size)
+        if count > MOST_MEMBERS or length > _MOST_DIRECTORY:
+            raise SkymillError(
+                f"{archive} lists {count:,} members in {length / 1e6:,.0f} MB, more than any data "
+                "set of this kind has. Fetch the published one."
+            )
         stream.seek(offset)
         directory = stream.read(length)
     names = []
@@ -100,7 +113,35 @@ def read_contents(archive: Path) -> Contents:
             names.append(name)
     except (struct.error, ValueError, IndexError):
         raise damaged(archive, f"entry {len(names)} of its table of contents is broken") from None
+    _require_inside(archive, names, members, offset)
     return Contents(names, members, hashlib.sha256(directory).hexdigest())
+
+
+def _require_inside(archive: Path, names: list[str], members: np.ndarray, end: int) -> None:
+    """Refuse a zip that lists members which cannot be in front of its directory."""
+    # Not by sums: they would be too large for the numbers.
+    room = np.uint64(end) - np.minimum(members["offset"], np.uint64(end))
+    header = _LOCAL.size + members["name_bytes"].astype(np.uint64)
+    wrong = np.flatnonzero((room < header) | (members["compressed"] > room - header))
+    for row in wrong.tolist():
+        what = "is not where its table of contents says"
+        if members["compressed"][row] > end:
+            what = "would be longer than the whole archive"
+        raise damaged(archive, f"{names[row][:200]} {what}")
+
+
+def overlapping(members: np.ndarray) -> np.ndarray:
+    """Return which members begin within another one that begins before: bool, shape (members,).
+
+    No program packs so; it makes much of a few bytes.
+    """
+    order = np.argsort(members["offset"], kind="stable")
+    chosen = members[order]
+    begins = chosen["offset"].astype(np.int64)
+    ends = begins + _LOCAL.size + chosen["name_bytes"] + chosen["compressed"].astype(np.int64)
+    found = np.zeros(len(members), bool)
+    found[order[1:]] = begins[1:] < np.maximum.accumulate(ends)[:-1]
+    return found
 
 
 def _find_directory(archive: Path, stream: BinaryIO, size: int) -> tuple[int, int, int]:
@@ -173,7 +214,12 @@ def _read_entry(directory: bytes, at: int) -> tuple[int, str, tuple]:
         extra = directory[extra_at : extra_at + extra_length]
         size, compressed, offset = _widen(extra, size, compressed, offset)
     encrypted = bool(flags & _ENCRYPTED)
-    return following, name, (offset, compressed, size, crc, external >> 16, method, encrypted)
+    mode = external >> 16
+    return (
+        following,
+        name,
+        (offset, compressed, size, crc, mode, method, encrypted, name_length),
+    )
 
 
 def _widen(extra: bytes, *values: int) -> list[int]:
@@ -215,8 +261,6 @@ def extract_member(archive: Path, stream: BinaryIO, name: str, member: np.void) 
     *_, name_length, extra_length = local = _LOCAL.unpack(header)
     stream.seek(name_length + extra_length, 1)
     length, size = int(member["compressed"]), int(member["size"])
-    if length > archive.stat().st_size:
-        raise damaged(archive, f"{name} would be longer than the whole archive")
     packed = stream.read(length)
     try:
         content = _unpack(packed, size, int(member["method"]), flags=local[2])

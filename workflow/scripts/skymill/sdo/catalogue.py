@@ -17,7 +17,7 @@ from skymill.engine.parallel import map_pieces
 from skymill.engine.products import new_file
 from skymill.engine.tables import categorical, write_table
 from skymill.sdo.check import DAMAGED, NO_SLOT
-from skymill.sdo.images import OFF_DISK, STATUSES, WIDTH, check_image
+from skymill.sdo.images import MOST_BYTES, OFF_DISK, STATUSES, WIDTH, check_image
 from skymill.sdo.metadata import MetaRow, read_metadata
 from skymill.sdo.names import (
     CHANNELS,
@@ -345,7 +345,8 @@ def check_sample(home: Path, start: np.datetime64) -> SampleImages:
             continue
         time[number], channel[number] = parsed
         with open(path, "rb") as stream:
-            data = stream.read()
+            # One byte more tells that it is too long to be an image.
+            data = stream.read(MOST_BYTES + 1)
         found = check_image(data, CHANNELS[channel[number]])
         status[number] = STATUSES.index(found.status)
         flagged[number], off_disk[number] = found.flagged, found.off_disk
@@ -408,7 +409,7 @@ def _explain(image: dict) -> str:
     slot = CHANNELS[image["channel"]], image["step"]
     return {
         "unparsable_name": "is no file <YYYY-MM-DDTHHMMSS>__<channel>.jpg",
-        "undecodable": f"no JPEG, or cut short ({image['bytes']} bytes)",
+        "undecodable": f"no JPEG, cut short, or longer than any image ({image['bytes']} bytes)",
         "not_256_8bit": "is not 256 x 256 in one band of 8 bits",
         "all_black": "every pixel is 0",
         "degenerate": "its pixels are all alike, or many of its rows are without any variation",

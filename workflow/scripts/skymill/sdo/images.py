@@ -7,6 +7,10 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 WIDTH = 256
+MOST_BYTES, MOST_SCANS = 2**18, 100
+"""Bytes and scans of an image: a picture of WIDTH has at most 70 kB and ten scans, and each scan is
+a few bytes that cost the decoding of all blocks."""
+_SCAN = b"\xff\xda"
 SHAPE = (WIDTH, WIDTH)
 _IMAGE_DESCRIPTION = 0x010E
 _FLAG = "flagged"
@@ -63,9 +67,11 @@ def decode(content: bytes) -> Image.Image:
     Raises
     ------
     OSError, SyntaxError, ValueError
-        When the content is no JPEG, or cut short. (Pillow would fill up what is missing only if
-        LOAD_TRUNCATED_IMAGES were set.)
+        When the content is no JPEG, cut short, or larger than any image is. (Pillow would fill up
+        what is missing only if LOAD_TRUNCATED_IMAGES were set.)
     """
+    if len(content) > MOST_BYTES or content.count(_SCAN) > MOST_SCANS:
+        raise ValueError(f"more than {MOST_BYTES:,} bytes or {MOST_SCANS} scans")
     # Not Image.open: it tries formats and looks for further pictures, a fifth of the time.
     picture = JpegImagePlugin.JpegImageFile(io.BytesIO(content))
     if is_regular(picture):

@@ -12,6 +12,8 @@ from skymill.engine.errors import SkymillError
 from skymill.sdo.names import parse_sample_id
 
 COLUMNS = ("id", "start", "end", "peak_flux")
+MOST_BYTES, MOST_MALFORMED = 2**24, 100_000
+"""Bytes and malformed lines of a table: the archive's have 8,000 lines in 1 MB."""
 LONGEST_SHOWN = 200
 """Characters of a text from the table that a message quotes."""
 _TIME = re.compile(
@@ -52,9 +54,11 @@ def read_metadata(path: Path) -> tuple[list[MetaRow], list[tuple[int, str]]]:
     Raises
     ------
     SkymillError
-        When the header is not that of SDOBenchmark.
+        When the header is not that of SDOBenchmark, or the table is too long to be one of it.
     """
     rows, malformed = [], []
+    if path.stat().st_size > MOST_BYTES:
+        raise _other_table(path, f"more than {MOST_BYTES / 1e6:,.0f} MB")
     with open(path, encoding="utf-8-sig", errors="backslashreplace") as stream:
         header = [name.strip() for name in _cells(stream.readline()) or ()]
         if sorted(header) != sorted(COLUMNS):
@@ -75,7 +79,17 @@ def read_metadata(path: Path) -> tuple[list[MetaRow], list[tuple[int, str]]]:
             else:
                 row = _parse(number, dict(zip(header, map(str.strip, cells), strict=True)))
                 (rows if isinstance(row, MetaRow) else malformed).append(row)
+            if len(malformed) > MOST_MALFORMED:
+                raise _other_table(path, f"more than {MOST_MALFORMED:,} malformed lines")
     return rows, malformed
+
+
+def _other_table(path: Path, has: str) -> SkymillError:
+    """Return the error for a table that is too long."""
+    return SkymillError(
+        f"{path} has {has}: it is not the table of SDOBenchmark. Fetch the data set again, or see "
+        "the section on real data in README.md."
+    )
 
 
 def _cells(line: str) -> list[str] | None:

@@ -27,6 +27,7 @@ from skymill.sdo.archive import (
     damaged,
     extract_member,
     is_link,
+    overlapping,
     read_contents,
 )
 from skymill.sdo.check import describe_ignored
@@ -39,7 +40,14 @@ MAX_RATIO = 200
 """Deflate reaches 1,032 on zeros; JPEGs stay below 2 and tables of text below 20."""
 LARGE = 2**20
 """Bytes from which the ratio matters: a small member can do no harm."""
+MOST_RATIO = 100
+"""All files together: how many times the zip's own size they may have."""
+LARGEST = 2**28
+"""Bytes of a file: each is held in memory."""
 LONGEST_NAME = 255
+LONGEST_PATH = 1024
+MOST_STEPS = 32
+"""Bytes of a path, and how many folders it may lead through."""
 SHOWN = 20
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]|^[A-Za-z]:|(?:^|/)\.{0,2}(?:/|$)")
@@ -86,13 +94,15 @@ def select(contents: Contents) -> Selection:
     names_of = [name.replace("\\", "/") for name in contents.names]
     refused: dict[str, list[str]] = {}
     wanted, folders = [], 0
-    suspect = _suspects(members)
+    suspect, overlap = _suspects(members), overlapping(members)
     for row, name in enumerate(names_of):
         reason = _refuse_name(name)
         if reason is None and suspect[row]:
             reason = _refuse_member(members[row])
+        if reason is None and overlap[row]:
+            reason = "overlapping"
         if reason:
-            refused.setdefault(reason, []).append(contents.names[row])
+            refused.setdefault(reason, []).append(contents.names[row][:LONGEST_PATH])
         elif name.endswith("/"):
             folders += 1
         else:
@@ -159,6 +169,8 @@ def _refuse_name(name: str) -> str | None:
         return "unsafe_name"
     if len(name) > LONGEST_NAME // 4:
         parts = name.split("/")
+        if len(parts) > MOST_STEPS or len(name.encode()) > LONGEST_PATH:
+            return "path_too_deep"
         if any(len(part.encode()) > LONGEST_NAME for part in parts):
             return "name_too_long"
     return None
@@ -174,6 +186,7 @@ def _suspects(members: np.ndarray) -> np.ndarray:
         | members["encrypted"]
         | ~np.isin(members["method"], READABLE)
         | _swells(members)
+        | (members["size"] > LARGEST)
     )
 
 
@@ -185,14 +198,18 @@ def _refuse_member(member: np.void) -> str:
         return "encrypted"
     if _swells(member):
         return "absurd_compression_ratio"
+    if member["size"] > LARGEST:
+        return "too_large"
     method = int(member["method"])
     return f"compressed_by_{METHODS.get(method, f'method_{method}')}"
 
 
 def _swells(members: np.ndarray) -> np.ndarray:
-    """Return which members grow absurdly when they are unpacked, by their declared sizes."""
-    size = members["size"]
-    return (size > LARGE) & (size // np.uint64(MAX_RATIO) > members["compressed"])
+    """Return which members grow or shrink absurdly when unpacked, by their declared sizes."""
+    size, compressed = members["size"], members["compressed"]
+    # The other way round it would be read whole for a few bytes.
+    shrinks = (compressed > LARGE) & (compressed // np.uint64(MAX_RATIO) > size)
+    return shrinks | ((size > LARGE) & (size // np.uint64(MAX_RATIO) > compressed))
 
 
 def _homes(spelling: dict[str, str]) -> dict[str, str]:
@@ -250,6 +267,7 @@ def unpack(archive: Path, folder: Path, *, workers: int = 1) -> dict:
             f"{describe_ignored(chosen.refused)}It is not the data set as published: fetch it "
             "again, or pack it anew (stored, deflate, bzip2 and lzma are read)."
         )
+    _require_ratio(archive, contents.members[chosen.rows])
     for reason, names in chosen.refused.items():
         logger.warning("%d members refused as %s: %s", len(names), reason, names[:SHOWN])
     for paths in chosen.conflicts[:SHOWN]:
@@ -279,6 +297,16 @@ def unpack(archive: Path, folder: Path, *, workers: int = 1) -> dict:
     flush_names(folder.parent)
     shutil.rmtree(partial, ignore_errors=True)
     return manifest
+
+
+def _require_ratio(archive: Path, members: np.ndarray) -> None:
+    """Refuse a zip whose files would grow absurdly, all together."""
+    total, size = sum(map(int, members["size"])), archive.stat().st_size
+    if total > max(LARGE, MOST_RATIO * size):
+        raise SkymillError(
+            f"{archive} has {size / 1e6:,.1f} MB and would unpack to {total / 1e6:,.0f} MB, more "
+            f"than {MOST_RATIO} times its size. It is not the data set as published: fetch it anew."
+        )
 
 
 def _prepare(partial: Path, archive: Path, contents: Contents) -> None:

@@ -20,8 +20,13 @@ BEGINNING_CHARACTERS = 160
 """How much of a rejected line the quarantine shows."""
 
 
-MOST_BYTES = 10**8
-"""More than any table of this kind has: a few kB may unpack to gigabytes."""
+MOST_BYTES = 2 * 10**6
+"""More than any table of this kind has: the published one has 36 kB, and a few kB may unpack to
+gigabytes."""
+
+
+LONGEST_COUNT = 18
+"""Digits of a count: Python reads no text of any length as a number."""
 
 
 class RejectedLine(Exception):
@@ -99,14 +104,14 @@ def ingest(raw: Path, rows: Path, quarantine: Path) -> dict:
 
 def _content(raw: Path) -> bytes:
     """Return the text of a file that is plain or gzipped; the published one has 36 kB."""
-    if not is_gzipped(raw):
-        return raw.read_bytes()
-    with opened(raw) as text:
+    is_packed = is_gzipped(raw)
+    with opened(raw) if is_packed else open(raw, "rb") as text:
         content = text.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
+        has = "unpacks to" if is_packed else "has"
         raise SkymillError(
-            f"{raw} unpacks to more than {MOST_BYTES / 1e6:,.0f} MB: it is another table, or "
-            "damaged. Replace it."
+            f"{raw} {has} more than {MOST_BYTES / 1e6:,.0f} MB: it is another table, or damaged. "
+            "Replace it."
         )
     return content
 
@@ -130,12 +135,13 @@ def parse_line(line: str, order: list[int]) -> list[str | int]:
 def _value(column: Column, text: str) -> str | int:
     if column.meanings is None:
         # isdecimal() is true for the digits of other scripts as well.
-        if not (text.isascii() and text.isdecimal()) or int(text) > LARGEST_COUNT:
-            raise RejectedLine("not_a_count", f"{column.name} is {text!r}, which is no count")
+        is_count = text.isascii() and text.isdecimal() and len(text) <= LONGEST_COUNT
+        if not is_count or int(text) > LARGEST_COUNT:
+            raise RejectedLine("not_a_count", f"{column.name} is {text[:100]!r}, which is no count")
         return int(text)
     if text not in column.meanings:
         known = ", ".join(column.meanings)
-        raise RejectedLine("unknown_code", f"{column.name} is {text!r}, not one of {known}")
+        raise RejectedLine("unknown_code", f"{column.name} is {text[:100]!r}, not one of {known}")
     return int(text) if text.isdecimal() else text
 
 

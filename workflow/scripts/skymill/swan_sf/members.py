@@ -1,21 +1,25 @@
 """The files of a partition, read from its tarball as a stream and never unpacked to disk."""
 
-import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 from isal import igzip, isal_zlib
+
+from skymill.engine.gzipped import TOO_MUCH, most_bytes
+from skymill.engine.tar import BadTar, read_members
 
 BATCH_BYTES = 4 * 2**20
 """Text of the windows that are parsed together: about 100."""
 
+BATCH_MEMBERS = 2**12
+"""The same for their number, where they are short."""
+
 READ_BYTES = 2**20
 """Bytes of the tarball inflated at a time."""
 
-MAX_BYTES = 2**24
+MAX_BYTES = 2**22
 """A longer member is no window: real ones have 42 kB. It is not read."""
 
 IGNORED_NAMES = 10
@@ -61,55 +65,31 @@ def read_batches(raw: Path, seen: Seen) -> Iterator[list[Member]]:
     batch: list[Member] = []
     size = number = 0
     try:
-        with (
-            igzip.open(raw, "rb") as stream,
-            # Not "r|", which copies what it has read ahead for every member. Headers are met in
-            # the order of the file, so the stream is never wound back.
-            tarfile.open(fileobj=stream, mode="r:") as archive,
-        ):
-            while (info := archive.next()) is not None:
-                archive.members.clear()  # it would remember all of them
-                if info.isdir():
+        with igzip.open(raw, "rb") as stream:
+            # What is rejected is held in memory.
+            most = most_bytes(raw.stat().st_size)
+            for member in read_members(stream):
+                if stream.tell() > most:
+                    raise BadTar(f"it {TOO_MUCH}")
+                if member.is_folder:
                     continue
-                if not info.isfile() or not is_csv(info.name):
-                    seen.ignore(info.name)
+                if not member.is_file or not is_csv(member.name):
+                    seen.ignore(member.name)
                     continue
-                text = _read(stream, info) if info.size <= MAX_BYTES else None
-                batch.append(Member(number, info.name, info.size, text))
+                text = member.read(member.size) if member.size <= MAX_BYTES else None
+                batch.append(Member(number, member.name, member.size, text))
                 number += 1
                 size += 0 if text is None else len(text)
-                if size >= BATCH_BYTES:
+                if size >= BATCH_BYTES or len(batch) == BATCH_MEMBERS:
                     yield batch
                     batch, size = [], 0
-            seen.broken_off = _end(stream, archive.offset)
-    except (tarfile.TarError, EOFError, igzip.BadGzipFile, isal_zlib.error, zlib.error) as error:
+            # The checksum is at the file's end.
+            if any(part.strip(b"\0") for part in iter(lambda: stream.read(READ_BYTES), b"")):
+                seen.broken_off = "something stands behind its end"
+    except (BadTar, EOFError, igzip.BadGzipFile, isal_zlib.error, zlib.error) as error:
         seen.broken_off = f"{error}" or type(error).__name__
     if batch:
         yield batch
-
-
-def _end(stream: BinaryIO, last_header: int) -> str | None:
-    """Read a tarball to the end of its file; return why it is not whole, None if it is.
-
-    `tarfile` takes a damaged header for the end of the tarball. The checksum is at the file's end.
-    """
-    content = any(part.strip(b"\0") for part in iter(lambda: stream.read(READ_BYTES), b""))
-    if content:
-        return f"the header at byte {last_header:,} is damaged"
-    if stream.tell() < last_header + tarfile.BLOCKSIZE:
-        return "it ends too early"
-    return None
-
-
-def _read(stream: BinaryIO, info: tarfile.TarInfo) -> bytes:
-    """Return the content of a member whose header was just read."""
-    if info.size < 0:
-        raise tarfile.ReadError(f"the header of {info.name} is damaged")
-    stream.seek(info.offset_data)
-    text = stream.read(info.size)
-    if len(text) < info.size:
-        raise EOFError(f"{info.name} ends too early")
-    return text
 
 
 def is_csv(name: str) -> bool:

@@ -23,6 +23,9 @@ REASONS = ("name", "size", "columns", "rows", "values", "times", "repeated")
 MISSING = ["", "NaN", "nan", "-NaN", "-nan", "NA", "N/A", "None", "null"]
 """How a missing value is written."""
 
+MOST_COLUMNS = 1_000
+"""Columns of a window: the release has 50 and more."""
+
 _TIME, _NOAA, _QUALITY, _TMFI = "Timestamp", "NOAA_AR", "QUALITY", "IS_TMFI"
 _REQUIRED = (_TIME, _NOAA, *PARAMETERS)
 _TYPES = {
@@ -140,6 +143,9 @@ def _columns(header: bytes) -> list[str]:
     _NoWindowError
         When one that is needed is not there, or there twice.
     """
+    count = header.count(b"\t") + 1
+    if count > MOST_COLUMNS:
+        raise _NoWindowError("columns", f"has {count:,} columns, more than {MOST_COLUMNS:,}")
     columns = [name.strip().strip('"') for name in header.decode("utf-8", "replace").split("\t")]
     missing = [name for name in _REQUIRED if name not in columns]
     if missing:

@@ -168,5 +168,5 @@ class _Tally:
             "nan_pixels": dict(
                 zip(("science", "template", "difference"), written.nan_pixels.tolist(), strict=True)
             ),
-            "read_by_fastavro": self.read_slowly,
+            "read_one_by_one": self.read_slowly,
         }

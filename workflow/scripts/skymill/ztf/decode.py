@@ -81,7 +81,7 @@ class Decoded:
         (part, record within the part from 1, cause, detail, how many records) of those, but not of
         unlabelled ones.
     read_slowly
-        How many records fastavro had to read.
+        How many records the compiled loop could not read.
     """
 
     rows: np.ndarray

@@ -4,28 +4,20 @@ What a file is, its content says and not its name.
 """
 
 import contextlib
-import io
-import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from skymill.engine.errors import SkymillError
+from skymill.engine.tar import BadTar, is_tar, read_members
 from skymill.raw.file_types import require_kind
 
 HEAD_BYTES = 2**16
 """Of what is looked at to see what a file is."""
 
-_EXTENSIONS = (
-    tarfile.XHDTYPE,
-    tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.GNUTYPE_LONGLINK,
-)
-_LONGEST_EXTENSION = 2**16
-"""Bytes of a tar header's extension, such as a long name, at most: tarfile reads it whole."""
+SHOWN_NAMES, SHOWN_CHARACTERS = 20, 100
+"""How many members of a tarball a message names, and how much of each name."""
 
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 
@@ -68,11 +60,11 @@ def open_list(raw: Path, member: str) -> Iterator[tuple[str, BinaryIO]]:
             else:
                 head = stream.read(HEAD_BYTES)
                 stream.seek(0)
-            if is_compressed and _is_tar(head):
+            if is_compressed and is_tar(head):
                 yield from _member(raw, stream, member)
             else:
                 yield from _whole(raw, stream, head)
-    except (tarfile.TarError, EOFError, OSError, zlib.error, isal_zlib.error) as error:
+    except (BadTar, EOFError, OSError, zlib.error, isal_zlib.error) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise SkymillError(
@@ -90,25 +82,27 @@ def _whole(raw: Path, stream: BinaryIO, head: bytes) -> Iterator[tuple[str, Bina
 
 
 def _member(raw: Path, stream: BinaryIO, wanted: str) -> Iterator[tuple[str, BinaryIO]]:
-    met, found = [], []
-    with (
-        tarfile.open(fileobj=stream, mode="r|", bufsize=2**20, tarinfo=_Entry) as archive,
-        _read_to_the_end(archive.fileobj),
-    ):
+    met, files, found = [], 0, []
+    with _read_to_the_end(stream):
         # One pass: nothing is unpacked, and the other members are inflated and dropped.
-        for entry in archive:
-            if not entry.isfile():
+        for member in read_members(stream):
+            if not member.is_file:
                 continue
-            met.append(entry.name)
-            if Path(entry.name).name == wanted:
-                found.append(entry.name)
+            files += 1
+            if len(met) < SHOWN_NAMES:
+                met.append(member.name[:SHOWN_CHARACTERS])
+            if Path(member.name).name == wanted:
+                found.append(member.name[:SHOWN_CHARACTERS])
                 if len(found) == 1:
-                    yield wanted, io.BufferedReader(archive.extractfile(entry), 2**20)
-        if _holds_more(archive.fileobj):
-            raise tarfile.ReadError("there are bytes behind the end of the tar")
+                    yield wanted, member
+                elif len(found) == SHOWN_NAMES:
+                    break
+        if _holds_more(stream) and len(found) < SHOWN_NAMES:
+            raise BadTar("there are bytes behind the end of the tar")
     if not found:
         raise SkymillError(
-            f"{raw} does not hold {wanted}. Found in it: {', '.join(met) or 'no file at all'}. "
+            f"{raw} does not hold {wanted}. Found in it: {', '.join(met) or 'no file at all'}"
+            f"{f' and {files - len(met):,} more' if files > len(met) else ''}. "
             "Replace it with files_for_lc_classifier_SanchezSaez2020.tar.gz of Zenodo 4279623, or "
             "name your own list in labels.file."
         )
@@ -136,37 +130,3 @@ def _holds_more(stream: BinaryIO) -> bool:
     while part := stream.read(2**20):
         more |= part.count(0) < len(part)
     return more
-
-
-def _is_tar(head: bytes) -> bool:
-    try:
-        tarfile.TarInfo.frombuf(head[: tarfile.BLOCKSIZE], "utf-8", "surrogateescape")
-    except tarfile.EOFHeaderError:
-        return True  # an empty one
-    except tarfile.HeaderError:
-        return False
-    return True
-
-
-class _Entry(tarfile.TarInfo):
-    """An entry of a tarball without damage; tarfile would take a damaged one for the end."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> "_Entry":
-        """Return the entry of a header."""
-        entry = super().frombuf(buf, encoding, errors)
-        if entry.type in _EXTENSIONS and entry.size > _LONGEST_EXTENSION:
-            raise tarfile.ReadError(f"a header has an extension of {entry.size:,} bytes")
-        return entry
-
-    @classmethod
-    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> "_Entry":
-        """Return the next entry."""
-        try:
-            return super().fromtarfile(tarfile_)
-        except (
-            tarfile.InvalidHeaderError,
-            tarfile.TruncatedHeaderError,
-            tarfile.EmptyHeaderError,
-        ) as error:
-            raise tarfile.ReadError(f"at byte {tarfile_.offset:,}: {error}") from None

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skymill.engine.errors import SkymillError
+from skymill.engine.gzipped import TOO_MUCH, most_bytes
 from skymill.ztf.classes import MEMBERS
 from skymill.ztf.label_columns import ALIASES, alike, find_columns
 from skymill.ztf.label_files import is_parquet, open_list
@@ -35,6 +36,15 @@ SCHEMA = pa.schema(
 
 BLOCK_BYTES = 8 * 2**20
 """Read at a time, so memory does not depend on the length of a list but for the rows kept."""
+
+LEAST_ROW = 8
+"""Bytes of a row that can be a label: what is kept of a packed list grows with its size."""
+
+LONGEST_VALUE = 2_000
+"""Bytes of a value of Parquet, which may repeat one in no bytes; no name or class is as long."""
+
+MOST_COLUMNS = 1_000
+"""Columns of a list: one of 100 features an object has fewer."""
 
 LONGEST_LINE = 2**20
 """Bytes of a line; a longer one is rejected."""
@@ -156,8 +166,10 @@ def _read_text(raw: Path, name: str, stream: BinaryIO, asked: dict) -> LabelList
 
     what = str(raw) if name == raw.name else f"{raw}: {name}"
     listed, places = _begin(what, name, found, asked, values)
-    batches = []
+    batches, most = [], most_bytes(raw.stat().st_size)
     for lines in itertools.chain([first], blocks):
+        if listed.lines * LEAST_ROW > most:
+            raise SkymillError(f"{what} {TOO_MUCH}. Replace it.")
         batches.append(_read_lines(lines, number + 1, len(found), places, listed))
         number += len(lines)
     listed.rows = pa.Table.from_batches(batches, SCHEMA)
@@ -169,7 +181,9 @@ def _read_parquet(raw: Path, asked: dict) -> LabelList:
 
     batches, begin = [], 1
     try:
-        with pq.ParquetFile(raw, page_checksum_verification=True) as file:
+        names = [field.name for field in pq.read_schema(raw) if _is_text(field.type)]
+        # Texts as numbers of a list of values: a value that is repeated takes its memory once.
+        with pq.ParquetFile(raw, page_checksum_verification=True, read_dictionary=names) as file:
             found = file.schema_arrow.names
 
             def values(place: int) -> list[str]:
@@ -197,6 +211,11 @@ def _read_parquet(raw: Path, asked: dict) -> LabelList:
 
 def _begin(what, name, found, asked, values) -> tuple[LabelList, dict[str, int]]:
     """Return a list of which nothing is read yet, and the places of its columns."""
+    if len(found) > MOST_COLUMNS:
+        raise SkymillError(
+            f"{what} has {len(found):,} columns, more than {MOST_COLUMNS:,}: it is no list of "
+            "labels. Replace it."
+        )
     places = find_columns(what, found, asked, values)
     columns = {column: found[place] for column, place in places.items()}
     others = [other for place, other in enumerate(found) if place not in places.values()]
@@ -209,8 +228,16 @@ def _begin(what, name, found, asked, values) -> tuple[LabelList, dict[str, int]]
     return LabelList(name, columns, doubts=doubts), places
 
 
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind)
+
+
 def _texts(column: pa.Array) -> pa.Array:
     """Return the values of a column of Parquet as text, missing ones as an empty one."""
+    if pa.types.is_dictionary(column.type):
+        longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
+        if longest > LONGEST_VALUE:
+            raise pa.ArrowInvalid(f"a value has {longest:,} bytes, more than {LONGEST_VALUE:,}")
     return pc.fill_null(column.cast(pa.string()), "")
 
 

@@ -20,6 +20,9 @@ TAKEN = "labels"
 PREFIX = "ztf_public_"
 """What stands before a night in the names of its files."""
 
+MOST_NIGHTS = 5_000
+"""Days of ranges, in all: each takes memory and time to plan. ZTF's whole archive has fewer."""
+
 _ENTRY = re.compile(r"[\w-]+( *\.\. *\w*)?")
 """What is meant as a night or a range, right or wrong; other text is the name of a file."""
 
@@ -67,6 +70,8 @@ def read_nights(setting: int | str | list[int | str]) -> Nights:
                 )
             places[night] = place
         (ranged if is_range else named).extend(nights)
+        if len(ranged) > MOST_NIGHTS:
+            raise _too_many(entry, place, len(ranged))
     return Nights(tuple(sorted(named)), tuple(sorted(ranged)))
 
 
@@ -167,7 +172,17 @@ def _days(entry: str, place: str) -> list[str]:
     days = (_date(last) - _date(first)).days
     if days < 0:
         raise SkymillError(f"{place}: {entry} ends before it begins. Write {last}..{first}.")
+    if days >= MOST_NIGHTS:
+        raise _too_many(entry, place, days + 1)
     return [_text(_date(first) + timedelta(day)) for day in range(days + 1)]
+
+
+def _too_many(entry: str, place: str, nights: int) -> SkymillError:
+    """Return the error for ranges of more nights than a run can plan."""
+    return SkymillError(
+        f"{place}: with {entry} the ranges have {nights:,} nights, more than {MOST_NIGHTS:,}. "
+        "Correct the dates, or run in batches: one range, such as a year, in each run."
+    )
 
 
 def _is_day(night: str) -> bool:
