@@ -3,6 +3,7 @@ import functools
 import json
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 SCRIPTS = Path(str(workflow.current_basedir)).parent / "scripts"
@@ -12,7 +13,9 @@ if IS_CHECKOUT:
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake.settings.enums import Quietness
 from snakemake.settings.types import ExecMode
+from snakemake.shell import shell as snakemake_shell
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake.utils import available_cpu_count, validate
 
@@ -25,12 +28,15 @@ def stop(message):
 
 try:
     import skymill.paths
-    from skymill import limits
+    from skymill import estimate, limits
+    from skymill.console import Console
     from skymill.engine import digests, parallel
     from skymill.engine.durable import delete_partial
     from skymill.engine.errors import SkymillError
+    from skymill.engine.interrupt import IGNORED, Interrupt
     from skymill.engine.names import raw_name
     from skymill.engine.run_lock import RunLock
+    from skymill.engine.words import SHOWN, listed
     from skymill.magnetic.schema import (
         SPLITS,
         TEST_PARTITION,
@@ -42,7 +48,7 @@ try:
     from skymill.raw.fetch import is_cached
     from skymill.raw.files import changed_since, damaged_sidecar
     from skymill.raw.registry import NIGHT, about_downloads, find_source, load_registry
-    from skymill.resources import memory, minutes
+    from skymill.resources import gigabytes, memory, minutes
     from skymill.settings import check_settings, in_force, magnetic_keys, plan_keys
     from skymill.swan_sf.schema import PARTITIONS as SWAN_PARTITIONS
     from skymill.watch import Watch
@@ -71,6 +77,11 @@ def check_schema(document, schema):
 config.update(in_force(config))
 # Jobs are given what the run that started them has checked.
 IS_MAIN = workflow.exec_mode == ExecMode.DEFAULT
+INTERRUPT = Interrupt()
+if IS_MAIN:
+    INTERRUPT.listen()
+    logger.addFilter(INTERRUPT)
+    snakemake_shell.prefix(IGNORED)
 try:
     REGISTRY = load_registry()
     if IS_MAIN:

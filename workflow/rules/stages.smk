@@ -74,11 +74,17 @@ def stage(script, *keys, settings_of=None, also=None):
     return {"code": code, "settings": chosen, "check": check}
 
 
+DAMAGED = []
+"""The damaged products that this run has found: the first are named, see say_more_damage."""
+
+
 def make_again(output, damage):
     """Have Snakemake make the products of a job again; name what is damaged."""
     workflow.dag.forcefiles.update(output)
     if damage:
-        logger.warning(f"{output[0]} is out of date: {damage}.")
+        DAMAGED.append(output[0])
+        if len(DAMAGED) <= SHOWN:
+            logger.warning(f"{output[0]} is out of date: {damage}.")
 
 
 def limit(exceeded):
@@ -135,8 +141,8 @@ def begin(folder):
         logger.warning(absence)
     if left := WATCH.leftovers(folder):
         logger.warning(
-            f"{RESULTS}/ has products of an earlier configuration, which nothing makes now: "
-            f"{', '.join(left)}. `python -m skymill.prune {RESULTS} --delete` deletes them."
+            f"{RESULTS}/ has products of an earlier configuration, which nothing makes now. "
+            f"`python -m skymill.prune {RESULTS} --delete` deletes them.{listed(left)}"
         )
     return True
 
@@ -227,6 +233,13 @@ def simulation(script, *keys):
     return {**given, "check": check}
 
 
+def say_more_damage(record):
+    """Add how many more products are damaged than were named; a filter of Snakemake's logger."""
+    if getattr(record, "event", None) == LogEvent.RUN_INFO and len(DAMAGED) > SHOWN:
+        record.msg += f"\n{len(DAMAGED) - SHOWN:,} more products are out of date.\n"
+    return True
+
+
 def say_downloads(record):
     """Add to Snakemake's table of jobs how much is to be downloaded; a filter of its logger."""
     if getattr(record, "event", None) == LogEvent.RUN_INFO:
@@ -241,5 +254,79 @@ def say_downloads(record):
     return True
 
 
+RULES_OF_BRANCH = {"swan_sf.smk": "aligned"}
+"""Rules files with another name than their branch."""
+
+RAW_RULES = ("simulate.smk", "retrieve.smk")
+"""Rules files of what simulates, fetches and hashes raw files."""
+
+
+def branch_of_job(job):
+    """Return the branch that a job works for: raw files are one of their own."""
+    file = Path(str(job.rule.snakefile)).name
+    return "raw files" if file in RAW_RULES else RULES_OF_BRANCH.get(file, Path(file).stem)
+
+
+def raw_gigabytes(branch):
+    """Return about how large the raw files of a branch are, also of those that are not there yet."""
+    if RAW.source(branch) == "sample":
+        return estimate.simulated_gigabytes(branch, config["simulate"], len(NIGHTS))
+    there = {file: Path(RAW.path(file)) for file in RAW.files(branch)}
+    return sum(
+        gigabytes([str(path)]) if path.exists() else find_source(REGISTRY, file).disk_bytes / 1e9
+        for file, path in there.items()
+    )
+
+
+def planned():
+    """Return how many jobs a run has, and what it says of them; see Console."""
+    jobs, needed = Counter(), Counter()
+    for job in workflow.dag.jobs:
+        if job.output:
+            jobs[branch_of_job(job)] += 1
+            needed[branch_of_job(job)] += workflow.dag.needrun(job)
+    total, cores = sum(needed.values()), workflow.resource_settings.cores
+    sizes = {name: raw_gigabytes(name) for name in BRANCHES if jobs[name]}
+    is_simulated = all(RAW.source(name) == "sample" for name in sizes)
+    seconds = estimate.seconds(needed, jobs, sizes, cores or 1, is_simulated=is_simulated)
+    where = f"on {cores} cores" if cores and cores > 1 else "on one core"
+    lines = [f"{total:,} jobs, {estimate.about(seconds)} {where}, in {RESULTS}/:"]
+    lines += [
+        f"  {name:<10}{needed[name]:>7,} jobs" for name in ("raw files", *BRANCHES) if needed[name]
+    ]
+    return total, lines
+
+
+OUR_QUIET = {Quietness.HOST, Quietness.REASON, Quietness.RULES}
+"""`quiet` of the default profile: nobody has asked Snakemake for other words."""
+
+
+def take_console(record):
+    """Have a run printed in our own way, in place of Snakemake's; a filter of its logger.
+
+    What Snakemake says is in the run's log (.snakemake/log) and in looks. Whether this is a run is
+    known as soon as there is an executor, and Snakemake says something before it needs it.
+    """
+    if workflow.executor_plugin:
+        logger.removeFilter(take_console)
+        if workflow.output_settings.quiet == OUR_QUIET:
+            change_handlers(is_run=not workflow.dryrun and not workflow.touch)
+    return True
+
+
+def change_handlers(is_run):
+    """Replace the handler that prints, if this is a run; have the others tell of jobs."""
+    for handler in [*logger.handlers]:
+        if is_run and handler.name == "DefaultStreamHandler":
+            logger.addHandler(Console(handler.stream, handler.formatter, planned))
+            logger.removeHandler(handler)
+            continue
+        for one in handler.filters:
+            if hasattr(one, "quiet"):
+                one.quiet = OUR_QUIET - {Quietness.RULES}
+
+
 if IS_MAIN:
+    logger.addFilter(say_more_damage)
     logger.addFilter(say_downloads)
+    logger.addFilter(take_console)
