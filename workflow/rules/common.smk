@@ -1,6 +1,7 @@
 # What all rules share: the package, the configuration, raw files, names. Nothing is written here.
 import functools
 import json
+import os
 import re
 import sys
 from collections import Counter
@@ -32,6 +33,7 @@ try:
     from skymill.console import Console
     from skymill.engine import digests, parallel
     from skymill.engine.durable import delete_partial
+    from skymill.engine.environment import shadowed_packages, unsafe_python
     from skymill.engine.errors import SkymillError
     from skymill.engine.interrupt import IGNORED, Interrupt
     from skymill.engine.names import raw_name
@@ -79,6 +81,9 @@ config.update(in_force(config))
 IS_MAIN = workflow.exec_mode == ExecMode.DEFAULT
 INTERRUPT = Interrupt()
 if IS_MAIN:
+    shadowed = shadowed_packages(os.environ.get("PYTHONPATH", ""), sys.prefix, sys.base_prefix)
+    for problem in filter(None, (unsafe_python(sys.executable), shadowed)):
+        stop(problem)
     INTERRUPT.listen()
     logger.addFilter(INTERRUPT)
     snakemake_shell.prefix(IGNORED)

@@ -1,4 +1,4 @@
-"""What a run has made, by branch: how many products, how large, and what was rejected on the way."""
+"""What a run has made of each branch: how many products, how large, and what was rejected."""
 
 from collections.abc import Iterable, Mapping
 

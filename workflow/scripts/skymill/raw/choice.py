@@ -454,8 +454,8 @@ class RawFiles:
             )
             raise SkymillError(
                 f"source: local, but {absent} (see the section on real data in README.md, also "
-                "for ztf.nights, which names the nights that are read), use source: sample, or leave "
-                "the branch out of `branches`."
+                "for ztf.nights, which names the nights that are read), use source: sample, or "
+                "leave the branch out of `branches`."
             )
 
     def _is_missing(self, file: str) -> bool:
