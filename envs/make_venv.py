@@ -5,11 +5,11 @@
 `make` runs it with the Python that it is given. Old Pythons must understand this file as well.
 """
 
-import os
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 NEEDED = (3, 11)
 
@@ -22,14 +22,15 @@ def problem(folder):
     found = UNSAFE.search(folder)
     if found:
         return (
-            "the path of this folder has the character %r, and Snakemake cannot start jobs there: "
-            "%s\nMove the folder to a path without spaces, quotes and the like. Letters of any "
-            "language are fine." % (found.group(), os.path.dirname(folder))
+            f"the path of this folder has the character {found.group()!r}, and Snakemake cannot "
+            f"start jobs there: {Path(folder).parent}\nMove the folder to a path without spaces, "
+            "quotes and the like. Letters of any language are fine."
         )
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if sys.version_info < NEEDED:
         return (
-            "Skymill needs Python 3.11 or newer, and this is %d.%d. Name another one: "
-            "make PYTHON=python3.12 ..." % sys.version_info[:2]
+            f"Skymill needs Python 3.11 or newer, and this is {version}. Name another one: "
+            "make PYTHON=python3.12 ..."
         )
     try:
         import ensurepip  # noqa: F401
@@ -37,17 +38,17 @@ def problem(folder):
     except ImportError:
         return (
             "this Python cannot make environments. On Debian and Ubuntu install the package "
-            "python%d.%d-venv: sudo apt install python%d.%d-venv" % (2 * sys.version_info[:2])
+            f"python{version}-venv (sudo apt install python{version}-venv), then run make again."
         )
     return None
 
 
 def main():
     """Make the environment; return the exit code."""
-    folder = os.path.abspath(sys.argv[1])
+    folder = str(Path.cwd() / sys.argv[1])
     reason = problem(folder)
     if reason:
-        sys.stderr.write("%s\n" % reason)
+        sys.stderr.write(f"{reason}\n")
         return 1
     # What an interrupted try has left has no pip, and would look like an environment.
     shutil.rmtree(folder, ignore_errors=True)
@@ -58,7 +59,7 @@ def main():
         if code:
             shutil.rmtree(folder, ignore_errors=True)
     if code:
-        sys.stderr.write("The environment %s could not be made: see above.\n" % folder)
+        sys.stderr.write(f"The environment {folder} could not be made: see above.\n")
     return code
 
 

@@ -16,7 +16,7 @@ def main() -> None:
     site = Path(sysconfig.get_path("purelib"))
     for path in site.glob("__editable__.skymill-*.pth"):
         place = path.read_text(encoding="utf-8").strip()
-        if os.path.isabs(place):
+        if Path(place).is_absolute():
             path.write_text(os.path.relpath(place, site) + "\n", encoding="utf-8")
 
 
