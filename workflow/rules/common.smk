@@ -38,6 +38,7 @@ try:
     from skymill.engine.interrupt import IGNORED, Interrupt
     from skymill.engine.names import raw_name
     from skymill.engine.run_lock import RunLock
+    from skymill.engine.scratch import take_scratch
     from skymill.engine.words import SHOWN, listed
     from skymill.magnetic.schema import (
         SPLITS,

@@ -117,7 +117,9 @@ def is_judged(output):
 def take_lock():
     """Work alone in the folders that the run writes to, and tidy up after a killed run."""
     try:
-        if LOCK.take(workflow.executor_plugin.name):
+        # Jobs of a cluster have the place for temporary files of their own machine.
+        scratch = take_scratch() if workflow.local_exec else None
+        if LOCK.take(workflow.executor_plugin.name, scratch):
             logger.warning("An earlier run was killed: this run continues it.")
             for folder in WRITTEN:
                 # What all results folders share may be another run's: see WRITTEN.
@@ -132,8 +134,8 @@ def begin(folder):
     is_run = workflow.executor_plugin and not workflow.dryrun and not workflow.touch
     if is_run:
         take_lock()
-    elif LOCK.is_held():
-        logger.warning("Another run is at work in this folder: its products are not looked at.")
+    elif holder := LOCK.holder():
+        logger.warning(f"Products are not looked at, as {holder}.")
         return False
     if is_run:
         WATCH.write_products(folder)
