@@ -72,7 +72,7 @@ def scripts(text: str) -> list[str]:
     return [block for block in blocks if "\n  module " not in block]
 
 
-def run(command: str) -> bool:
+def run(command: str, name: str | None = None) -> bool:
     """Run a command as a user would, who has activated the environment; tell how it went."""
     begun = time.monotonic()
     line = f"source .venv/bin/activate && {command}"
@@ -85,7 +85,7 @@ def run(command: str) -> bool:
         errors="replace",
     )
     went = "ok" if done.returncode == 0 else "FAILED"
-    say(f"{went:8}{time.monotonic() - begun:4.0f} s  {command}")
+    say(f"{went:8}{time.monotonic() - begun:4.0f} s  {name or command}")
     if done.returncode:
         say(done.stdout[-5000:])
     return done.returncode == 0
@@ -120,7 +120,7 @@ def main() -> int:
         is_good &= run(f"{command} -n" if is_planned else command)
     if "--list" not in sys.argv:
         code = "\n".join([*scripts(text), "assert next(load('train'))[0].shape == (60, 24)"])
-        is_good &= run(f"python -c {shlex.quote(code)}")
+        is_good &= run(f"python -c {shlex.quote(code)}", "the Python blocks")
     return 0 if is_good else 1
 
 

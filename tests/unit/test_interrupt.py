@@ -85,6 +85,19 @@ def test_processes_that_have_ended_are_no_matter():
         assert not end_processes([process], 1)
 
 
+@pytest.mark.parametrize("is_local", [True, False])
+def test_commands_of_a_cluster_are_left_alone(monkeypatch, is_local):
+    interrupt = Interrupt()
+    interrupt.is_local = is_local
+    with sleeping(obeys=True) as process:
+        monkeypatch.setattr(psutil.Process, "children", lambda self, recursive: [process])
+        with pytest.raises(SystemExit) as end:
+            interrupt._end()
+        assert process.is_running() != is_local
+    assert end.value.code == EXIT
+    assert interrupt.came
+
+
 def record(text, **fields):
     return logging.makeLogRecord({"msg": text, "levelno": 20, **fields})
 

@@ -116,6 +116,7 @@ def is_judged(output):
 @functools.cache
 def take_lock():
     """Work alone in the folders that the run writes to, and tidy up after a killed run."""
+    INTERRUPT.is_local = workflow.local_exec
     try:
         # Jobs of a cluster have the place for temporary files of their own machine.
         scratch = take_scratch() if workflow.local_exec else None

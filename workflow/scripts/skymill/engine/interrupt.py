@@ -32,10 +32,14 @@ class Interrupt:
         Whether there was one.
     had_to_kill
         Whether a job did not end by itself, and has left unfinished files.
+    is_local
+        Whether all jobs are processes of this machine. Else some processes are commands that submit
+        jobs or ask about them, and are left alone.
     """
 
     def __init__(self):
         self.came = False
+        self.is_local = True
         self.had_to_kill = False
         self._is_said = False
 
@@ -55,7 +59,12 @@ class Interrupt:
         import psutil
 
         again, self.came = self.came, True
-        if end_processes(psutil.Process().children(recursive=True), 0 if again else PATIENCE):
+        jobs = [
+            process
+            for process in psutil.Process().children(recursive=True)
+            if self.is_local or _runs_a_script(process)
+        ]
+        if end_processes(jobs, 0 if again else PATIENCE):
             self.had_to_kill = True
         # Snakemake takes it like Ctrl-C while jobs run. At other times it ends Python quietly.
         raise SystemExit(EXIT)
@@ -72,6 +81,16 @@ class Interrupt:
         record.msg, record.args, record.levelno, record.levelname = GOING_ON, (), 40, "ERROR"
         record.__dict__.pop("event", None)
         return True
+
+
+def _runs_a_script(process) -> bool:
+    """Return whether a process is a job of Snakemake."""
+    import psutil
+
+    try:
+        return any("/.snakemake/scripts/" in part for part in process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 def end_processes(processes: list, patience: float) -> bool:
