@@ -152,14 +152,6 @@ def test_targets_are_no_jobs(run):
     assert stream.getvalue() == "1 jobs\n"
 
 
-@pytest.mark.parametrize("level", [logging.WARNING, logging.ERROR])
-def test_a_warning_appears_once(run, stream, level):
-    console = run(stream)
-    for _ in range(3):
-        tell(console, level, "the same")
-    assert stream.getvalue().count("the same") == 1
-
-
 @pytest.mark.parametrize(
     "text",
     [

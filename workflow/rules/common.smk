@@ -39,7 +39,7 @@ try:
     from skymill.engine.names import raw_name
     from skymill.engine.run_lock import RunLock
     from skymill.engine.scratch import take_scratch
-    from skymill.engine.words import SHOWN, listed
+    from skymill.engine.words import SHOWN, counted, listed
     from skymill.magnetic.schema import (
         SPLITS,
         TEST_PARTITION,

@@ -272,30 +272,40 @@ def branch_of_job(job):
 
 def raw_gigabytes(branch):
     """Return about how large the raw files of a branch are, also of those that are not there yet."""
-    if RAW.source(branch) == "sample":
+    source = RAW.source(branch)
+    if source == "sample":
         return estimate.simulated_gigabytes(branch, config["simulate"], len(NIGHTS))
-    there = {file: Path(RAW.path(file)) for file in RAW.files(branch)}
-    return sum(
-        gigabytes([str(path)]) if path.exists() else find_source(REGISTRY, file).disk_bytes / 1e9
-        for file, path in there.items()
-    )
+    # A tree of SDOBenchmark has too many files to look at each.
+    files = RAW.files(branch) or [skymill.paths.SDO_FILE]
+    size = 0
+    for file in files:
+        if Path(RAW.path(file)).exists():
+            size += gigabytes(RAW.path(file))
+        elif source == "archive" or file == skymill.paths.SDO_FILE:
+            size += find_source(REGISTRY, file).disk_bytes / 1e9
+    return size
 
 
 def planned():
     """Return how many jobs a run has, and what it says of them; see Console."""
-    jobs, needed = Counter(), Counter()
+    jobs, needed, downloads = Counter(), Counter(), 0
     for job in workflow.dag.jobs:
         if job.output:
             jobs[branch_of_job(job)] += 1
             needed[branch_of_job(job)] += workflow.dag.needrun(job)
-    total, cores = sum(needed.values()), workflow.resource_settings.cores
+            downloads += job.rule is rules.retrieve.rule and workflow.dag.needrun(job)
+    cores = workflow.resource_settings.cores
     sizes = {name: raw_gigabytes(name) for name in BRANCHES if jobs[name]}
     is_simulated = all(RAW.source(name) == "sample" for name in sizes)
     seconds = estimate.seconds(needed, jobs, sizes, cores or 1, is_simulated=is_simulated)
-    where = f"on {cores} cores" if cores and cores > 1 else "on one core"
-    lines = [f"{total:,} jobs, {estimate.about(seconds)} {where}, in {RESULTS}/:"]
+    total = sum(needed.values())
+    about = f"{estimate.about(seconds)} on {counted(cores or 1, 'core')}"
+    without = " and the downloads" if downloads else ""
+    lines = [f"{counted(total, 'job')}, {about}{without}, in {RESULTS}/:"]
     lines += [
-        f"  {name:<10}{needed[name]:>7,} jobs" for name in ("raw files", *BRANCHES) if needed[name]
+        f"  {name:<10}{counted(needed[name], 'job'):>12}"
+        for name in ("raw files", *BRANCHES)
+        if needed[name]
     ]
     return total, lines
 

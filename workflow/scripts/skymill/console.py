@@ -87,7 +87,6 @@ class Console(logging.Handler):
         self._is_terminal = stream.isatty()
         self._total = self._done = 0
         self._running: dict[int, str] = {}
-        self._said: set[str] = set()
         self._started = self._printed = clock()
         self._printed_done = 0
         self._is_drawn = False
@@ -133,11 +132,6 @@ class Console(logging.Handler):
         text = self.format(record)
         if not text or text == "None" or text.startswith(CHATTER):
             return
-        if record.levelno >= logging.WARNING:
-            # Snakemake repeats some.
-            if text in self._said:
-                return
-            self._said.add(text)
         colour = {logging.WARNING: YELLOW, logging.INFO: ""}.get(record.levelno, RED)
         self._print(text, colour)
 

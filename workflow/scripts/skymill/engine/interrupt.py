@@ -23,6 +23,10 @@ EXIT = 130
 GOING_ON = "interrupted: run the same command again to continue"
 
 
+SAID = ("Terminating processes on user request", "Cancelling snakemake on user request")
+"""How Snakemake's own messages of Ctrl-C begin."""
+
+
 class Interrupt:
     """Takes Ctrl-C for a run of Snakemake.
 
@@ -71,7 +75,7 @@ class Interrupt:
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether a record is logged: after Ctrl-C nothing but how to go on, once."""
-        if "on user request" in str(record.msg):
+        if str(record.msg).startswith(SAID):
             self.came = True
         if not self.came:
             return True
