@@ -144,6 +144,15 @@ def test_on_a_terminal_one_line_is_drawn_anew(run):
     assert said.endswith(CLEAR)
 
 
+def test_on_a_terminal_the_last_line_stays(run):
+    stream = Terminal()
+    console = run(stream, 2)
+    do(console, range(2))
+    tell(console, text="Made")
+    console.close()
+    assert stream.getvalue().endswith(f"{CLEAR}100 %  2 of 2 jobs, 0:00\nMade\n")
+
+
 def test_targets_are_no_jobs(run):
     stream = io.StringIO()
     console = run(stream, 1)

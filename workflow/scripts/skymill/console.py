@@ -155,7 +155,7 @@ class Console(logging.Handler):
 
     def _progress(self) -> None:
         """Show that a job has ended."""
-        if self._is_terminal:
+        if self._is_terminal and self._done < self._total:
             self._draw()
             return
         percent, before = (100 * n // max(1, self._total) for n in (self._done, self._printed_done))
@@ -181,7 +181,7 @@ class Console(logging.Handler):
 
     def _draw(self) -> None:
         """Draw the line of progress where it was, on a terminal."""
-        if self._is_terminal and self._total and not self._ended.is_set():
+        if self._is_terminal and self._done < self._total and not self._ended.is_set():
             width = _width(self._stream)
             self._stream.write(CLEAR + self._line()[: width - 1])
             self._stream.flush()
