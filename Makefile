@@ -2,6 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# Packages of other places must not be taken for those of .venv, neither by pip nor by a run.
+unexport PYTHONPATH PYTHONHOME
+export PYTHONNOUSERSITE := 1
+# pip reads and writes paths in the encoding of the locale.
+export LC_ALL := C.UTF-8
+
 .PHONY: help setup demo verify test test-slurm test-power fuzz lint format bench pins clean
 
 help: ## Show what can be made
@@ -57,18 +63,17 @@ pins: ## Resolve the pinned requirements anew (needs uv)
 clean: ## Delete .venv; results stay
 	rm -rf .venv
 
-.venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo 'Skymill needs Python 3.11 or newer: make PYTHON=python3.12 ...' >&2; exit 1; }
-	$(PYTHON) -m venv .venv
+.venv/bin/pip:
+	@$(PYTHON) envs/make_venv.py .venv
 
 # The hashes make pip refuse anything but the very files that were resolved.
-.venv/.ready: envs/requirements.txt pyproject.toml | .venv/bin/python
+.venv/.ready: envs/requirements.txt pyproject.toml envs/relative_path.py | .venv/bin/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 	  --requirement envs/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	  --no-build-isolation --editable .
-	touch $@
+	$(BIN)/python envs/relative_path.py
+	@touch $@
 
 .venv/.ready-dev: envs/requirements-dev.txt .venv/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \

@@ -98,8 +98,12 @@ class Project:
         return {**os.environ, **own, **self.variables}
 
     def command(self, *arguments: str) -> list[str]:
-        """Return a command line of Snakemake; --configfile ends with `--` before targets."""
-        return [*SNAKEMAKE, *arguments, "--configfile", "config/small.yaml"]
+        """Return a command line of Snakemake; --configfile ends with `--` before targets.
+
+        Snakemake prints every job: tests look at its words.
+        """
+        quiet = ["--quiet", "reason", "host"]
+        return [*SNAKEMAKE, *arguments, *quiet, "--configfile", "config/small.yaml"]
 
     def run(self, *arguments: str, succeeds: bool | None = True) -> subprocess.CompletedProcess:
         """Run Snakemake; check its exit unless `succeeds` is None."""

@@ -2,14 +2,21 @@
 
     python profiles/dask/on_slurm.py snakemake --cores 8
 
-Run it where jobs may be submitted, in the environment that runs Snakemake.
+Run it where jobs may be submitted, in the environment that runs Snakemake. What the parts of the
+cluster say to each other is encrypted, and who has not the keys of this run cannot take part. The
+keys are in a folder of the project that you alone can read, and go when the command ends.
 """
 
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from dask_jobqueue import SLURMCluster
+from distributed.security import Security
 
 # What a site has to change.
 JOBS = 4
@@ -25,14 +32,65 @@ JOB = {
     "interface": None,
 }
 
+# No pages for browsers: everybody on the network could read them. What is left of the servers
+# listens to this machine alone.
+NO_PAGES = "127.0.0.1:0"
+SCHEDULER = {"dashboard": False, "dashboard_address": NO_PAGES}
+WORKER = ["--no-dashboard", "--dashboard-address", NO_PAGES]
+
+
+@contextmanager
+def keys(project: Path) -> Iterator[Security]:
+    """Make the keys of one run, in files; delete them at the end.
+
+    Workers on other machines read them, so they are in the project's folder: mode 0700 and 0600.
+    """
+    made = Security.temporary()
+    with tempfile.TemporaryDirectory(dir=project, prefix=".dask-keys-") as folder:
+        files = {}
+        for name, text in (("ca", made.tls_ca_file), ("key", made.tls_client_key)):
+            files[name] = str(Path(folder, f"{name}.pem"))
+            descriptor = os.open(files[name], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(descriptor, "w", encoding="ascii") as stream:
+                stream.write(text)
+        roles = ("client", "scheduler", "worker")
+        yield Security(
+            tls_ca_file=files["ca"],
+            # One certificate, signed by itself, for all.
+            **{f"tls_{role}_cert": files["ca"] for role in roles},
+            **{f"tls_{role}_key": files["key"] for role in roles},
+            require_encryption=True,
+        )
+
+
+def variables(address: str, security: Security) -> dict[str, str]:
+    """Return what tells a command's own clients where the cluster is, and the keys: for Dask."""
+    tls = "DASK_DISTRIBUTED__COMM__TLS"
+    return {
+        "DASK_SCHEDULER_ADDRESS": address,
+        "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "True",
+        f"{tls}__CA_FILE": security.tls_ca_file,
+        f"{tls}__CLIENT__CERT": security.tls_client_cert,
+        f"{tls}__CLIENT__KEY": security.tls_client_key,
+    }
+
 
 def main() -> int:
     """Start the cluster, run the command, and return its exit status."""
-    with SLURMCluster(**JOB, log_directory="logs/dask") as cluster:
+    with (
+        keys(Path.cwd()) as security,
+        SLURMCluster(
+            **JOB,
+            log_directory="logs/dask",
+            security=security,
+            scheduler_options=SCHEDULER,
+            worker_extra_args=WORKER,
+        ) as cluster,
+    ):
         # A job that ends, by its time or a crash, is submitted again.
         cluster.adapt(minimum_jobs=JOBS, maximum_jobs=JOBS)
         cluster.wait_for_workers(1)
-        environment = {**os.environ, "DASK_SCHEDULER_ADDRESS": cluster.scheduler_address}
+        environment = {**os.environ, **variables(cluster.scheduler_address, security)}
         return subprocess.run(sys.argv[1:], env=environment, check=False).returncode
 
 

@@ -29,7 +29,7 @@ def test_the_workflow_with_workers_that_are_slurm_jobs(slurm, made, fresh):
     local = made[0].portable_products()
     assert fresh.portable_products() == {name: local[name] for name in fresh.portable_products()}
     log = fresh.path("logs/extract_night/20180601.log").read_text()
-    assert "the Dask cluster at tcp://127.0.0.1" in log
+    assert "the Dask cluster at tls://127.0.0.1" in log
     workers = [job for job in slurm.jobs() if job["folder"] == str(fresh.folder)]
     assert len(workers) == 2
     slurm.wait_until_idle()  # they end with the script

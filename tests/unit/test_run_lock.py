@@ -41,6 +41,31 @@ def take(note):
     return RunLock(["data"], note.parents[1]).take(LOCAL)
 
 
+@pytest.mark.parametrize("name", ["skymill-abc", "mine"])
+def test_the_temporary_files_of_a_killed_run_go(tmp_path, name):
+    scratch = tmp_path / name
+    (scratch / "pymp-x").mkdir(parents=True)
+    RunLock(["data"], tmp_path).take(LOCAL, scratch)
+    note = tmp_path / "data" / NOTE
+    refused(note, "another run works")
+    assert scratch.exists()
+    kill_in_note(note)
+    assert take(note)
+    # Nothing that could be a user's own.
+    assert scratch.exists() == (name == "mine")
+
+
+def test_the_temporary_files_of_another_machine_are_not_looked_for(tmp_path):
+    scratch = tmp_path / "skymill-abc"
+    scratch.mkdir()
+    RunLock(["data"], tmp_path).take(LOCAL, scratch)
+    note = tmp_path / "data" / NOTE
+    kill_in_note(note, host="elsewhere", slurm_job="1")
+    write_json(note, {**read_json(note), "slurm_job": None})
+    refused(note, "on elsewhere")
+    assert scratch.exists()
+
+
 def refused(note, why):
     """Check that another run is refused, and that the note stays."""
     before = note.read_bytes()

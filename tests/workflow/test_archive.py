@@ -12,7 +12,7 @@ import zipfile
 import pytest
 import yaml
 
-from projects import said
+from projects import WARM, said
 from servers import FileServer, KaggleServer, chunked, stall, status
 
 FILE = "solar_flare_2020/train_partition2_data.json"
@@ -264,3 +264,11 @@ def test_downloads_are_limited_unless_the_command_line_does(archive):
     archive.project.path(RAW).unlink()
     done = archive.project.run("--cores", "2", RAW, "--resources", "downloads=7")
     assert re.search(r"Provided resources: downloads=\D*7\b", said(done))
+
+
+def test_the_plan_of_a_run_tells_of_downloads(archive):
+    command = [RAW, "--cores", "1", "--configfile", "config/small.yaml"]
+    done = WARM.run(command, archive.project.folder, archive.project.environment())
+    assert done.returncode == 0, said(done)
+    assert "\n1 job, about 10 seconds on 1 core and the downloads, in data/:\n" in said(done)
+    assert "\nTo download: 1 file, about " in said(done)

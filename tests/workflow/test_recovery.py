@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -221,11 +222,15 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes_with_any_number_of_threa
     while not ingesting.exists() and time.monotonic() < deadline and run.poll() is None:
         time.sleep(0.02)
     # A dry run meanwhile neither takes the note away nor takes for lost what is being made.
-    project.run("-n")
+    assert f"process {run.pid} on " in said(project.run("-n"))
     assert project.path("data/.lock").exists()
     # A second run stops with the name of the first.
     second = project.run("--cores", "1", succeeds=False)
     assert f"another run works in {project.path('data')}/: process {run.pid} on " in said(second)
+    assert f"`kill -INT {run.pid}`" in said(second)
+    assert "unlock" not in said(second)
+    scratch = Path(json.loads(project.path("data/.lock").read_text())["scratch"])
+    assert scratch.is_dir()
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     assert ingesting.exists(), "the run ended before it came to ingest"
@@ -233,6 +238,11 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes_with_any_number_of_threa
     # The finished project was made with one thread a job.
     project.run("--cores", "2", "--set-threads", *(f"{rule}=2" for rule in SPREAD.split()))
     assert project.portable_products() == finished.portable_products()
+    assert not scratch.exists()
+    left = [
+        path for path in project.path("data").rglob(".*") if path.name != ".snakemake_timestamp"
+    ]
+    assert left == []
 
 
 def test_another_copy_of_the_package_is_refused(finished, tmp_path):

@@ -1,21 +1,31 @@
 # What all rules share: the package, the configuration, raw files, names. Nothing is written here.
 import functools
 import json
+import os
 import re
+import sys
+from collections import Counter
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.enums import Quietness
+from snakemake.shell import shell as snakemake_shell
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake.utils import available_cpu_count, validate
 
 
 import skymill.paths
-from skymill import limits
+from skymill import estimate, limits
+from skymill.console import Console
 from skymill.engine import digests, parallel
 from skymill.engine.durable import delete_partial
+from skymill.engine.environment import shadowed_packages, unsafe_python
 from skymill.engine.errors import SkymillError
+from skymill.engine.interrupt import IGNORED, Interrupt
 from skymill.engine.listing import changed_folder, list_files
 from skymill.engine.names import raw_name
 from skymill.engine.run_lock import RunLock
+from skymill.engine.scratch import take_scratch
+from skymill.engine.words import SHOWN, counted, listed
 from skymill.magnetic.inputs import CUP, SWAN, input_of
 from skymill.magnetic.schema import SPLITS, TRAIN_SPLITS
 from skymill.paths import manifest
@@ -23,7 +33,7 @@ from skymill.raw.choice import RawFiles
 from skymill.raw.fetch import is_cached
 from skymill.raw.files import changed_since, damaged_sidecar
 from skymill.raw.registry import NIGHT, about_downloads, find_source, load_registry
-from skymill.resources import memory, minutes
+from skymill.resources import gigabytes, memory, minutes
 from skymill.settings import check_settings, in_force, magnetic_keys, of_input, plan_keys
 from skymill.swan_sf.schema import PARTITIONS as SWAN_PARTITIONS
 from skymill.watch import Watch
@@ -42,6 +52,14 @@ def check_schema(document, schema):
 
 # Rules and jobs see the configuration that counts: no entry that a later file has left out.
 config.update(in_force(config))
+INTERRUPT = Interrupt()
+if IS_MAIN:
+    shadowed = shadowed_packages(os.environ.get("PYTHONPATH", ""), sys.prefix, sys.base_prefix)
+    for problem in filter(None, (unsafe_python(sys.executable), shadowed)):
+        stop(problem)
+    INTERRUPT.listen()
+    logger.addFilter(INTERRUPT)
+    snakemake_shell.prefix(IGNORED)
 try:
     REGISTRY = load_registry()
     if IS_MAIN:

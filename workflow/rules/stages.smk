@@ -74,11 +74,17 @@ def stage(script, *keys, settings_of=None, also=None):
     return {"code": code, "settings": chosen, "check": check}
 
 
+DAMAGED = []
+"""The damaged products that this run has found: the first are named, see say_more_damage."""
+
+
 def make_again(output, damage):
     """Have Snakemake make the products of a job again; name what is damaged."""
     workflow.dag.forcefiles.update(output)
     if damage:
-        logger.warning(f"{output[0]} is out of date: {damage}.")
+        DAMAGED.append(output[0])
+        if len(DAMAGED) <= SHOWN:
+            logger.warning(f"{output[0]} is out of date: {damage}.")
 
 
 def limit(exceeded):
@@ -127,8 +133,11 @@ def is_judged(output):
 @functools.cache
 def take_lock():
     """Work alone in the folders that the run writes to, and tidy up after a killed run."""
+    INTERRUPT.is_local = workflow.local_exec
     try:
-        if LOCK.take(workflow.executor_plugin.name):
+        # Jobs of a cluster have the place for temporary files of their own machine.
+        scratch = take_scratch() if workflow.local_exec else None
+        if LOCK.take(workflow.executor_plugin.name, scratch):
             logger.warning("An earlier run was killed: this run continues it.")
             for folder in WRITTEN:
                 # What all results folders share may be another run's: see WRITTEN.
@@ -143,8 +152,8 @@ def begin(folder):
     is_run = workflow.executor_plugin and not workflow.dryrun and not workflow.touch
     if is_run:
         take_lock()
-    elif LOCK.is_held():
-        logger.warning("Another run is at work in this folder: its products are not looked at.")
+    elif holder := LOCK.holder():
+        logger.warning(f"Products are not looked at, as {holder}.")
         return False
     if is_run:
         WATCH.write_products(folder)
@@ -152,8 +161,8 @@ def begin(folder):
         logger.warning(absence)
     if left := WATCH.leftovers(folder):
         logger.warning(
-            f"{RESULTS}/ has products of an earlier configuration, which nothing makes now: "
-            f"{', '.join(left)}. `python -m skymill.prune {RESULTS} --delete` deletes them."
+            f"{RESULTS}/ has products of an earlier configuration, which nothing makes now. "
+            f"`python -m skymill.prune {RESULTS} --delete` deletes them.{listed(left)}"
         )
     return True
 
@@ -288,6 +297,13 @@ def simulation(script, *keys):
     return {**given, "check": check}
 
 
+def say_more_damage(record):
+    """Add how many more products are damaged than were named; a filter of Snakemake's logger."""
+    if getattr(record, "event", None) == LogEvent.RUN_INFO and len(DAMAGED) > SHOWN:
+        record.msg += f"\n{len(DAMAGED) - SHOWN:,} more products are out of date.\n"
+    return True
+
+
 def say_downloads(record):
     """Add to Snakemake's table of jobs how much is to be downloaded; a filter of its logger."""
     if getattr(record, "event", None) == LogEvent.RUN_INFO:
@@ -302,5 +318,89 @@ def say_downloads(record):
     return True
 
 
+RULES_OF_BRANCH = {"swan_sf.smk": "aligned"}
+"""Rules files with another name than their branch."""
+
+RAW_RULES = ("simulate.smk", "retrieve.smk")
+"""Rules files of what simulates, fetches and hashes raw files."""
+
+
+def branch_of_job(job):
+    """Return the branch that a job works for: raw files are one of their own."""
+    file = Path(str(job.rule.snakefile)).name
+    return "raw files" if file in RAW_RULES else RULES_OF_BRANCH.get(file, Path(file).stem)
+
+
+def raw_gigabytes(branch):
+    """Return about how large the raw files of a branch are, also of those that are not there yet."""
+    source = RAW.source(branch)
+    if source == "sample":
+        return estimate.simulated_gigabytes(branch, config["simulate"], len(NIGHTS))
+    # A tree of SDOBenchmark has too many files to look at each.
+    files = RAW.files(branch) or [skymill.paths.SDO_FILE]
+    size = 0
+    for file in files:
+        if Path(RAW.path(file)).exists():
+            size += gigabytes(RAW.path(file))
+        elif source == "archive" or file == skymill.paths.SDO_FILE:
+            size += find_source(REGISTRY, file).disk_bytes / 1e9
+    return size
+
+
+def planned():
+    """Return how many jobs a run has, and what it says of them; see Console."""
+    jobs, needed, downloads = Counter(), Counter(), 0
+    for job in workflow.dag.jobs:
+        if job.output:
+            jobs[branch_of_job(job)] += 1
+            needed[branch_of_job(job)] += workflow.dag.needrun(job)
+            downloads += job.rule is rules.retrieve.rule and workflow.dag.needrun(job)
+    cores = workflow.resource_settings.cores
+    sizes = {name: raw_gigabytes(name) for name in BRANCHES if jobs[name]}
+    is_simulated = all(RAW.source(name) == "sample" for name in sizes)
+    seconds = estimate.seconds(needed, jobs, sizes, cores or 1, is_simulated=is_simulated)
+    total = sum(needed.values())
+    about = f"{estimate.about(seconds)} on {counted(cores or 1, 'core')}"
+    without = " and the downloads" if downloads else ""
+    lines = [f"{counted(total, 'job')}, {about}{without}, in {RESULTS}/:"]
+    lines += [
+        f"  {name:<10}{counted(needed[name], 'job'):>12}"
+        for name in ("raw files", *BRANCHES)
+        if needed[name]
+    ]
+    return total, lines
+
+
+OUR_QUIET = {Quietness.HOST, Quietness.REASON, Quietness.RULES}
+"""`quiet` of the default profile: nobody has asked Snakemake for other words."""
+
+
+def take_console(record):
+    """Have a run printed in our own way, in place of Snakemake's; a filter of its logger.
+
+    What Snakemake says is in the run's log (.snakemake/log) and in looks. Whether this is a run is
+    known as soon as there is an executor, and Snakemake says something before it needs it.
+    """
+    if workflow.executor_plugin:
+        logger.removeFilter(take_console)
+        if workflow.output_settings.quiet == OUR_QUIET:
+            change_handlers(is_run=not workflow.dryrun and not workflow.touch)
+    return True
+
+
+def change_handlers(is_run):
+    """Replace the handler that prints, if this is a run; have the others tell of jobs."""
+    for handler in [*logger.handlers]:
+        if is_run and handler.name == "DefaultStreamHandler":
+            logger.addHandler(Console(handler.stream, handler.formatter, planned))
+            logger.removeHandler(handler)
+            continue
+        for one in handler.filters:
+            if hasattr(one, "quiet"):
+                one.quiet = OUR_QUIET - {Quietness.RULES}
+
+
 if IS_MAIN:
+    logger.addFilter(say_more_damage)
     logger.addFilter(say_downloads)
+    logger.addFilter(take_console)

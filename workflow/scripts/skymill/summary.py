@@ -7,6 +7,7 @@ import sys
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import MANIFEST, own_entries
+from skymill.engine.words import size_text
 from skymill.magnetic.schema import LABELS
 from skymill.paths import DEFAULT_RESULTS
 from skymill.watch import leftovers_of, open_results, warnings_in
@@ -39,7 +40,7 @@ def summarise(results: str) -> str:
             (
                 f"{results}/{product}",
                 f"{sum(entry['rows'] for entry in own_entries(made)) + members['rows']:,}",
-                _size(sum(entry["bytes"] for entry in made["files"]) + members["bytes"]),
+                size_text(sum(entry["bytes"] for entry in made["files"]) + members["bytes"]),
                 made["source"],
                 _classes(made.get("counts", {})),
             )
@@ -73,14 +74,6 @@ def _table(header: tuple, rows: list[tuple]) -> list[str]:
         ]
         lines.append("  ".join(cells).rstrip())
     return lines
-
-
-def _size(size: int) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
 
 
 def _classes(counts: dict) -> str:

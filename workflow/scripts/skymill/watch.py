@@ -15,6 +15,8 @@ from skymill.engine.products import DIGEST, MANIFEST, is_document
 from skymill.engine.remote import RemoteFolder
 from skymill.engine.staleness import CHECKS, Folder, Job, Reason, why
 from skymill.engine.storage import StorageFolder
+from skymill.engine.words import clock_text
+from skymill.made import made_lines
 
 SHOWN = 20
 """Warnings that the end of a run repeats; the summary has all of them."""
@@ -140,6 +142,19 @@ class Watch:
         if len(warnings) > SHOWN:
             more = f"{len(warnings) - SHOWN:,} more"
             yield logging.WARNING, f"  and {more}: `{self._summary()}` lists them."
+
+    def made_lines(self) -> list[str]:
+        """Return what this run has made, in how long, where, and what was rejected; see made."""
+        made = self._made()
+        documents = {
+            branch: {name: made[name] for name in names if name in made}
+            for branch, names in self.documents.items()
+        }
+        folders = list(self._folders.values())
+        new = [name for name in made if any(one.is_younger(name, self._started) for one in folders)]
+        lines = made_lines(documents, new)
+        took = clock_text(time.time() - self._started)
+        return [f"Made in {self.results}/ in {took}:", *lines] if lines else []
 
     def closing_lines(self) -> Iterator[tuple[int, str]]:
         """Yield the last lines of a run, each with its level: where the results are and of what."""

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 import skymill
 from skymill.engine.digests import document_digest
 from skymill.engine.errors import SkymillError
+from skymill.engine.interrupt import EXIT, GOING_ON
 from skymill.engine.listing import listing_digest
 from skymill.engine.names import Names, raw_name
 from skymill.engine.products import (
@@ -335,6 +337,8 @@ def logged_job(script: str, log: str) -> Iterator[Warnings]:
     handler = logging.FileHandler(path, mode="w")
     handler.setFormatter(RedactedFormatter("%(levelname)s %(name)s: %(message)s"))
     warnings = Warnings()
+    # What ends a job is raised in it, so that it removes what it has not finished.
+    before = signal.signal(signal.SIGTERM, _raise_interrupt)
     root = logging.getLogger()
     level = root.level
     root.addHandler(handler)
@@ -343,13 +347,21 @@ def logged_job(script: str, log: str) -> Iterator[Warnings]:
     try:
         require_own_package(Path(script))
         yield warnings
+    except KeyboardInterrupt:
+        handler.stream.write(f"{GOING_ON}\n")
+        raise SystemExit(EXIT) from None
     except Exception as error:  # noqa: BLE001 (every failure ends in a message and a log)
         _fail(handler, log, traceback.format_exc(), _what_to_do(error, log))
     finally:
+        signal.signal(signal.SIGTERM, before)
         root.setLevel(level)
         root.removeHandler(warnings)
         root.removeHandler(handler)
         handler.close()
+
+
+def _raise_interrupt(*_) -> None:
+    raise KeyboardInterrupt
 
 
 NO_MEMORY = ("Cannot allocate memory", "failed to map segment", "can't start new thread")

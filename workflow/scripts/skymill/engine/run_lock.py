@@ -20,6 +20,7 @@ import psutil
 from skymill.engine.durable import flush
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import read_json
+from skymill.engine.scratch import delete_scratch
 from skymill.engine.slurm import queued_jobs
 
 NOTE = ".lock"
@@ -44,11 +45,11 @@ class RunLock:
         self._root = Path(root)
         self._taken: list[Path] = []
 
-    def take(self, executor: str) -> bool:
+    def take(self, executor: str, scratch: Path | None = None) -> bool:
         """Note that this process runs here; return whether an earlier run was killed.
 
         The notes go when the process ends, see keep. `executor` is Snakemake's name for who runs
-        the jobs.
+        the jobs, `scratch` the folder of the run's temporary files; that of a killed run goes.
 
         Raises
         ------
@@ -65,6 +66,7 @@ class RunLock:
             "slurm_job": os.environ.get("SLURM_JOB_ID"),
             "executor": executor,
             "folder": str(self._root.resolve()),
+            "scratch": str(scratch) if scratch else None,
             "started": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         }
         was_killed = False
@@ -75,6 +77,7 @@ class RunLock:
             while not _write(path, own):
                 if not _is_dead(path):
                     raise SkymillError(_in_use(path))
+                delete_scratch(_scratch(path))
                 path.unlink(missing_ok=True)
                 was_killed = True
             self._taken.append(path)
@@ -83,7 +86,12 @@ class RunLock:
 
     def is_held(self) -> bool:
         """Return whether another run, not known to be dead, works in one of the folders."""
-        return any(_is_held(path) for path in self._notes if path not in self._taken)
+        return self.holder() is not None
+
+    def holder(self) -> str | None:
+        """Return who that run is, None where there is none; see is_held."""
+        held = (path for path in self._notes if path not in self._taken and _is_held(path))
+        return next(map(_who, held), None)
 
     def require_free(self) -> None:
         """Raise SkymillError, with who it is, when `is_held`."""
@@ -113,17 +121,37 @@ def _write(path: Path, note: dict) -> bool:
     return True
 
 
+def _scratch(path: Path) -> str | None:
+    """Return the folder of temporary files that a note names, on this machine."""
+    try:
+        note = read_json(path)
+    except (FileNotFoundError, SkymillError):
+        return None
+    return note.get("scratch") if note["host"] == socket.gethostname() else None
+
+
+def _who(path: Path) -> str:
+    """Return who works in the folder of a note."""
+    try:
+        note = read_json(path)
+    except (FileNotFoundError, SkymillError):
+        return f"another run works in {path.parent}/, but its note cannot be read"
+    return (
+        f"another run works in {path.parent}/: process {note['pid']} on {note['host']}, started "
+        f"{note['started']} in {note['folder']}"
+    )
+
+
 def _in_use(path: Path) -> str:
     """Return who works in the folder of a note, and what to do."""
     advice = f"If there is no such run any more, delete {path} and run again."
     try:
         note = read_json(path)
     except (FileNotFoundError, SkymillError):
-        return f"another run works in {path.parent}/, but its note cannot be read. {advice}"
-    return (
-        f"another run works in {path.parent}/: process {note['pid']} on {note['host']}, started "
-        f"{note['started']} in {note['folder']}. Wait until it ends. {advice}"
-    )
+        return f"{_who(path)}. {advice}"
+    if note["host"] == socket.gethostname() and _lives(note["pid"], note["created"]):
+        return f"{_who(path)}. Wait until it ends, or end it: `kill -INT {note['pid']}`."
+    return f"{_who(path)}. Wait until it ends. {advice}"
 
 
 def _is_held(path: Path) -> bool:

@@ -9,6 +9,7 @@ from skymill.engine.errors import SkymillError
 from skymill.engine.gzipped import SUFFIX
 from skymill.engine.names import raw_name
 from skymill.engine.products import MANIFEST, SOURCES, read_json
+from skymill.engine.words import FEW, listed
 from skymill.magnetic.inputs import CUP, SWAN, Input, input_of
 from skymill.magnetic.schema import TEST_PARTITION
 from skymill.raw.files import put_by_hand, sidecar_path
@@ -472,10 +473,15 @@ class RawFiles:
                 "labels, from the folder that Snakemake runs in, or null for the published list."
             )
         if missing:
+            absent = (
+                f"{', '.join(missing)} is not there. Put the file there"
+                if len(missing) <= FEW
+                else f"these files are not there:{listed(missing)}\nPut them there"
+            )
             raise SkymillError(
-                f"source: local, but {', '.join(missing)} is not there. Put the file there (see "
-                "the section on real data in README.md, also for ztf.nights, which names the "
-                "nights that are read), use source: sample, or leave the branch out of `branches`."
+                f"source: local, but {absent} (see the section on real data in README.md, also "
+                "for ztf.nights, which names the nights that are read), use source: sample, or "
+                "leave the branch out of `branches`."
             )
 
     def _is_missing(self, file: str) -> bool:

@@ -5,7 +5,6 @@ What the three columns are called that the older form does not have is a guess. 
 hundreds is not as it should be.
 """
 
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from skymill.engine.parallel import map_pieces
-from skymill.engine.products import new_file
+from skymill.engine.products import new_file, scratch_directory
 from skymill.magnetic.schema import INDEX, LABELS, STEPS
 from skymill.raw.files import write_sidecar
 from skymill.simulate.magnetic import Layout, region_series
@@ -89,10 +88,10 @@ def write_partition(
     raw.parent.mkdir(parents=True, exist_ok=True)
     with (
         new_file(raw) as temporary,
-        tempfile.TemporaryDirectory(dir=raw.parent, prefix=f".{partition}.") as folder,
+        scratch_directory(raw) as folder,
     ):
         pieces = [
-            (sky.layout, number, held[at : at + STRETCHES_PER_PIECE], Path(folder) / f"{at:06d}")
+            (sky.layout, number, held[at : at + STRETCHES_PER_PIECE], folder / f"{at:06d}")
             for at in range(0, max(1, len(held)), STRETCHES_PER_PIECE)
         ]
         parts = map_pieces(_write_piece, pieces, workers=workers, what=f"simulate {partition}")

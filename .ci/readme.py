@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Run what README.md tells users to type, in the environment that `make setup` has made.
+
+    .ci/readme.py [--list]
+
+Commands are the lines of its shell blocks, and code in its text that begins like one. Each is run
+as it stands unless it is in one of the tables below. Its Python blocks are run one after the other,
+as one script. Run it in a clean clone: commands write to data/, trial/ and more.
+"""
+
+import re
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+ELSEWHERE = {
+    "make": "a mention, not a command",
+    "make demo": ".ci/run has run it before",
+    "make test": ".ci/run runs it afterwards",
+    "make setup": "part of make demo",
+    "pip install": "a mention, not a command",
+    "snakemake --profile profiles/slurm": "needs a cluster: make test-slurm",
+    "DASK_SCHEDULER_ADDRESS=tcp://10.0.0.5:8786 snakemake --cores 4": (
+        "needs a Dask cluster: tests/workflow/test_dask.py"
+    ),
+    "snakemake --default-storage-provider s3 --default-storage-prefix s3://bucket/project": (
+        "needs a bucket: tests/workflow/test_object_storage.py"
+    ),
+    "snakemake data/raw/solar_flare_2020/test_4_5_data.json": (
+        "needs a network and gigabytes: tests/workflow/test_archive.py"
+    ),
+}
+"""Commands that are not run here, and why."""
+
+PLANNED = {
+    "snakemake --config results=trial seed=7": "all would be made a second time",
+    "snakemake --directory other": "all would be made a third time",
+    "snakemake --configfile config/published.yaml": "tests/workflow/test_recovery.py runs it",
+}
+"""Commands that are run with `-n`, and why."""
+
+PREPARED = {"snakemake --directory other": "mkdir -p other"}
+"""What has to be there before a command."""
+
+COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )*(?:snakemake|python|make|pip)(?: .*)?")
+"""How code in the text looks that is a command."""
+
+BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+
+
+def commands(text: str) -> list[str]:
+    """Return the commands of a page, each once, in order."""
+    found = []
+    for language, block in BLOCK.findall(text):
+        if language == "sh":
+            lines = block.replace("\\\n", " ").splitlines()
+            found += [re.sub(r"(?:^|\s)#.*", "", line).strip() for line in lines]
+    for code in re.findall(r"`([^`]+)`", BLOCK.sub("", text)):
+        code = " ".join(code.split())
+        if COMMAND.fullmatch(code):
+            found.append(code)
+    return [line for line in dict.fromkeys(found) if line]
+
+
+def scripts(text: str) -> list[str]:
+    """Return the Python blocks of a page, without those for a Snakefile."""
+    blocks = [block for language, block in BLOCK.findall(text) if language == "python"]
+    return [block for block in blocks if "\n  module " not in block]
+
+
+def run(command: str, name: str | None = None) -> bool:
+    """Run a command as a user would, who has activated the environment; tell how it went."""
+    begun = time.monotonic()
+    line = f"source .venv/bin/activate && {command}"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {line}"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    went = "ok" if done.returncode == 0 else "FAILED"
+    say(f"{went:8}{time.monotonic() - begun:4.0f} s  {name or command}")
+    if done.returncode:
+        say(done.stdout[-5000:])
+    return done.returncode == 0
+
+
+def say(text: str) -> None:
+    """Print a line at once: a run takes minutes."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Run the commands and the Python blocks; return the exit code."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = commands(text)
+    if unknown := (ELSEWHERE.keys() | PLANNED.keys()) - {*found, "make setup"}:
+        say(f"README.md no longer has these commands: {', '.join(sorted(unknown))}")
+        return 1
+    is_good = True
+    for command in found:
+        if command in ELSEWHERE:
+            say(f"not run        {command} ({ELSEWHERE[command]})")
+            continue
+        is_planned = command in PLANNED
+        if is_planned:
+            say(f"with -n        {command} ({PLANNED[command]})")
+        if "--list" in sys.argv:
+            say(f"run            {command}")
+            continue
+        if command in PREPARED:
+            is_good &= run(PREPARED[command])
+        is_good &= run(f"{command} -n" if is_planned else command)
+    if "--list" not in sys.argv:
+        code = "\n".join([*scripts(text), "assert next(load('train'))[0].shape == (60, 24)"])
+        is_good &= run(f"python -c {shlex.quote(code)}", "the Python blocks")
+    return 0 if is_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""Ctrl-C: the jobs end and tidy up, and one line says how to go on."""
+
+import contextlib
+import logging
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from records import SCRIPTS
+
+from skymill.engine.interrupt import EXIT, GOING_ON, Interrupt, end_processes
+
+JOB = """
+import sys, time
+from pathlib import Path
+from types import SimpleNamespace
+from skymill.engine.job import run_job
+from skymill.engine.products import new_file, scratch_directory
+
+def main(run):
+    with new_file(Path("made/product")) as temporary, scratch_directory(Path("made/parts")):
+        temporary.write_text("half")
+        Path("ready").touch()
+        time.sleep(60)
+
+rule = SimpleNamespace(
+    log=["log.txt"], threads=1, params={}, config={}, wildcards={}, input={}, output={}
+)
+run_job(main, rule)
+"""
+
+
+def wait_for(path):
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} was never made"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_job_that_is_ended_leaves_no_temporary_files_and_no_traceback(tmp_path, number):
+    script = tmp_path / "job.py"
+    script.write_text(JOB)
+    job = subprocess.Popen(
+        [sys.executable, script],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(SCRIPTS)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(tmp_path / "ready")
+    job.send_signal(number)
+    assert job.communicate()[1] == ""
+    assert job.returncode == EXIT
+    assert list((tmp_path / "made").iterdir()) == []
+    assert (tmp_path / "log.txt").read_text().splitlines()[-1] == GOING_ON
+
+
+@contextlib.contextmanager
+def sleeping(*, obeys):
+    """Run a process that ends when it is asked to, or does not."""
+    code = "import signal, sys, time\n"
+    code += "" if obeys else "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    code += "print('ready', flush=True)\ntime.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        yield psutil.Process(process.pid)
+        process.kill()
+
+
+@pytest.mark.parametrize("obeys", [True, False])
+def test_processes_that_do_not_end_are_killed(obeys):
+    with sleeping(obeys=obeys) as process:
+        assert end_processes([process], 5 if obeys else 0.1) == (not obeys)
+        assert not process.is_running()
+
+
+def test_processes_that_have_ended_are_no_matter():
+    with sleeping(obeys=True) as process:
+        process.kill()
+        process.wait()
+        assert not end_processes([process], 1)
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_commands_of_a_cluster_are_left_alone(monkeypatch, is_local):
+    interrupt = Interrupt()
+    interrupt.is_local = is_local
+    with sleeping(obeys=True) as process:
+        monkeypatch.setattr(psutil.Process, "children", lambda self, recursive: [process])
+        with pytest.raises(SystemExit) as end:
+            interrupt._end()
+        assert process.is_running() != is_local
+    assert end.value.code == EXIT
+    assert interrupt.came
+
+
+def record(text, **fields):
+    return logging.makeLogRecord({"msg": text, "levelno": 20, **fields})
+
+
+def test_after_ctrl_c_one_line_is_logged():
+    interrupt = Interrupt()
+    before = record("Finished jobid: 3", event="job_finished")
+    assert interrupt.filter(before)
+    assert before.msg == "Finished jobid: 3"
+    said = record("Terminating processes on user request, this might take some time.")
+    assert interrupt.filter(said)
+    assert (said.getMessage(), said.levelname) == (GOING_ON, "ERROR")
+    for more in ("Error in rule x", "At least one job did not complete successfully."):
+        assert not interrupt.filter(record(more, event="job_error"))

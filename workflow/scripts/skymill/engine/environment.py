@@ -1,0 +1,69 @@
+"""Whether the environment that runs Snakemake can run its jobs: its place, and what shadows it."""
+
+import os
+import re
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path
+
+UNSAFE = re.compile(r"""[\s"'$&()*;<>?\[\\\]^`{|}!#]""")
+"""What a shell takes for something else: Snakemake starts jobs by the path of Python, unquoted."""
+
+NEVER_PACKAGES = {"__pycache__", "skymill"}
+"""Names that may be in two places: a checkout's own package may come by PYTHONPATH."""
+
+
+def unsafe_python(executable: str) -> str | None:
+    """Return why jobs cannot be started with this Python, None if they can."""
+    found = UNSAFE.search(executable)
+    if not found:
+        return None
+    return (
+        f"Snakemake cannot start jobs with {executable}: there is {found.group()!r} in its path. "
+        "Move the project, or the environment, to a path without spaces, quotes and the like."
+    )
+
+
+def shadowed_packages(pythonpath: str, prefix: str, base_prefix: str) -> str | None:
+    """Return why packages of PYTHONPATH would be taken for the environment's own, None if not.
+
+    Parameters
+    ----------
+    pythonpath
+        The variable.
+    prefix, base_prefix
+        Those of `sys`: where they are equal there is no environment of the project's own, and
+        PYTHONPATH may be the site's way to give packages.
+    """
+    if not pythonpath or prefix == base_prefix:
+        return None
+    own = Path(sysconfig.get_path("purelib", vars={"base": prefix, "platbase": prefix}))
+    installed = _packages(own)
+    for place in filter(None, pythonpath.split(os.pathsep)):
+        folder = Path(place)
+        if folder.resolve().is_relative_to(Path(prefix).resolve()):
+            continue
+        if both := sorted(installed & _packages(folder)):
+            return (
+                f"PYTHONPATH leads to {place}, whose {_and_more(both)} would be taken for those of "
+                f"{prefix}. Run `unset PYTHONPATH`, then the same command again."
+            )
+    return None
+
+
+def _packages(folder: Path) -> set[str]:
+    """Return what can be imported from a folder, as far as its names tell."""
+    if not folder.is_dir():
+        return set()
+    names = {
+        entry.name.removesuffix(".py")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".py") or (entry.is_dir() and entry.name.isidentifier())
+    }
+    return names - NEVER_PACKAGES
+
+
+def _and_more(names: Iterable[str], shown: int = 3) -> str:
+    names = list(names)
+    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
+    return f"{', '.join(names[:shown])}{more}"
