@@ -100,7 +100,10 @@ def load_aligned(
 def _array(table: pa.Table, field: pa.Field) -> np.ndarray:
     """Return a column of lists in the shape that its metadata says."""
     shape = json.loads(field.metadata[b"shape"])
-    flat = pa.concat_arrays([chunk.flatten() for chunk in table[field.name].chunks] or [pa.array([], field.type.value_type)])
+    flat = pa.concat_arrays(
+        [chunk.flatten() for chunk in table[field.name].chunks]
+        or [pa.array([], field.type.value_type)]
+    )
     return flat.to_numpy(zero_copy_only=False).reshape(table.num_rows, *shape)
 
 

@@ -23,7 +23,8 @@ class Dataset:
     magnetic
         (series, y): float32 (60, columns).
     sdo
-        (images, available, y): uint8 (4, 10, 256, 256), or float32 with NaN if `masked`; bool (4, 10).
+        (images, available, y): uint8 (4, 10, 256, 256), or float32 with NaN if `masked`, and bool
+        (4, 10).
     aligned
         (series, images, available, y): float32 (60, 24), and as above.
     ztf

@@ -24,8 +24,8 @@ class Lineage:
     record_id, label
         Of the record.
     file, line, source_id
-        The raw file, the line in it (from 1), and the id that it has there: of the record, or of the
-        record that it was made from.
+        The raw file, the line in it (from 1), and the id that it has there: of the record, or of
+        the record that it was made from.
     renumbered
         Whether another record had the id before.
     parent, method, copy

@@ -86,8 +86,8 @@ def load_magnetic(
     results
         See FoundProduct.
     form
-        numpy: MagneticRecords. arrow, pandas, dask: one row a step, with the columns of the split and
-        those of `records.parquet` without the shares of missing steps; pandas has the index
+        numpy: MagneticRecords. arrow, pandas, dask: one row a step, with the columns of the split
+        and those of `records.parquet` without the shares of missing steps; pandas has the index
         (record_id, seq_id), and dask reads a file when the file is needed.
     layout, dtype
         Of X. The files have float64; float32 takes half the memory.
@@ -166,9 +166,7 @@ def _require_same_records(steps: FoundProduct, record_id: np.ndarray, records: p
 
 def _joined(table: pa.Table, records: pa.Table) -> pa.Table:
     """Return steps with the columns of their records, in the order of the steps."""
-    place = np.searchsorted(
-        records["record_id"].to_numpy(), table["record_id"].to_numpy()[::STEPS]
-    )
+    place = np.searchsorted(records["record_id"].to_numpy(), table["record_id"].to_numpy()[::STEPS])
     rows = records.take(pa.array(np.repeat(place, STEPS)))
     for name in rows.column_names:
         if name not in table.column_names and not name.startswith("missing_"):

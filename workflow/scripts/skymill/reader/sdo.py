@@ -11,7 +11,6 @@ from skymill.paths import DEFAULT_RESULTS
 from skymill.reader.found import FoundProduct, choose, require_same_rows
 from skymill.reader.magnetic import class_codes
 from skymill.sdo.goes import LABELS
-from skymill.sdo.names import CHANNELS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,15 +30,15 @@ def load_sdo(
     results
         See FoundProduct.
     masked
-        Give `images` as float32 with NaN where there is no good image, also lazily. At full size the
-        whole would take 87 GB: take samples, compute them, and go on.
+        Give `images` as float32 with NaN where there is no good image, also lazily. At full size
+        the whole would take 87 GB: take samples, compute them, and go on.
 
     Returns
     -------
-    A Dataset of the split's samples in the order of the index: `images` (sample, step, channel, y, x)
-    in uint8, 0 where there is none; `available` and `flagged` (sample, step, channel); `y`, the class
-    by its place in the attribute `classes` (X, M, C, Q). Coordinates by sample: sample_id, label,
-    goes_class, group, ar_num, start, end.
+    A Dataset of the split's samples in the order of the index: `images` (sample, step, channel, y,
+    x) in uint8, 0 where there is none; `available` and `flagged` (sample, step, channel); `y`, the
+    class by its place in the attribute `classes` (X, M, C, Q). Coordinates by sample: sample_id,
+    label, goes_class, group, ar_num, start, end; `channel` has names, `step` minutes.
     """
     choose(split, SPLITS, "split of SDOBenchmark")
     return open_samples("test" if split == "test" else "train", results, split, masked=masked)
@@ -67,7 +66,6 @@ def open_samples(
         dataset = dataset.isel(sample=(index["split"] == split).to_numpy().nonzero()[0])
         index = index[index["split"] == split]
     dataset = dataset.assign_coords(
-        channel=("channel", list(CHANNELS)),
         sample_id=("sample", [f"{row.ar_num}_{row.time_id}" for row in index.itertuples()]),
         ar_num=("sample", index["ar_num"].to_numpy()),
         start=("sample", pd.to_datetime(index["start"]).to_numpy("M8[ns]")),

@@ -50,9 +50,7 @@ class Alerts:
         return len(self.y)
 
 
-def load_ztf(
-    split: str, results: str | Path = DEFAULT_RESULTS, *, sampled: bool = False
-) -> Alerts:
+def load_ztf(split: str, results: str | Path = DEFAULT_RESULTS, *, sampled: bool = False) -> Alerts:
     """Load the stamps of a split.
 
     Parameters
