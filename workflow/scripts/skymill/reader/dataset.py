@@ -45,7 +45,7 @@ class Dataset:
         self._data = load(name, split, results, **options)
         if name == "sdo":
             self._images = self._data
-            self.y = self._data["y"].to_numpy()
+            self.y = self._data["target"].to_numpy()
             self.classes = tuple(self._data.attrs["classes"])
         else:
             self._images = getattr(self._data, "images", None)

@@ -36,8 +36,8 @@ def load_sdo(
     Returns
     -------
     A Dataset of the split's samples in the order of the index: `images` (sample, step, channel, y,
-    x) in uint8, 0 where there is none; `available` and `flagged` (sample, step, channel); `y`, the
-    class by its place in the attribute `classes` (X, M, C, Q). Coordinates by sample: sample_id,
+    x) in uint8, 0 where there is none; `available` and `flagged` (sample, step, channel); `target`,
+    the class by its place in the attribute `classes` (X, M, C, Q). Coordinates by sample: sample_id,
     label, goes_class, group, ar_num, start, end; `channel` has names, `step` minutes.
     """
     choose(split, SPLITS, "split of SDOBenchmark")
@@ -74,7 +74,7 @@ def open_samples(
         goes_class=("sample", index["goes_class"].to_numpy(object)),
         group=("sample", index["group"].to_numpy()),
     )
-    dataset["y"] = ("sample", class_codes(index["label"].tolist(), LABELS))
+    dataset["target"] = ("sample", class_codes(index["label"].tolist(), LABELS))
     dataset.attrs["classes"] = list(LABELS)
     dataset.attrs["source"] = tensors.source
     if masked:
