@@ -37,8 +37,8 @@ def load_sdo(
     -------
     A Dataset of the split's samples in the order of the index: `images` (sample, step, channel, y,
     x) in uint8, 0 where there is none; `available` and `flagged` (sample, step, channel); `target`,
-    the class by its place in the attribute `classes` (X, M, C, Q). Coordinates by sample: sample_id,
-    label, goes_class, group, ar_num, start, end; `channel` has names, `step` minutes.
+    the class by its place in the attribute `classes` (X, M, C, Q). Coordinates by sample:
+    sample_id, label, goes_class, group, ar_num, start, end; `channel` has names, `step` minutes.
     """
     choose(split, SPLITS, "split of SDOBenchmark")
     return open_samples("test" if split == "test" else "train", results, split, masked=masked)

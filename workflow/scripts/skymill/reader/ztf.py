@@ -71,7 +71,7 @@ def load_ztf(split: str, results: str | Path = DEFAULT_RESULTS, *, sampled: bool
     classes = tuple(sorted(everything["label"].astype(str).unique()))
     chosen = (everything["split"].astype(str) == split).to_numpy()
     if sampled:
-        chosen &= everything["sampled"].to_numpy(bool)
+        chosen = chosen & everything["sampled"].to_numpy(bool)
     rows = np.flatnonzero(chosen)
     alerts = everything.iloc[rows].reset_index(drop=True)
     return Alerts(
