@@ -130,7 +130,7 @@ def begin(folder):
         logger.warning("Another run is at work in this folder: its products are not looked at.")
         return False
     if is_run:
-        WATCH.write_products(folder)
+        WATCH.write_products(folder, settings(*config))
     for absence in RAW.absences():
         logger.warning(absence)
     if left := WATCH.leftovers(folder):
