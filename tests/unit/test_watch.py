@@ -173,8 +173,9 @@ def data():
 
 
 def test_what_the_configuration_makes_is_written_by_branch():
-    Watch("data", PRODUCTS, ["ztf", "magnetic"]).write_products(data())
+    Watch("data", PRODUCTS, ["ztf", "magnetic"]).write_products(data(), {"seed": 1})
     assert read_json(Path("data/products.json")) == {
+        "settings": {"seed": 1},
         "branches": ["magnetic", "ztf"],
         "products": {
             "magnetic": [RECEIPT, f"{PLAN}.manifest.json"],

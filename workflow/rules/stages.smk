@@ -156,7 +156,7 @@ def begin(folder):
         logger.warning(f"Products are not looked at, as {holder}.")
         return False
     if is_run:
-        WATCH.write_products(folder)
+        WATCH.write_products(folder, settings(*config))
     for absence in RAW.absences():
         logger.warning(absence)
     if left := WATCH.leftovers(folder):

@@ -123,9 +123,13 @@ class Watch:
         found = self.document(manifest)
         return str(found) if isinstance(found, SkymillError) else None
 
-    def write_products(self, folder: Folder) -> None:
-        """Write what the configuration makes, for the summary and for `prune`."""
-        content = {"branches": sorted(self.branches), "products": self.documents}
+    def write_products(self, folder: Folder, settings: dict | None = None) -> None:
+        """Write what the configuration makes, for the summary, `prune` and `diff`."""
+        content = {
+            "branches": sorted(self.branches),
+            "products": self.documents,
+            "settings": settings or {},
+        }
         folder.write(paths.PRODUCTS, {**content, DIGEST: document_digest(content)})
 
     def leftovers(self, folder: Folder) -> list[str]:

@@ -100,7 +100,7 @@ def pair_figure(
         draw.text((MARGIN, top), _range(name, values), fill=INK, font=font)
         box = (MARGIN, top + LINE, MARGIN + CURVE_WIDTH, top + LINE + CURVE_HEIGHT)
         draw.rectangle(box, outline=FRAME)
-        _draw_curve(draw, values, box)
+        draw_curve(draw, values, box)
     if images:
         pixels, there = images
         for row, channel in enumerate(SHOWN_CHANNELS):
@@ -137,13 +137,21 @@ def _image_name(channel: str, step: int) -> str:
     return f"{channel}, {hours:.2f} h"
 
 
-def _draw_curve(draw, values: np.ndarray, box: tuple[int, int, int, int]) -> None:
-    """Draw a curve from the lowest to the highest value; missing steps are gaps."""
+def draw_curve(
+    draw,
+    values: np.ndarray,
+    box: tuple[int, int, int, int],
+    span: tuple[float, float] | None = None,
+) -> None:
+    """Draw a curve into a box, from the lowest to the highest value or of `span`.
+
+    Missing steps are gaps.
+    """
     left, top, right, bottom = box
     seen = np.isfinite(values)
     if not seen.any():
         return
-    low, high = values[seen].min(), values[seen].max()
+    low, high = span or (values[seen].min(), values[seen].max())
     share = (values - low) / (high - low) if high > low else np.where(seen, 0.5, np.nan)
     across = left + 2 + (right - left - 4) * np.arange(len(values)) / (len(values) - 1)
     down = bottom - 3 - (bottom - top - 6) * share

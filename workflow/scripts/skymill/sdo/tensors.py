@@ -5,6 +5,7 @@ is dropped. Labels and splits stand in the index and the plan alone: changing ho
 must not write 24 GB anew.
 """
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +18,36 @@ from skymill.engine.parallel import map_pieces
 from skymill.engine.products import describe_file, new_directory
 from skymill.engine.space import require_space
 from skymill.sdo.catalogue import digest
-from skymill.sdo.images import SHAPE, WIDTH, pixels
+from skymill.sdo.images import SHAPE, WIDTH
 from skymill.sdo.names import CHANNELS, STEP_OFFSETS, STEPS
+from skymill.sdo.shards import LEVEL, write_shard
 
 SAMPLES_PER_SHARD = 16
-LEVEL = 1
-"""Of zstd: level 3 saves a hundredth more of real AIA and HMI crops."""
+CUBE = (STEPS, len(CHANNELS))
+CHUNK = (1, STEPS, 1, *SHAPE)
+"""One channel of a sample: a model of a few channels reads no others."""
+SHARD = (SAMPLES_PER_SHARD, *CUBE, *SHAPE)
+
+LICENCE = "see the data set's page; NASA/SDO data are in the public domain"
+CITATION = "SDOBenchmark, FHNW Institute for Data Science, https://i4ds.github.io/SDOBenchmark"
+
+_LOG, _LINEAR = "log10", "linear"
+PIXEL_SCALES = {
+    "94": (_LOG, 0.1, 800.0, "DN/s"),
+    "131": (_LOG, 0.7, 1900.0, "DN/s"),
+    "171": (_LOG, 5.0, 3500.0, "DN/s"),
+    "193": (_LOG, 20.0, 5500.0, "DN/s"),
+    "211": (_LOG, 7.0, 3500.0, "DN/s"),
+    "304": (_LOG, 0.1, 3500.0, "DN/s"),
+    "335": (_LOG, 0.4, 1000.0, "DN/s"),
+    "1700": (_LOG, 220.0, 5000.0, "DN/s"),
+    "continuum": (_LINEAR, 0.0, 65535.0, "DN"),
+    "magnetogram": (_LINEAR, -250.0, 250.0, "G"),
+}
+"""How the archive made grey values 0 to 255 of what was measured: scale, lowest, highest, unit.
+
+What was measured is clipped to [lowest, highest]. Source: SDOBenchmark's own code and description.
+"""
 PACKED = 0.8
 """Bytes that a pixel takes when packed. Images of the data set's 9 kB take up to 0.75."""
 IMAGE_BYTES = WIDTH * WIDTH
@@ -80,12 +105,12 @@ def write_tensors(
     with new_directory(output) as group:
         _create(group, samples, good)
         work = _pieces(group, len(samples), slots)
-        map_pieces(_write_piece, work, workers=workers, what=f"write {output}")
-        # Zarr writes beside and renames: a worker of a cluster that was killed may have left some.
+        shards = map_pieces(_write_piece, work, workers=workers, what=f"write {output}")
+        # A worker of a cluster that was killed may have left some.
         for left in group.rglob("*.partial"):
             left.unlink()
         _require_complete(group, len(samples), len(slots))
-        files = _describe(group, len(samples))
+        files = _describe(group, len(samples), [shard for shard in shards if shard])
     counts = {
         "samples": len(samples),
         "images_available": len(good),
@@ -110,63 +135,104 @@ def _require_space(output: Path, images: int) -> None:
     require_space(output.parent, needed, str(output), else_do=", or set sdo.tensors: false")
 
 
+def physical(grey: np.ndarray, channel: str) -> np.ndarray:
+    """Return what the grey values of a channel stand for, float32: DN/s, DN or G.
+
+    The inverse of the archive's scale. A grey value of 0 is the lowest value or less, 255 the
+    highest or more; so 0 in a masked magnetogram would be -250 G, and not 0.
+    """
+    scale, low, high, _ = PIXEL_SCALES[channel]
+    share = np.asarray(grey, dtype=np.float32) / 255
+    if scale == _LOG:
+        return (low * (high / low) ** share).astype(np.float32)
+    return (low + share * (high - low)).astype(np.float32)
+
+
 def _create(group: Path, samples: pd.DataFrame, good: pd.DataFrame) -> None:
     """Create the group with all arrays, and write those that are small."""
     import zarr
 
     count = len(samples)
-    cube = (STEPS, len(CHANNELS))
-    minutes = [int(offset // np.timedelta64(1, "m")) for offset in STEP_OFFSETS]
     root = zarr.create_group(
         store=group,
         zarr_format=3,
         attributes={
-            "description": "SDOBenchmark: images of active regions before a 24 h forecast window",
+            "title": "SDOBenchmark: images of active regions before a 24 h forecast window",
+            "Conventions": "CF-1.11",
+            "licence": LICENCE,
+            "references": CITATION,
             "axes": ["sample", "step", "channel", "y", "x"],
             "channels": list(CHANNELS),
-            "step_offsets_minutes": minutes,
+            "pixel_scales": {name: _scale_of(name) for name in CHANNELS},
             "row_alignment": "sample n is row n of the index and of the plan's rows of this set",
             "identity": ordered_digest(samples["sample_id"]),
         },
     )
     root.create_array(
         "images",
-        shape=(count, *cube, *SHAPE),
+        shape=(count, *CUBE, *SHAPE),
         dtype="uint8",
-        chunks=(1, *cube, *SHAPE),
-        shards=(SAMPLES_PER_SHARD, *cube, *SHAPE),
+        chunks=CHUNK,
+        shards=SHARD,
         compressors=zarr.codecs.ZstdCodec(level=LEVEL),
         fill_value=0,
         dimension_names=("sample", "step", "channel", "y", "x"),
-        attributes={"meaning": "grey values; 0 where not available"},
+        attributes={
+            "long_name": "grey value; 0 where not available",
+            "inverse": "log10: lowest * (highest / lowest) ** (grey / 255); linear: lowest + grey "
+            "/ 255 * (highest - lowest); by channel, see pixel_scales of the group",
+        },
     )
     place = tuple(good[name].to_numpy(np.int64) for name in ("row", "step", "channel"))
-    available, flagged = np.zeros((2, count, *cube), dtype=bool)
+    available, flagged = np.zeros((2, count, *CUBE), dtype=bool)
     available[place] = True
     flagged[place] = good["flagged"].to_numpy(bool)
     ids = np.array([name.encode("ascii") for name in samples["sample_id"]] or [b""])
     text = ids.view(np.uint8).reshape(len(ids), -1)[:count]
     times = {name: samples[name].to_numpy("M8[ns]").astype(np.int64) for name in ("start", "end")}
-    nanoseconds = "nanoseconds since 1970-01-01T00:00:00Z"
-    small = {
-        "available": (available, ("step", "channel"), "whether there is a good image"),
-        "flagged": (flagged, ("step", "channel"), "available, but flagged as noisy"),
-        "sample_id": (text, ("character",), "ASCII, padded with 0"),
-        "ar_num": (samples["ar_num"].to_numpy(np.int32), (), "NOAA active region"),
-        "start": (times["start"], (), f"begin of the window, {nanoseconds}"),
-        "end": (times["end"], (), f"end of the window, {nanoseconds}"),
+    cf_time = {
+        "units": "nanoseconds since 1970-01-01T00:00:00",
+        "calendar": "proleptic_gregorian",
+        "standard_name": "time",
     }
-    for name, (values, axes, meaning) in small.items():
+    minutes = [int(offset // np.timedelta64(1, "m")) for offset in STEP_OFFSETS]
+    names = np.array(CHANNELS, dtype=np.dtypes.StringDType())
+    by_sample = ("sample",)
+    cube = ("sample", "step", "channel")
+    small = {
+        "channel": (names, ("channel",), {"long_name": "channel of AIA (angstrom) or HMI"}),
+        "step": (
+            np.array(minutes, dtype=np.int32),
+            ("step",),
+            {"long_name": "minutes after the start of the window, nominally", "units": "minutes"},
+        ),
+        "available": (available, cube, {"long_name": "whether there is a good image"}),
+        "flagged": (flagged, cube, {"long_name": "available, but flagged as noisy"}),
+        "sample_id": (text, ("sample", "character"), {"long_name": "ASCII, padded with 0"}),
+        "ar_num": (samples["ar_num"].to_numpy(np.int32), by_sample, {"long_name": "NOAA region"}),
+        "start": (times["start"], by_sample, {**cf_time, "long_name": "begin of the window"}),
+        "end": (times["end"], by_sample, {**cf_time, "long_name": "end of the window"}),
+    }
+    for name, (values, axes, attributes) in small.items():
         array = root.create_array(
             name,
             shape=values.shape,
             dtype=values.dtype,
             chunks=tuple(max(1, length) for length in values.shape),
             compressors=zarr.codecs.ZstdCodec(level=LEVEL),
-            dimension_names=("sample", *axes),
-            attributes={"meaning": meaning},
+            dimension_names=axes,
+            attributes=attributes,
         )
         array[...] = values
+    with warnings.catch_warnings():
+        # Readers that know no consolidated metadata find the same in the arrays' own.
+        warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
+        zarr.consolidate_metadata(group)
+
+
+def _scale_of(channel: str) -> dict:
+    scale, lowest, highest, unit = PIXEL_SCALES[channel]
+    return {"scale": scale, "lowest": lowest, "highest": highest, "units": unit}
 
 
 def _pieces(group: Path, samples: int, images: pd.DataFrame) -> list[ShardPiece]:
@@ -180,11 +246,11 @@ def _pieces(group: Path, samples: int, images: pd.DataFrame) -> list[ShardPiece]
     return pieces
 
 
-def _write_piece(piece: ShardPiece) -> None:
-    """Decode the images of a shard, write it, and read it back."""
-    import zarr
+def _write_piece(piece: ShardPiece) -> dict:
+    """Decode the images of a shard and write it; return its entry for the manifest, or {}."""
+    import simplejpeg
 
-    block = np.zeros((piece.last - piece.first, STEPS, len(CHANNELS), *SHAPE), dtype=np.uint8)
+    block = np.zeros((piece.last - piece.first, *SHARD[1:]), dtype=np.uint8)
     for image in piece.images.itertuples(index=False):
         path = Path(image.path)
         content = path.read_bytes() if path.is_file() else b""
@@ -193,14 +259,15 @@ def _write_piece(piece: ShardPiece) -> None:
                 f"{path} is not the file that was catalogued. Something changed the unpacked "
                 "tree: delete interim/sdo in the results folder and run again."
             )
-        block[image.row - piece.first, image.step, image.channel] = pixels(content)
-    array = zarr.open_array(piece.group / "images", mode="r+")
-    array[piece.first : piece.last] = block
-    if not np.array_equal(array[piece.first : piece.last], block):
-        raise SkymillError(
-            f"samples {piece.first} to {piece.last - 1} of {piece.group} read back differently "
-            "from what was written. The disk may be full or faulty: check it and run again."
-        )
+        # The catalogue has decoded it with Pillow and found it good: this gives the same pixels.
+        block[image.row - piece.first, image.step, image.channel] = simplejpeg.decode_jpeg(
+            content, colorspace="GRAY"
+        )[..., 0]
+    name = f"images/c/{piece.first // SAMPLES_PER_SHARD}/0/0/0/0"
+    path = piece.group / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    written = write_shard(path, block, CHUNK, SHARD)
+    return {"name": name, "rows": 0, **written} if written else {}
 
 
 def _require_complete(group: Path, samples: int, images: int) -> None:
@@ -217,15 +284,15 @@ def _require_complete(group: Path, samples: int, images: int) -> None:
         )
 
 
-def _describe(group: Path, samples: int) -> list[dict]:
+def _describe(group: Path, samples: int, shards: list[dict]) -> list[dict]:
     """Return the manifest's entry of each file of a group, sorted.
 
     The group's own metadata stands for all its rows: a shard without images is not written.
     """
-    entries = []
-    for path in sorted(group.rglob("*")):
-        if path.is_file():
-            name = path.relative_to(group).as_posix()
+    entries = {entry["name"]: entry for entry in shards}
+    for path in group.rglob("*"):
+        name = path.relative_to(group).as_posix()
+        if path.is_file() and name not in entries:
             rows = samples if name == "zarr.json" else 0
-            entries.append({**describe_file(path, rows), "name": name})
-    return entries
+            entries[name] = {**describe_file(path, rows), "name": name}
+    return [entries[name] for name in sorted(entries)]

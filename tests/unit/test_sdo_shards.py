@@ -1,0 +1,69 @@
+"""Shards that are put together here are those that zarr-python reads."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skymill.engine.errors import SkymillError
+from skymill.sdo.shards import LEVEL, write_shard
+
+CHUNK, SHARD = (1, 2, 1, 8), (4, 2, 3, 8)
+
+
+def array_in(folder, samples):
+    root = zarr.create_group(folder, zarr_format=3)
+    return root.create_array(
+        "images",
+        shape=(samples, *SHARD[1:]),
+        dtype="uint8",
+        chunks=CHUNK,
+        shards=SHARD,
+        compressors=zarr.codecs.ZstdCodec(level=LEVEL),
+        fill_value=0,
+    )
+
+
+def write(folder, values, number):
+    path = folder / "images" / "c" / str(number) / "0" / "0" / "0"
+    path.parent.mkdir(parents=True)
+    block = values[number * SHARD[0] : (number + 1) * SHARD[0]]
+    return path, write_shard(path, block, CHUNK, SHARD)
+
+
+@given(
+    samples=st.integers(1, 9),
+    filled=st.sets(st.tuples(st.integers(0, 8), st.integers(0, 2))),
+    seed=st.integers(0, 9),
+)
+@settings(max_examples=30)
+def test_zarr_reads_what_was_written_whatever_is_empty(tmp_path_factory, samples, filled, seed):
+    folder = tmp_path_factory.mktemp("group")
+    values = np.zeros((samples, *SHARD[1:]), dtype=np.uint8)
+    random = np.random.default_rng(seed)
+    for sample, channel in filled:
+        if sample < samples:
+            values[sample, :, channel] = random.integers(0, 256, (2, 8))
+    array = array_in(folder, samples)
+    for number in range(-(-samples // SHARD[0])):
+        path, entry = write(folder, values, number)
+        assert path.exists() == bool(entry) == bool(values[number * 4 : number * 4 + 4].any())
+        if entry:
+            content = path.read_bytes()
+            assert entry == {
+                "bytes": len(content),
+                "sha256": hashlib.sha256(content).hexdigest(),
+            }
+    assert (array[...] == values).all()
+    assert (array[:, :, 1] == values[:, :, 1]).all()
+
+
+def test_a_disk_that_gives_back_something_else_is_noticed(tmp_path, monkeypatch):
+    array_in(tmp_path, 4)
+    values = np.ones((4, *SHARD[1:]), dtype=np.uint8)
+    monkeypatch.setattr("pathlib.Path.read_bytes", lambda path: b"other")
+    with pytest.raises(SkymillError, match="reads back differently"):
+        write(tmp_path, values, 0)

@@ -1,0 +1,1 @@
+"""The command `skymill`: what people ask of a results folder. No job imports it."""

@@ -1,0 +1,93 @@
+"""The command line `skymill`: each command prints what a function of the package says."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from skymill.engine.errors import SkymillError
+from skymill.paths import DEFAULT_RESULTS
+
+app = typer.Typer(
+    help="Ask a results folder what was made, from what, and whether it is whole.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Results = Annotated[str, typer.Argument(help="The results folder.", metavar="[RESULTS]")]
+ResultsOption = Annotated[str, typer.Option("--results", help="The results folder.")]
+
+
+@app.command()
+def summary(results: Results = DEFAULT_RESULTS) -> None:
+    """List what was made and where; RESULTS may be an address in object storage."""
+    from skymill.summary import summarise
+
+    typer.echo(summarise(results))
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A record's number, a sample's or an object's name.")],
+    results: ResultsOption = DEFAULT_RESULTS,
+    split: Annotated[
+        str | None, typer.Option(help="holdout_test, for a record of the test file.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="The PNG to write; NAME.png by default.")
+    ] = None,
+) -> None:
+    """Draw a record beside its copies, the images of a sample, or the stamps of an object."""
+    from skymill.command.show import show
+
+    picture, said = show(name, results, split)
+    path = output or Path(f"{name}.png")
+    picture.save(path, format="PNG")
+    typer.echo(f"{said}\n{path}")
+
+
+@app.command()
+def lineage(
+    record: Annotated[int, typer.Argument(help="The record_id.")],
+    results: ResultsOption = DEFAULT_RESULTS,
+    split: Annotated[
+        str | None, typer.Option(help="holdout_test, for a record of the test file.")
+    ] = None,
+) -> None:
+    """Say where a magnetic record comes from: file, line, and what was done with it."""
+    from skymill.reader.lineage import lineage
+
+    typer.echo(str(lineage(record, split, results)))
+
+
+@app.command()
+def cite(results: Results = DEFAULT_RESULTS) -> None:
+    """Print BibTeX of Skymill and of every archive that a results folder was made from."""
+    from skymill.command.cite import cite
+
+    typer.echo(cite(results))
+
+
+@app.command()
+def diff(
+    first: Annotated[str, typer.Argument(help="A results folder.")],
+    second: Annotated[str, typer.Argument(help="Another one.")],
+) -> None:
+    """Compare two results folders: settings, products, splits and labels."""
+    from skymill.command.diff import diff
+
+    typer.echo(diff(first, second))
+
+
+def main() -> None:
+    """Run a command; an error ends with its message alone."""
+    try:
+        app()
+    except SkymillError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

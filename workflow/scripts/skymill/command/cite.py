@@ -1,0 +1,46 @@
+"""`skymill cite`: BibTeX of every archive that a results folder was made from, and of Skymill."""
+
+from pathlib import Path
+
+import skymill
+from skymill.engine.errors import SkymillError
+from skymill.watch import open_results
+
+BIBLIOGRAPHY = Path(__file__).with_name("references.bib")
+
+KEYS = {
+    "magnetic": ("angryk2020swansf", "swansf", "bobra2014sharps"),
+    "sdo": ("sdobenchmark",),
+    "aligned": ("angryk2020swansf", "swansf", "bobra2014sharps", "sdobenchmark"),
+    "stealth": ("uci_solar_flare",),
+    "ztf": ("bellm2019ztf", "patterson2019ztf", "sanchezsaez2021alerce"),
+}
+"""What to cite for each branch."""
+
+OWN = """@software{{skymill,
+  author = {{{{The Skymill developers}}}},
+  title = {{Skymill}},
+  version = {{{version}}}
+}}"""
+
+
+def cite(results: str) -> str:
+    """Return BibTeX for the branches that a results folder has products of.
+
+    Raises
+    ------
+    SkymillError
+        When nothing has been made there.
+    """
+    known = open_results(results).read("products.json")
+    if not known:
+        raise SkymillError(f"Nothing has been made in {results}/ yet: run `snakemake`.")
+    wanted = {key for branch in known["branches"] for key in KEYS[branch]}
+    entries = [text for key, text in bibliography().items() if key in wanted]
+    return "\n\n".join([OWN.format(version=skymill.__version__), *entries])
+
+
+def bibliography() -> dict[str, str]:
+    """Return the entries that are known, by key, in the order of the file."""
+    entries = BIBLIOGRAPHY.read_text(encoding="utf-8").strip().split("\n\n")
+    return {entry.split("{", 1)[1].split(",", 1)[0]: entry for entry in entries}

@@ -1,0 +1,135 @@
+"""`skymill diff A B`: what two results folders have in common, and what they have not."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from skymill.engine.errors import SkymillError
+from skymill.engine.products import MANIFEST, own_entries
+from skymill.engine.staleness import Folder
+from skymill.paths import PRODUCTS, RECORDS, SDO_PLAN, ZTF_STAMPS
+from skymill.watch import open_results
+
+TABLES = {
+    RECORDS: ["file", "record_id"],
+    SDO_PLAN: ["sample_id"],
+    ZTF_STAMPS: ["object_id", "candid"],
+}
+"""Where splits and labels are, and what names a row there.
+
+The test file has ids of its own, so it counts as a part of a record's name. Numbers of synthetic
+records mean others with each plan: they are left out.
+"""
+
+
+def diff(first: str, second: str) -> str:
+    """Return in words how two results folders differ: settings, products, splits and labels.
+
+    Raises
+    ------
+    SkymillError
+        When nothing has been made in one of them.
+    """
+    folders = [open_results(name) for name in (first, second)]
+    runs = [folder.read(PRODUCTS) for folder in folders]
+    for name, run in zip((first, second), runs, strict=True):
+        if not run:
+            raise SkymillError(f"Nothing has been made in {name}/ yet: run `snakemake`.")
+    lines = ["Settings of the latest runs:", *_settings(*(run.get("settings", {}) for run in runs))]
+    documents = [_documents(folder) for folder in folders]
+    lines += ["", "Products:", *_products(first, second, *documents)]
+    for name, keys in TABLES.items():
+        if all(name + MANIFEST in found for found in documents):
+            frames = [_read(Path(folder, name), keys) for folder in (first, second)]
+            lines += ["", f"{name} (original rows):", *_rows(*frames, keys)]
+    return "\n".join(lines)
+
+
+def _settings(first: dict, second: dict) -> list[str]:
+    left, right = _flat(first), _flat(second)
+    names = sorted({*left, *right} - {"results"})
+    return [
+        f"  {name}: {left.get(name, 'not set')} -> {right.get(name, 'not set')}"
+        for name in names
+        if left.get(name) != right.get(name)
+    ] or ["  the same"]
+
+
+def _flat(settings: dict, before: str = "") -> dict:
+    """Return settings by their dotted names."""
+    flat = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{before}{name}.")
+        else:
+            flat[f"{before}{name}"] = value
+    return flat
+
+
+def _documents(folder: Folder) -> dict[str, dict]:
+    """Return the readable manifests of what users work with, by name."""
+    read = {name: folder.document(name) for name in folder.documents() if name.endswith(MANIFEST)}
+    return {
+        name: made
+        for name, made in read.items()
+        if isinstance(made, dict) and not name.startswith("interim/")
+    }
+
+
+def _products(first: str, second: str, left: dict[str, dict], right: dict[str, dict]) -> list[str]:
+    lines = []
+    for name in sorted({*left, *right}):
+        product = name.removesuffix(MANIFEST)
+        if name not in left or name not in right:
+            lines.append(f"  {product}: only in {first if name in left else second}")
+            continue
+        ours, theirs = (_content(documents[name]) for documents in (left, right))
+        if ours != theirs:
+            rows = [sum(entry["rows"] for entry in own_entries(d[name])) for d in (left, right)]
+            lines.append(
+                f"  {product}: other content, {rows[0]:,} rows"
+                + ("" if rows[0] == rows[1] else f" -> {rows[1]:,} rows")
+            )
+    same = len({*left} & {*right}) - sum("other content" in line for line in lines)
+    return [*lines, f"  {same} the same, byte for byte"]
+
+
+def _content(document: dict) -> object:
+    """Return what tells the content of a product, on any machine."""
+    files = {
+        entry["name"]: entry.get("sha256_without_location", entry["sha256"])
+        for entry in document["files"]
+    }
+    return files, document.get("members", {}).get("digest"), document.get("tree_sha256")
+
+
+def _read(path: Path, keys: list[str]) -> pd.DataFrame:
+    """Return keys, split and label of each row."""
+    stored = [name for name in keys if name != "file"] + ["split", "label"]
+    if "file" not in keys:
+        frame = pq.read_table(path, columns=stored).to_pandas()
+    else:
+        frame = pq.read_table(path, columns=[*stored, "method"]).to_pandas()
+        frame = frame[frame["method"] == "original"]
+        frame = frame.assign(file=np.where(frame["split"] == "holdout_test", "test", "train"))
+    return frame[[*keys, "split", "label"]].astype({"split": str, "label": str})
+
+
+def _rows(left: pd.DataFrame, right: pd.DataFrame, keys: list[str]) -> list[str]:
+    both = left.merge(right, on=keys, how="outer", indicator=True, suffixes=("", "_now"))
+    matched = both[both["_merge"] == "both"]
+    gone, new = ((both["_merge"] == side).sum() for side in ("left_only", "right_only"))
+    lines = [
+        f"  {len(matched):,} rows in both, {gone:,} only in the first, {new:,} only in the second"
+    ]
+    for name in ("split", "label"):
+        pairs = Counter(zip(matched[name], matched[f"{name}_now"], strict=True))
+        moved = {pair: count for pair, count in pairs.items() if pair[0] != pair[1]}
+        lines += [
+            f"  {name} {before} -> {after}: {count:,} rows"
+            for (before, after), count in sorted(moved.items())
+        ] or [f"  the same {name} in all of them"]
+    return lines

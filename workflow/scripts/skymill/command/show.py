@@ -1,0 +1,189 @@
+"""`skymill show NAME`: a picture of one record, sample or object."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from skymill.aligned.pictures import CURVES, FRAME, INK, draw_curve
+from skymill.engine.errors import SkymillError
+from skymill.engine.products import Product
+from skymill.paths import AUGMENTED, CLEAN, PLAN
+from skymill.reader.lineage import HOLDOUT, lineage
+from skymill.reader.sdo import open_samples
+from skymill.reader.ztf import SPLITS, load_ztf
+from skymill.sdo.names import CHANNELS, STEP_OFFSETS
+from skymill.ztf.pictures import contact_sheet
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+COPIES = 4
+"""Synthetic copies that are shown beside a record."""
+
+SAMPLE = re.compile(r"\d+_\d{4}(_\d{2}){5}_\d+")
+
+_WIDTH, _HEIGHT, _LINE, _MARGIN, _GAP = 240, 76, 13, 10, 6
+_SIDE = 128
+_ABSENT = 210
+
+
+def show(name: str, results: str, split: str | None = None) -> tuple["Image.Image", str]:
+    """Return a picture of a record, a sample or an object, and what it is in words.
+
+    Parameters
+    ----------
+    name
+        A number: a magnetic record, its curves beside those of its copies. `11387_2012_01_...`: a
+        sample of SDOBenchmark, 4 time steps of 10 channels. Anything else: an object of ZTF, its
+        three stamps, one row an alert.
+    results
+        The results folder.
+    split
+        `holdout_test` for a record of the test file.
+
+    Raises
+    ------
+    SkymillError
+        When there is nothing of that name.
+    """
+    if name.isdecimal():
+        return _show_record(int(name), results, split)
+    if SAMPLE.fullmatch(name):
+        return _show_sample(name, results)
+    return _show_object(name, results)
+
+
+def _show_record(record_id: int, results: str, split: str | None) -> tuple["Image.Image", str]:
+    origin = lineage(record_id, split, results)
+    if split == HOLDOUT:
+        store, wanted = CLEAN.format(collection="test"), [record_id]
+    else:
+        store = AUGMENTED if origin.split == "train" else CLEAN.format(collection="train")
+        wanted = [record_id, *_relatives(results, origin)]
+    curves = []
+    for number in wanted:
+        found = _series(Path(results) / store, number)
+        if found is None:  # undersampling removed the record, its copies are there
+            found = _series(Path(results) / CLEAN.format(collection="train"), number)
+        title = f"record {number}"
+        if number != record_id or origin.parent is not None:
+            own = lineage(number, split, results)
+            title += f": {own.method}" + (f", copy {own.copy}" if own.copy else "")
+        curves.append((title, found))
+    return _draw_records(curves), str(origin)
+
+
+def _relatives(results: str, origin) -> list[int]:
+    """Return the copies of a record, or the record that a copy was made from."""
+    if origin.parent is not None:
+        return [origin.parent]
+    (path,) = Product(Path(results) / PLAN).files()
+    chosen = pq.read_table(
+        path, columns=["record_id", "method"], filters=pc.field("parent") == origin.record_id
+    ).to_pandas()
+    # One of each method before a second of any: people want to see how they differ.
+    chosen["place"] = chosen.groupby("method", observed=True).cumcount()
+    return chosen.sort_values(["place", "record_id"])["record_id"].tolist()[:COPIES]
+
+
+def _series(store: Path, record_id: int) -> dict[str, np.ndarray] | None:
+    rows = pc.field("record_id") == record_id
+    tables = [
+        table
+        for path in Product(store).files()
+        if (table := pq.read_table(path, columns=list(CURVES), filters=rows)).num_rows
+    ]
+    if not tables:
+        return None
+    # A step without flux was not measured: a gap, and not a fall to 0.
+    seen = tables[0]["USFLUX"].to_numpy() != 0
+    return {name: np.where(seen, tables[0][name].to_numpy(), np.nan) for name in CURVES}
+
+
+def _draw_records(curves: list[tuple[str, dict[str, np.ndarray]]]) -> "Image.Image":
+    """Draw the curves of records side by side, each parameter on one scale."""
+    figure, draw, font = _canvas(
+        _MARGIN + len(curves) * (_WIDTH + _GAP),
+        2 * _MARGIN + _LINE + len(CURVES) * (_HEIGHT + _LINE + _GAP),
+    )
+    for row, name in enumerate(CURVES):
+        values = np.stack([series[name] for _, series in curves])
+        seen = values[np.isfinite(values)]
+        span = (float(seen.min()), float(seen.max())) if len(seen) else (0.0, 0.0)
+        top = _MARGIN + _LINE + row * (_HEIGHT + _LINE + _GAP)
+        for column, (title, _) in enumerate(curves):
+            left = _MARGIN + column * (_WIDTH + _GAP)
+            if row == 0:
+                draw.text((left, _MARGIN), title, fill=INK, font=font)
+            if column == 0:
+                text = f"{name}: {span[0]:.4g} to {span[1]:.4g}"
+                draw.text((left, top), text, fill=INK, font=font)
+            box = (left, top + _LINE, left + _WIDTH, top + _LINE + _HEIGHT)
+            draw.rectangle(box, outline=FRAME)
+            draw_curve(draw, values[column], box, span)
+    return figure
+
+
+def _show_sample(name: str, results: str) -> tuple["Image.Image", str]:
+    for official_set in ("train", "test"):
+        samples = open_samples(official_set, results)
+        (rows,) = np.nonzero(samples["sample_id"].to_numpy() == name)
+        if len(rows):
+            sample = samples.isel(sample=int(rows[0])).compute(scheduler="synchronous")
+            there = sample["available"].to_numpy()
+            said = (
+                f"sample {name} ({official_set} set): {sample['goes_class'].item()}, "
+                f"{there.sum()} of {there.size} images; group {sample['group'].item()}"
+            )
+            return _draw_sample(sample["images"].to_numpy(), there, said), said
+    raise SkymillError(
+        f"there is no sample {name} in {results}. The index "
+        f"({results}/processed/sdo/train_metadata.csv) lists ar_num and time_id of all."
+    )
+
+
+def _draw_sample(images: np.ndarray, there: np.ndarray, said: str) -> "Image.Image":
+    from PIL import Image
+
+    figure, draw, font = _canvas(
+        _MARGIN + len(CHANNELS) * (_SIDE + _GAP),
+        2 * _MARGIN + _LINE + len(STEP_OFFSETS) * (_SIDE + _LINE + _GAP),
+    )
+    draw.text((_MARGIN, _MARGIN), said, fill=INK, font=font)
+    for step, offset in enumerate(STEP_OFFSETS):
+        top = _MARGIN + _LINE + _GAP + step * (_SIDE + _LINE + _GAP)
+        for number, channel in enumerate(CHANNELS):
+            left = _MARGIN + number * (_SIDE + _GAP)
+            hours = offset / np.timedelta64(1, "h")
+            draw.text((left, top), f"{channel}, {hours:.2f} h", fill=INK, font=font)
+            shown = Image.new("L", (_SIDE, _SIDE), _ABSENT)
+            if there[step, number]:
+                shown = Image.fromarray(images[step, number]).resize((_SIDE, _SIDE))
+            figure.paste(shown, (left, top + _LINE))
+    return figure
+
+
+def _show_object(name: str, results: str) -> tuple["Image.Image", str]:
+    for split in SPLITS:
+        alerts = load_ztf(split, results)
+        (rows,) = np.nonzero(alerts.object_id == name)
+        if len(rows):
+            label = alerts.classes[alerts.y[rows[0]]]
+            titles = [str(candid) for candid in alerts.alerts["candid"].to_numpy()[rows]]
+            said = f"object {name} ({label}, {split}): {len(rows)} alerts; by candid"
+            return contact_sheet(alerts.stamps[rows], titles, said), said
+    raise SkymillError(
+        f"there is no object {name} among the stamps of {results}. "
+        f"{results}/processed/ztf/labels.csv lists all."
+    )
+
+
+def _canvas(width: int, height: int):
+    from PIL import Image, ImageDraw, ImageFont
+
+    figure = Image.new("L", (width, height), 255)
+    return figure, ImageDraw.Draw(figure), ImageFont.load_default_imagefont()

@@ -1,0 +1,12 @@
+"""What users of the products call: `skymill.load` and the like.
+
+It reads a results folder, or a folder of products that was downloaded without the project. No job
+imports it.
+"""
+
+from skymill.reader.dataset import Dataset
+from skymill.reader.lineage import lineage
+from skymill.reader.load import load
+from skymill.reader.statistics import statistics
+
+__all__ = ["Dataset", "lineage", "load", "statistics"]

@@ -1,0 +1,139 @@
+"""Finds the products of a data set, and refuses those that are not what was made."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from skymill.engine.errors import SkymillError
+from skymill.engine.products import manifest_path, own_entries, read_document
+from skymill.paths import DEFAULT_RESULTS
+
+FOLDERS = {
+    "magnetic": "processed/magnetic_data",
+    "sdo": "processed/sdo",
+    "aligned": "processed/aligned",
+    "ztf": "processed/ztf",
+}
+"""The data sets that can be loaded, and where a results folder has them."""
+
+
+class FoundProduct:
+    """A product of a data set, in a results folder or in a folder that was downloaded.
+
+    Parameters
+    ----------
+    data_set
+        One of FOLDERS.
+    name
+        The product, below the folder of its set.
+    results
+        The results folder, or a folder that has that of the set, or this folder itself.
+
+    Raises
+    ------
+    SkymillError
+        When the product or its manifest is not there, or the manifest is damaged.
+    """
+
+    def __init__(self, data_set: str, name: str, results: str | Path = DEFAULT_RESULTS):
+        results = Path(results)
+        folder = Path(FOLDERS[data_set])
+        places = [results / folder / name, results / folder.name / name, results / name]
+        self.path = next((place for place in places if place.exists()), places[0])
+        self._manifest = manifest_path(self.path)
+        if not self.path.exists():
+            raise SkymillError(
+                f"{self.path} is not there. To make it, run `{command(data_set, results)}`."
+            )
+        if not self._manifest.exists():
+            raise SkymillError(
+                f"{self._manifest} is not there, so {self.path} cannot be checked. Copy it to "
+                f"its place, or run `{command(data_set, results)}`."
+            )
+        self.document = read_document(self._manifest)
+
+    @property
+    def identity(self) -> str:
+        """The digest of the keys of its rows; equal ones have the same rows in the same order."""
+        return self.document["identity"]
+
+    @property
+    def source(self) -> str:
+        """Where its raw data came from: sample (simulated), local or archive."""
+        return self.document["source"]
+
+    def rows(self) -> int:
+        """Return the rows of its own files together."""
+        return sum(entry["rows"] for entry in own_entries(self.document))
+
+    def files(self) -> Iterator[tuple[Path, dict]]:
+        """Yield each of its own files and its entry in the manifest, after a check of the size.
+
+        Raises
+        ------
+        SkymillError
+            When a file is missing or has another size.
+        """
+        whole = self.document["product"]
+        for entry in own_entries(self.document):
+            inner = entry["name"].removeprefix(whole).removeprefix("/")
+            path = self.path / inner if inner else self.path
+            if not path.is_file() or path.stat().st_size != entry["bytes"]:
+                raise self._changed(path)
+            yield path, entry
+
+    def contents(self) -> Iterator[bytes]:
+        """Yield the content of each of its own files, after a check of its checksum.
+
+        Raises
+        ------
+        SkymillError
+            When a file is missing or is not what was made.
+        """
+        for path, entry in self.files():
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+                raise self._changed(path)
+            yield content
+
+    def tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """Yield each of its Parquet files, after a check of its checksum; see contents."""
+        for content in self.contents():
+            yield pq.read_table(pa.BufferReader(content), columns=columns)
+
+    def _changed(self, path: Path) -> SkymillError:
+        return SkymillError(
+            f"{path} is missing or is not the file that {self._manifest} describes: something "
+            "changed it after it was made. Copy it anew, or delete the manifest and run again."
+        )
+
+
+def command(data_set: str, results: Path) -> str:
+    """Return the command that makes a data set."""
+    config = "" if str(results) == DEFAULT_RESULTS else f"--config results={results} -- "
+    return f"snakemake {config}{data_set}"
+
+
+def require_same_rows(first: FoundProduct, second: FoundProduct) -> None:
+    """Raise SkymillError unless two products have the same rows in the same order."""
+    if first.identity != second.identity:
+        raise SkymillError(
+            f"{second.path} does not have the rows of {first.path}: the two come from different "
+            "runs. Run again, or copy both from one run."
+        )
+
+
+def choose(value: str, known: tuple[str, ...], what: str) -> str:
+    """Return a value that must be one of those known.
+
+    Raises
+    ------
+    SkymillError
+        When it is not; the message names all that are.
+    """
+    if value not in known:
+        raise SkymillError(f"{value!r} is no {what}; there are {', '.join(known)}.")
+    return value

@@ -1,0 +1,128 @@
+"""`skymill.lineage`: where a magnetic record comes from, and what was done with it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from skymill.engine.errors import SkymillError
+from skymill.engine.products import Product
+from skymill.magnetic.schema import SPLITS
+from skymill.paths import DEFAULT_RESULTS, IDS, PLAN
+from skymill.reader.found import choose, command
+
+HOLDOUT = "holdout_test"
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where a record comes from.
+
+    Attributes
+    ----------
+    record_id, label
+        Of the record.
+    file, line, source_id
+        The raw file, the line in it (from 1), and the id that it has there: of the record, or of
+        the record that it was made from.
+    renumbered
+        Whether another record had the id before.
+    parent, method, copy
+        The record that a synthetic one was made from (None for originals), how, and which copy.
+    split, fold, region
+        Where the plan put it. split is None for records that undersampling removed.
+    """
+
+    record_id: int
+    label: str | None
+    file: str
+    line: int
+    source_id: int
+    renumbered: bool
+    parent: int | None
+    method: str
+    copy: int
+    split: str | None
+    fold: int | None
+    region: int | None
+
+    def __str__(self) -> str:
+        made = (
+            f"{self.method} copy {self.copy} of record {self.parent}, which is"
+            if self.parent is not None
+            else "the record"
+        )
+        id_ = f"id {self.source_id}" + (", which another record had" if self.renumbered else "")
+        fold = "" if self.fold is None else f", fold {self.fold}"
+        region = "" if self.region is None else f", region {self.region}"
+        where = f"in {self.split}{fold}{region}" if self.split else "in no split: it was removed"
+        return (
+            f"record {self.record_id} (class {self.label or 'unknown'}): {made} in line "
+            f"{self.line:,} of {self.file} ({id_}); {where}"
+        )
+
+
+def lineage(
+    record_id: int, split: str | None = None, results: str | Path = DEFAULT_RESULTS
+) -> Lineage:
+    """Return where a magnetic record comes from and what was done with it.
+
+    Parameters
+    ----------
+    record_id
+        As in the splits.
+    split
+        `holdout_test` for a record of the test file, which has ids of its own.
+    results
+        The results folder.
+
+    Raises
+    ------
+    SkymillError
+        When there is no such record, or a product is missing.
+    """
+    record_id, results = int(record_id), Path(results)
+    if split is not None:
+        choose(split, SPLITS, "split of the magnetic data set")
+    if split == HOLDOUT:
+        row = _row(results, IDS.format(collection="test"), record_id)
+        return _lineage(record_id, row or _unknown(record_id, "the test file"), {"split": HOLDOUT})
+    planned = _row(results, PLAN, record_id)
+    parent = planned and planned["parent"]
+    origin = _row(results, IDS.format(collection="train"), record_id if parent is None else parent)
+    return _lineage(record_id, origin or _unknown(record_id, "the training files"), planned or {})
+
+
+def _row(results: Path, name: str, record_id: int) -> dict | None:
+    """Return the row of a record in a table, if it has one."""
+    try:
+        (path,) = Product(results / name).files()
+    except SkymillError as error:
+        raise SkymillError(f"{error} (`{command('magnetic', results)}`)") from error
+    rows = pq.read_table(path, filters=pc.field("record_id") == record_id).to_pylist()
+    return rows[0] if rows else None
+
+
+def _unknown(record_id: int, where: str):
+    raise SkymillError(
+        f"there is no record {record_id} in the products of {where}. records.parquet lists all; "
+        f"for a record of the test file say split={HOLDOUT!r}."
+    )
+
+
+def _lineage(record_id: int, origin: dict, planned: dict) -> Lineage:
+    return Lineage(
+        record_id=record_id,
+        label=planned.get("label") or origin["label"],
+        file=f"{origin['partition']}.json",
+        line=origin["line"],
+        source_id=origin["source_id"],
+        renumbered=origin["renumbered"],
+        parent=planned.get("parent"),
+        method=planned.get("method", "original"),
+        copy=planned.get("copy", 0),
+        split=planned.get("split"),
+        fold=planned.get("fold"),
+        region=planned.get("region"),
+    )

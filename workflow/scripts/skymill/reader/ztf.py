@@ -1,0 +1,106 @@
+"""The labelled stamps of ZTF."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from skymill.engine.errors import SkymillError
+from skymill.paths import DEFAULT_RESULTS
+from skymill.reader.found import FoundProduct, choose
+from skymill.reader.magnetic import class_codes
+
+SPLITS = ("train", "validation", "test")
+KINDS = ("science", "template", "difference")
+
+
+@dataclass(frozen=True)
+class Alerts:
+    """Alerts of a split; everything has the same alerts in the same order.
+
+    Attributes
+    ----------
+    stamps
+        float32, shape (alerts, 3, size, size): science, template, difference; NaN where the survey
+        has no value.
+    y, classes
+        The label of each alert by its place in `classes`, which is in alphabetical order.
+    object_id
+        The object of each alert.
+    groups
+        Objects at one place; splits never part them.
+    alerts
+        A row an alert: the columns of `stamps.parquet` without the pixels.
+    source
+        sample (simulated), local or archive.
+    """
+
+    stamps: np.ndarray
+    y: np.ndarray
+    classes: tuple[str, ...]
+    object_id: np.ndarray
+    groups: np.ndarray
+    alerts: pd.DataFrame
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+def load_ztf(split: str, results: str | Path = DEFAULT_RESULTS, *, sampled: bool = False) -> Alerts:
+    """Load the stamps of a split.
+
+    Parameters
+    ----------
+    split
+        train, validation or test.
+    results
+        See FoundProduct.
+    sampled
+        Only the alerts of the exported sample, see `ztf.sample`.
+    """
+    choose(split, SPLITS, "split of the stamps")
+    product = FoundProduct("ztf", "stamps.parquet", results)
+    (content,) = product.contents()
+    file = pq.ParquetFile(io.BytesIO(content))
+    names = [name for name in file.schema_arrow.names if name != "stamps"]
+    everything = file.read(columns=names).to_pandas()
+    classes = tuple(sorted(everything["label"].astype(str).unique()))
+    chosen = (everything["split"].astype(str) == split).to_numpy()
+    if sampled:
+        chosen = chosen & everything["sampled"].to_numpy(bool)
+    rows = np.flatnonzero(chosen)
+    alerts = everything.iloc[rows].reset_index(drop=True)
+    return Alerts(
+        stamps=_stamps(file, rows, len(everything), product),
+        y=class_codes(alerts["label"].astype(str).tolist(), classes),
+        classes=classes,
+        object_id=alerts["object_id"].to_numpy(object),
+        groups=alerts["group"].to_numpy(object),
+        alerts=alerts,
+        source=product.source,
+    )
+
+
+def _stamps(
+    file: pq.ParquetFile, rows: np.ndarray, count: int, product: FoundProduct
+) -> np.ndarray:
+    """Return the pixels of some rows; a row group is read at a time."""
+    if file.metadata.num_rows != count:
+        raise SkymillError(f"{product.path} changed while it was read: load it again.")
+    width = file.schema_arrow.field("stamps").type.list_size
+    size = round((width / len(KINDS)) ** 0.5)
+    stamps = np.empty((len(rows), len(KINDS), size, size), dtype=np.float32)
+    first = 0
+    for group in range(file.num_row_groups):
+        last = first + file.metadata.row_group(group).num_rows
+        low, high = np.searchsorted(rows, [first, last])
+        if high > low:
+            column = file.read_row_group(group, columns=["stamps"])["stamps"].combine_chunks()
+            pixels = column.flatten().to_numpy().reshape(-1, *stamps.shape[1:])
+            stamps[low:high] = pixels[rows[low:high] - first]
+        first = last
+    return stamps
