@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import MANIFEST, own_entries
 from skymill.engine.staleness import Folder
+from skymill.engine.tables import read_table
 from skymill.paths import PRODUCTS, RECORDS, SDO_PLAN, ZTF_STAMPS
 from skymill.watch import open_results
 
@@ -44,7 +44,7 @@ def diff(first: str, second: str) -> str:
     for name, keys in TABLES.items():
         if all(name + MANIFEST in found for found in documents):
             frames = [_read(Path(folder, name), keys) for folder in (first, second)]
-            lines += ["", f"{name} (original rows):", *_rows(*frames, keys)]
+            lines += ["", f"{name}:", *_rows(*frames, keys)]
     return "\n".join(lines)
 
 
@@ -110,9 +110,9 @@ def _read(path: Path, keys: list[str]) -> pd.DataFrame:
     """Return keys, split and label of each row."""
     stored = [name for name in keys if name != "file"] + ["split", "label"]
     if "file" not in keys:
-        frame = pq.read_table(path, columns=stored).to_pandas()
+        frame = read_table(path, stored).to_pandas()
     else:
-        frame = pq.read_table(path, columns=[*stored, "method"]).to_pandas()
+        frame = read_table(path, [*stored, "method"]).to_pandas()
         frame = frame[frame["method"] == "original"]
         frame = frame.assign(file=np.where(frame["split"] == "holdout_test", "test", "train"))
     return frame[[*keys, "split", "label"]].astype({"split": str, "label": str})

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from skymill.aligned.pictures import CURVES, FRAME, INK, draw_curve
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import Product
+from skymill.engine.tables import read_table
 from skymill.paths import AUGMENTED, CLEAN, PLAN
 from skymill.reader.lineage import HOLDOUT, lineage
 from skymill.reader.sdo import open_samples
@@ -20,6 +21,8 @@ from skymill.ztf.pictures import contact_sheet
 
 if TYPE_CHECKING:
     from PIL import Image
+
+CHECKED = {"page_checksum_verification": True}
 
 COPIES = 4
 """Synthetic copies that are shown beside a record."""
@@ -82,9 +85,8 @@ def _relatives(results: str, origin) -> list[int]:
     if origin.parent is not None:
         return [origin.parent]
     (path,) = Product(Path(results) / PLAN).files()
-    chosen = pq.read_table(
-        path, columns=["record_id", "method"], filters=pc.field("parent") == origin.record_id
-    ).to_pandas()
+    table = read_table(path, ["record_id", "method", "parent"])
+    chosen = table.filter(pc.equal(table["parent"], origin.record_id)).to_pandas()
     # One of each method before a second of any: people want to see how they differ.
     chosen["place"] = chosen.groupby("method", observed=True).cumcount()
     return chosen.sort_values(["place", "record_id"])["record_id"].tolist()[:COPIES]
@@ -95,7 +97,7 @@ def _series(store: Path, record_id: int) -> dict[str, np.ndarray] | None:
     tables = [
         table
         for path in Product(store).files()
-        if (table := pq.read_table(path, columns=list(CURVES), filters=rows)).num_rows
+        if (table := pq.read_table(path, columns=list(CURVES), filters=rows, **CHECKED)).num_rows
     ]
     if not tables:
         return None

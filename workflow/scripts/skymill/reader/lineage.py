@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import Product
+from skymill.engine.tables import read_table
 from skymill.magnetic.schema import SPLITS
 from skymill.paths import DEFAULT_RESULTS, IDS, PLAN
 from skymill.reader.found import choose, command
@@ -100,7 +100,8 @@ def _row(results: Path, name: str, record_id: int) -> dict | None:
         (path,) = Product(results / name).files()
     except SkymillError as error:
         raise SkymillError(f"{error} (`{command('magnetic', results)}`)") from error
-    rows = pq.read_table(path, filters=pc.field("record_id") == record_id).to_pylist()
+    table = read_table(path)
+    rows = table.filter(pc.equal(table["record_id"], record_id)).to_pylist()
     return rows[0] if rows else None
 
 

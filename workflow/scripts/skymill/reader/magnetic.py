@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from skymill.engine.errors import SkymillError
+from skymill.engine.tables import read_table
 from skymill.magnetic.schema import LABELS, SPLITS, STEPS, UNKNOWN
 from skymill.paths import DEFAULT_RESULTS
 from skymill.reader.found import FoundProduct, choose
@@ -182,7 +182,7 @@ def _dask_frame(steps: FoundProduct, records: pa.Table) -> "dd.DataFrame":
     records = records.select(keep)
 
     def read(path: Path) -> pd.DataFrame:
-        table = pq.read_table(path, use_threads=False)
+        table = read_table(path)
         low, high = pc.min_max(table["record_id"]).values() if table.num_rows else (0, -1)
         record_id = records["record_id"]
         mine = pc.and_(pc.greater_equal(record_id, low), pc.less_equal(record_id, high))
