@@ -333,7 +333,7 @@ rule diagnose_magnetic:
     resources:
         mem_mb=500,
     params:
-        **stage("diagnose_magnetic.py", *magnetic_keys(config)),
+        **stage("diagnose_magnetic.py", "magnetic.input", *magnetic_keys(config)),
     script:
         "../scripts/diagnose_magnetic.py"
 

@@ -17,7 +17,7 @@ def main(run):
         leaks=run.product("leaks"),
         features=run.products("features"),
         settings=run.settings,
-        one=INPUTS[run.settings["magnetic"]["input"]],
+        one=INPUTS[run.settings["magnetic.input"]],
         swan=run.products("swan_sf"),
     )
     write_page(run.output.page, text)

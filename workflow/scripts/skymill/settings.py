@@ -167,7 +167,8 @@ def plan_keys(config: dict) -> list[str]:
 
 def magnetic_keys(config: dict) -> list[str]:
     """Return all settings that rules of the magnetic branch read from the configuration."""
-    return ["seed", "collisions", "augmentation", "features", "magnetic", *plan_keys(config)]
+    own = ["magnetic.input", "magnetic.quiet_per_flare"]
+    return ["seed", "collisions", "augmentation", "features", *own, *plan_keys(config)]
 
 
 def check_settings(config: dict, root: Path = Path()) -> Iterator[str]:
