@@ -72,6 +72,16 @@ def materialise(scratch: Path, options: argparse.Namespace) -> Iterator[Section]
     yield materialise_speed.measure_features(values, reference_records=few)
 
 
+def checksums(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
+    """Checksums of Parquet pages."""
+    import checksum_speed
+    import ingest_speed
+
+    raw = ingest_speed.simulate(scratch, options.records, seed=24)
+    runs = 2 if options.quick else 20
+    yield checksum_speed.measure_checksums(scratch, raw, runs=runs)
+
+
 def plan(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
     """The plan of a full catalogue."""
     import plan_at_scale
@@ -169,6 +179,7 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], Iterator[Section]]] = {
     "ingest": ingest_one_core,
     "scaling": ingest_two_cores,
     "materialise": materialise,
+    "checksums": checksums,
     "plan": plan,
     "workflow": workflow,
     "download": download,
