@@ -269,6 +269,19 @@ def test_blocks_that_unpack_to_much_more_than_the_file_are_lost(codec, compress)
     assert sum(isinstance(record, BadRecord) for record in found) == 50
 
 
+@pytest.mark.parametrize("codec", ["null", "xz"])
+@pytest.mark.parametrize("damage", ["marker", "schema"])
+def test_a_block_cannot_lose_more_records_than_it_has_room_for(codec, damage):
+    text = packet(*(alert(number) for number in range(4)), codec=codec)
+    header, found = blocks(text)
+    if damage == "schema":
+        header = header.replace(b"objectId", b"objectIx", 1)
+    broken = block(2**50, found[0][1], SYNC if damage == "schema" else bytes(16))
+    records = read(header + broken + b"".join(block(*each) for each in found[1:]))
+    lost = sum(record.lost for record in records if isinstance(record, BadRecord))
+    assert lost == (4 if damage == "schema" else 1)
+
+
 def test_more_alerts_than_a_file_can_hold_are_lost_and_counted(monkeypatch):
     monkeypatch.setattr(avro, "MOST_RECORDS", 3)
     found = read(packet(*(alert(number, shape=(3, 3)) for number in range(8))))

@@ -382,7 +382,12 @@ def read_records(
     blocks = _blocks(text, header.sync, start, writer.codec)
     if problem := damage or writer.problem:
         # A file of which not even a block is left was a file of one alert, as nearly all are.
-        lost = sum(block.lost if isinstance(block, BadRecord) else block.count for block in blocks)
+        lost = sum(
+            each.lost
+            if isinstance(each, BadRecord)
+            else each.count and _believed(each.count, each.end - each.begin, writer.codec)
+            for each in blocks
+        )
         yield BadRecord(problem, max(1, lost))
         return
     # What a file holds stays in memory until all of it is read.
@@ -431,11 +436,11 @@ def _blocks(text: bytes, sync: bytes, start: int, codec: str) -> list[_Block | B
     while position < len(text):
         count, begin, end = _block(text, position)
         if begin is not None and text[end : end + SYNC_BYTES] == sync:
-            records, size = records + max(0, count), size + end - begin
+            records, size = records + _believed(count, end - begin, codec), size + end - begin
             found.append(_Block(begin, end, count))
             position = end + SYNC_BYTES
             continue
-        after, lost, steps = _lost_blocks(text, position, sync, steps)
+        after, lost, steps = _lost_blocks(text, position, sync, codec, steps)
         found.append((position, after, lost))
         position = after
     return [
@@ -474,12 +479,12 @@ def _estimate(text: bytes, position: int, after: int, records: int, size: int, c
 
 def _believed(count: int, size: int, codec: str) -> int:
     """Return how many records were lost with a block: what it says, unless that cannot be."""
-    room = size if codec == "null" else MAX_RECORD_BYTES
+    room = size if codec == "null" else min(UNPACKED_RATIO * size, MAX_RECORD_BYTES)
     return count if 1 <= count <= 1 + room // LEAST_RECORD_BYTES else 1
 
 
 def _lost_blocks(
-    text: bytes, position: int, sync: bytes, steps: int
+    text: bytes, position: int, sync: bytes, codec: str, steps: int
 ) -> tuple[int, int | None, int]:
     """Return where reading goes on behind a block without its marker, and the records until there.
 
@@ -495,7 +500,7 @@ def _lost_blocks(
             count, begin, end = _block(text, place)
             if begin is None or count < 1:
                 break
-            lost += count
+            lost += _believed(count, end - begin, codec)
             place = end + gap
             if place >= len(text) or _is_sound(text, place, sync):
                 return min(place, len(text)), lost, steps
