@@ -17,11 +17,11 @@ setup: .venv/.ready ## Make .venv with everything that the workflow needs
 
 demo: .venv/.ready ## Run the whole workflow on simulated data, in demo/, and show what was made
 	$(BIN)/snakemake --config results=demo source=sample
-	$(BIN)/python -m skymill.summary demo
+	$(BIN)/skymill summary demo
 
 RESULTS ?= data
 verify: .venv/.ready ## Compare all that was made with its checksums (RESULTS=demo: another folder)
-	$(BIN)/python -m skymill.verify $(RESULTS)
+	$(BIN)/skymill verify $(RESULTS)
 
 # A test may run the whole workflow: more than four at a time need much memory.
 test: .venv/.ready-dev ## Run all tests (8 minutes on two cores)

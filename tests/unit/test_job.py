@@ -225,7 +225,7 @@ def test_an_input_is_intact_when_it_is_what_a_manifest_among_the_inputs_says(fol
         SkymillError, match=r"data/interim/a\.csv is damaged or was changed"
     ) as said:
         Run(job(inputs)).intact("table")
-    assert "python -m skymill.verify --repair" in str(said.value)
+    assert "skymill verify --repair" in str(said.value)
 
 
 def test_all_files_of_a_list_of_inputs_are_compared(folder):

@@ -8,7 +8,7 @@ from rule_jobs import job, write_product
 from skymill.engine.job import Run
 from skymill.engine.products import write_json
 from skymill.engine.staleness import MANY
-from skymill.prune import delete, files_of, main
+from skymill.prune import delete_leftover, files_of, prune
 
 DATA = Path("data")
 
@@ -118,7 +118,7 @@ def test_a_leftover_is_deleted_with_all_its_files_and_nothing_else():
     make("processed/ztf/kept.csv")
     kept = below()
     make("processed/ztf/set", "processed/ztf/a.csv", folder_of=["x", "y"])
-    delete(DATA, "processed/ztf/set")
+    delete_leftover(DATA, "processed/ztf/set")
     assert below() == kept
 
 
@@ -132,9 +132,9 @@ def test_the_document_goes_last(monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(Path, "unlink", fail)
         with pytest.raises(PermissionError):
-            delete(DATA, "processed/ztf/a.png")
+            delete_leftover(DATA, "processed/ztf/a.png")
     expect()
-    assert "processed/ztf/a.npy" in main([])
+    assert "processed/ztf/a.npy" in prune("data")
 
 
 # --- The command ---------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def left():
 
 def test_leftovers_are_listed_and_nothing_is_deleted(left):
     before = below()
-    assert main([]).splitlines() == [
+    assert prune("data").splitlines() == [
         "Left by an earlier configuration (`--delete` deletes them):",
         "  data/interim/ztf/old.receipt.json",
         "  data/interim/ztf/old.jsonl",
@@ -162,7 +162,7 @@ def test_leftovers_are_listed_and_nothing_is_deleted(left):
 
 
 def test_leftovers_are_deleted_when_that_is_asked_for(left):
-    said = main(["--delete"]).splitlines()
+    said = prune("data", delete=True).splitlines()
     assert said[0] == "Deleted:"
     assert said[1:] == [
         "  data/interim/ztf/old.receipt.json",
@@ -172,20 +172,20 @@ def test_leftovers_are_deleted_when_that_is_asked_for(left):
     ]
     files = {name for name in below() if (DATA / name).is_file()}
     assert files == {"processed/ztf/kept.csv", "processed/ztf/kept.csv.manifest.json"}
-    assert main(["--delete"]) == "data/ holds nothing but what its configuration makes."
+    assert prune("data", delete=True) == "data/ holds nothing but what its configuration makes."
 
 
 def test_products_of_a_branch_that_is_off_stay(left):
     write_product("data/processed/sdo/integrity.md")
-    main(["--delete"])
+    prune("data", delete=True)
     assert Path("data/processed/sdo/integrity.md").exists()
 
 
 def test_where_no_run_has_written_anything_nothing_is_left_over():
     make("processed/ztf/old.csv")
-    assert main([]) == "data/ holds nothing but what its configuration makes."
+    assert prune("data") == "data/ holds nothing but what its configuration makes."
     assert (
-        main(["nowhere", "--delete"]) == "nowhere/ holds nothing but what its configuration makes."
+        prune("nowhere", delete=True) == "nowhere/ holds nothing but what its configuration makes."
     )
 
 
@@ -194,6 +194,6 @@ def test_another_results_folder_can_be_named():
     expect(results=Path("runs/trial"))
     make("processed/ztf/old.csv")
     expect()
-    main(["runs/trial", "--delete"])
+    prune("runs/trial", delete=True)
     assert not Path("runs/trial/processed/ztf/old.csv").exists()
     assert Path("data/processed/ztf/old.csv").exists()

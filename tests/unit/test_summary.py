@@ -96,8 +96,7 @@ def test_what_an_earlier_configuration_left_is_named_apart(tmp_path):
     ]
     assert lines[4:] == [
         "",
-        "LEFT by an earlier configuration, nothing makes them now "
-        f"(`python -m skymill.prune {tmp_path}`):",
+        f"LEFT by an earlier configuration, nothing makes them now (`skymill prune {tmp_path}`):",
         f"  {tmp_path}/interim/ztf/old",
         f"  {tmp_path}/processed/ztf/old",
     ]

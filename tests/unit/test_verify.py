@@ -19,7 +19,7 @@ from skymill.engine.run_lock import LOCAL, RunLock
 from skymill.engine.staleness import MANY
 from skymill.raw.fetch import CACHE
 from skymill.raw.files import HashedRaw, sidecar_path, write_sidecar
-from skymill.verify import main, verify
+from skymill.verify import verify
 
 DATA, RAW = Path("data"), Path("data/raw")
 
@@ -431,10 +431,10 @@ def test_what_is_no_folder_here_is_refused(results):
         verify(results)
 
 
-def test_the_command_takes_a_folder_and_whether_to_repair():
+def test_it_takes_a_folder_and_whether_to_repair():
     write_product("trial/interim/a.csv", results="trial")
     flip("trial/interim/a.csv")
-    assert "--repair" in main(["trial"]).text()
-    assert [str(path) for path in main(["trial", "--repair"]).deleted] == [
+    assert "--repair" in verify("trial").text()
+    assert [str(path) for path in verify("trial", repair=True).deleted] == [
         "trial/interim/a.csv.manifest.json"
     ]

@@ -81,7 +81,7 @@ def test_a_branch_has_the_same_bytes_as_on_a_disk_and_its_losses_are_noticed(
     assert project.stale(*WHERE, "ztf", "stealth") == set()
 
     summary = subprocess.run(
-        [sys.executable, "-m", "skymill.summary", f"s3://{BUCKET}/project/data"],
+        [sys.executable, "-m", "skymill", "summary", f"s3://{BUCKET}/project/data"],
         env=project.environment(),
         capture_output=True,
         text=True,

@@ -95,15 +95,15 @@ def test_what_an_earlier_configuration_left_is_named_listed_and_deleted(finished
     assert "Nothing to be done" in said(done)
     assert LEFT[1] in said(done)
 
-    summary = python(finished, "skymill.summary").stdout
+    summary = python(finished, "skymill", "summary").stdout
     current, _, left = summary.partition("LEFT by an earlier configuration")
     assert LEFT[1] in left
     assert LEFT[1] not in current
 
-    listed = python(finished, "skymill.prune").stdout
+    listed = python(finished, "skymill", "prune").stdout
     assert all(f"data/{name}" in listed for name in LEFT)
     assert finished.path(f"data/{LEFT[1]}").exists()
-    python(finished, "skymill.prune", "--delete")
+    python(finished, "skymill", "prune", "--delete")
     assert not any(path.name.startswith("ztf_avro_Grande_AGN") for path in every_file(finished))
     assert finished.stale() == set()
     assert "earlier configuration" not in said(finished.run("-n"))
@@ -119,7 +119,7 @@ def test_tensors_that_are_switched_off_are_left_over_and_not_those_of_other_bran
     done = said(finished.run("--cores", "1"))
     assert "processed/sdo/train.zarr" in done
     assert "processed/ztf" not in done
-    python(finished, "skymill.prune", "--delete")
+    python(finished, "skymill", "prune", "--delete")
     assert not finished.path("data/processed/sdo/train.zarr").exists()
     assert finished.path("data/processed/ztf/stamps.npy").exists()
     finished.set("branches: [magnetic, sdo, stealth, ztf]")

@@ -27,7 +27,7 @@ def flip(path):
 def verify(project, *arguments):
     """Run the command; return its exit code, and the paths that it names as damaged."""
     done = subprocess.run(
-        [sys.executable, "-m", "skymill.verify", *arguments],
+        [sys.executable, "-m", "skymill", "verify", *arguments],
         cwd=project.folder,
         env=project.environment(),
         capture_output=True,
@@ -97,7 +97,7 @@ def test_no_job_makes_a_product_of_what_is_damaged(finished, name, target):
     flip(finished.path(name))
     done = finished.run("--cores", "2", "--force", target, succeeds=False)
     assert name.removeprefix("data/") in said(done)
-    assert "python -m skymill.verify --repair" in said(done)
+    assert "skymill verify --repair" in said(done)
     assert "fault of Skymill" not in said(done)
 
 

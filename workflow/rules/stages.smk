@@ -162,7 +162,7 @@ def begin(folder):
     if left := WATCH.leftovers(folder):
         logger.warning(
             f"{RESULTS}/ has products of an earlier configuration, which nothing makes now. "
-            f"`python -m skymill.prune {RESULTS} --delete` deletes them.{listed(left)}"
+            f"`skymill prune {RESULTS} --delete` deletes them.{listed(left)}"
         )
     return True
 

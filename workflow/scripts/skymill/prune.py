@@ -1,17 +1,14 @@
-"""What an earlier configuration left: `python -m skymill.prune [RESULTS] [--delete]`.
+"""What an earlier configuration left: `skymill prune [RESULTS] [--delete]`.
 
 A run writes what its configuration makes to `products.json` in the results folder. Every other
 product in the folder is a leftover, but not those of branches that are switched off.
 """
 
-import argparse
 import shutil
-import sys
 from pathlib import Path
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import document_path, read_document
-from skymill.paths import DEFAULT_RESULTS
 from skymill.watch import leftovers_of, open_results
 
 
@@ -31,7 +28,7 @@ def files_of(results: Path, name: str) -> list[Path]:
     return [*sorted(found - {document}), document]
 
 
-def delete(results: Path, name: str) -> None:
+def delete_leftover(results: Path, name: str) -> None:
     """Delete a leftover: its document last, so that what is left of it is found again."""
     for path in files_of(results, name):
         if path.is_dir():
@@ -40,36 +37,30 @@ def delete(results: Path, name: str) -> None:
             path.unlink(missing_ok=True)
 
 
-def main(arguments: list[str]) -> str:
-    """Return what was found, and what was done about it."""
-    parser = argparse.ArgumentParser(
-        prog="python -m skymill.prune",
-        description="List the products that an earlier configuration left.",
-    )
-    parser.add_argument("results", nargs="?", default=DEFAULT_RESULTS, help="the results folder")
-    parser.add_argument("--delete", action="store_true", help="delete them")
-    options = parser.parse_args(arguments)
-    if "://" in options.results:
+def prune(results: str, *, delete: bool = False) -> str:
+    """Return what was found, and what was done about it.
+
+    Parameters
+    ----------
+    results
+        The results folder.
+    delete
+        Delete what was found.
+
+    Raises
+    ------
+    SkymillError
+        When the results are in object storage.
+    """
+    if "://" in results:
         raise SkymillError("prune works on a folder of this machine, not on object storage.")
-    results = Path(options.results)
-    names = leftovers_of(open_results(options.results))
+    folder = Path(results)
+    names = leftovers_of(open_results(results))
     if not names:
-        return f"{results}/ holds nothing but what its configuration makes."
-    listed = [str(path) for name in names for path in files_of(results, name)]
-    if options.delete:
-        for name in names:
-            delete(results, name)
-        return "\n".join(["Deleted:", *(f"  {path}" for path in listed)])
-    return "\n".join(
-        [
-            "Left by an earlier configuration (`--delete` deletes them):",
-            *(f"  {path}" for path in listed),
-        ]
-    )
-
-
-if __name__ == "__main__":
-    try:
-        sys.stdout.write(main(sys.argv[1:]) + "\n")
-    except SkymillError as error:
-        sys.exit(str(error))
+        return f"{folder}/ holds nothing but what its configuration makes."
+    listed = [f"  {path}" for name in names for path in files_of(folder, name)]
+    if not delete:
+        return "\n".join(["Left by an earlier configuration (`--delete` deletes them):", *listed])
+    for name in names:
+        delete_leftover(folder, name)
+    return "\n".join(["Deleted:", *listed])

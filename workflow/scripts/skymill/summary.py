@@ -1,15 +1,11 @@
-"""What was made and where: `python -m skymill.summary [RESULTS]`.
+"""What was made and where: `skymill summary [RESULTS]`.
 
 RESULTS is the results folder, `data` by default, or its address in object storage.
 """
 
-import sys
-
-from skymill.engine.errors import SkymillError
 from skymill.engine.products import MANIFEST, own_entries
 from skymill.engine.words import size_text
 from skymill.magnetic.schema import LABELS
-from skymill.paths import DEFAULT_RESULTS
 from skymill.watch import leftovers_of, open_results, warnings_in
 
 
@@ -56,7 +52,7 @@ def summarise(results: str) -> str:
         lines += [
             "",
             "LEFT by an earlier configuration, nothing makes them now "
-            f"(`python -m skymill.prune {results}`):",
+            f"(`skymill prune {results}`):",
             *(f"  {results}/{name}" for name in left),
         ]
     if "sample" in sources:
@@ -81,11 +77,3 @@ def _classes(counts: dict) -> str:
     order = {label: place for place, label in enumerate(LABELS)}
     labels = sorted(by_label, key=lambda label: order.get(label, len(order)))
     return " ".join(f"{label} {by_label[label]:,}" for label in labels)
-
-
-if __name__ == "__main__":
-    folder = sys.argv[1] if len(sys.argv) > 1 else DEFAULT_RESULTS
-    try:
-        sys.stdout.write(summarise(folder) + "\n")
-    except SkymillError as error:
-        sys.exit(str(error))

@@ -1,11 +1,10 @@
-"""Damage at rest: `python -m skymill.verify [RESULTS] [--repair]`.
+"""Damage at rest: `skymill verify [RESULTS] [--repair]`.
 
 Every product, manifest, receipt, raw file and unpacked image is read and compared with what was
 written down when it was made. `--repair` deletes the manifest or receipt of what is damaged, so
 that the next run makes it again, and whatever was made from it.
 """
 
-import argparse
 import contextlib
 import functools
 import hashlib
@@ -103,7 +102,7 @@ class Verdict:
         if self.deleted:
             lines += ["", "Run again: what is damaged is made anew, and what was made from it."]
         elif others:
-            repair = f"`python -m skymill.verify {inventory.results} --repair`"
+            repair = f"`skymill verify {inventory.results} --repair`"
             lines += [
                 "",
                 f"{repair} deletes the manifests and receipts of what is damaged, and damaged "
@@ -351,29 +350,3 @@ def _of_tree(one: Damage, verdict: Verdict) -> list[Path]:
         return []
     receipt = Path(verdict.inventory.results, paths.SDO_RECEIPT)
     return [receipt, tree, *with_lists([manifest_path(tree)])]
-
-
-def main(arguments: list[str]) -> Verdict:
-    """Return what was found."""
-    parser = argparse.ArgumentParser(
-        prog="python -m skymill.verify",
-        description="Compare every product, manifest, receipt and raw file with what was written.",
-        epilog="The exit code is 1 when something is damaged or missing, also after a repair.",
-    )
-    parser.add_argument("results", nargs="?", default=DEFAULT_RESULTS, help="the results folder")
-    parser.add_argument(
-        "--repair",
-        action="store_true",
-        help="delete the manifests and receipts of what is damaged, and damaged downloads",
-    )
-    options = parser.parse_args(arguments)
-    return verify(options.results, repair=options.repair)
-
-
-if __name__ == "__main__":
-    try:
-        verdict = main(sys.argv[1:])
-    except SkymillError as error:
-        sys.exit(str(error))
-    sys.stdout.write(verdict.text() + "\n")
-    sys.exit(0 if verdict.is_sound else 1)

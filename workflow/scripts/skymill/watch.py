@@ -186,7 +186,7 @@ class Watch:
         place = next(
             (folder.address for folder in self._folders.values() if folder.address), self.results
         )
-        return "python -m skymill.summary" + ("" if place == paths.DEFAULT_RESULTS else f" {place}")
+        return "skymill summary" + ("" if place == paths.DEFAULT_RESULTS else f" {place}")
 
     def _made(self) -> dict[str, dict]:
         """Return the manifests and receipts that are there, by name.

@@ -81,6 +81,52 @@ def diff(
     typer.echo(diff(first, second))
 
 
+@app.command()
+def prune(
+    results: Results = DEFAULT_RESULTS,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete them.")] = False,
+) -> None:
+    """List the products that an earlier configuration left."""
+    from skymill.prune import prune
+
+    typer.echo(prune(results, delete=delete))
+
+
+@app.command()
+def verify(
+    results: Results = DEFAULT_RESULTS,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair", help="Delete the manifests of what is damaged, and damaged downloads."
+        ),
+    ] = False,
+) -> None:
+    """Compare every product, manifest, receipt and raw file with what was written.
+
+    The exit code is 1 when something is damaged or missing, also after a repair.
+    """
+    from skymill.verify import verify
+
+    verdict = verify(results, repair=repair)
+    typer.echo(verdict.text())
+    raise typer.Exit(0 if verdict.is_sound else 1)
+
+
+@app.command()
+def sizes(
+    configfile: Annotated[
+        Path | None, typer.Option(help="A configuration; config/config.yaml by default.")
+    ] = None,
+    mbit: Annotated[float, typer.Option(min=0.1, help="Megabits a second that arrive.")] = 100,
+    cores: Annotated[int, typer.Option(min=1, help="Cores that work at a time.")] = 2,
+) -> None:
+    """Say how many GB each branch downloads, how long it takes, and whether it needs an account."""
+    from skymill.command.sizes import sizes
+
+    typer.echo(sizes(configfile, mbit=mbit, cores=cores))
+
+
 def main() -> None:
     """Run a command; an error ends with its message alone."""
     try:

@@ -24,7 +24,7 @@ SOURCES = ("sample", "local", "archive")
 MANIFEST, RECEIPT = ".manifest.json", ".receipt.json"
 """How the names of documents end: of what describes a product, and of what a check writes."""
 
-REPAIR = "python -m skymill.verify --repair"
+REPAIR = "skymill verify --repair"
 """The command that has what is damaged made again."""
 
 DIGEST = "digest"

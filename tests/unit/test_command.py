@@ -1,0 +1,93 @@
+"""The command `skymill` without finished products; workflow tests look at those."""
+
+import re
+
+import pytest
+import yaml
+from records import load_config
+from typer.testing import CliRunner
+
+from skymill.command import sizes as module
+from skymill.command.app import app
+from skymill.command.cite import KEYS, bibliography, cite
+from skymill.command.sizes import sizes
+from skymill.engine.errors import SkymillError
+from skymill.engine.products import write_json
+from skymill.paths import BRANCH_FOLDERS
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_every_command_is_listed_and_says_what_it_does():
+    text = invoke("--help").output
+    names = {command.name or command.callback.__name__ for command in app.registered_commands}
+    assert names == {
+        "summary", "show", "lineage", "cite", "diff", "prune", "verify", "sizes",
+    }  # fmt: skip
+    for name in names:
+        assert name in text
+        assert invoke(name, "--help").exit_code == 0
+
+
+def test_every_branch_has_something_to_cite_and_every_entry_is_well_formed():
+    entries = bibliography()
+    assert set(KEYS) == set(BRANCH_FOLDERS)
+    assert {key for keys in KEYS.values() for key in keys} == set(entries)
+    for key, text in entries.items():
+        assert re.match(rf"@\w+\{{{key},\n", text)
+        assert text.count("{") == text.count("}")
+        assert "title = " in text
+        assert "year = " in text
+
+
+def test_only_what_was_made_is_cited(tmp_path):
+    write_json(tmp_path / "products.json", {"branches": ["stealth"], "products": {}})
+    assert re.findall(r"^@\w+\{(\w+),", cite(str(tmp_path)), re.MULTILINE) == [
+        "skymill",
+        "uci_solar_flare",
+    ]
+
+
+@pytest.mark.parametrize("command", [["cite"], ["diff", "a"]])
+def test_an_empty_folder_says_what_to_run(tmp_path, command):
+    with pytest.raises(SkymillError, match="run `snakemake`"):
+        invoke(*command, str(tmp_path))
+
+
+def test_sizes_are_those_of_the_registry_less_what_is_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = {
+        line.split()[0]: line
+        for line in sizes(None, mbit=100, cores=2).splitlines()
+        if "GB" in line
+    }
+    assert re.search(r"17\.\d GB +0\.0 GB +none", rows["magnetic"])
+    assert "Kaggle" in rows["stealth"]
+    there = tmp_path / "data/raw/solar_flare_2020/test_4_5_data.json"
+    there.parent.mkdir(parents=True)
+    there.write_bytes(b"{}")
+    again = sizes(None, mbit=10, cores=2)
+    (row,) = (line for line in again.splitlines() if line.startswith("magnetic"))
+    assert re.search(r"4 +\d+\.\d GB +[1-9]\d*\.\d GB", row)
+    assert "At 10 Mbit/s" in again
+
+
+def test_branches_that_are_off_are_in_parentheses(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump({**load_config("config.yaml"), "branches": ["ztf"]}))
+    said = sizes(path, mbit=100, cores=2)
+    assert "(magnetic)" in said
+    assert re.search(r"^ztf ", said, re.MULTILINE)
+    with pytest.raises(SkymillError, match="no configuration"):
+        sizes(tmp_path / "nowhere.yaml", mbit=100, cores=2)
+
+
+def test_an_error_ends_with_its_message_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["skymill", "cite", str(tmp_path)])
+    from skymill.command.app import main
+
+    with pytest.raises(SystemExit, match="Nothing has been made"):
+        main()
+    assert module.HEADER[0] == "branch"

@@ -1,0 +1,99 @@
+"""`skymill sizes`: how much there is to download and how long that takes, before anything is."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+
+from skymill.engine.errors import SkymillError
+from skymill.estimate import HASHED, RATES, about
+from skymill.paths import BRANCH_FOLDERS
+from skymill.raw.choice import RawFiles
+from skymill.raw.registry import Source, find_source, load_registry
+from skymill.settings import in_force, require_bounded_file
+
+CONFIG = Path("config/config.yaml")
+OWN_CONFIG = Path(__file__).parents[4] / CONFIG
+"""The configuration of this checkout: for working folders without one of their own."""
+
+HEADER = ("branch", "files", "download", "there already", "account", "download takes", "work takes")
+
+
+def sizes(configuration: Path | None, *, mbit: float, cores: int) -> str:
+    """Return a table of what each branch needs with `source: archive`: no server is asked.
+
+    Parameters
+    ----------
+    configuration
+        A configuration file; config/config.yaml by default.
+    mbit
+        Megabits a second that arrive.
+    cores
+        Cores that work at a time.
+
+    Raises
+    ------
+    SkymillError
+        When there is no such file.
+    """
+    config, registry = _read(configuration), load_registry()
+    raw = RawFiles({**config, "source": "archive", "branches": list(BRANCH_FOLDERS)}, registry)
+    rows, notes = [], []
+    for branch in BRANCH_FOLDERS:
+        files = raw.files(branch)
+        sources = [find_source(registry, file) for file in files]
+        here = [source for file, source in zip(files, sources, strict=True) if _is_there(raw, file)]
+        wanted = [source for source in sources if source not in here]
+        size, work = _gigabytes(wanted), _gigabytes(sources)
+        rows.append(
+            (
+                branch if branch in config["branches"] else f"({branch})",
+                f"{len(files):,}",
+                f"{size:,.1f} GB",
+                f"{_gigabytes(here):,.1f} GB",
+                "Kaggle" if any(_needs_account(source) for source in wanted) else "none",
+                about(size * 8000 / mbit),
+                about(work * (RATES[branch] + HASHED) / cores),
+            )
+        )
+        notes += [
+            f"A file of {branch} takes {source.disk_bytes / 1e9:g} GB here, but "
+            f"{source.disk_range['of']} varies from {source.disk_range['least']:g} to "
+            f"{source.disk_range['most']:g} GB."
+            for source in wanted[:1]
+            if source.disk_range
+        ]
+    lines = [*_table([HEADER, *rows]), "", *notes]
+    lines.append(f"At {mbit:g} Mbit/s on {cores} cores, by the registry: no server was asked.")
+    if any(row[0].startswith("(") for row in rows):
+        lines.append("Branches in parentheses are switched off (`branches`).")
+    return "\n".join(lines)
+
+
+def _read(configuration: Path | None) -> dict:
+    path = configuration or (CONFIG if CONFIG.exists() else OWN_CONFIG)
+    if not path.is_file():
+        raise SkymillError(f"there is no configuration {path}.")
+    require_bounded_file(path)
+    base = yaml.safe_load(OWN_CONFIG.read_text(encoding="utf-8")) if OWN_CONFIG.exists() else {}
+    return in_force(base | yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def _is_there(raw: RawFiles, file: str) -> bool:
+    return Path(raw.path(file)).exists()
+
+
+def _needs_account(source: Source) -> bool:
+    return bool(source.kaggle) and not source.addresses
+
+
+def _gigabytes(sources: Iterable[Source]) -> float:
+    return sum(source.disk_bytes for source in sources) / 1e9
+
+
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
