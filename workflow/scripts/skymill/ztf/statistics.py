@@ -1,5 +1,6 @@
 """What the stamps of the training alerts are like, by kind, and the alerts' classes."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,7 @@ def measure(table: Path, array: Path, *, workers: int = 1) -> dict:
     return {
         "split": TRAIN,
         "records": len(rows),
-        "kinds": _kinds(array, rows, missing, 4 * int(np.prod(shape[1:])), workers),
+        "kinds": _kinds(array, rows, missing, 4 * math.prod(shape[1:]), workers),
         "classes": class_weights({label: found[label] for label in sorted({*labels})}),
     }
 
@@ -105,7 +106,7 @@ def _values(piece: StampsPiece) -> list[np.ndarray]:
     not matter: so many of the alert's zeros are left out.
     """
     stamps = open_array(piece.array)[piece.rows]
-    stamps = stamps.reshape(len(stamps), len(CUTOUTS), -1)
+    stamps = stamps.reshape(*stamps.shape[:2], math.prod(stamps.shape[2:]))
     kinds = []
     for kind in range(len(CUTOUTS)):
         values = np.ascontiguousarray(stamps[:, kind])
