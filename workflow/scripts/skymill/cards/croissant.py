@@ -53,6 +53,9 @@ TYPES = {
 }
 """Croissant's name of each type of Arrow; timestamps are sc:DateTime."""
 
+MEANINGS = {"label": "cr:Label", "split": "cr:Split"}
+"""What columns are to a model."""
+
 SPLIT_TYPES = {
     "train": "cr:TrainingSplit",
     "dev": "cr:ValidationSplit",
@@ -60,6 +63,9 @@ SPLIT_TYPES = {
     "test": "cr:TestSplit",
     "holdout_test": "cr:TestSplit",
 }
+
+URL_OF_SPLIT = ["sc:URL", "cr:Split"]
+"""cr:Split alone, as in the specification's example, is no type of values to mlcroissant."""
 
 PARQUET, CSV, ZARR = "application/x-parquet", "text/csv", "application/vnd.zarr"
 FORMATS = {
@@ -144,7 +150,7 @@ def _field(records: str, column: dict, source: dict) -> dict:
         "@type": "cr:Field",
         "@id": f"{records}/{column['name']}",
         "name": column["name"],
-        "dataType": [kind, "cr:Label"] if column["name"] == "label" else kind,
+        "dataType": [kind, MEANINGS[column["name"]]] if column["name"] in MEANINGS else kind,
         "source": {**source, "extract": {"column": column["name"]}},
     }
     if "shape" in column:
@@ -165,7 +171,7 @@ def _splits(facts: Facts) -> dict:
         "key": {"@id": "splits/name"},
         "field": [
             {"@type": "cr:Field", "@id": "splits/name", "name": "name", "dataType": "sc:Text"},
-            {"@type": "cr:Field", "@id": "splits/url", "name": "url", "dataType": "cr:Split"},
+            {"@type": "cr:Field", "@id": "splits/url", "name": "url", "dataType": URL_OF_SPLIT},
         ],
         "data": [{"splits/name": name, "splits/url": SPLIT_TYPES[name]} for name in known],
     }
@@ -197,8 +203,10 @@ def _split_folders(facts: Facts, records: str, columns: list[dict], key: list[st
             "source": {
                 **source,
                 "extract": {"fileProperty": "fullpath"},
-                "transform": {"regex": f"^({'|'.join(names)})/.+\\.parquet$"},
+                # The rest is optional: with the reference mlcroissant applies it a second time.
+                "transform": {"regex": f"^({'|'.join(names)})(?:/.+\\.parquet)?$"},
             },
+            "references": {"field": {"@id": "splits/name"}},
         }
     )
     return files, rows

@@ -7,7 +7,7 @@ from skymill import release
 from skymill.cards.facts import Facts, Split
 from skymill.cards.texts import NOISE_PAPER, WORDS, Words
 from skymill.engine.markdown import escaped, markdown_table, settings_table
-from skymill.paths import DATA_SETS
+from skymill.paths import DATA_SETS, DEFAULT_RESULTS
 
 SIMULATED = "SIMULATED"
 
@@ -91,7 +91,11 @@ def write_datasheet(facts: Facts) -> str:
 def front_matter(facts: Facts) -> dict:
     """Return what the Hub and its library read."""
     words = WORDS[facts.name]
-    rows = sum(split.rows for split in facts.splits)
+    # Of folders the rows of the files: a magnetic record has 60.
+    rows = sum(
+        sum(entry["rows"] for entry in facts.of_product(split.name)) or split.rows
+        for split in facts.splits
+    )
     return {
         "pretty_name": title_of(facts),
         "license": "other",
@@ -239,7 +243,7 @@ train = load_dataset("{folder}", "train", split="train")  # each split is a conf
 
 
 def _loading(facts: Facts) -> str:
-    example = _EXAMPLES[facts.name].format(folder=DATA_SETS[facts.name])
+    example = _EXAMPLES[facts.name].format(folder=f"{DEFAULT_RESULTS}/{DATA_SETS[facts.name]}")
     where = (
         "In the folder that holds the results folder `data` (for another one say `results=...`):"
     )
