@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-slurm test-power lint format bench pins clean
+.PHONY: help setup demo test test-slurm test-power lint format bench release-crate pins clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ format: .venv/.ready-dev ## Format Python and Snakemake files
 
 bench: .venv/.ready-dev ## Measure the speed claims (half an hour)
 	$(BIN)/python benchmarks/bench.py
+
+release-crate: .venv/.ready ## Describe this release as a Workflow RO-Crate, in ro-crate-metadata.json
+	$(BIN)/python -m skymill.release_crate
 
 pins: ## Resolve the pinned requirements anew (needs uv)
 	cd envs && for name in requirements requirements-dev; do \

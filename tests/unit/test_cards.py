@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from records import REPOSITORY
 
 import skymill
 from loaders import loads_croissant
@@ -17,9 +18,11 @@ from skymill.cards.croissant import describe
 from skymill.cards.datasheet import FILES_SHOWN, front_matter, write_datasheet
 from skymill.cards.facts import gather
 from skymill.cards.texts import WORDS
+from skymill.engine.errors import SkymillError
 from skymill.engine.products import describe_file
 from skymill.engine.tables import describe_columns
 from skymill.paths import DATA_SETS
+from skymill.release_crate import describe_release
 
 SERIES = pa.list_(pa.float32(), 6)
 SCHEMA = pa.schema(
@@ -340,10 +343,23 @@ def test_lists_have_their_shapes():
 
 
 def test_the_release_is_the_one_that_is_to_be_cited():
-    from records import REPOSITORY
-
     cited = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())
     assert [author["name"] for author in cited["authors"]] == list(release.AUTHORS)
     assert (cited["title"], cited["license"]) == (release.NAME, release.LICENCE)
     assert cited["version"] == skymill.__version__
     assert str(cited["date-released"]) == release.RELEASED
+
+
+def test_a_release_is_a_workflow_crate_whose_parts_exist(tmp_path):
+    crate = describe_release(REPOSITORY)
+    entities = {entity["@id"]: entity for entity in crate["@graph"]}
+    root, workflow = entities["./"], entities["workflow/Snakefile"]
+    assert root["mainEntity"] == {"@id": "workflow/Snakefile"}
+    assert "ComputationalWorkflow" in workflow["@type"]
+    assert entities[workflow["programmingLanguage"]["@id"]]["name"] == "Snakemake"
+    assert [entities[author["@id"]]["name"] for author in root["author"]] == [*release.AUTHORS]
+    assert entities[root["license"]["@id"]]["name"] == release.LICENCE
+    assert all((REPOSITORY / part["@id"]).is_file() for part in root["hasPart"])
+    assert {part["@id"] for part in root["hasPart"]} <= {*entities}
+    with pytest.raises(SkymillError, match="whole checkout"):
+        describe_release(tmp_path)

@@ -1,4 +1,4 @@
-"""What this release is called: CITATION.cff in the checkout says the same."""
+"""What this release is called, as CITATION.cff has it, which is in the checkout alone."""
 
 NAME = "Skymill"
 AUTHORS = ("The Skymill developers",)
