@@ -253,9 +253,7 @@ def aligned_documents():
             ]
         ),
         "receipts": [paths.PAIRS_ACCEPTED, paths.SDO_RECEIPT],
-        "raw": [
-            paths.RAW_RECEIPT.format(file=file) for name in joined for file in RAW.files(name)
-        ],
+        "raw": [paths.RAW_RECEIPT.format(file=file) for name in joined for file in RAW.files(name)],
     }
 
 

@@ -1,4 +1,4 @@
-"""This release as a Workflow RO-Crate: what the repository is, and the language of its workflow.
+"""A Workflow RO-Crate of this release: what the repository is, and the language of its workflow.
 
     python -m skymill.release_crate
 
