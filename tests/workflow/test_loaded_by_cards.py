@@ -21,18 +21,6 @@ def _processed(looked_at):
     return looked_at.path("data/processed")
 
 
-@pytest.fixture(name="load_dataset")
-def _load_dataset(tmp_path, monkeypatch):
-    """Return a function that loads a folder without a network, and leaves no cache."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
-    import datasets
-
-    cache = tmp_path / "cache"
-    return lambda folder, *name: datasets.load_dataset(str(folder), *name, cache_dir=str(cache))
-
-
 def test_the_hubs_library_keeps_the_splits_of_the_magnetic_set_apart(processed, load_dataset):
     folder = processed / "magnetic_data"
     loaded = load_dataset(folder)
