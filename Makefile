@@ -8,7 +8,7 @@ export PYTHONNOUSERSITE := 1
 # pip reads and writes paths in the encoding of the locale.
 export LC_ALL := C.UTF-8
 
-.PHONY: help setup demo verify test test-slurm test-power fuzz lint format bench pins clean
+.PHONY: help setup demo verify test test-slurm test-power fuzz lint format bench release-crate pins clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,9 @@ format: .venv/.ready-dev ## Format Python and Snakemake files
 
 bench: .venv/.ready-dev ## Measure the speed claims (half an hour)
 	$(BIN)/python benchmarks/bench.py
+
+release-crate: .venv/.ready ## Describe this release as a Workflow RO-Crate, in ro-crate-metadata.json
+	$(BIN)/python -m skymill.release_crate
 
 pins: ## Resolve the pinned requirements anew (needs uv)
 	cd envs && for name in requirements requirements-dev; do \

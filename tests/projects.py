@@ -159,11 +159,12 @@ class Project:
     def portable_products(self) -> dict[str, bytes]:
         """Return those of `products` that may not depend on where the project stands.
 
-        The index of SDOBenchmark holds absolute locations.
+        The index of SDOBenchmark holds absolute locations, and its card the index's checksums.
         """
-        index = "data/processed/sdo/"
+        folder = "data/processed/sdo/"
+        local = ("_metadata.csv", "croissant.json", "README.md.manifest.json")
         return {
             name: content
             for name, content in self.products().items()
-            if not (name.startswith(index) and "_metadata.csv" in name)
+            if not (name.startswith(folder) and any(part in name for part in local))
         }

@@ -190,7 +190,7 @@ def test_what_the_configuration_makes_is_written_by_branch():
 def test_what_stands_outside_the_results_folder_is_none_of_its_products():
     made = [SDO, "trial/processed/sdo/integrity.md.manifest.json"]
     Watch("trial", {"sdo": made}, ["sdo"]).write_products(open_results("trial"))
-    known = read_json(Path("trial/products.json"))
+    known = read_document(Path("trial/products.json"))
     assert known["products"] == {"sdo": ["processed/sdo/integrity.md.manifest.json"]}
 
 
@@ -367,7 +367,7 @@ def test_receipts_and_plain_files_are_no_products_to_tell_of():
 
 def test_settings_are_compared_as_documents_have_them(inputs):
     make(inputs)
-    known = read_json(Path(OUTPUT["manifest"]))["settings"]
+    known = read_document(Path(OUTPUT["manifest"]))["settings"]
     assert known == {"keys": ["seed", "split.unit"], "sha256": document_digest(SETTINGS)}
 
 

@@ -81,3 +81,15 @@ def _copy_anew(project: Project) -> Project:
     """Put the finished project where it was made, as it was then."""
     shutil.rmtree(project.folder, ignore_errors=True)
     return Project(project.folder.with_name("kept")).copy(project.folder)
+
+
+@pytest.fixture
+def load_dataset(tmp_path, monkeypatch):
+    """Return a function that loads a folder without a network, and leaves no cache."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
+    import datasets
+
+    cache = tmp_path / "cache"
+    return lambda folder, *name: datasets.load_dataset(str(folder), *name, cache_dir=str(cache))

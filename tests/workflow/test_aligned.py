@@ -3,12 +3,16 @@
 import json
 import re
 
+import mlcroissant
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+from loaders import loads_croissant
 from projects import REPOSITORY, Project, said
 
-WRITE = {"write_aligned", "draw_aligned"}
+DATA = {"write_aligned", "measure_aligned", "write_card"}
+WRITE = {"draw_aligned"} | DATA
 PAIRS = {"plan_aligned", "check_aligned", "report_aligned"} | WRITE
 LOCATE = {"locate_records"} | PAIRS
 INGEST = {"verify_raw", "ingest_magnetic", "check_ingest", "assign_ids"}
@@ -44,7 +48,7 @@ def test_what_was_joined_is_current(joined):
     [
         ("seed: 7", {"plan_sdo"} | PAIRS),
         ("collisions: drop_identical", {"assign_ids"} | LOCATE),
-        ("features: {fill: zero}", {"write_aligned"}),
+        ("features: {fill: zero}", DATA),
         ("sdo: {flux_scale: 1.0}", {"plan_sdo"} | PAIRS),
         ("sdo: {tensors: false}", WRITE),
         ("aligned: {nearest_tier: true}", LOCATE),
@@ -95,6 +99,23 @@ def test_the_loader_of_the_readme_gives_series_images_mask_and_label(joined):
             assert (mask.shape, mask.dtype) == ((4, 10), bool)
             assert not images[~mask].any()
             assert label in "XMCQ"
+
+
+@loads_croissant
+def test_pairs_are_loaded_by_their_card(joined, load_dataset):
+    folder = joined.path("data/processed/aligned")
+    files = {split: pq.read_table(folder / split) for split in SPLITS}
+    loaded = load_dataset(folder)
+    assert {name: split.num_rows for name, split in loaded.items()} == {
+        name: table.num_rows for name, table in files.items()
+    }
+    series = files["test"]["series"].to_pylist()
+    assert np.array_equal(loaded["test"]["series"][:], series, equal_nan=True)
+    dataset = mlcroissant.Dataset(folder / "croissant.json")
+    assert not dataset.metadata.ctx.issues.warnings
+    pairs = [*dataset.records("pairs", filters={"pairs/split": "test"})]
+    assert np.array_equal([pair["pairs/series"] for pair in pairs], series, equal_nan=True)
+    assert [pair["pairs/row"] for pair in pairs] == files["test"]["row"].to_pylist()
 
 
 def test_without_the_magnetic_branch_pairs_have_no_records(own):

@@ -60,7 +60,11 @@ def of_night(night):
 
 
 GATHERING = {
-    (rule, "") for rule in ("plan_ztf", "gather_ztf", "export_ztf", "draw_ztf", "report_ztf")
+    (rule, "")
+    for rule in (
+        *("plan_ztf", "gather_ztf", "export_ztf", "draw_ztf", "report_ztf"),
+        *("measure_ztf", "write_card"),
+    )
 }
 
 

@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-FEATURES = {"write_features", "diagnose_magnetic"}
+CARD = {"write_card"}
+FEATURES = {"write_features", "diagnose_magnetic", "measure_magnetic"} | CARD
 AUGMENT = {"augment_train", "check_conservation", "write_records"} | FEATURES
 PLAN = {"plan_magnetic", "check_leaks"} | AUGMENT
 REGIONS = {"find_regions", "check_regions"} | PLAN
@@ -14,15 +15,15 @@ VERIFY = {"verify_raw"} | INGEST
 SIMULATE = {"simulate_magnetic"} | VERIFY
 STEALTH = {"ingest_stealth", "convert_stealth"}
 SIMULATE_STEALTH = {"simulate_stealth", "verify_raw"} | STEALTH
-SDO_PLAN = {"plan_sdo", "index_sdo", "tensors_sdo", "report_sdo"}
+SDO_PLAN = {"plan_sdo", "index_sdo", "tensors_sdo", "report_sdo", "measure_sdo"} | CARD
 SDO = {"unpack_sdo", "locate_sdo", "catalogue_sdo", "check_sdo"} | SDO_PLAN
 EXPORT = {"export_ztf", "draw_ztf"}
-ZTF_PLAN = {"plan_ztf", "gather_ztf", "report_ztf"} | EXPORT
+ZTF_PLAN = {"plan_ztf", "gather_ztf", "report_ztf", "measure_ztf"} | EXPORT | CARD
 NIGHT = {"extract_night", "check_night"} | ZTF_PLAN
 CHECK_LABELS = {"check_labels"} | NIGHT
 LABELS = {"read_labels"} | CHECK_LABELS
 SIMULATE_ZTF = {"simulate_night", "simulate_ztf_labels"} | LABELS
-INDEX = {"plan_sdo", "index_sdo", "report_sdo"}
+INDEX = {"plan_sdo", "index_sdo", "report_sdo", "measure_sdo"} | CARD
 SIMULATE_SDO = {"simulate_sdo", "verify_raw"} | SDO
 
 
@@ -60,7 +61,7 @@ def test_a_second_run_does_nothing(finished):
         ("sdo: {flux_scale: 1.0}", INDEX),
         ("sdo: {split: cleaned}", INDEX),
         ("sdo: {validation_fraction: 0.3}", INDEX),
-        ("sdo: {tensors: false}", set()),
+        ("sdo: {tensors: false}", {"measure_sdo"} | CARD),
         ("retrieve: {attempts: 9}", set()),
         ("labels: {min_probability: 0.5}", LABELS),
         ("labels: {source: catalogue}", LABELS),
@@ -125,8 +126,8 @@ def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
         ("sdo/images.py", {"catalogue_sdo", "check_sdo"} | SDO_PLAN),
         ("sdo/tree.py", {"locate_sdo", "catalogue_sdo", "check_sdo"} | SDO_PLAN),
         ("sdo/plan.py", INDEX),
-        ("sdo/index.py", {"index_sdo"}),
-        ("sdo/tensors.py", {"tensors_sdo"}),
+        ("sdo/index.py", {"index_sdo", "measure_sdo"} | CARD),
+        ("sdo/tensors.py", {"tensors_sdo", "measure_sdo"} | CARD),
         ("sdo/report.py", {"report_sdo"}),
         ("raw/http.py", set()),
         ("ztf/stamps.py", NIGHT),
@@ -144,7 +145,9 @@ def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
         ("magnetic/regions.py", REGIONS),
         ("magnetic/splits.py", PLAN),
         ("magnetic/placement.py", PLAN),
-        ("magnetic/records.py", {"write_records"}),
+        ("magnetic/records.py", {"write_records", "measure_magnetic"} | CARD),
+        ("magnetic/statistics.py", {"measure_magnetic"} | CARD),
+        ("cards/texts.py", CARD),
         ("magnetic/missing.py", {"write_records"} | FEATURES),
         ("magnetic/leaks.py", {"check_leaks", "write_records"} | FEATURES),
         ("magnetic/augment.py", AUGMENT),
@@ -188,16 +191,20 @@ def test_one_more_night_is_read_alone_and_gathered_with_the_others(finished):
     assert "output: data/preprocessed/ztf/stamps/20180601.parquet" not in output
 
 
-def test_a_project_that_was_moved_writes_its_index_anew_and_nothing_else(finished, tmp_path):
+def test_a_moved_project_writes_its_index_anew_and_what_has_its_checksum(finished, tmp_path):
     moved = finished.copy(tmp_path / "moved")
-    assert moved.stale() == {"index_sdo"}
+    assert moved.stale() == {"index_sdo"} | CARD
     before = moved.products()
     moved.run("--cores", "2")
     after = moved.products()
     assert {name for name in after if after[name] != before[name]} == {
-        f"data/processed/sdo/{name}_metadata.csv{suffix}"
-        for name in ("train", "test")
-        for suffix in ("", ".manifest.json")
+        *(
+            f"data/processed/sdo/{name}_metadata.csv{suffix}"
+            for name in ("train", "test")
+            for suffix in ("", ".manifest.json")
+        ),
+        # The checksums of the index.
+        *("data/processed/sdo/croissant.json", "data/processed/sdo/README.md.manifest.json"),
     }
 
 

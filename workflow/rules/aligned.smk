@@ -212,3 +212,5 @@ rule aligned:
         every(rules.write_aligned.output, aligned_split=ALIGNED_SPLITS),
         every(rules.draw_aligned.output),
         every(rules.report_aligned.output),
+        every(rules.measure_aligned.output),
+        every(rules.write_card.output, data_set="aligned"),

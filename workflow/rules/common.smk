@@ -34,7 +34,14 @@ from skymill.raw.fetch import is_cached
 from skymill.raw.files import changed_since, damaged_sidecar
 from skymill.raw.registry import NIGHT, about_downloads, find_source, load_registry
 from skymill.resources import gigabytes, memory, minutes
-from skymill.settings import check_settings, in_force, magnetic_keys, of_input, plan_keys
+from skymill.settings import (
+    check_settings,
+    data_set_keys,
+    in_force,
+    magnetic_keys,
+    of_input,
+    plan_keys,
+)
 from skymill.swan_sf.schema import PARTITIONS as SWAN_PARTITIONS
 from skymill.watch import Watch
 from skymill.ztf.nights import days_since_first_public
@@ -94,6 +101,8 @@ INGESTED = paths.VALUES if INPUT is CUP else paths.CATALOGUE
 SWAN_READ = RAW.partitions if INPUT is SWAN else ()
 MAGNETIC_SPLITS = SPLITS if "test" in COLLECTIONS else TRAIN_SPLITS
 SDO_SETS = ("train", "test")
+# What people load, by the name of its folder.
+DATA_SETS = {Path(folder).name: name for name, folder in skymill.paths.DATA_SETS.items()}
 ALIGNED_SPLITS = ("train", "validation", "test")
 ZTF_LABELS = sorted({*config["labels"]["map"].values(), config["labels"]["other"]})
 
@@ -120,6 +129,7 @@ wildcard_constraints:
     swan_partition="|".join(SWAN_PARTITIONS),
     aligned_split="|".join(ALIGNED_SPLITS),
     sdo_set="train|test",
+    data_set="|".join(DATA_SETS),
     night=NIGHT,
     # No label but those of the configuration: a mistyped one is no product.
     label="|".join(map(re.escape, ZTF_LABELS)),

@@ -360,14 +360,18 @@ rule magnetic:
         every(rules.write_features.output, split=MAGNETIC_SPLITS),
         every(rules.write_records.output),
         every(rules.diagnose_magnetic.output),
+        every(rules.measure_magnetic.output),
+        every(rules.write_card.output, data_set="magnetic_data"),
 
 
 for FOLDER in (paths.MAGNETIC_DATA, f"{paths.MAGNETIC_DATA}/"):
 
     rule:
-        """The engineered splits, and the table of their records."""
+        """The engineered splits, the table of their records, statistics and card."""
         name:
             FOLDER
         input:
             every(rules.write_features.output, split=MAGNETIC_SPLITS),
             every(rules.write_records.output),
+            every(rules.measure_magnetic.output),
+            every(rules.write_card.output, data_set="magnetic_data"),

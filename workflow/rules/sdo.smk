@@ -210,3 +210,5 @@ rule sdo:
         every(rules.index_sdo.output, sdo_set=SDO_SETS),
         every(rules.tensors_sdo.output, sdo_set=SDO_SETS if config["sdo"]["tensors"] else []),
         every(rules.report_sdo.output),
+        every(rules.measure_sdo.output),
+        every(rules.write_card.output, data_set="sdo"),

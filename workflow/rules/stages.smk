@@ -272,6 +272,93 @@ def sdo_tensors(wildcards):
     return made(tensors=expand(paths.SDO_TENSORS, sdo_set=SDO_SETS)) if tensors else {}
 
 
+def training_tensors(wildcards):
+    """Return the tensors of SDOBenchmark's official training set, if they are written."""
+    tensors = paths.SDO_TENSORS.format(sdo_set="train")
+    return made(tensors=tensors) if config["sdo"]["tensors"] else {}
+
+
+def card_inputs(wildcards):
+    """Return the documents that the card of a data set is written from."""
+    return CARD_DOCUMENTS[DATA_SETS[wildcards.data_set]]()
+
+
+def magnetic_documents():
+    """Return the documents of the magnetic data set."""
+    return {
+        "products": manifest(
+            [
+                *expand(paths.FEATURES, split=MAGNETIC_SPLITS),
+                *(paths.RECORDS, paths.MAGNETIC_STATISTICS, paths.PLAN),
+            ]
+        ),
+        "receipts": [paths.LEAKS],
+        "raw": expand(paths.RAW_RECEIPT, file=RAW.files("magnetic")),
+    }
+
+
+def sdo_documents():
+    """Return the documents of SDOBenchmark."""
+    tensors = expand(paths.SDO_TENSORS, sdo_set=SDO_SETS if config["sdo"]["tensors"] else [])
+    return {
+        "products": manifest(
+            [
+                *expand(paths.SDO_INDEX, sdo_set=SDO_SETS),
+                *(*tensors, paths.SDO_STATISTICS, paths.SDO_PLAN),
+            ]
+        ),
+        "receipts": [paths.SDO_RECEIPT, paths.SDO_ACCEPTED],
+        "raw": expand(paths.RAW_RECEIPT, file=RAW.files("sdo")),
+    }
+
+
+def aligned_documents():
+    """Return the documents of the aligned data set."""
+    joined = ["aligned", "sdo", *(["magnetic"] if PARTITIONS_TO_LOCATE else [])]
+    return {
+        "products": manifest(
+            [
+                *expand(paths.ALIGNED_DATA, aligned_split=ALIGNED_SPLITS),
+                *(paths.ALIGNED_STATISTICS, paths.PAIRS),
+            ]
+        ),
+        "receipts": [paths.PAIRS_ACCEPTED, paths.SDO_RECEIPT],
+        "raw": [paths.RAW_RECEIPT.format(file=file) for name in joined for file in RAW.files(name)],
+    }
+
+
+def ztf_documents():
+    """Return the documents of the cross-match; those of nights and labels say what was read."""
+    return {
+        "products": manifest([paths.ZTF_STAMPS, paths.ZTF_STATISTICS, paths.ZTF_PLAN]),
+        "raw": manifest([paths.ZTF_LABELS, *expand(paths.ZTF_NIGHT, night=NIGHTS)]),
+    }
+
+
+CARD_DOCUMENTS = {
+    "magnetic": magnetic_documents,
+    "sdo": sdo_documents,
+    "aligned": aligned_documents,
+    "ztf": ztf_documents,
+}
+
+
+def card_settings(wildcards):
+    """Return what a card tells beside the documents: the settings in force, and the archives."""
+    name = DATA_SETS[wildcards.data_set]
+    # The collection of a branch and those of the branches that it joins.
+    joined = {"aligned": ["aligned", "sdo", "magnetic"]}.get(name, [name])
+    collections = [skymill.paths.RAW_OF_BRANCH.get(branch, branch) for branch in joined]
+    told = ("title", "page", "licence", "citation")
+    return {
+        "settings": settings(*data_set_keys(config, name)),
+        "archives": {
+            collection: {key: REGISTRY[collection][key] for key in told}
+            for collection in collections
+        },
+    }
+
+
 def labels_for_extraction(wildcards):
     """Return the labels, if only labelled alerts are wanted of a night."""
     if config["ztf"]["extract"] == "all":

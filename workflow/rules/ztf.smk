@@ -251,3 +251,5 @@ rule ztf:
         every(rules.draw_ztf.output, label=ZTF_LABELS),
         every(rules.write_alert_files.output) if config["ztf"]["alert_files"] else [],
         every(rules.report_ztf.output),
+        every(rules.measure_ztf.output),
+        every(rules.write_card.output, data_set="ztf"),

@@ -77,6 +77,7 @@ CONSERVATION = _PREPROCESSED + "/conservation_{collection}.receipt.json"
 MAGNETIC_DATA = "processed/magnetic_data"
 FEATURES = MAGNETIC_DATA + "/{split}"
 RECORDS = MAGNETIC_DATA + "/records.parquet"
+MAGNETIC_STATISTICS = MAGNETIC_DATA + "/statistics.json"
 DIAGNOSTICS = "processed/magnetic_diagnostics.md"
 
 SDO_FILE = "sdobenchmark.zip"
@@ -95,6 +96,7 @@ SDO_PLAN = "preprocessed/sdo/plan.parquet"
 SDO_DATA = "processed/sdo"
 SDO_INDEX = SDO_DATA + "/{sdo_set}_metadata.csv"
 SDO_TENSORS = SDO_DATA + "/{sdo_set}.zarr"
+SDO_STATISTICS = SDO_DATA + "/statistics.json"
 SDO_REPORT = SDO_DATA + "/integrity.md"
 
 SWAN_FILE = "swan_sf/{swan_partition}_instances.tar.gz"
@@ -113,9 +115,11 @@ RECORD_TIMES = "preprocessed/aligned/record_times.parquet"
 PAIRS = "preprocessed/aligned/pairs.parquet"
 WITHOUT_PARTNER = "preprocessed/aligned/without_partner.parquet"
 PAIRS_ACCEPTED = "preprocessed/aligned/pairs.receipt.json"
-ALIGNED_DATA = "processed/aligned/{aligned_split}"
-ALIGNED_FIGURE = "processed/aligned/pair.png"
-ALIGNED_REPORT = "processed/aligned/report.md"
+_ALIGNED = "processed/aligned"
+ALIGNED_DATA = _ALIGNED + "/{aligned_split}"
+ALIGNED_STATISTICS = _ALIGNED + "/statistics.json"
+ALIGNED_FIGURE = _ALIGNED + "/pair.png"
+ALIGNED_REPORT = _ALIGNED + "/report.md"
 
 STEALTH_FILE = "stealth/data.csv"
 """The raw file of the auxiliary table, below the folder of its source."""
@@ -158,7 +162,20 @@ ZTF_STAMPS_LABELS = ZTF_DATA + "/labels.csv"
 ZTF_TABLE = ZTF_DATA + "/ztf_avro_Grande_{label}.csv"
 ZTF_SHEET = ZTF_DATA + "/contact_sheet_{label}.png"
 ZTF_ALERTS = ZTF_DATA + "/alerts"
+ZTF_STATISTICS = ZTF_DATA + "/statistics.json"
 ZTF_REPORT = ZTF_DATA + "/report.md"
+
+DATA_SETS = {
+    "magnetic": MAGNETIC_DATA,
+    "sdo": SDO_DATA,
+    "aligned": _ALIGNED,
+    "ztf": ZTF_DATA,
+}
+"""What people load: each data set and its folder."""
+
+CARD = "processed/{data_set}/README.md"
+CROISSANT = "processed/{data_set}/croissant.json"
+"""What a data set is, for people and for programs; `data_set` is the name of its folder."""
 
 BRANCH_FOLDERS = {
     "magnetic": (
@@ -173,7 +190,7 @@ BRANCH_FOLDERS = {
         _SWAN_INTERIM,
         _ALIGNED_INTERIM,
         "preprocessed/aligned",
-        "processed/aligned",
+        _ALIGNED,
         "interim/raw/swan_sf",
     ),
     "stealth": ("interim/stealth", "preprocessed/stealth", "interim/raw/stealth"),

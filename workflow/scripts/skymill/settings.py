@@ -171,6 +171,25 @@ def magnetic_keys(config: dict) -> list[str]:
     return ["seed", "collisions", "augmentation", "features", *own, *plan_keys(config)]
 
 
+def data_set_keys(config: dict, name: str) -> list[str]:
+    """Return the settings that decide what a data set holds: those that its card tells."""
+    if name == "magnetic":
+        return magnetic_keys(config)
+    return {
+        "sdo": ["seed", "sdo"],
+        "aligned": ["seed", "aligned", "features", "sdo"],
+        "ztf": [
+            "seed",
+            *(f"labels.{key}" for key in config["labels"] if key != "file"),
+            *(f"ztf.{key}" for key in config["ztf"] if key not in NOT_TOLD),
+        ],
+    }[name]
+
+
+NOT_TOLD = ("nights", "accept_truncated", "csv", "alert_files")
+"""Settings of ZTF that leave the stamps as they are; the nights are told with their files."""
+
+
 def check_settings(config: dict, root: Path = Path()) -> Iterator[str]:
     """Yield what is wrong with settings that each fit the schema, as sentences.
 

@@ -4,6 +4,7 @@ PyArrow's own `pa.array` imports pandas wherever it is installed: a third of a s
 every job and every worker process.
 """
 
+import json
 import operator
 from collections.abc import Sequence
 
@@ -74,3 +75,12 @@ def _offsets(sizes: np.ndarray) -> np.ndarray:
     offsets = np.zeros(len(sizes) + 1, np.int32)
     np.cumsum(sizes, out=offsets[1:])
     return offsets
+
+
+def shaped(column: pa.ChunkedArray, field: pa.Field) -> np.ndarray:
+    """Return a column of lists in the shape that its field's metadata says, shape (n, ...)."""
+    flat = pa.concat_arrays(
+        [chunk.flatten() for chunk in column.chunks] or [pa.array([], field.type.value_type)]
+    )
+    shape = json.loads(field.metadata[b"shape"])
+    return flat.to_numpy(zero_copy_only=False).reshape(len(column), *shape)

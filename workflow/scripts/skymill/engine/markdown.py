@@ -1,5 +1,6 @@
 """Tables and text in Markdown, for the pages that people read."""
 
+import json
 import re
 
 _MARKUP = re.compile(
@@ -48,3 +49,19 @@ def markdown_table(header: list[str], rows: list[list]) -> str:
         for width, number in zip(widths, right, strict=True)
     ]
     return "\n".join([line(header), f"|{'|'.join(rule)}|", *map(line, shown)])
+
+
+def settings_table(settings: dict) -> str:
+    """Return settings by their dotted names: one row for each entry of a section."""
+    rows = []
+    for name, value in sorted(settings.items()):
+        if isinstance(value, dict) and value:
+            rows += [[f"{name}.{key}", _as_written(inner)] for key, inner in value.items()]
+        else:
+            rows.append([name, _as_written(value) if value != {} else "nothing"])
+    return markdown_table(["setting", "value"], rows)
+
+
+def _as_written(value) -> str:
+    """Return a setting as a configuration file has it on one line."""
+    return json.dumps(value).replace('"', "")

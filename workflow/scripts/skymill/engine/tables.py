@@ -38,6 +38,27 @@ def categorical(name: str, categories: Iterable[str], *, nullable: bool = True) 
     return pa.field(name, kind, nullable, metadata={CATEGORIES: json.dumps([*categories])})
 
 
+def describe_columns(schema: pa.Schema, shapes: dict[str, list[int]] | None = None) -> list[dict]:
+    """Return name, type and, where there are several values a row, shape of each column.
+
+    The type is that of a value; a shape has -1 where it differs from row to row. `shapes` has the
+    shapes of lists that the metadata of their fields does not tell.
+    """
+    columns = []
+    for field in schema:
+        kind, shape = field.type, None
+        if pa.types.is_fixed_size_list(kind):
+            known = (field.metadata or {}).get(b"shape")
+            shape = json.loads(known) if known else (shapes or {}).get(field.name, [kind.list_size])
+        elif pa.types.is_list(kind):
+            shape = [-1]
+        while pa.types.is_dictionary(kind) or pa.types.is_nested(kind):
+            kind = kind.value_type
+        column = {"name": field.name, "type": str(kind)}
+        columns.append(column if shape is None else {**column, "shape": shape})
+    return columns
+
+
 def in_declared_order(table: pa.Table) -> pa.Table:
     """Return a table whose categorical columns have the declared categories, in their order.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from skymill.engine.markdown import markdown_table
+from skymill.engine.markdown import markdown_table, settings_table
 from skymill.engine.products import Product
 from skymill.engine.tables import read_table
 from skymill.magnetic.inputs import CUP, Input, file_name
@@ -81,25 +81,9 @@ def diagnose(
         "## Parameters never measured",
         _never_measured(features),
         "## Settings in force",
-        _settings(settings),
+        settings_table(settings),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _settings(settings: dict) -> str:
-    """List settings: an entry of a section that a later file left out is not there."""
-    rows = []
-    for name, value in sorted(settings.items()):
-        if isinstance(value, dict) and value:
-            rows += [[f"{name}.{key}", _as_written(inner)] for key, inner in value.items()]
-        else:
-            rows.append([name, _as_written(value) if value != {} else "nothing"])
-    return markdown_table(["setting", "value"], rows)
-
-
-def _as_written(value) -> str:
-    """Return a setting as a configuration file has it on one line."""
-    return json.dumps(value).replace('"', "")
 
 
 def _strings(table: pa.Table, name: str) -> list:

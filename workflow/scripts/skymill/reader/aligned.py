@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from skymill.aligned.plan import SPLITS
+from skymill.engine.arrays import shaped
 from skymill.engine.errors import SkymillError
 from skymill.paths import DEFAULT_RESULTS
 from skymill.reader.found import FoundProduct, choose
@@ -78,7 +79,7 @@ def load_aligned(
     product = FoundProduct("aligned", split, results)
     table = pa.concat_tables(product.tables()).combine_chunks()
     arrays = {
-        field.name: _array(table, field)
+        field.name: shaped(table[field.name], field)
         for field in table.schema
         if pa.types.is_fixed_size_list(field.type)
     }
@@ -95,16 +96,6 @@ def load_aligned(
         pairs=pairs,
         source=product.source,
     )
-
-
-def _array(table: pa.Table, field: pa.Field) -> np.ndarray:
-    """Return a column of lists in the shape that its metadata says."""
-    shape = json.loads(field.metadata[b"shape"])
-    flat = pa.concat_arrays(
-        [chunk.flatten() for chunk in table[field.name].chunks]
-        or [pa.array([], field.type.value_type)]
-    )
-    return flat.to_numpy(zero_copy_only=False).reshape(table.num_rows, *shape)
 
 
 def _images(

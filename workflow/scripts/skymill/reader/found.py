@@ -9,14 +9,9 @@ import pyarrow.parquet as pq
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import manifest_path, own_entries, read_document
-from skymill.paths import DEFAULT_RESULTS
+from skymill.paths import DATA_SETS, DEFAULT_RESULTS
 
-FOLDERS = {
-    "magnetic": "processed/magnetic_data",
-    "sdo": "processed/sdo",
-    "aligned": "processed/aligned",
-    "ztf": "processed/ztf",
-}
+FOLDERS = DATA_SETS
 """The data sets that can be loaded, and where a results folder has them."""
 
 

@@ -40,6 +40,23 @@ COLUMNS = (
 )
 
 
+_TEXT = {"time_id", "start", "end", "label", "location_relative", "goes_class", "split"}
+_OTHER_TYPES = {"peak_flux": "double", "window_ends_at_peak": "bool"}
+
+
+def describe_index() -> list[dict]:
+    """Return name and type of the columns of an index, see engine.tables.describe_columns.
+
+    Without `location`, which differs between machines, and `harps`, of which readers of CSV that
+    are told no types make numbers wherever each sample has one.
+    """
+    return [
+        {"name": name, "type": "string" if name in _TEXT else _OTHER_TYPES.get(name, "int64")}
+        for name in COLUMNS
+        if name not in ("location", "harps")
+    ]
+
+
 def make_index(
     samples: pd.DataFrame, images: pd.DataFrame, plan: pd.DataFrame, *, tree: str, root: str
 ) -> pd.DataFrame:

@@ -1,0 +1,171 @@
+"""What a card tells, gathered from documents: nothing is counted or written by hand."""
+
+from dataclasses import dataclass
+
+from skymill.engine.digests import document_digest
+from skymill.engine.products import source_of
+from skymill.paths import DATA_SETS
+
+SAMPLE = "sample"
+
+
+@dataclass(frozen=True)
+class Split:
+    """A split: its rows, also by class; of the originals as well where there are copies."""
+
+    name: str
+    rows: int
+    by_label: dict[str, int]
+    originals_by_label: dict[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that the cards of a data set are written from.
+
+    Attributes
+    ----------
+    name
+        magnetic, sdo, aligned or ztf.
+    source
+        sample (simulated), local or archive.
+    splits
+        In order, those with rows and those without.
+    files
+        Of the products in the folder of the set: name below the folder, bytes, sha256, rows. Those
+        of a product with more than a thousand are not listed.
+    tables
+        Columns of each table, see engine.tables.describe_columns.
+    raw
+        Name, bytes, sha256 and source of each raw file.
+    settings
+        In force, by their dotted names.
+    archives
+        Title, page, licence and citation of each collection of config/sources.yaml.
+    receipts
+        The receipts of the checks, by the ends of their names.
+    documents
+        All documents, by the name of the product.
+    """
+
+    name: str
+    source: str
+    splits: tuple[Split, ...]
+    files: tuple[dict, ...]
+    tables: dict[str, list[dict]]
+    raw: tuple[dict, ...]
+    settings: dict
+    archives: dict[str, dict]
+    documents: dict[str, dict]
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether any raw file was simulated."""
+        return self.source == SAMPLE
+
+    @property
+    def digest(self) -> str:
+        """A digest of the files: another one where any content differs.
+
+        The index of SDOBenchmark counts without the paths in it, which differ between machines.
+        """
+        listed = {
+            entry["name"]: entry.get("sha256_without_location", entry["sha256"])
+            for entry in self.files
+        }
+        folders = {
+            name: document["members"]["listing_sha256"]
+            for name, document in self.documents.items()
+            if "members" in document
+        }
+        return document_digest({**listed, **folders})
+
+    def of_product(self, name: str) -> list[dict]:
+        """Return the files of a product by its name below the folder."""
+        return [
+            entry
+            for entry in self.files
+            if entry["name"] == name or entry["name"].startswith(f"{name}/")
+        ]
+
+    def counts(self, name: str) -> dict:
+        """Return the counts of a product or receipt by its path below the results folder."""
+        return self.documents[name]["counts"]
+
+
+def gather(
+    name: str, products: list[dict], receipts: list[dict], raw: list[dict], settings: dict
+) -> Facts:
+    """Return the facts of a data set.
+
+    Parameters
+    ----------
+    name
+        One of DATA_SETS.
+    products, receipts
+        Documents of the set's products and of what was planned and checked.
+    raw
+        Documents that describe raw files.
+    settings
+        `settings` in force, and `archives` of config/sources.yaml.
+    """
+    documents = {document["product"]: document for document in [*products, *receipts]}
+    folder = f"{DATA_SETS[name]}/"
+    files = [
+        {**entry, "name": entry["name"].removeprefix(folder)}
+        for document in products
+        for entry in (document["files"] if "members" not in document else ())
+        if entry["name"].startswith(folder)
+    ]
+    tables = [document["tables"] for document in products if "tables" in document]
+    return Facts(
+        name=name,
+        source=source_of(document["source"] for document in products),
+        splits=SPLITS_OF[name](documents),
+        files=tuple(sorted(files, key=lambda entry: entry["name"])),
+        tables=tables[0],
+        raw=tuple(
+            sorted(
+                (document["raw"] for document in raw if "raw" in document),
+                key=lambda entry: entry["name"],
+            )
+        ),
+        settings=settings["settings"],
+        archives=settings["archives"],
+        documents=documents,
+    )
+
+
+def _magnetic(documents: dict[str, dict]) -> tuple[Split, ...]:
+    """Rows are records: their files have 60 of them each."""
+    planned = documents["preprocessed/solar_flare_2020/plan.parquet"]["counts"]["by_split"]
+    splits = []
+    for name in ("train", "dev", "test", "holdout_test"):
+        if document := documents.get(f"{DATA_SETS['magnetic']}/{name}"):
+            counts = document["counts"]
+            originals = planned.get(name, {}).get("originals_by_label")
+            splits.append(Split(name, counts["records"], counts["records_by_label"], originals))
+    return tuple(splits)
+
+
+def _sdo(documents: dict[str, dict]) -> tuple[Split, ...]:
+    return _planned(documents["preprocessed/sdo/plan.parquet"], "samples")
+
+
+def _aligned(documents: dict[str, dict]) -> tuple[Split, ...]:
+    """Pairs that are in no split have no file."""
+    planned = _planned(documents["preprocessed/aligned/pairs.parquet"], "pairs")
+    return tuple(split for split in planned if split.name != "excluded")
+
+
+def _ztf(documents: dict[str, dict]) -> tuple[Split, ...]:
+    return _planned(documents["preprocessed/ztf/plan.parquet"], "alerts")
+
+
+def _planned(document: dict, rows: str) -> tuple[Split, ...]:
+    by_split = document["counts"]["by_split"]
+    order = [name for name in ("train", "validation", "test", "excluded") if name in by_split]
+    return tuple(Split(name, by_split[name][rows], by_split[name]["by_label"]) for name in order)
+
+
+SPLITS_OF = {"magnetic": _magnetic, "sdo": _sdo, "aligned": _aligned, "ztf": _ztf}

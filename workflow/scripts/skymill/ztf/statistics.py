@@ -1,0 +1,118 @@
+"""What the stamps of the training alerts are like, by kind, and the alerts' classes."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from skymill.engine.parallel import map_pieces
+from skymill.engine.statistics import (
+    Counts,
+    Moments,
+    Selection,
+    add_counts,
+    class_weights,
+    lower_halves,
+    upper_halves,
+)
+from skymill.ztf.write import CUTOUTS, open_array
+
+TRAIN = "train"
+PIECE_BYTES = 2**26
+"""What is in memory of the stamps at a time. Pieces do not depend on the workers."""
+
+
+@dataclass(frozen=True)
+class StampsPiece:
+    """Some training alerts: their rows, and how many pixels of each kind had no value."""
+
+    array: Path
+    rows: np.ndarray
+    missing: np.ndarray
+    halves: tuple[tuple[int, ...], ...] = ()
+
+
+def measure(table: Path, array: Path, *, workers: int = 1) -> dict:
+    """Return the content of `statistics.json`: see the data dictionary.
+
+    Parameters
+    ----------
+    table, array
+        `stamps.parquet` and `stamps.npy`, which have the same rows.
+    workers
+        Processes.
+    """
+    missing_of = [f"nan_{kind}" for kind in CUTOUTS]
+    alerts = pq.read_table(table, columns=["label", "split", *missing_of])
+    rows = np.flatnonzero(pc.equal(alerts["split"].cast(pa.string()), TRAIN).to_numpy())
+    missing = np.stack([alerts[name].to_numpy()[rows] for name in missing_of], axis=1)
+    labels = np.array(alerts["label"].cast(pa.string()).to_pylist(), dtype=object)
+    found = Counter(labels[rows].tolist())
+    shape = open_array(array).shape
+    return {
+        "split": TRAIN,
+        "records": len(rows),
+        "kinds": _kinds(array, rows, missing, 4 * math.prod(shape[1:]), workers),
+        "classes": class_weights({label: found[label] for label in sorted({*labels})}),
+    }
+
+
+def _kinds(
+    array: Path, rows: np.ndarray, missing: np.ndarray, row_bytes: int, workers: int
+) -> dict:
+    length = max(1, PIECE_BYTES // row_bytes)
+    pieces = [
+        StampsPiece(array, rows[first : first + length], missing[first : first + length])
+        for first in range(0, max(1, len(rows)), length)
+    ]
+    passed = map_pieces(first_pass, pieces, workers=workers, what="measure stamps")
+    moments = [sum((part[kind][0] for part in passed), Moments(0, 0.0, 0.0)) for kind in (0, 1, 2)]
+    selections = [Selection(add_counts(part[kind][1] for part in passed)) for kind in (0, 1, 2)]
+    halves = tuple(tuple(selection.halves) for selection in selections)
+    again = [StampsPiece(piece.array, piece.rows, piece.missing, halves) for piece in pieces]
+    lower = map_pieces(second_pass, again, workers=workers, what="measure stamps again")
+    return {
+        name: selections[kind].summary(
+            moments[kind],
+            int(missing[:, kind].sum()),
+            {half: add_counts(part[kind][half] for part in lower) for half in halves[kind]},
+        )
+        for kind, name in enumerate(CUTOUTS)
+    }
+
+
+def first_pass(piece: StampsPiece) -> list[tuple[Moments, Counts]]:
+    """Return moments and upper halves of each kind of stamp."""
+    return [(Moments.of(values), upper_halves(values)) for values in _values(piece)]
+
+
+def second_pass(piece: StampsPiece) -> list[dict[int, Counts]]:
+    """Return the lower halves of each kind, where a quantile is."""
+    return [
+        lower_halves(values, halves)
+        for values, halves in zip(_values(piece), piece.halves, strict=True)
+    ]
+
+
+def _values(piece: StampsPiece) -> list[np.ndarray]:
+    """Return the pixels that the survey has a value of, by kind, float32, shape (n,).
+
+    The others are 0 in the stamps. Which of several zeros is one of them cannot be told, and does
+    not matter: so many of the alert's zeros are left out.
+    """
+    stamps = open_array(piece.array)[piece.rows]
+    stamps = stamps.reshape(*stamps.shape[:2], math.prod(stamps.shape[2:]))
+    kinds = []
+    for kind in range(len(CUTOUTS)):
+        values = np.ascontiguousarray(stamps[:, kind])
+        is_value = np.ones(values.shape, dtype=bool)
+        for row in np.flatnonzero(piece.missing[:, kind]):
+            zeros = np.flatnonzero(values[row] == 0)
+            is_value[row, zeros[: piece.missing[row, kind]]] = False
+        kinds.append(values[is_value])
+    return kinds
