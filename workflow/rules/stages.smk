@@ -415,6 +415,9 @@ RAW_RULES = ("simulate.smk", "retrieve.smk")
 def branch_of_job(job):
     """Return the branch that a job works for: raw files are one of their own."""
     file = Path(str(job.rule.snakefile)).name
+    if file == "cards.smk":
+        folder = getattr(job.wildcards, "data_set", None)
+        return DATA_SETS[folder] if folder else job.rule.name.removeprefix("measure_")
     return "raw files" if file in RAW_RULES else RULES_OF_BRANCH.get(file, Path(file).stem)
 
 
