@@ -4,11 +4,10 @@ from skymill.engine.job import run_job
 
 
 def main(run):
-    from skymill.aligned.pictures import choose_pair, draw_pair, read_images
+    from skymill.aligned.pictures import choose_pair, draw_pair, files_of_sample, read_images
     from skymill.aligned.write import read_series
     from skymill.engine.products import require_content
     from skymill.engine.tables import read_table
-    from skymill.sdo.tensors import files_of_sample
 
     table = read_table(run.intact("pairs"))
     row = choose_pair(table.select(["flags", "label", "steps_present", "sample_id"]).to_pandas())

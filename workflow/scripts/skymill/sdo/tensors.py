@@ -120,14 +120,6 @@ def write_tensors(
     return files, counts
 
 
-def files_of_sample(group: Path, row: int) -> list[Path]:
-    """Return the files that hold the images of a sample, and what is said of them."""
-    names = ("zarr.json", "images/zarr.json", "available/zarr.json", "available/c/0/0/0")
-    shard = group / "images" / "c" / str(row // SAMPLES_PER_SHARD) / "0/0/0/0"
-    # A shard without images is not written.
-    return [*(group / name for name in names), *([shard] if shard.exists() else [])]
-
-
 def _require_space(output: Path, images: int) -> None:
     """Check that the images, packed, fit on the disk."""
     output.parent.mkdir(parents=True, exist_ok=True)
