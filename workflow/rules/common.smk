@@ -7,29 +7,32 @@ from snakemake.exceptions import WorkflowError
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake.utils import available_cpu_count, validate
 
-import skymill.paths
-from skymill import limits
-from skymill.engine import digests, parallel
-from skymill.engine.durable import delete_partial
-from skymill.engine.errors import SkymillError
-from skymill.engine.names import raw_name
-from skymill.engine.run_lock import RunLock
-from skymill.magnetic.schema import (
-    SPLITS,
-    TEST_PARTITION,
-    TRAIN_PARTITIONS,
-    TRAIN_SPLITS,
-)
-from skymill.paths import manifest
-from skymill.raw.choice import RawFiles
-from skymill.raw.fetch import is_cached
-from skymill.raw.files import changed_since, damaged_sidecar
-from skymill.raw.registry import NIGHT, about_downloads, find_source, load_registry
-from skymill.resources import memory, minutes
-from skymill.settings import check_settings, in_force, magnetic_keys, plan_keys
-from skymill.swan_sf.schema import PARTITIONS as SWAN_PARTITIONS
-from skymill.watch import Watch
-from skymill.ztf.nights import days_since_first_public
+try:
+    import skymill.paths
+    from skymill import limits
+    from skymill.engine import digests, parallel
+    from skymill.engine.durable import delete_partial
+    from skymill.engine.errors import SkymillError
+    from skymill.engine.names import raw_name
+    from skymill.engine.run_lock import RunLock
+    from skymill.magnetic.schema import (
+        SPLITS,
+        TEST_PARTITION,
+        TRAIN_PARTITIONS,
+        TRAIN_SPLITS,
+    )
+    from skymill.paths import manifest
+    from skymill.raw.choice import RawFiles
+    from skymill.raw.fetch import is_cached
+    from skymill.raw.files import changed_since, damaged_sidecar
+    from skymill.raw.registry import NIGHT, about_downloads, find_source, load_registry
+    from skymill.resources import memory, minutes
+    from skymill.settings import check_settings, in_force, magnetic_keys, plan_keys
+    from skymill.swan_sf.schema import PARTITIONS as SWAN_PARTITIONS
+    from skymill.watch import Watch
+    from skymill.ztf.nights import days_since_first_public
+except ModuleNotFoundError as error:
+    without_package(error)
 
 
 def check_schema(document, schema):
