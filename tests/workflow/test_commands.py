@@ -117,3 +117,15 @@ def test_every_key_of_the_schema_is_described():
     for name, node in schema["$defs"].items():
         assert "description" in node, name
         check(node, name)
+
+
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
+
+
+@pytest.mark.parametrize("file", ["config/config.yaml", "config/small.yaml"])
+def test_a_configuration_that_expands_without_end_is_refused_first_of_all(project, file):
+    path = project.path(file)
+    path.write_text(path.read_text() + BOMB)
+    done = project.run("-n", succeeds=False)
+    assert "its aliases (*name) or sections make it more than 100,000 values" in said(done)
+    assert "Traceback" not in said(done)

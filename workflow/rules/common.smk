@@ -12,39 +12,41 @@ from snakemake.shell import shell as snakemake_shell
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake.utils import available_cpu_count, validate
 
-
-import skymill.paths
-from skymill import estimate, limits
-from skymill.console import Console
-from skymill.engine import digests, parallel
-from skymill.engine.durable import delete_partial
-from skymill.engine.environment import shadowed_packages, unsafe_python
-from skymill.engine.errors import SkymillError
-from skymill.engine.interrupt import IGNORED, Interrupt
-from skymill.engine.listing import changed_folder, list_files
-from skymill.engine.names import raw_name
-from skymill.engine.run_lock import RunLock
-from skymill.engine.scratch import take_scratch
-from skymill.engine.words import SHOWN, counted, listed
-from skymill.magnetic.inputs import CUP, SWAN, input_of
-from skymill.magnetic.schema import SPLITS, TRAIN_SPLITS
-from skymill.paths import manifest
-from skymill.raw.choice import RawFiles
-from skymill.raw.fetch import is_cached
-from skymill.raw.files import changed_since, damaged_sidecar
-from skymill.raw.registry import NIGHT, about_downloads, find_source, load_registry
-from skymill.resources import gigabytes, memory, minutes
-from skymill.settings import (
-    check_settings,
-    data_set_keys,
-    in_force,
-    magnetic_keys,
-    of_input,
-    plan_keys,
-)
-from skymill.swan_sf.schema import PARTITIONS as SWAN_PARTITIONS
-from skymill.watch import Watch
-from skymill.ztf.nights import days_since_first_public
+try:
+    import skymill.paths
+    from skymill import estimate, limits
+    from skymill.console import Console
+    from skymill.engine import digests, parallel
+    from skymill.engine.durable import delete_partial
+    from skymill.engine.environment import shadowed_packages, unsafe_python
+    from skymill.engine.errors import SkymillError
+    from skymill.engine.interrupt import IGNORED, Interrupt
+    from skymill.engine.listing import changed_folder, list_files
+    from skymill.engine.names import raw_name
+    from skymill.engine.run_lock import RunLock
+    from skymill.engine.scratch import take_scratch
+    from skymill.engine.words import SHOWN, counted, listed
+    from skymill.magnetic.inputs import CUP, SWAN, input_of
+    from skymill.magnetic.schema import SPLITS, TRAIN_SPLITS
+    from skymill.paths import manifest
+    from skymill.raw.choice import RawFiles
+    from skymill.raw.fetch import is_cached
+    from skymill.raw.files import changed_since, damaged_sidecar
+    from skymill.raw.registry import NIGHT, about_downloads, find_source, load_registry
+    from skymill.resources import gigabytes, memory, minutes
+    from skymill.settings import (
+        check_settings,
+        data_set_keys,
+        in_force,
+        magnetic_keys,
+        of_input,
+        plan_keys,
+    )
+    from skymill.swan_sf.schema import PARTITIONS as SWAN_PARTITIONS
+    from skymill.watch import Watch
+    from skymill.ztf.nights import days_since_first_public
+except ModuleNotFoundError as error:
+    without_package(error)
 
 
 def check_schema(document, schema):

@@ -17,17 +17,22 @@ def stop(message):
     sys.exit(1)
 
 
-try:
-    from skymill.engine.errors import SkymillError
-    from skymill.settings import require_bounded, require_bounded_file
-except ModuleNotFoundError as error:
+def without_package(error):
+    """End with what to do when the package is not there."""
     if error.name != "skymill":
-        raise
+        raise error
     stop(
         "The package skymill cannot be imported. A workflow that is loaded from a git address "
         "needs the package in the environment of Snakemake: `pip install` a checkout of the same "
         "version, or name the Snakefile of a checkout by its path."
     )
+
+
+try:
+    from skymill.engine.errors import SkymillError
+    from skymill.settings import require_bounded, require_bounded_file
+except ModuleNotFoundError as error:
+    without_package(error)
 
 # Jobs are given what the run that started them has checked.
 IS_MAIN = workflow.exec_mode == ExecMode.DEFAULT
