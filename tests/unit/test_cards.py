@@ -302,9 +302,9 @@ def test_a_single_file_that_was_changed_is_refused(tmp_path):
     entry = {**describe_file(path, 2), "name": "processed/ztf/stamps.parquet"}
     documents = [
         product("processed/ztf/stamps.parquet", [entry]),
-        product("preprocessed/ztf/plan.parquet", counts={"by_split": by_split}),
         product(
             "processed/ztf/statistics.json",
+            counts={"by_split": by_split},
             tables={"alerts": describe_columns(pq.read_schema(path))},
         ),
     ]
@@ -326,13 +326,24 @@ def test_the_part_about_the_sun_is_that_of_geocroissant():
     assert not any(key.startswith("geocr:") for key in stars)
 
 
+STAMPS = {"name": "processed/ztf/stamps.parquet", "bytes": 1, "sha256": "e" * 64, "rows": 0}
 NO_ALERTS = [
+    product("processed/ztf/stamps.parquet", [STAMPS]),
     product(
-        "preprocessed/ztf/plan.parquet",
-        counts={"by_split": {"train": {"alerts": 0, "by_label": {}}}},
+        "processed/ztf/statistics.json",
+        counts={"by_split": {}},
+        tables={"alerts": [{"name": "object_id", "type": "string"}]},
     ),
-    product("processed/ztf/statistics.json", tables={"alerts": []}),
 ]
+
+
+@loads_croissant
+def test_a_cross_match_of_nothing_has_a_card_as_well(tmp_path):
+    facts = facts_of("ztf", NO_ALERTS, ztf=archive())
+    names = [config["config_name"] for config in front_matter(facts)["configs"]]
+    assert names == ["train", "validation", "test"]
+    (tmp_path / "croissant.json").write_text(json.dumps(describe(facts)))
+    assert not mlcroissant.Dataset(tmp_path / "croissant.json").metadata.ctx.issues.errors
 
 
 def test_lists_have_their_shapes():

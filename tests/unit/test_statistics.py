@@ -255,6 +255,9 @@ def test_pixels_without_a_value_are_left_out_of_stamps(tmp_path, monkeypatch, pi
     require_summary(found["kinds"]["difference"], stamps[train][:, 2].reshape(-1))
     counts = {name: entry["count"] for name, entry in found["classes"].items()}
     assert counts == {"AGN": 2, "Otro": 0, "QSO": 2}
+    by_split = ztf.count_splits(tmp_path / "stamps.parquet")
+    assert by_split["train"] == {"alerts": 4, "by_label": counts}
+    assert by_split["validation"]["by_label"] == {"AGN": 1, "Otro": 0, "QSO": 0}
 
 
 def test_a_split_without_alerts_has_no_summary(tmp_path):

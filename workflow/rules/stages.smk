@@ -312,9 +312,15 @@ def sdo_documents():
     }
 
 
+def branches_of(name):
+    """Return the branches whose raw files a data set holds something of."""
+    if name != "aligned":
+        return [name]
+    return ["aligned", "sdo", *(["magnetic"] if PARTITIONS_TO_LOCATE else [])]
+
+
 def aligned_documents():
     """Return the documents of the aligned data set."""
-    joined = ["aligned", "sdo", *(["magnetic"] if PARTITIONS_TO_LOCATE else [])]
     return {
         "products": manifest(
             [
@@ -323,7 +329,11 @@ def aligned_documents():
             ]
         ),
         "receipts": [paths.PAIRS_ACCEPTED, paths.SDO_RECEIPT],
-        "raw": [paths.RAW_RECEIPT.format(file=file) for name in joined for file in RAW.files(name)],
+        "raw": [
+            paths.RAW_RECEIPT.format(file=file)
+            for name in branches_of("aligned")
+            for file in RAW.files(name)
+        ],
     }
 
 
@@ -346,9 +356,7 @@ CARD_DOCUMENTS = {
 def card_settings(wildcards):
     """Return what a card tells beside the documents: the settings in force, and the archives."""
     name = DATA_SETS[wildcards.data_set]
-    # The collection of a branch and those of the branches that it joins.
-    joined = {"aligned": ["aligned", "sdo", "magnetic"]}.get(name, [name])
-    collections = [skymill.paths.RAW_OF_BRANCH.get(branch, branch) for branch in joined]
+    collections = [skymill.paths.RAW_OF_BRANCH.get(branch, branch) for branch in branches_of(name)]
     told = ("title", "page", "licence", "citation")
     return {
         "settings": settings(*data_set_keys(config, name)),

@@ -8,7 +8,7 @@ def main(run):
 
     from skymill.engine.products import write_json
     from skymill.engine.tables import describe_columns
-    from skymill.ztf.statistics import measure
+    from skymill.ztf.statistics import count_splits, measure
     from skymill.ztf.write import CUTOUTS, STAMPS
 
     write_json(
@@ -16,7 +16,10 @@ def main(run):
     )
     crop = run.product("stamps").counts["crop"]
     shapes = {STAMPS: [len(CUTOUTS), crop, crop]}
-    run.finish(tables={"alerts": describe_columns(pq.read_schema(run.input.stamps), shapes)})
+    run.finish(
+        counts={"by_split": count_splits(run.input.stamps)},
+        tables={"alerts": describe_columns(pq.read_schema(run.input.stamps), shapes)},
+    )
 
 
 if __name__ == "__main__":

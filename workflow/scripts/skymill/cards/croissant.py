@@ -162,7 +162,7 @@ def _field(records: str, column: dict, source: dict) -> dict:
 
 def _splits(facts: Facts) -> dict:
     """Return the splits, and what each is for."""
-    known = [split.name for split in facts.splits if split.name in SPLIT_TYPES and split.rows]
+    known = [split.name for split in facts.filled if split.name in SPLIT_TYPES]
     return {
         "@type": "cr:RecordSet",
         "@id": "splits",
@@ -179,7 +179,7 @@ def _splits(facts: Facts) -> dict:
 
 def _split_folders(facts: Facts, records: str, columns: list[dict], key: list[str]) -> tuple:
     """Return the files of splits that are folders, and their rows, each with its split."""
-    names = [split.name for split in facts.splits if split.rows]
+    names = [split.name for split in facts.filled]
     files = _file_set(
         f"{records}-files",
         [f"{name}/*.parquet" for name in names],

@@ -119,9 +119,7 @@ def _config(name: str, files: dict[str, str], **options) -> dict:
 def _folders(facts: Facts) -> dict[str, str]:
     """Return the files of each split that is a folder; the library refuses splits without rows."""
     return {
-        HUB_NAMES.get(split.name, split.name): f"{split.name}/*.parquet"
-        for split in facts.splits
-        if split.rows
+        HUB_NAMES.get(split.name, split.name): f"{split.name}/*.parquet" for split in facts.filled
     }
 
 
@@ -150,8 +148,7 @@ def _ztf(facts: Facts) -> list[dict]:
             {split.name: "stamps.parquet"},
             filters=[["split", "=", split.name]],
         )
-        for split in facts.splits
-        if split.rows
+        for split in facts.filled
     ]
 
 

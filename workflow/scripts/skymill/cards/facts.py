@@ -80,6 +80,11 @@ class Facts:
         }
         return document_digest({**listed, **folders})
 
+    @property
+    def filled(self) -> tuple[Split, ...]:
+        """The splits with rows, which is what loaders take; all of them where none has any."""
+        return tuple(split for split in self.splits if split.rows) or self.splits
+
     def of_product(self, name: str) -> list[dict]:
         """Return the files of a product by its name below the folder."""
         return [
@@ -159,13 +164,17 @@ def _aligned(documents: dict[str, dict]) -> tuple[Split, ...]:
 
 
 def _ztf(documents: dict[str, dict]) -> tuple[Split, ...]:
-    return _planned(documents["preprocessed/ztf/plan.parquet"], "alerts")
+    """Of all alerts: the plan counts the labels of exported ones alone."""
+    return _planned(documents[f"{DATA_SETS['ztf']}/statistics.json"], "alerts")
 
 
 def _planned(document: dict, rows: str) -> tuple[Split, ...]:
+    """Return the splits that a plan counts, also those that it has nothing in."""
     by_split = document["counts"]["by_split"]
-    order = [name for name in ("train", "validation", "test", "excluded") if name in by_split]
-    return tuple(Split(name, by_split[name][rows], by_split[name]["by_label"]) for name in order)
+    nothing = {rows: 0, "by_label": {}}
+    names = ["train", "validation", "test", *(["excluded"] if "excluded" in by_split else [])]
+    found = [(name, by_split.get(name, nothing)) for name in names]
+    return tuple(Split(name, counts[rows], counts["by_label"]) for name, counts in found)
 
 
 SPLITS_OF = {"magnetic": _magnetic, "sdo": _sdo, "aligned": _aligned, "ztf": _ztf}

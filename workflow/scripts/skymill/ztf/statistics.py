@@ -23,6 +23,7 @@ from skymill.engine.statistics import (
 from skymill.ztf.write import CUTOUTS, open_array
 
 TRAIN = "train"
+SPLITS = (TRAIN, "validation", "test")
 PIECE_BYTES = 2**26
 """What is in memory of the stamps at a time. Pieces do not depend on the workers."""
 
@@ -59,6 +60,19 @@ def measure(table: Path, array: Path, *, workers: int = 1) -> dict:
         "records": len(rows),
         "kinds": _kinds(array, rows, missing, 4 * math.prod(shape[1:]), workers),
         "classes": class_weights({label: found[label] for label in sorted({*labels})}),
+    }
+
+
+def count_splits(table: Path) -> dict[str, dict]:
+    """Return by split its alerts, also by label: of all of them, exported or not."""
+    alerts = pq.read_table(table, columns=["label", "split"])
+    labels, splits = (alerts[name].cast(pa.string()).to_pylist() for name in ("label", "split"))
+    found = Counter(zip(splits, labels, strict=True))
+    names = sorted({*labels})
+    by_label = {split: {label: found[split, label] for label in names} for split in SPLITS}
+    return {
+        split: {"alerts": sum(counts.values()), "by_label": counts}
+        for split, counts in by_label.items()
     }
 
 
