@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from records import described
 from sdo_files import image_name, jpeg, row, write_tree
 
+from skymill.aligned.pictures import files_of_sample, read_images
 from skymill.engine.errors import SkymillError
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import Product
@@ -344,6 +345,20 @@ def test_tensors_hold_the_images_and_mask_the_others(built):
     ids = [bytes(name).rstrip(b"\0").decode() for name in root["sample_id"][...]]
     assert ids == [cells[0] for cells in TRAIN]
     assert root["ar_num"][...].tolist() == [int(cells[0][:5]) for cells in TRAIN]
+
+
+def test_the_files_of_a_sample_are_all_that_its_images_are_read_from(built, tmp_path):
+    tensors_of(built, "train", built / "train.zarr")
+    files = files_of_sample(built / "train.zarr", 0)
+    for path in files:
+        copy = tmp_path / "copy.zarr" / path.relative_to(built / "train.zarr")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    pixels_of_all, there_of_all = read_images(built / "train.zarr", 0)
+    pixels_of_copy, there_of_copy = read_images(tmp_path / "copy.zarr", 0)
+    assert there_of_all.any()
+    assert np.array_equal(pixels_of_copy, pixels_of_all)
+    assert np.array_equal(there_of_copy, there_of_all)
 
 
 def test_any_number_of_workers_gives_the_same_tensors(built):
