@@ -121,7 +121,7 @@ def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
         ("simulate/marginals.py", SIMULATE),
         ("raw/files.py", SIMULATE | SIMULATE_SDO | SIMULATE_STEALTH | SIMULATE_ZTF),
         ("simulate/active_regions.py", SIMULATE_SDO),
-        ("solar_regions.py", SIMULATE_SDO),
+        ("solar_regions.py", SIMULATE_SDO | REGIONS),
         ("sdo/unpack.py", set()),
         ("sdo/images.py", {"catalogue_sdo", "check_sdo"} | SDO_PLAN),
         ("sdo/tree.py", {"locate_sdo", "catalogue_sdo", "check_sdo"} | SDO_PLAN),
