@@ -320,7 +320,11 @@ def branches_of(name):
 
 
 def aligned_documents():
-    """Return the documents of the aligned data set."""
+    """Return the documents of the aligned data set; of magnetic files those that were located."""
+    files = [
+        *(*RAW.files("aligned"), *RAW.files("sdo")),
+        *map(RAW.magnetic, PARTITIONS_TO_LOCATE),
+    ]
     return {
         "products": manifest(
             [
@@ -329,11 +333,7 @@ def aligned_documents():
             ]
         ),
         "receipts": [paths.PAIRS_ACCEPTED, paths.SDO_RECEIPT],
-        "raw": [
-            paths.RAW_RECEIPT.format(file=file)
-            for name in branches_of("aligned")
-            for file in RAW.files(name)
-        ],
+        "raw": expand(paths.RAW_RECEIPT, file=files),
     }
 
 

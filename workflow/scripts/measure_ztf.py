@@ -4,21 +4,14 @@ from skymill.engine.job import run_job
 
 
 def main(run):
-    import pyarrow.parquet as pq
-
     from skymill.engine.products import write_json
-    from skymill.engine.tables import describe_columns
-    from skymill.ztf.statistics import count_splits, measure
-    from skymill.ztf.write import CUTOUTS, STAMPS
+    from skymill.ztf.statistics import count_splits, describe_alerts, measure
 
-    write_json(
-        run.output.statistics, measure(run.input.stamps, run.input.array, workers=run.threads)
-    )
-    crop = run.product("stamps").counts["crop"]
-    shapes = {STAMPS: [len(CUTOUTS), crop, crop]}
+    stamps, array = run.input.stamps, run.input.array
+    write_json(run.output.statistics, measure(stamps, array, workers=run.threads))
     run.finish(
-        counts={"by_split": count_splits(run.input.stamps)},
-        tables={"alerts": describe_columns(pq.read_schema(run.input.stamps), shapes)},
+        counts={"by_split": count_splits(stamps)},
+        tables={"alerts": describe_alerts(stamps, array)},
     )
 
 

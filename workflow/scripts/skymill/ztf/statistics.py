@@ -20,7 +20,8 @@ from skymill.engine.statistics import (
     lower_halves,
     upper_halves,
 )
-from skymill.ztf.write import CUTOUTS, open_array
+from skymill.engine.tables import describe_columns
+from skymill.ztf.write import CUTOUTS, STAMPS, open_array
 
 TRAIN = "train"
 SPLITS = (TRAIN, "validation", "test")
@@ -61,6 +62,12 @@ def measure(table: Path, array: Path, *, workers: int = 1) -> dict:
         "kinds": _kinds(array, rows, missing, 4 * math.prod(shape[1:]), workers),
         "classes": class_weights({label: found[label] for label in sorted({*labels})}),
     }
+
+
+def describe_alerts(table: Path, array: Path) -> list[dict]:
+    """Return the columns of the cross-match, see engine.tables.describe_columns."""
+    shape = list(open_array(array).shape[1:])
+    return describe_columns(pq.read_schema(table), {STAMPS: shape})
 
 
 def count_splits(table: Path) -> dict[str, dict]:
