@@ -1,4 +1,4 @@
-"""The command `skymill` without finished products; workflow tests look at those."""
+"""The command `skymill` without finished products; workflow/test_loading has those."""
 
 import re
 

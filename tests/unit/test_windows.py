@@ -394,6 +394,7 @@ def test_ids_carry_the_places_of_their_windows_whatever_the_order(data):
                 harp.to_bytes(16, "little") if is_valid else None
                 for harp, is_valid in zip(harps, valid, strict=True)
             ],
+            "lines": [1] * len(harps),
             "harp": harps,
             "noaa": [[harp, harp + 1] for harp in harps],
             "start_tai": [harp * 720 for harp in harps],
