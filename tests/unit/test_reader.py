@@ -14,12 +14,13 @@ import skymill
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import describe_file
 from skymill.engine.tables import categorical, write_parquet, write_table
-from skymill.magnetic.records import RECORDS_SCHEMA
+from skymill.magnetic.records import records_schema
 from skymill.magnetic.schema import CLASSES, STEPS
 from skymill.magnetic.store import step_table
 from skymill.ztf.schema import stamps_schema
 
 COLUMNS = ("MEANSHR", "TOTFZ")
+SCHEMA = records_schema()
 COUNT = 7
 
 
@@ -68,7 +69,7 @@ class Products:
                 "m_or_x": [1, 0, 0, 0, 1, 0, 0, None],
             }
         )
-        for field in RECORDS_SCHEMA:
+        for field in SCHEMA:
             if field.name not in rows:
                 rows[field.name] = np.float32(0)
         self.folder = folder
@@ -76,12 +77,9 @@ class Products:
 
     def write_records(self, rows):
         """Write records.parquet and its manifest."""
-        arrays = [
-            pa.array(rows[field.name], type=field.type, from_pandas=True)
-            for field in RECORDS_SCHEMA
-        ]
+        arrays = [pa.array(rows[field.name], type=field.type, from_pandas=True) for field in SCHEMA]
         path = self.folder / "records.parquet"
-        entry = write_table(path, pa.Table.from_arrays(arrays, schema=RECORDS_SCHEMA))
+        entry = write_table(path, pa.Table.from_arrays(arrays, schema=SCHEMA))
         described(path, [entry], source="sample")
 
     def load(self, split="train", **options):
