@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import Product
 from skymill.engine.tables import read_table
+from skymill.magnetic.inputs import file_name
 from skymill.magnetic.schema import SPLITS
 from skymill.paths import DEFAULT_RESULTS, IDS, PLAN
 from skymill.reader.found import choose, command
@@ -24,8 +25,8 @@ class Lineage:
     record_id, label
         Of the record.
     file, line, source_id
-        The raw file, the line in it (from 1), and the id that it has there: of the record, or of
-        the record that it was made from.
+        The raw file, the line in it (from 1; of SWAN-SF the place of the window in the catalogue),
+        and the id that it has there: of the record, or of the record that it was made from.
     renumbered
         Whether another record had the id before.
     parent, method, copy
@@ -116,7 +117,7 @@ def _lineage(record_id: int, origin: dict, planned: dict) -> Lineage:
     return Lineage(
         record_id=record_id,
         label=planned.get("label") or origin["label"],
-        file=f"{origin['partition']}.json",
+        file=file_name(origin["partition"]),
         line=origin["line"],
         source_id=origin["source_id"],
         renumbered=origin["renumbered"],
