@@ -8,7 +8,7 @@ export PYTHONNOUSERSITE := 1
 # pip reads and writes paths in the encoding of the locale.
 export LC_ALL := C.UTF-8
 
-.PHONY: help setup demo verify test test-slurm test-power fuzz lint format bench release-crate pins clean
+.PHONY: help setup demo verify prune test test-slurm test-power fuzz lint format bench release-crate pins clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ demo: .venv/.ready ## Run the whole workflow on simulated data, in demo/, and sh
 RESULTS ?= data
 verify: .venv/.ready ## Compare all that was made with its checksums (RESULTS=demo: another folder)
 	$(BIN)/skymill verify $(RESULTS)
+
+prune: .venv/.ready ## List what an earlier configuration left (RESULTS=demo: another folder)
+	$(BIN)/skymill prune $(RESULTS)
 
 # A test may run the whole workflow: more than four at a time need much memory.
 test: .venv/.ready-dev ## Run all tests (8 minutes on two cores)

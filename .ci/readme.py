@@ -23,6 +23,7 @@ ELSEWHERE = {
     "make test": ".ci/run runs it afterwards",
     "make setup": "part of make demo",
     "pip install": "a mention, not a command",
+    "skymill": "a mention, not a command",
     "snakemake --profile profiles/slurm": "needs a cluster: make test-slurm",
     "DASK_SCHEDULER_ADDRESS=tcp://10.0.0.5:8786 snakemake --cores 4": (
         "needs a Dask cluster: tests/workflow/test_dask.py"
@@ -30,6 +31,7 @@ ELSEWHERE = {
     "snakemake --default-storage-provider s3 --default-storage-prefix s3://bucket/project": (
         "needs a bucket: tests/workflow/test_object_storage.py"
     ),
+    "skymill diff data trial": "trial is not made here: tests/workflow/test_loading.py",
     "snakemake data/raw/solar_flare_2020/test_4_5_data.json": (
         "needs a network and gigabytes: tests/workflow/test_archive.py"
     ),
@@ -46,7 +48,7 @@ PLANNED = {
 PREPARED = {"snakemake --directory other": "mkdir -p other"}
 """What has to be there before a command."""
 
-COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )*(?:snakemake|python|make|pip)(?: .*)?")
+COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )*(?:snakemake|skymill|python|make|pip)(?: .*)?")
 """How code in the text looks that is a command."""
 
 BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)

@@ -21,7 +21,8 @@ from skymill.engine.errors import SkymillError
 from skymill.engine.products import describe_file, new_directory, new_file
 from skymill.engine.tables import ParquetFile
 from skymill.ztf.object_ids import OBJECT_ID
-from skymill.ztf.write import CUTOUTS, STAMPS, open_array, ranges
+from skymill.ztf.schema import CUTOUTS, STAMPS
+from skymill.ztf.write import open_array, ranges
 
 logger = logging.getLogger(__name__)
 

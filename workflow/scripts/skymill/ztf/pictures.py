@@ -12,7 +12,8 @@ from skymill.engine.randomness import key
 from skymill.engine.tables import read_table
 from skymill.ztf.export import require_aligned
 from skymill.ztf.object_hashes import order_by_hash
-from skymill.ztf.write import CUTOUTS, open_array
+from skymill.ztf.schema import CUTOUTS
+from skymill.ztf.write import open_array
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFont

@@ -1,9 +1,16 @@
 """The columns that a night of stamps has."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 
 from skymill.alerts.packet import OBJECT_ID_BYTES, VERSION_BYTES
+
+STAMPS = "stamps"
+"""The column of a night, and of the product, that holds science, template and difference."""
+CUTOUTS = ("science", "template", "difference")
+"""The images of an alert, in the order of the array's second axis."""
 
 
 def stamps_schema(crop: int) -> pa.Schema:
@@ -32,11 +39,22 @@ def stamps_schema(crop: int) -> pa.Schema:
         ("date", pa.date32()),
     ]
     nullable = {"rb", "drb", "xpos", "ypos", "field"}
-    pixels = pa.field("element", pa.float32(), nullable=False)
     return pa.schema(
         [pa.field(name, kind, nullable=name in nullable) for name, kind in required]
-        + [pa.field("stamps", pa.list_(pixels, 3 * crop * crop), nullable=False)]
+        + [stamps_field(crop)]
     )
+
+
+def stamps_field(crop: int) -> pa.Field:
+    """Return the column of the pixels: a list of float32, whose metadata tell shape and axes."""
+    pixels = pa.field("element", pa.float32(), nullable=False)
+    shape = {
+        "shape": json.dumps([len(CUTOUTS), crop, crop]),
+        "axes": json.dumps(["cutout", "y", "x"]),
+        "cutouts": json.dumps(CUTOUTS),
+    }
+    kind = pa.list_(pixels, len(CUTOUTS) * crop**2)
+    return pa.field(STAMPS, kind, nullable=False, metadata=shape)
 
 
 NULL_FIELD = -(2**31)

@@ -21,7 +21,8 @@ from skymill.engine.statistics import (
     upper_halves,
 )
 from skymill.engine.tables import describe_columns
-from skymill.ztf.write import CUTOUTS, STAMPS, open_array
+from skymill.ztf.schema import CUTOUTS, STAMPS
+from skymill.ztf.write import open_array
 
 TRAIN = "train"
 SPLITS = (TRAIN, "validation", "test")

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from skymill.engine.arrays import to_arrow
 from skymill.engine.products import HashedFile
 from skymill.engine.tables import parquet_settings
-from skymill.ztf.schema import NULL_FIELD, row_type, stamps_schema
+from skymill.ztf.schema import CUTOUTS, NULL_FIELD, row_type, stamps_schema
 
 UNIX_EPOCH = 2_440_587.5
 """1970-01-01 as a Julian date."""
@@ -91,7 +91,7 @@ def as_table(rows: np.ndarray, night: str, crop: int) -> pa.Table:
     schema = stamps_schema(crop)
     columns = {name: rows[name] for name in rows.dtype.names}
     columns["night"] = np.full(len(rows), night.encode())
-    for place, name in enumerate(("science", "template", "difference")):
+    for place, name in enumerate(CUTOUTS):
         columns[f"nan_{name}"] = rows["nan"][:, place]
     missing = {name: np.isnan(rows[name]) for name in ("rb", "drb", "xpos", "ypos")}
     missing["field"] = rows["field"] == NULL_FIELD

@@ -23,13 +23,9 @@ from skymill.engine.errors import SkymillError
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import describe_file, new_file, require_content
 from skymill.engine.tables import ParquetFile, parquet_settings, read_table
+from skymill.ztf.schema import CUTOUTS, STAMPS, stamps_field
 
 logger = logging.getLogger(__name__)
-
-STAMPS = "stamps"
-"""The column of a night, and of the product, that holds science, template and difference."""
-CUTOUTS = ("science", "template", "difference")
-"""The images of an alert, in the order of the array's second axis."""
 
 PLAN_COLUMNS = ("alerce_class", "label", "probability", "split", "sampled", "group")
 """What the plan adds to the columns of a night."""
@@ -332,8 +328,7 @@ def _in_order(
 def _write_table(path: Path, metadata: pa.Table, stamps: BinaryIO, crop: int) -> None:
     """Write metadata and stamps, read from a stream of float32, as one Parquet."""
     size = len(CUTOUTS) * crop**2
-    value = pa.field("element", pa.float32(), nullable=False)
-    field = pa.field(STAMPS, pa.list_(value, size), nullable=False)
+    field = stamps_field(crop)
     schema = metadata.schema.append(field)
     # Not write_table: memory need not hold this table.
     with pq.ParquetWriter(path, schema, **parquet_settings(schema)) as writer:
