@@ -8,7 +8,7 @@ export PYTHONNOUSERSITE := 1
 # pip reads and writes paths in the encoding of the locale.
 export LC_ALL := C.UTF-8
 
-.PHONY: help setup demo verify prune test test-slurm test-power fuzz lint format bench release-crate pins clean
+.PHONY: help setup demo verify prune test test-slurm test-power test-extra fuzz lint format bench release-crate pins clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -37,6 +37,14 @@ test-slurm: .venv/.ready-dev ## Run the workflow on a SLURM of its own (as root 
 CUTS ?= 20
 test-power: .venv/.ready-dev ## Cut the power of runs, on a file system in a file (as root on Linux)
 	SKYMILL_POWER_CUTS=$(CUTS) $(BIN)/python -m pytest tests/power
+
+# Longer tests with libraries that the project's own environment cannot hold.
+test-extra: .venv/.ready-dev ## Try aeon, and object storage with all branches (ten minutes)
+	test -x .venv-aeon/bin/python || $(PYTHON) -m venv .venv-aeon
+	.venv-aeon/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --requirement tests/extra/requirements-aeon.txt
+	SKYMILL_AEON=$(CURDIR)/.venv-aeon SKYMILL_EXTRA=1 $(BIN)/python -m pytest tests/extra \
+	  tests/workflow/test_object_storage.py
 
 SECONDS ?= 600
 SEED ?= $(shell date +%s)
@@ -67,7 +75,7 @@ pins: ## Resolve the pinned requirements anew (needs uv)
 	done
 
 clean: ## Delete .venv; results stay
-	rm -rf .venv
+	rm -rf .venv .venv-aeon
 
 .venv/bin/pip:
 	@$(PYTHON) envs/make_venv.py .venv
