@@ -1,15 +1,17 @@
 """The aligned branch in the workflow: what makes it stale, and what it gives without others."""
 
 import json
-import re
+import shutil
 
 import mlcroissant
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+import skymill
 from loaders import loads_croissant
-from projects import REPOSITORY, Project, said
+from projects import Project, said
+from skymill.engine.errors import SkymillError
 
 DATA = {"write_aligned", "measure_aligned", "write_card"}
 WRITE = {"draw_aligned"} | DATA
@@ -81,24 +83,36 @@ def test_an_edited_module_reruns_the_stages_that_import_it(own, module, stages):
     assert stale(own) == stages
 
 
-def test_the_loader_of_the_readme_gives_series_images_mask_and_label(joined):
-    blocks = re.findall(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), re.DOTALL)
-    (loader,) = (block for block in blocks if "def load(split" in block)
-    names = {}
-    exec(loader, names)
-    given = {split: list(names["load"](split, joined.path("data/processed"))) for split in SPLITS}
-    for split, pairs in given.items():
+def test_pairs_are_loaded_with_series_images_mask_and_label(joined):
+    for split in SPLITS:
+        pairs = skymill.load("aligned", split, joined.path("data"))
         manifest = json.loads(
             joined.path(f"data/processed/aligned/{split}.manifest.json").read_text()
         )
         assert len(pairs) == sum(manifest["counts"]["records_by_label"].values()) > 0
-        for series, images, mask, label in pairs:
+        assert pairs.images["sample_id"].to_numpy().tolist() == pairs.pairs["sample_id"].tolist()
+        assert pairs.images["group"].to_numpy().tolist() == pairs.groups.tolist()
+        items = skymill.Dataset("aligned", split, joined.path("data"))
+        for number, (series, images, mask, code) in enumerate(items):
             assert (series.shape, series.dtype) == ((60, 24), np.float32)
             assert np.isfinite(series).any()
             assert (images.shape, images.dtype) == ((4, 10, 256, 256), np.uint8)
             assert (mask.shape, mask.dtype) == ((4, 10), bool)
             assert not images[~mask].any()
-            assert label in "XMCQ"
+            assert items.classes[code] == pairs.pairs["label"][number]
+
+
+def test_pairs_of_other_tensors_are_refused(own):
+    folder = own.path("data/processed/sdo")
+    for name in ("test.zarr", "test.zarr.manifest.json", "test_metadata.csv"):
+        old = folder / name.replace("test", "train")
+        shutil.rmtree(old) if old.is_dir() else old.unlink()
+        (folder / name).rename(old)
+    (folder / "test_metadata.csv.manifest.json").replace(
+        folder / "train_metadata.csv.manifest.json"
+    )
+    with pytest.raises(SkymillError, match=r"was joined with other samples than train\.zarr"):
+        skymill.load("aligned", "train", own.path("data"))
 
 
 @loads_croissant

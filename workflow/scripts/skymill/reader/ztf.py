@@ -24,8 +24,8 @@ class Alerts:
     Attributes
     ----------
     stamps
-        float32, shape (alerts, 3, size, size): science, template, difference; NaN where the survey
-        has no value.
+        float32, shape (alerts, 3, size, size): science, template, difference. Pixels that the
+        survey has no value for are 0; `nan_science` and the like of `alerts` count them.
     y, classes
         The label of each alert by its place in `classes`, which is in alphabetical order.
     object_id
