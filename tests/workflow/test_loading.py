@@ -76,7 +76,7 @@ def test_index_and_tensors_of_different_runs_are_refused(finished):
         shutil.rmtree(folder / f"train.zarr{end}", ignore_errors=True)
         (folder / f"train.zarr{end}").unlink(missing_ok=True)
         (folder / f"test.zarr{end}").rename(folder / f"train.zarr{end}")
-    with pytest.raises(SkymillError, match="does not have the rows"):
+    with pytest.raises(SkymillError, match="do not have the rows"):
         skymill.load("sdo", "train", finished.path("data"))
 
 

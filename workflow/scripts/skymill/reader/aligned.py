@@ -15,7 +15,7 @@ from skymill.engine.errors import SkymillError
 from skymill.paths import DEFAULT_RESULTS
 from skymill.reader.found import FoundProduct, choose
 from skymill.reader.magnetic import class_codes
-from skymill.reader.sdo import open_samples
+from skymill.reader.sdo import open_tensors
 from skymill.sdo.goes import LABELS
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class AlignedPairs:
     engineered
         By column float32, shape (pairs, 60), without missing values.
     images
-        A lazy xarray.Dataset with `images`, `available` and `flagged`, see reader.sdo; None when
-        there are no tensors (`sdo.tensors: false`).
+        A lazy xarray.Dataset of the tensors (images, available, flagged, ...), see reader.sdo, a
+        sample a pair; None when there are no tensors (`sdo.tensors: false`) or no pairs.
     y, classes
         The class of each pair (SDOBenchmark's label) by its place in X, M, C, Q.
     groups
@@ -112,13 +112,11 @@ def _images(
     official = pairs["set"].astype(object).to_numpy()
     parts, place = [], np.empty(len(pairs), dtype=np.int64)
     first = 0
-    for name in identity:
+    for name in sorted({*official}):
         mine = np.flatnonzero(official == name)
-        try:
-            FoundProduct("sdo", f"{name}.zarr", results)
-        except SkymillError:
+        if not FoundProduct.is_there("sdo", f"{name}.zarr", results):
             return None
-        samples = open_samples(name, results, masked=masked)
+        samples = open_tensors(name, results, masked=masked)
         if samples.attrs["identity"] != identity[name]:
             raise SkymillError(
                 f"{product.path} was joined with other samples than {name}.zarr has: the two come "
@@ -127,4 +125,6 @@ def _images(
         parts.append(samples.isel(sample=pairs["row"].to_numpy()[mine]))
         place[mine] = np.arange(first, first + len(mine))
         first += len(mine)
+    if not parts:
+        return None
     return xr.concat(parts, dim="sample", data_vars="minimal").isel(sample=place)

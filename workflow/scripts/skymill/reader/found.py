@@ -41,14 +41,24 @@ class FoundProduct:
         self._manifest = manifest_path(self.path)
         if not self.path.exists():
             raise SkymillError(
-                f"{self.path} is not there. To make it, run `{command(data_set, results)}`."
+                f"{self.path} is not there. To make it, run `{command(data_set, Path(results))}`."
             )
         if not self._manifest.exists():
             raise SkymillError(
                 f"{self._manifest} is not there, so {self.path} cannot be checked. Copy it to "
-                f"its place, or run `{command(data_set, results)}`."
+                f"its place, or run `{command(data_set, Path(results))}`."
             )
         self.document = read_document(self._manifest)
+
+    @staticmethod
+    def _places(data_set: str, name: str, results: str | Path) -> list[Path]:
+        folder = Path(DATA_SETS[data_set])
+        return [Path(results, where, name) for where in (folder, folder.name, "")]
+
+    @classmethod
+    def is_there(cls, data_set: str, name: str, results: str | Path) -> bool:
+        """Return whether a product is there, whole or not."""
+        return any(place.exists() for place in cls._places(data_set, name, results))
 
     @property
     def identity(self) -> str:
@@ -110,15 +120,6 @@ def command(data_set: str, results: Path) -> str:
     """Return the command that makes a data set."""
     config = "" if str(results) == DEFAULT_RESULTS else f"--config results={results} -- "
     return f"snakemake {config}{data_set}"
-
-
-def require_same_rows(first: FoundProduct, second: FoundProduct) -> None:
-    """Raise SkymillError unless two products have the same rows in the same order."""
-    if first.identity != second.identity:
-        raise SkymillError(
-            f"{second.path} does not have the rows of {first.path}: the two come from different "
-            "runs. Run again, or copy both from one run."
-        )
 
 
 def choose(value: str, known: tuple[str, ...], what: str) -> str:

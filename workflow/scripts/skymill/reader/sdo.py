@@ -8,7 +8,7 @@ import pandas as pd
 
 from skymill.engine.errors import SkymillError
 from skymill.paths import DEFAULT_RESULTS
-from skymill.reader.found import FoundProduct, choose, require_same_rows
+from skymill.reader.found import FoundProduct, choose
 from skymill.reader.magnetic import class_codes
 from skymill.sdo.goes import LABELS
 
@@ -44,24 +44,37 @@ def load_sdo(
     return open_samples("test" if split == "test" else "train", results, split, masked=masked)
 
 
-def open_samples(
-    official_set: str, results: str | Path, split: str | None = None, *, masked: bool = False
-) -> "xr.Dataset":
-    """Open the samples of an official set (train, test), of one split of it or all."""
+def open_tensors(official_set: str, results: str | Path, *, masked: bool = False) -> "xr.Dataset":
+    """Open the tensors of an official set (train, test), after a check of the sizes of files."""
     import xarray as xr
 
-    index_product = FoundProduct("sdo", f"{official_set}_metadata.csv", results)
     tensors = FoundProduct("sdo", f"{official_set}.zarr", results)
-    require_same_rows(index_product, tensors)
     for _ in tensors.files():  # checks their sizes
         pass
     dataset = xr.open_zarr(tensors.path, chunks={})
-    if dataset.attrs["identity"] != index_product.identity:
+    if dataset.attrs["identity"] != tensors.identity:
         raise SkymillError(
-            f"{tensors.path} does not have the rows of {index_product.path}. Run again, or copy "
+            f"{tensors.path} does not have the rows that its manifest says. Run again, or copy "
             "both from one run."
         )
-    index = read_index(index_product)
+    dataset.attrs["source"] = tensors.source
+    if masked:
+        dataset["images"] = dataset["images"].astype("float32").where(dataset["available"])
+    return dataset
+
+
+def open_samples(
+    official_set: str, results: str | Path, split: str | None = None, *, masked: bool = False
+) -> "xr.Dataset":
+    """Open the samples of an official set, of one split of it or all, with what the index says."""
+    product = FoundProduct("sdo", f"{official_set}_metadata.csv", results)
+    dataset = open_tensors(official_set, results, masked=masked)
+    if dataset.attrs["identity"] != product.identity:
+        raise SkymillError(
+            f"the tensors of {official_set} do not have the rows of {product.path}: the two come "
+            "from different runs. Run again, or copy both from one run."
+        )
+    index = read_index(product)
     if split is not None:
         dataset = dataset.isel(sample=(index["split"] == split).to_numpy().nonzero()[0])
         index = index[index["split"] == split]
@@ -76,9 +89,6 @@ def open_samples(
     )
     dataset["target"] = ("sample", class_codes(index["label"].tolist(), LABELS))
     dataset.attrs["classes"] = list(LABELS)
-    dataset.attrs["source"] = tensors.source
-    if masked:
-        dataset["images"] = dataset["images"].astype("float32").where(dataset["available"])
     return dataset
 
 
