@@ -10,6 +10,8 @@ from projects import Project, said
 
 RAW = "data/sample/raw/solar_flare_2020/train_partition3_data.json"
 HOUR = 3600
+LOCATIONS = {"index_sdo", "write_card"}
+"""What writes locations of images, or the checksum of a file that has them."""
 
 
 def files(folder):
@@ -105,18 +107,18 @@ def elsewhere(request, finished, tmp_path):
 
 
 def test_under_another_path_only_locations_are_written_anew(elsewhere):
-    expected = {"index_sdo"} if elsewhere.folder.name == "moved" else set()
+    expected = LOCATIONS if elsewhere.folder.name == "moved" else set()
     assert elsewhere.stale() == expected
 
 
 def test_another_checkout_with_data_and_records_writes_locations_anew(finished, tmp_path):
     other = clone(finished, tmp_path / "other", records=".snakemake")
-    assert other.stale() == {"index_sdo"}
+    assert other.stale() == LOCATIONS
 
 
 def test_another_checkout_without_records_judges_by_the_manifests(finished, tmp_path):
     other = clone(finished, tmp_path / "other")
-    assert other.stale() == {"index_sdo"}
+    assert other.stale() == LOCATIONS
     other.set("seed: 7")
     assert other.stale() == PLAN | INDEX | ZTF_PLAN
     # Looking has changed nothing.
@@ -127,13 +129,13 @@ def test_other_code_of_another_checkout_is_noticed_without_records(finished, tmp
     other = clone(finished, tmp_path / "other")
     module = other.path("workflow/scripts/skymill/ztf/plan.py")
     module.write_text(module.read_text() + "\nEDITED = True\n")
-    assert other.stale() == {"index_sdo"} | ZTF_PLAN
+    assert other.stale() == LOCATIONS | ZTF_PLAN
 
 
 def test_a_night_less_is_noticed_without_records(finished, tmp_path):
     other = clone(finished, tmp_path / "other")
     other.set("ztf: {nights: [20180601]}")
-    assert other.stale() == {"index_sdo"} | ZTF_PLAN
+    assert other.stale() == LOCATIONS | ZTF_PLAN
 
 
 def test_what_another_checkout_has_made_with_other_settings_is_made_again(finished, tmp_path):
@@ -154,14 +156,18 @@ def test_what_another_checkout_has_made_with_other_settings_is_made_again(finish
 def test_data_copied_with_times_but_without_records_is_kept(finished, tmp_path):
     copied = finished.copy(tmp_path / "copied")
     shutil.rmtree(copied.path(".snakemake"))
-    assert copied.stale() == {"index_sdo"}
+    assert copied.stale() == LOCATIONS
     before = copied.products()
     copied.run("--cores", "2")
     after = copied.products()
     assert {name for name in after if after[name] != before[name]} == {
-        f"data/processed/sdo/{name}_metadata.csv{suffix}"
-        for name in ("train", "test")
-        for suffix in ("", ".manifest.json")
+        *(
+            f"data/processed/sdo/{name}_metadata.csv{suffix}"
+            for name in ("train", "test")
+            for suffix in ("", ".manifest.json")
+        ),
+        # The checksums of the index.
+        *("data/processed/sdo/croissant.json", "data/processed/sdo/README.md.manifest.json"),
     }
     assert copied.stale() == set()
 

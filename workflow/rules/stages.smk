@@ -97,7 +97,7 @@ def same_raw(document, input, is_younger):
     return changed_since(document, Path(input.raw), raw_name(input.raw, RESULTS), is_younger)
 
 
-listed = functools.cache(list_files)
+files_in = functools.cache(list_files)
 
 
 def same_tree(document, input, is_younger):
@@ -111,7 +111,7 @@ def same_tree(document, input, is_younger):
     tree = Path(input.folder)
     if RAW.sdo_from_zip or not tree.is_dir():
         return None
-    return changed_folder(tree, listed(tree), document["listing_sha256"], is_younger)
+    return changed_folder(tree, files_in(tree), document["listing_sha256"], is_younger)
 
 
 def damaged_alone(wildcards, output):
