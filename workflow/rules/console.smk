@@ -1,0 +1,111 @@
+# What a run says: what it will make, damage, downloads, and progress in its own words.
+def say_more_damage(record):
+    """Add how many more products are damaged than were named; a filter of Snakemake's logger."""
+    if getattr(record, "event", None) == LogEvent.RUN_INFO and len(DAMAGED) > SHOWN:
+        record.msg += f"\n{len(DAMAGED) - SHOWN:,} more products are out of date.\n"
+    return True
+
+
+def say_downloads(record):
+    """Add to Snakemake's table of jobs how much is to be downloaded; a filter of its logger."""
+    if getattr(record, "event", None) == LogEvent.RUN_INFO:
+        files = [
+            job.wildcards.file
+            for job in workflow.dag.jobs
+            if job.rule is rules.retrieve.rule and workflow.dag.needrun(job)
+        ]
+        missing = [find_source(REGISTRY, file) for file in files if not is_cached(file)]
+        if missing:
+            record.msg += f"\n{about_downloads(missing)}\n"
+    return True
+
+
+RULES_OF_BRANCH = {"swan_sf.smk": "aligned"}
+"""Rules files with another name than their branch."""
+
+RAW_RULES = ("simulate.smk", "retrieve.smk")
+"""Rules files of what simulates, fetches and hashes raw files."""
+
+
+def branch_of_job(job):
+    """Return the branch that a job works for: raw files are one of their own."""
+    file = Path(str(job.rule.snakefile)).name
+    if file == "cards.smk":
+        folder = getattr(job.wildcards, "data_set", None)
+        return DATA_SETS[folder] if folder else job.rule.name.removeprefix("measure_")
+    return "raw files" if file in RAW_RULES else RULES_OF_BRANCH.get(file, Path(file).stem)
+
+
+def raw_gigabytes(branch):
+    """Return about how large the raw files of a branch are, also of those that are not there yet."""
+    source = RAW.source(branch)
+    if source == "sample":
+        return estimate.simulated_gigabytes(branch, config["simulate"], len(NIGHTS))
+    # A tree of SDOBenchmark has too many files to look at each.
+    files = RAW.files(branch) or [skymill.paths.SDO_FILE]
+    size = 0
+    for file in files:
+        if Path(RAW.path(file)).exists():
+            size += gigabytes(RAW.path(file))
+        elif source == "archive" or file == skymill.paths.SDO_FILE:
+            size += find_source(REGISTRY, file).disk_bytes / 1e9
+    return size
+
+
+def planned():
+    """Return how many jobs a run has, and what it says of them; see Console."""
+    jobs, needed, downloads = Counter(), Counter(), 0
+    for job in workflow.dag.jobs:
+        if job.output:
+            jobs[branch_of_job(job)] += 1
+            needed[branch_of_job(job)] += workflow.dag.needrun(job)
+            downloads += job.rule is rules.retrieve.rule and workflow.dag.needrun(job)
+    cores = workflow.resource_settings.cores
+    sizes = {name: raw_gigabytes(name) for name in BRANCHES if jobs[name]}
+    is_simulated = all(RAW.source(name) == "sample" for name in sizes)
+    seconds = estimate.seconds(needed, jobs, sizes, cores or 1, is_simulated=is_simulated)
+    total = sum(needed.values())
+    about = f"{estimate.about(seconds)} on {counted(cores or 1, 'core')}"
+    without = " and the downloads" if downloads else ""
+    lines = [f"{counted(total, 'job')}, {about}{without}, in {RESULTS}/:"]
+    lines += [
+        f"  {name:<10}{counted(needed[name], 'job'):>12}"
+        for name in ("raw files", *BRANCHES)
+        if needed[name]
+    ]
+    return total, lines
+
+
+OUR_QUIET = {Quietness.HOST, Quietness.REASON, Quietness.RULES}
+"""`quiet` of the default profile: nobody has asked Snakemake for other words."""
+
+
+def take_console(record):
+    """Have a run printed in our own way, in place of Snakemake's; a filter of its logger.
+
+    What Snakemake says is in the run's log (.snakemake/log) and in looks. Whether this is a run is
+    known as soon as there is an executor, and Snakemake says something before it needs it.
+    """
+    if workflow.executor_plugin:
+        logger.removeFilter(take_console)
+        if workflow.output_settings.quiet == OUR_QUIET:
+            change_handlers(is_run=not workflow.dryrun and not workflow.touch)
+    return True
+
+
+def change_handlers(is_run):
+    """Replace the handler that prints, if this is a run; have the others tell of jobs."""
+    for handler in [*logger.handlers]:
+        if is_run and handler.name == "DefaultStreamHandler":
+            logger.addHandler(Console(handler.stream, handler.formatter, planned))
+            logger.removeHandler(handler)
+            continue
+        for one in handler.filters:
+            if hasattr(one, "quiet"):
+                one.quiet = OUR_QUIET - {Quietness.RULES}
+
+
+if IS_MAIN:
+    logger.addFilter(say_more_damage)
+    logger.addFilter(say_downloads)
+    logger.addFilter(take_console)

@@ -1,0 +1,224 @@
+# Inputs and settings of rules that hang on wildcards, or on what the configuration switches on.
+def of_collection(pattern):
+    """Return an input function: a product of each raw file of the collection."""
+    return lambda wildcards: expand(pattern, partition=COLLECTIONS[wildcards.collection])
+
+
+def window_inputs(wildcards):
+    """Return what the catalogue of SWAN-SF has of a partition."""
+    steps, windows, check = (
+        pattern.format(swan_partition=wildcards.partition)
+        for pattern in (paths.SWAN_STEPS, paths.SWAN_WINDOWS, paths.SWAN_ACCEPTED)
+    )
+    return {**made(steps=steps), "windows": ancient(windows), "checks": [check]}
+
+
+def clean_inputs(wildcards):
+    """Return what the clean records are made of: ids, and where the values are."""
+    ids = paths.IDS.format(**wildcards)
+    names = COLLECTIONS[wildcards.collection]
+    if INPUT is CUP:
+        return made(ids=ids, values=expand(paths.VALUES, partition=names))
+    return {
+        **made(ids=ids, steps=expand(paths.SWAN_STEPS, swan_partition=names)),
+        "catalogues": ancient(expand(paths.CATALOGUE, partition=names)),
+        "ingested": expand(manifest(INGESTED), partition=names),
+    }
+
+
+def region_inputs(wildcards):
+    """Return what tells the regions: ids, and the fingerprints of their steps."""
+    ids = paths.IDS.format(collection="train")
+    names = COLLECTIONS["train"]
+    if INPUT is CUP:
+        return made(ids=ids, values=expand(paths.VALUES, partition=names))
+    return {
+        **made(ids=ids),
+        "fingerprints": ancient(expand(paths.FINGERPRINTS, partition=names)),
+        "ingested": expand(manifest(INGESTED), partition=names),
+    }
+
+
+def leak_inputs(wildcards):
+    """Return what shows leaks: plan, ids, and values where there is a test file."""
+    values = {"values": expand(paths.VALUES, partition=RAW.partitions)} if INPUT is CUP else {}
+    return made(plan=paths.PLAN, ids=expand(paths.IDS, collection=COLLECTIONS), **values)
+
+
+def feature_inputs(wildcards):
+    """Return the records of a split: where their values, ids and plan are."""
+    held_out = wildcards.split == "holdout_test"
+    collection = "test" if held_out else "train"
+    if wildcards.split == "train" or (config["split"]["augment"] == "all" and not held_out):
+        store = paths.AUGMENTED
+    else:
+        store = paths.CLEAN.format(collection=collection)
+    plan = {} if held_out else {"plan": paths.PLAN}
+    return {
+        **made(store=store, ids=paths.IDS.format(collection=collection), **plan),
+        "checks": [paths.LEAKS, paths.CONSERVATION.format(collection=collection)],
+    }
+
+
+def feature_settings(wildcards):
+    """Return the settings that a split's features read; holdout_test knows no augmentation."""
+    keys = ["features"] if wildcards.split == "holdout_test" else ["features", "split.augment"]
+    return settings(*keys)
+
+
+def records_to_locate():
+    """Return the collections of magnetic records that the aligned branch locates, none without.
+
+    Windows of SWAN-SF have time and HARP.
+    """
+    if "magnetic" not in config["branches"] or INPUT is SWAN:
+        return []
+    wanted = ["train", *(["test"] if config["aligned"]["locate_test_file"] else [])]
+    return [collection for collection in wanted if collection in COLLECTIONS]
+
+
+PARTITIONS_TO_LOCATE = [name for one in records_to_locate() for name in COLLECTIONS[one]]
+
+
+def location_inputs(wildcards):
+    """Return what locates records: their keys, and values where the nearest window counts."""
+    inputs = {
+        "ids": expand(paths.IDS, collection=records_to_locate()),
+        "record_keys": expand(paths.RECORD_KEYS, partition=PARTITIONS_TO_LOCATE),
+        "step_keys": expand(paths.SWAN_KEYS, swan_partition=RAW.swan_partitions),
+    }
+    if config["aligned"]["nearest_tier"]:
+        inputs["values"] = expand(paths.VALUES, partition=PARTITIONS_TO_LOCATE)
+        inputs["steps"] = expand(paths.SWAN_STEPS, swan_partition=RAW.swan_partitions)
+    return made(**inputs)
+
+
+def located_records(wildcards):
+    """Return the times of the magnetic records, if there are records to locate."""
+    return made(record_times=paths.RECORD_TIMES) if PARTITIONS_TO_LOCATE else {}
+
+
+def sdo_tensors(wildcards):
+    """Return the tensors of SDOBenchmark, if they are written."""
+    tensors = config["sdo"]["tensors"]
+    return made(tensors=expand(paths.SDO_TENSORS, sdo_set=SDO_SETS)) if tensors else {}
+
+
+def training_tensors(wildcards):
+    """Return the tensors of SDOBenchmark's official training set, if they are written."""
+    tensors = paths.SDO_TENSORS.format(sdo_set="train")
+    return made(tensors=tensors) if config["sdo"]["tensors"] else {}
+
+
+def card_inputs(wildcards):
+    """Return the documents that the card of a data set is written from."""
+    return CARD_DOCUMENTS[DATA_SETS[wildcards.data_set]]()
+
+
+def magnetic_documents():
+    """Return the documents of the magnetic data set."""
+    return {
+        "products": manifest(
+            [
+                *expand(paths.FEATURES, split=MAGNETIC_SPLITS),
+                *(paths.RECORDS, paths.MAGNETIC_STATISTICS, paths.PLAN),
+            ]
+        ),
+        "receipts": [paths.LEAKS],
+        "raw": expand(paths.RAW_RECEIPT, file=RAW.files("magnetic")),
+    }
+
+
+def sdo_documents():
+    """Return the documents of SDOBenchmark."""
+    tensors = expand(paths.SDO_TENSORS, sdo_set=SDO_SETS if config["sdo"]["tensors"] else [])
+    return {
+        "products": manifest(
+            [
+                *expand(paths.SDO_INDEX, sdo_set=SDO_SETS),
+                *(*tensors, paths.SDO_STATISTICS, paths.SDO_PLAN),
+            ]
+        ),
+        "receipts": [paths.SDO_RECEIPT, paths.SDO_ACCEPTED],
+        "raw": expand(paths.RAW_RECEIPT, file=RAW.files("sdo")),
+    }
+
+
+def branches_of(name):
+    """Return the branches whose raw files a data set holds something of."""
+    if name != "aligned":
+        return [name]
+    return ["aligned", "sdo", *(["magnetic"] if PARTITIONS_TO_LOCATE else [])]
+
+
+def aligned_documents():
+    """Return the documents of the aligned data set; of magnetic files those that were located."""
+    files = [
+        *(*RAW.files("aligned"), *RAW.files("sdo")),
+        *map(RAW.magnetic, PARTITIONS_TO_LOCATE),
+    ]
+    return {
+        "products": manifest(
+            [
+                *expand(paths.ALIGNED_DATA, aligned_split=ALIGNED_SPLITS),
+                *(paths.ALIGNED_STATISTICS, paths.PAIRS),
+            ]
+        ),
+        "receipts": [paths.PAIRS_ACCEPTED, paths.SDO_RECEIPT],
+        "raw": expand(paths.RAW_RECEIPT, file=files),
+    }
+
+
+def ztf_documents():
+    """Return the documents of the cross-match; those of nights and labels say what was read."""
+    return {
+        "products": manifest([paths.ZTF_STAMPS, paths.ZTF_STATISTICS, paths.ZTF_PLAN]),
+        "raw": manifest([paths.ZTF_LABELS, *expand(paths.ZTF_NIGHT, night=NIGHTS)]),
+    }
+
+
+CARD_DOCUMENTS = {
+    "magnetic": magnetic_documents,
+    "sdo": sdo_documents,
+    "aligned": aligned_documents,
+    "ztf": ztf_documents,
+}
+
+
+def card_settings(wildcards):
+    """Return what a card tells beside the documents: the settings in force, and the archives."""
+    name = DATA_SETS[wildcards.data_set]
+    collections = [skymill.paths.RAW_OF_BRANCH.get(branch, branch) for branch in branches_of(name)]
+    told = ("title", "page", "licence", "citation")
+    return {
+        "settings": settings(*data_set_keys(config, name)),
+        "archives": {
+            collection: {key: REGISTRY[collection][key] for key in told}
+            for collection in collections
+        },
+    }
+
+
+def labels_for_extraction(wildcards):
+    """Return the labels, if only labelled alerts are wanted of a night."""
+    if config["ztf"]["extract"] == "all":
+        return {}
+    return {**made(labels=paths.ZTF_LABELS), "checks": [paths.ZTF_LABELS_ACCEPTED]}
+
+
+def simulated(file):
+    """Return the outputs of a simulation: a raw file, and the sidecar that says where it is from."""
+    folder = skymill.paths.raw_folder("sample", RESULTS)
+    return {"raw": f"{folder}/{file}", "sidecar": f"{folder}/{file}.source.json"}
+
+
+def simulation(script, *keys):
+    """Return the parameters of a simulation, which has no manifest; see stage."""
+    given = stage(script, *keys)
+
+    def check(wildcards, output):
+        if is_judged(output) and (damage := damaged_sidecar(Path(output.raw))):
+            make_again(output, damage)
+        return ""
+
+    return {**given, "check": check}
