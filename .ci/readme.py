@@ -23,7 +23,6 @@ ELSEWHERE = {
     "make test": ".ci/run runs it afterwards",
     "make setup": "part of make demo",
     "pip install": "a mention, not a command",
-    "skymill": "a mention, not a command",
     "snakemake --profile profiles/slurm": "needs a cluster: make test-slurm",
     "DASK_SCHEDULER_ADDRESS=tcp://10.0.0.5:8786 snakemake --cores 4": (
         "needs a Dask cluster: tests/workflow/test_dask.py"
