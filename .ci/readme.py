@@ -120,7 +120,7 @@ def main() -> int:
             is_good &= run(PREPARED[command])
         is_good &= run(f"{command} -n" if is_planned else command)
     if "--list" not in sys.argv:
-        code = "\n".join([*scripts(text), "assert next(load('train'))[0].shape == (60, 24)"])
+        code = "\n".join([*scripts(text), "assert series.shape == (60, 24)"])
         is_good &= run(f"python -c {shlex.quote(code)}", "the Python blocks")
     return 0 if is_good else 1
 
