@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import stat
 import sys
 from pathlib import Path
@@ -31,7 +32,11 @@ def recipe(tmp_path, monkeypatch):
     path = REPOSITORY / "profiles" / "dask" / "on_slurm.py"
     spec = importlib.util.spec_from_file_location("on_slurm", path)
     module = importlib.util.module_from_spec(spec)
+    # dask_jobqueue takes Ctrl-C and SIGTERM over as soon as it is imported: for its own processes.
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     spec.loader.exec_module(module)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     return module
 
 
