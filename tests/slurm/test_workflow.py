@@ -154,7 +154,7 @@ def test_one_big_job(slurm, made, fresh):
     output = fresh.path(f"slurm-{number}.out").read_text()
     (job,) = (job for job in slurm.jobs() if job["id"] == number)
     assert job["state"] == "COMPLETED", output
-    assert "Provided cores: 2" in output
+    assert " on 2 cores" in output
     products = fresh.products()
     expected = made[0].products()
     assert "data/preprocessed/stealth/solar_flares.parquet" in products
