@@ -2,6 +2,7 @@
 
 import re
 
+import pyarrow as pa
 import pytest
 import yaml
 from records import load_config
@@ -12,8 +13,9 @@ from skymill.command.app import app
 from skymill.command.cite import KEYS, bibliography, cite
 from skymill.command.sizes import sizes
 from skymill.engine.errors import SkymillError
-from skymill.engine.products import write_json
-from skymill.paths import BRANCH_FOLDERS
+from skymill.engine.products import describe_file, manifest_path, write_document, write_json
+from skymill.engine.tables import write_table
+from skymill.paths import BRANCH_FOLDERS, RECORDS
 
 
 def invoke(*arguments):
@@ -56,6 +58,53 @@ def test_an_empty_folder_says_what_to_run(tmp_path, command):
         invoke(*command, str(tmp_path))
 
 
+def test_settings_that_nobody_kept_are_not_called_the_same(tmp_path):
+    write_json(tmp_path / "products.json", {"branches": [], "products": {}})
+    said = invoke("diff", str(tmp_path), str(tmp_path)).output
+    assert "not known" in said
+    assert "the same\n" not in said
+
+
+def test_many_files_are_compared_by_their_content(tmp_path):
+    for place, sha256, upstream in (("a", "0", "x"), ("b", "0", "y"), ("c", "1", "x")):
+        product = "processed/ztf/alert_files"
+        path = tmp_path / place / "processed" / "ztf" / "alert_files.manifest.members.parquet"
+        path.parent.mkdir(parents=True)
+        rows = [
+            {"role": "file", "name": f"{product}/1.npy", "sha256": sha256},
+            {"role": "input", "name": "preprocessed/ztf/plan.parquet", "sha256": upstream},
+        ]
+        members = {"folder": product, "count": 1, "bytes": 1, "rows": 1, "listing_sha256": ""}
+        made = {
+            "product": product,
+            "files": [],
+            "members": members,
+            "members_list": write_table(path, pa.Table.from_pylist(rows)),
+        }
+        write_document(manifest_path(path.with_name("alert_files")), made)
+        known = {"branches": [], "products": {}, "settings": {}}
+        write_json(tmp_path / place / "products.json", known)
+    said = [invoke("diff", str(tmp_path / "a"), str(tmp_path / other)).output for other in "bc"]
+    assert "1 the same, byte for byte" in said[0]
+    assert "alert_files: other content, 1 rows" in said[1]
+
+
+def test_rows_of_a_lost_product_and_of_object_storage_are_not_compared(tmp_path):
+    known = {"branches": [], "products": {}, "settings": {}}
+    write_json(tmp_path / "products.json", known)
+    path = tmp_path / RECORDS
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"12345")
+    entry = {**describe_file(path, 1), "name": RECORDS}
+    made = {"product": RECORDS, "source": "sample", "files": [entry]}
+    write_document(manifest_path(path), made)
+    address = tmp_path.as_uri()
+    assert "rows are compared on a disk alone" in invoke("diff", address, address).output
+    path.unlink()
+    with pytest.raises(SkymillError, match=r"records\.parquet is not the file"):
+        invoke("diff", str(tmp_path), str(tmp_path))
+
+
 def test_sizes_are_those_of_the_registry_less_what_is_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = {
@@ -82,6 +131,33 @@ def test_branches_that_are_off_are_in_parentheses(tmp_path):
     assert re.search(r"^ztf ", said, re.MULTILINE)
     with pytest.raises(SkymillError, match="no configuration"):
         sizes(tmp_path / "nowhere.yaml", mbit=100, cores=2)
+
+
+def test_a_part_of_a_configuration_is_merged_into_the_whole(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text("ztf: {crop: 63}\nbranches: [ztf]")
+    rest = sizes(None, mbit=100, cores=2).splitlines()[-1]
+    assert sizes(path, mbit=100, cores=2).splitlines()[-2] == rest
+    path.write_text("")
+    assert sizes(path, mbit=100, cores=2) == sizes(None, mbit=100, cores=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"[1]", "holds no settings"),
+        (b"a: [", "is not YAML"),
+        (b"\xff\xfe", "is not YAML"),
+        (b"branches: magnetic", "branches: 'magnetic' is not"),
+        (b"magnetic: {input: stars}", r"magnetic\.input: 'stars' is not"),
+        (b"nonsense: 1", "nonsense"),
+    ],
+)
+def test_what_is_no_configuration_is_refused(tmp_path, text, says):
+    path = tmp_path / "own.yaml"
+    path.write_bytes(text)
+    with pytest.raises(SkymillError, match=says):
+        sizes(path, mbit=100, cores=2)
 
 
 def test_an_error_ends_with_its_message_alone(tmp_path, monkeypatch):

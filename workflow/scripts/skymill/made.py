@@ -20,7 +20,7 @@ def made_lines(documents: Mapping[str, Mapping[str, dict]], new: Iterable[str]) 
     new = set(new)
     lines = []
     for branch, known in documents.items():
-        sizes = [_size(known[name]) for name in known if name in new and _is_product(name)]
+        sizes = [_size(known[name]) for name in known if name in new and is_final(name)]
         if not new.intersection(known):
             continue
         made = f"  {branch:<10}{counted(len(sizes), 'product'):>13}{size_text(sum(sizes)):>11}"
@@ -28,8 +28,8 @@ def made_lines(documents: Mapping[str, Mapping[str, dict]], new: Iterable[str]) 
     return lines
 
 
-def _is_product(name: str) -> bool:
-    """Return whether a document describes what users work with, see the summary."""
+def is_final(name: str) -> bool:
+    """Return whether a document describes what users work with: no receipt, nothing of interim/."""
     return name.endswith(MANIFEST) and not name.startswith("interim/")
 
 
@@ -43,35 +43,43 @@ def _alerts(counts: dict) -> tuple[int, int]:
     return counts["records"] - counts["kept"] - counts["unlabelled"], counts["records"]
 
 
+def _lines(counts: dict) -> tuple[int, int]:
+    return counts["rejected"], counts["lines"]
+
+
+def _windows(counts: dict) -> tuple[int, int]:
+    return counts["rejected"], counts["windows"]
+
+
+def _images(counts: dict) -> tuple[int, int]:
+    return counts["images_damaged"], counts["images"]
+
+
 CATALOGUES = {
-    "magnetic": (paths.VALUES, "lines", lambda counts: (counts["rejected"], counts["lines"])),
-    "sdo": (
-        paths.SDO_SAMPLES,
-        "images",
-        lambda counts: (counts["images_damaged"], counts["images"]),
-    ),
-    "aligned": (
-        paths.SWAN_STEPS,
-        "windows",
-        lambda counts: (counts["rejected"], counts["windows"]),
-    ),
-    "stealth": (paths.STEALTH_ROWS, "lines", lambda counts: (counts["rejected"], counts["lines"])),
-    "ztf": (paths.ZTF_NIGHT, "alerts", _alerts),
+    # Of the files of 2020, or of windows of SWAN-SF.
+    "magnetic": ((paths.VALUES, "lines", _lines), (paths.CATALOGUE, "windows", _lines)),
+    "sdo": ((paths.SDO_SAMPLES, "images", _images),),
+    "aligned": ((paths.SWAN_STEPS, "windows", _windows),),
+    "stealth": ((paths.STEALTH_ROWS, "lines", _lines),),
+    "ztf": ((paths.ZTF_NIGHT, "alerts", _alerts),),
 }
-"""Where a branch counts what it has rejected: products, what is counted, and (rejected, of all)."""
+"""Where a branch counts what it has rejected: products, what is counted, and (rejected, of all).
+
+Of several places the first one counts that there is.
+"""
 
 
 def _rejected(branch: str, documents: Mapping[str, dict]) -> str:
     """Return how much of a branch's raw data was rejected."""
-    pattern, what, count = CATALOGUES[branch]
-    beginning, _, end = f"{pattern}{MANIFEST}".partition("{")
-    end = end.partition("}")[2]
-    counts = [
-        count(document["counts"])
-        for name, document in documents.items()
-        if name.startswith(beginning) and name.endswith(end) and "counts" in document
-    ]
-    if not counts:
-        return ""
-    rejected, of = map(sum, zip(*counts, strict=True))
-    return f"rejected: {rejected:,} of {of:,} {what}"
+    for pattern, what, count in CATALOGUES[branch]:
+        beginning, _, end = f"{pattern}{MANIFEST}".partition("{")
+        end = end.partition("}")[2]
+        counts = [
+            count(document["counts"])
+            for name, document in documents.items()
+            if name.startswith(beginning) and name.endswith(end) and "counts" in document
+        ]
+        if counts:
+            rejected, of = map(sum, zip(*counts, strict=True))
+            return f"rejected: {rejected:,} of {of:,} {what}"
+    return ""

@@ -13,7 +13,7 @@ import shutil
 import sys
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from skymill.engine.errors import SkymillError
 from skymill.engine.names import SHARED_RAW
 from skymill.engine.products import MANIFEST, manifest_path
 from skymill.engine.run_lock import LOCAL, RunLock
+from skymill.engine.words import listed
 from skymill.inventory import (
     FETCHED,
     OWN,
@@ -113,12 +114,9 @@ class Verdict:
         return "\n".join(lines)
 
 
-def _listed(title: str, lines: Iterator[str] | list[str]) -> list[str]:
-    lines = list(lines)
-    if not lines:
-        return []
-    more = [f"  and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
-    return ["", title, *(f"  {line}" for line in lines[:SHOWN]), *more]
+def _listed(title: str, lines: Iterable[str]) -> list[str]:
+    text = listed(lines, SHOWN)
+    return ["", f"{title}{text}"] if text else []
 
 
 def verify(results: str = DEFAULT_RESULTS, *, repair: bool = False) -> Verdict:
@@ -135,15 +133,21 @@ def verify(results: str = DEFAULT_RESULTS, *, repair: bool = False) -> Verdict:
     Raises
     ------
     SkymillError
-        When a run works in the folder, or there is no such folder.
+        When a run works in the folder, there is no such folder, or it holds nothing to compare.
     """
     if "://" in results:
         raise SkymillError("verify works on a folder of this machine, not on object storage.")
-    results = results.rstrip("/")
-    if not Path(results).is_dir():
-        raise SkymillError(f"There is no folder {results}: nothing has been made there yet.")
+    folder, results = results, results.rstrip("/")
+    if not results or not Path(results).is_dir():
+        where = folder or "without a name"
+        raise SkymillError(f"There is no folder {where}: nothing has been made there yet.")
     with _alone(results, writes=repair):
         inventory = take_inventory(results)
+        if inventory.is_empty:
+            raise SkymillError(
+                f"{results}/ has no products, and no raw files that Skymill has fetched or made. "
+                "Name the results folder that you mean."
+            )
         verdict = Verdict(inventory, _compare(inventory))
         if repair:
             _repair(verdict)
