@@ -89,6 +89,19 @@ def test_a_script_starts_the_workers_of_the_module_that_spreads_its_work(path):
     assert started == [name for name in imported if SPREADS[name]]
 
 
+OWN_READERS = {
+    "skymill.reader.found": "of a content whose checksum was compared",
+    "skymill.reader.ztf": "of a content whose checksum was compared",
+    "skymill.ztf.label_lists": "of a user's own file, with the checksums of its pages",
+}
+
+
+@pytest.mark.parametrize("path", [*MODULE_FILES, *SCRIPT_FILES], ids=module_name)
+def test_parquet_is_read_with_the_checksums_of_its_pages(path):
+    read = re.findall(r"\bpq\.(?:read_table|ParquetFile)\(|\bread_parquet\(", path.read_text())
+    assert not read or module_name(path) in OWN_READERS
+
+
 def test_every_script_has_a_rule():
     assert sorted(RULES) == [path.stem for path in SCRIPT_FILES]
 

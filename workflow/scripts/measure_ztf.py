@@ -7,7 +7,7 @@ def main(run):
     from skymill.engine.products import write_json
     from skymill.ztf.statistics import count_splits, describe_alerts, measure
 
-    stamps, array = run.input.stamps, run.input.array
+    stamps, array = run.intact("stamps"), run.intact("array")
     write_json(run.output.statistics, measure(stamps, array, workers=run.threads))
     run.finish(
         counts={"by_split": count_splits(stamps)},

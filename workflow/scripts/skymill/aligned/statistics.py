@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from skymill.engine.arrays import shaped
 from skymill.engine.statistics import class_weights, summarise
+from skymill.engine.tables import read_table
 from skymill.sdo.goes import LABELS
 
 TRAIN, SERIES = "train", "series"
@@ -20,7 +20,7 @@ def measure(train: list[Path]) -> dict:
 
     `train` are the files of the training split, in order.
     """
-    pairs = pa.concat_tables([pq.read_table(path) for path in train])
+    pairs = pa.concat_tables(map(read_table, train))
     lists = [field for field in pairs.schema if pa.types.is_fixed_size_list(field.type)]
     values = {field.name: shaped(pairs[field.name], field) for field in lists}
     series = values.pop(SERIES)

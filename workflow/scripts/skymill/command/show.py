@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from skymill.aligned.pictures import CURVES, FRAME, INK, draw_curve
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import Product
-from skymill.engine.tables import read_table
+from skymill.engine.tables import ParquetFile, read_table
 from skymill.paths import AUGMENTED, CLEAN, PLAN
 from skymill.reader.lineage import HOLDOUT, lineage
 from skymill.reader.sdo import open_samples
@@ -21,8 +21,6 @@ from skymill.ztf.pictures import contact_sheet
 
 if TYPE_CHECKING:
     from PIL import Image
-
-CHECKED = {"page_checksum_verification": True}
 
 COPIES = 4
 """Synthetic copies that are shown beside a record."""
@@ -63,15 +61,14 @@ def show(name: str, results: str, split: str | None = None) -> tuple["Image.Imag
 def _show_record(record_id: int, results: str, split: str | None) -> tuple["Image.Image", str]:
     origin = lineage(record_id, split, results)
     if split == HOLDOUT:
-        store, wanted = CLEAN.format(collection="test"), [record_id]
+        stores, wanted = [CLEAN.format(collection="test")], [record_id]
     else:
-        store = AUGMENTED if origin.split == "train" else CLEAN.format(collection="train")
+        # Copies are in the augmented set alone, and originals of other splits in the clean one.
+        stores = [AUGMENTED, CLEAN.format(collection="train")]
         wanted = [record_id, *_relatives(results, origin)]
     curves = []
     for number in wanted:
-        found = _series(Path(results) / store, number)
-        if found is None:  # undersampling removed the record, its copies are there
-            found = _series(Path(results) / CLEAN.format(collection="train"), number)
+        found = _series([Path(results) / store for store in stores], number)
         title = f"record {number}"
         if number != record_id or origin.parent is not None:
             own = lineage(number, split, results)
@@ -92,18 +89,32 @@ def _relatives(results: str, origin) -> list[int]:
     return chosen.sort_values(["place", "record_id"])["record_id"].tolist()[:COPIES]
 
 
-def _series(store: Path, record_id: int) -> dict[str, np.ndarray] | None:
-    rows = pc.field("record_id") == record_id
-    tables = [
-        table
-        for path in Product(store).files()
-        if (table := pq.read_table(path, columns=list(CURVES), filters=rows, **CHECKED)).num_rows
-    ]
-    if not tables:
-        return None
+def _series(stores: list[Path], record_id: int) -> dict[str, np.ndarray]:
+    """Return the curves of a record from the first of the products that has it."""
+    paths = (path for store in stores for path in Product(store).files())
+    table = next(filter(None, (_steps(path, record_id) for path in paths)), None)
+    if table is None:
+        raise SkymillError(
+            f"record {record_id} is planned, but neither of {', '.join(map(str, stores))} has it: "
+            "they come from different runs. Run again."
+        )
     # A step without flux was not measured: a gap, and not a fall to 0.
-    seen = tables[0]["USFLUX"].to_numpy() != 0
-    return {name: np.where(seen, tables[0][name].to_numpy(), np.nan) for name in CURVES}
+    seen = table["USFLUX"].to_numpy() != 0
+    return {name: np.where(seen, table[name].to_numpy(), np.nan) for name in CURVES}
+
+
+def _steps(path: Path, record_id: int) -> pa.Table | None:
+    """Return the steps of a record in a file, None where it has none."""
+    with ParquetFile(path) as file:
+        place = file.schema_arrow.names.index("record_id")
+        for group in range(file.num_row_groups):
+            known = file.metadata.row_group(group).column(place).statistics
+            if known.min <= record_id <= known.max:
+                table = file.read_row_group(group, ["record_id", *CURVES])
+                found = table.filter(pc.equal(table["record_id"], record_id))
+                if found.num_rows:
+                    return found
+    return None
 
 
 def _draw_records(curves: list[tuple[str, dict[str, np.ndarray]]]) -> "Image.Image":

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from skymill.engine.errors import SkymillError
 from skymill.engine.parallel import map_pieces
 from skymill.engine.statistics import class_weights, summarise
+from skymill.engine.tables import read_table
 from skymill.magnetic.schema import LABELS, STEPS
 
 TRAIN, ORIGINAL = "train", "original"
@@ -45,9 +46,9 @@ def measure(train: list[Path], records: Path, *, workers: int = 1) -> dict:
     SkymillError
         When the split does not have the records of the table.
     """
-    listed = pq.read_table(records, columns=["record_id", "split", "method", "label"])
+    listed = read_table(records, ["record_id", "split", "method", "label"])
     listed = listed.filter(pc.equal(listed["split"].cast(pa.string()), TRAIN))
-    steps = [pq.read_table(path, columns=["record_id"])["record_id"].to_numpy() for path in train]
+    steps = [read_table(path, ["record_id"])["record_id"].to_numpy() for path in train]
     if not np.array_equal(np.concatenate(steps)[::STEPS], listed["record_id"].to_numpy()):
         raise SkymillError(
             f"{train[0].parent} does not have the records that {records} lists for it. Delete both "
@@ -77,7 +78,7 @@ def describe_column(piece: ColumnPiece) -> dict:
     """Return the summary of a column in the original records, see engine.statistics."""
     chosen, first = [], 0
     for path in piece.paths:
-        column = pq.read_table(path, columns=[piece.name], use_threads=False)[piece.name]
+        column = read_table(path, [piece.name])[piece.name]
         values = column.to_numpy().reshape(-1, STEPS)
         chosen.append(values[piece.is_original[first : first + len(values)]].reshape(-1))
         first += len(values)

@@ -20,7 +20,7 @@ from skymill.engine.statistics import (
     lower_halves,
     upper_halves,
 )
-from skymill.engine.tables import describe_columns
+from skymill.engine.tables import describe_columns, read_table
 from skymill.ztf.schema import CUTOUTS, STAMPS
 from skymill.ztf.write import open_array
 
@@ -51,7 +51,7 @@ def measure(table: Path, array: Path, *, workers: int = 1) -> dict:
         Processes.
     """
     missing_of = [f"nan_{kind}" for kind in CUTOUTS]
-    alerts = pq.read_table(table, columns=["label", "split", *missing_of])
+    alerts = read_table(table, ["label", "split", *missing_of])
     rows = np.flatnonzero(pc.equal(alerts["split"].cast(pa.string()), TRAIN).to_numpy())
     missing = np.stack([alerts[name].to_numpy()[rows] for name in missing_of], axis=1)
     labels = np.array(alerts["label"].cast(pa.string()).to_pylist(), dtype=object)
@@ -73,7 +73,7 @@ def describe_alerts(table: Path, array: Path) -> list[dict]:
 
 def count_splits(table: Path) -> dict[str, dict]:
     """Return by split its alerts, also by label: of all of them, exported or not."""
-    alerts = pq.read_table(table, columns=["label", "split"])
+    alerts = read_table(table, ["label", "split"])
     labels, splits = (alerts[name].cast(pa.string()).to_pylist() for name in ("label", "split"))
     found = Counter(zip(splits, labels, strict=True))
     names = sorted({*labels})
