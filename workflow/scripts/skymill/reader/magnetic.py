@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from skymill.engine.errors import SkymillError
 from skymill.engine.tables import read_table
 from skymill.magnetic.schema import LABELS, SPLITS, STEPS, UNKNOWN
+from skymill.magnetic.statistics import KEYS
 from skymill.paths import DEFAULT_RESULTS
 from skymill.reader.found import FoundProduct, choose
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
 FORMS = ("numpy", "arrow", "pandas", "dask")
 LAYOUTS = ("ntc", "nct")
-
-KEYS = ("record_id", "seq_id", "label")
-"""The columns of a split that are no features."""
 
 
 @dataclass(frozen=True)
