@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skymill.engine.errors import SkymillError
-from skymill.sdo.shards import LEVEL, write_shard
+from skymill.sdo.shards import PACKING, write_shard
 
 CHUNK, SHARD = (1, 2, 1, 8), (4, 2, 3, 8)
 
@@ -22,7 +22,7 @@ def array_in(folder, samples):
         dtype="uint8",
         chunks=CHUNK,
         shards=SHARD,
-        compressors=zarr.codecs.ZstdCodec(level=LEVEL),
+        compressors=zarr.codecs.ZstdCodec(**PACKING),
         fill_value=0,
     )
 
@@ -59,6 +59,21 @@ def test_zarr_reads_what_was_written_whatever_is_empty(tmp_path_factory, samples
             }
     assert (array[...] == values).all()
     assert (array[:, :, 1] == values[:, :, 1]).all()
+
+
+def test_a_changed_bit_of_a_chunk_is_refused_and_gives_no_other_values(tmp_path):
+    values = np.random.default_rng(1).integers(0, 3, (4, *SHARD[1:]), dtype=np.uint8)
+    array = array_in(tmp_path, 4)
+    path, entry = write(tmp_path, values, 0)
+    content = path.read_bytes()
+    index = np.frombuffer(content, "<u8", 2 * 4 * 3, entry["bytes"] - 4 - 16 * 4 * 3)
+    first, length = index[:2].tolist()
+    for place in range(first + 4, first + length):
+        damaged = bytearray(content)
+        damaged[place] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises((RuntimeError, ValueError)):
+            _ = array[0, :, 0]
 
 
 def test_a_disk_that_gives_back_something_else_is_noticed(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import pandas as pd
 from skymill.engine.digests import ordered_digest
 from skymill.engine.errors import SkymillError
 from skymill.engine.parallel import map_pieces
+from skymill.engine.products import changed_at_rest
 from skymill.engine.statistics import class_weights, summarise_levels
 from skymill.sdo.goes import LABELS
 from skymill.sdo.names import CHANNELS, STEPS
@@ -96,6 +97,11 @@ def count_levels(piece: SamplesPiece) -> tuple[np.ndarray, np.ndarray]:
         int64, shape (channels, 256).
     images
         Images counted, int64, shape (channels,).
+
+    Raises
+    ------
+    SkymillError
+        When a chunk has another checksum.
     """
     import zarr
 
@@ -104,7 +110,10 @@ def count_levels(piece: SamplesPiece) -> tuple[np.ndarray, np.ndarray]:
     levels = np.zeros((len(CHANNELS), LEVELS), dtype=np.int64)
     counted = np.zeros(len(CHANNELS), dtype=np.int64)
     for row in piece.rows:
-        there, sample = available[row], images[row]
+        try:
+            there, sample = available[row], images[row]
+        except RuntimeError as error:  # zstd's own, without the name of a file
+            raise changed_at_rest(piece.tensors, f"sample {row}: {error}") from error
         for channel in range(len(CHANNELS)):
             levels[channel] += _count_bytes(sample[there[:, channel], channel])
         counted += there.sum(axis=0)

@@ -20,7 +20,7 @@ from skymill.engine.space import require_space
 from skymill.sdo.catalogue import digest
 from skymill.sdo.images import SHAPE, WIDTH
 from skymill.sdo.names import CHANNELS, STEP_OFFSETS, STEPS
-from skymill.sdo.shards import LEVEL, write_shard
+from skymill.sdo.shards import PACKING, write_shard
 
 SAMPLES_PER_SHARD = 16
 CUBE = (STEPS, len(CHANNELS))
@@ -166,7 +166,7 @@ def _create(group: Path, samples: pd.DataFrame, good: pd.DataFrame) -> None:
         dtype="uint8",
         chunks=CHUNK,
         shards=SHARD,
-        compressors=zarr.codecs.ZstdCodec(level=LEVEL),
+        compressors=zarr.codecs.ZstdCodec(**PACKING),
         fill_value=0,
         dimension_names=("sample", "step", "channel", "y", "x"),
         attributes={
@@ -211,7 +211,7 @@ def _create(group: Path, samples: pd.DataFrame, good: pd.DataFrame) -> None:
             shape=values.shape,
             dtype=values.dtype,
             chunks=tuple(max(1, length) for length in values.shape),
-            compressors=zarr.codecs.ZstdCodec(level=LEVEL),
+            compressors=zarr.codecs.ZstdCodec(**PACKING),
             dimension_names=axes,
             attributes=attributes,
         )
