@@ -164,12 +164,32 @@ def test_steps_and_records_of_different_runs_are_refused(made):
         (lambda made: made.load(form="torch"), "numpy, arrow, pandas, dask"),
         (lambda made: made.load(colour="red"), "no option 'colour'"),
         (lambda made: skymill.load("ztf", "train"), "`snakemake ztf`"),
+        (lambda made: skymill.load("sdo", "train", "s3://bucket/data"), "is in object storage"),
+        (lambda made: skymill.lineage(1, results="s3://bucket/data"), "is in object storage"),
+        (lambda made: skymill.lineage(10**30, results=made.results), "at most 18 digits"),
     ],
 )
 def test_errors_say_what_there_is_and_what_to_run(made, call, says, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SkymillError, match=says):
         call(made)
+
+
+def test_a_split_of_another_data_set_is_refused(tmp_path):
+    path = tmp_path / "magnetic_data" / "train"
+    path.mkdir(parents=True)
+    described(path, [], product="processed/magnetic_data/train")
+    with pytest.raises(SkymillError, match="is of the data set magnetic, not of aligned"):
+        skymill.load("aligned", "train", path.parent)
+
+
+def test_without_tensors_the_setting_is_named(tmp_path):
+    path = tmp_path / "processed" / "sdo" / "train_metadata.csv"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    described(path, [describe_file(path, 0)], identity="")
+    with pytest.raises(SkymillError, match=r"no train\.zarr.*`sdo\.tensors: false`"):
+        skymill.load("sdo", "train", tmp_path)
 
 
 def test_without_its_manifest_a_product_is_refused(made):

@@ -11,9 +11,6 @@ from skymill.engine.errors import SkymillError
 from skymill.engine.products import manifest_path, own_entries, read_document
 from skymill.paths import DATA_SETS, DEFAULT_RESULTS
 
-FOLDERS = DATA_SETS
-"""The data sets that can be loaded, and where a results folder has them."""
-
 
 class FoundProduct:
     """A product of a data set, in a results folder or in a folder that was downloaded.
@@ -21,7 +18,7 @@ class FoundProduct:
     Parameters
     ----------
     data_set
-        One of FOLDERS.
+        One of DATA_SETS.
     name
         The product, below the folder of its set.
     results
@@ -30,25 +27,31 @@ class FoundProduct:
     Raises
     ------
     SkymillError
-        When the product or its manifest is not there, or the manifest is damaged.
+        When the product or its manifest is not there, the manifest is damaged, the product is of
+        another data set, or the results are in object storage.
     """
 
     def __init__(self, data_set: str, name: str, results: str | Path = DEFAULT_RESULTS):
-        results = Path(results)
-        folder = Path(FOLDERS[data_set])
-        places = [results / folder / name, results / folder.name / name, results / name]
+        results = on_disk(results)
+        places = self._places(data_set, name, results)
         self.path = next((place for place in places if place.exists()), places[0])
         self._manifest = manifest_path(self.path)
         if not self.path.exists():
             raise SkymillError(
-                f"{self.path} is not there. To make it, run `{command(data_set, Path(results))}`."
+                f"{self.path} is not there. To make it, run `{command(data_set, results)}`."
             )
         if not self._manifest.exists():
             raise SkymillError(
                 f"{self._manifest} is not there, so {self.path} cannot be checked. Copy it to "
-                f"its place, or run `{command(data_set, Path(results))}`."
+                f"its place, or run `{command(data_set, results)}`."
             )
         self.document = read_document(self._manifest)
+        for other, folder in DATA_SETS.items():
+            if other != data_set and self.document["product"].startswith(f"{folder}/"):
+                raise SkymillError(
+                    f"{self.path} is of the data set {other}, not of {data_set}. Name a results "
+                    f"folder, or the folder {Path(DATA_SETS[data_set]).name}."
+                )
 
     @staticmethod
     def _places(data_set: str, name: str, results: str | Path) -> list[Path]:
@@ -114,6 +117,22 @@ class FoundProduct:
             f"{path} is missing or is not the file that {self._manifest} describes: something "
             "changed it after it was made. Copy it anew, or delete the manifest and run again."
         )
+
+
+def on_disk(results: str | Path) -> Path:
+    """Return the path of a results folder.
+
+    Raises
+    ------
+    SkymillError
+        When it is an address in object storage.
+    """
+    if "://" in str(results):
+        raise SkymillError(
+            f"{results} is in object storage, and only a folder of this machine can be read. Copy "
+            "the data set with its manifests to a folder, and name that."
+        )
+    return Path(results)
 
 
 def command(data_set: str, results: Path) -> str:

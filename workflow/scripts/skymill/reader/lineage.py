@@ -8,12 +8,15 @@ import pyarrow.compute as pc
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import Product
 from skymill.engine.tables import read_table
-from skymill.magnetic.inputs import file_name
+from skymill.magnetic.inputs import file_name, input_with
 from skymill.magnetic.schema import SPLITS
 from skymill.paths import DEFAULT_RESULTS, IDS, PLAN
-from skymill.reader.found import choose, command
+from skymill.reader.found import choose, command, on_disk
 
 HOLDOUT = "holdout_test"
+
+LARGEST = 10**18
+"""What a number in a table may be at most."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,10 @@ class Lineage:
     ----------
     record_id, label
         Of the record.
-    file, line, source_id
-        The raw file, the line in it (from 1; of SWAN-SF the place of the window in the catalogue),
-        and the id that it has there: of the record, or of the record that it was made from.
+    file, item, line, source_id
+        The raw file, what it holds (line or window), which one of these it is (from 1; of SWAN-SF
+        its place in the catalogue), and the id that it has there: of the record, or of the record
+        that it was made from.
     renumbered
         Whether another record had the id before.
     parent, method, copy
@@ -38,6 +42,7 @@ class Lineage:
     record_id: int
     label: str | None
     file: str
+    item: str
     line: int
     source_id: int
     renumbered: bool
@@ -59,8 +64,8 @@ class Lineage:
         region = "" if self.region is None else f", region {self.region}"
         where = f"in {self.split}{fold}{region}" if self.split else "in no split: it was removed"
         return (
-            f"record {self.record_id} (class {self.label or 'unknown'}): {made} in line "
-            f"{self.line:,} of {self.file} ({id_}); {where}"
+            f"record {self.record_id} (class {self.label or 'unknown'}): {made} in "
+            f"{self.item} {self.line:,} of {self.file} ({id_}); {where}"
         )
 
 
@@ -83,7 +88,9 @@ def lineage(
     SkymillError
         When there is no such record, or a product is missing.
     """
-    record_id, results = int(record_id), Path(results)
+    record_id, results = int(record_id), on_disk(results)
+    if abs(record_id) > LARGEST:
+        raise SkymillError(f"there is no record {record_id}: an id has at most 18 digits.")
     if split is not None:
         choose(split, SPLITS, "split of the magnetic data set")
     if split == HOLDOUT:
@@ -109,7 +116,7 @@ def _row(results: Path, name: str, record_id: int) -> dict | None:
 def _unknown(record_id: int, where: str):
     raise SkymillError(
         f"there is no record {record_id} in the products of {where}. records.parquet lists all; "
-        f"for a record of the test file say split={HOLDOUT!r}."
+        f"a record of the test file has the split {HOLDOUT}: name that as well."
     )
 
 
@@ -118,6 +125,7 @@ def _lineage(record_id: int, origin: dict, planned: dict) -> Lineage:
         record_id=record_id,
         label=planned.get("label") or origin["label"],
         file=file_name(origin["partition"]),
+        item=input_with(origin["partition"]).item,
         line=origin["line"],
         source_id=origin["source_id"],
         renumbered=origin["renumbered"],

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from skymill.engine.errors import SkymillError
-from skymill.paths import DEFAULT_RESULTS
-from skymill.reader.found import FOLDERS, choose
+from skymill.paths import DATA_SETS, DEFAULT_RESULTS
+from skymill.reader.found import choose
 
 
 def load(name: str, split: str, results: str | Path = DEFAULT_RESULTS, **options):
@@ -40,7 +40,7 @@ def load(name: str, split: str, results: str | Path = DEFAULT_RESULTS, **options
         When a product is missing (the message says what to run), damaged, or does not belong to
         the others.
     """
-    choose(name, tuple(FOLDERS), "data set")
+    choose(name, tuple(DATA_SETS), "data set")
     # Each set needs libraries of its own.
     if name == "magnetic":
         from skymill.reader.magnetic import load_magnetic as load_set

@@ -8,7 +8,7 @@ import pandas as pd
 
 from skymill.engine.errors import SkymillError
 from skymill.paths import DEFAULT_RESULTS
-from skymill.reader.found import FoundProduct, choose
+from skymill.reader.found import FoundProduct, choose, command, on_disk
 from skymill.reader.magnetic import class_codes
 from skymill.sdo.goes import LABELS
 
@@ -45,10 +45,24 @@ def load_sdo(
 
 
 def open_tensors(official_set: str, results: str | Path, *, masked: bool = False) -> "xr.Dataset":
-    """Open the tensors of an official set (train, test), after a check of the sizes of files."""
+    """Open the tensors of an official set (train, test), after a check of the sizes of files.
+
+    Raises
+    ------
+    SkymillError
+        When they are not there, have other rows than their manifest says, or a file has another
+        size.
+    """
     import xarray as xr
 
-    tensors = FoundProduct("sdo", f"{official_set}.zarr", results)
+    name, index = f"{official_set}.zarr", f"{official_set}_metadata.csv"
+    is_there = {one: FoundProduct.is_there("sdo", one, results) for one in (name, index)}
+    if is_there[index] and not is_there[name]:
+        raise SkymillError(
+            f"{results} has {index}, but no {name}. With `sdo.tensors: false` no images are "
+            f"written: set it to true, and run `{command('sdo', on_disk(results))}`."
+        )
+    tensors = FoundProduct("sdo", name, results)
     for _ in tensors.files():  # checks their sizes
         pass
     dataset = xr.open_zarr(tensors.path, chunks={})

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from skymill.paths import DEFAULT_RESULTS
-from skymill.reader.found import FOLDERS, FoundProduct, choose
+from skymill.paths import DATA_SETS, DEFAULT_RESULTS
+from skymill.reader.found import FoundProduct, choose
 
 
 def statistics(name: str, results: str | Path = DEFAULT_RESULTS) -> dict:
@@ -24,6 +24,6 @@ def statistics(name: str, results: str | Path = DEFAULT_RESULTS) -> dict:
     -------
     The content of `statistics.json`, see the data dictionary.
     """
-    choose(name, tuple(FOLDERS), "data set")
+    choose(name, tuple(DATA_SETS), "data set")
     (content,) = FoundProduct(name, "statistics.json", results).contents()
     return json.loads(content)
