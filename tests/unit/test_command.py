@@ -12,8 +12,8 @@ from skymill.command.app import app
 from skymill.command.cite import KEYS, bibliography, cite
 from skymill.command.sizes import sizes
 from skymill.engine.errors import SkymillError
-from skymill.engine.products import write_json
-from skymill.paths import BRANCH_FOLDERS
+from skymill.engine.products import describe_file, manifest_path, write_document, write_json
+from skymill.paths import BRANCH_FOLDERS, RECORDS
 
 
 def invoke(*arguments):
@@ -54,6 +54,29 @@ def test_only_what_was_made_is_cited(tmp_path):
 def test_an_empty_folder_says_what_to_run(tmp_path, command):
     with pytest.raises(SkymillError, match="run `snakemake`"):
         invoke(*command, str(tmp_path))
+
+
+def test_settings_that_nobody_kept_are_not_called_the_same(tmp_path):
+    write_json(tmp_path / "products.json", {"branches": [], "products": {}})
+    said = invoke("diff", str(tmp_path), str(tmp_path)).output
+    assert "not known" in said
+    assert "the same\n" not in said
+
+
+def test_rows_of_a_lost_product_and_of_object_storage_are_not_compared(tmp_path):
+    known = {"branches": [], "products": {}, "settings": {}}
+    write_json(tmp_path / "products.json", known)
+    path = tmp_path / RECORDS
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"12345")
+    entry = {**describe_file(path, 1), "name": RECORDS}
+    made = {"product": RECORDS, "source": "sample", "files": [entry]}
+    write_document(manifest_path(path), made)
+    address = tmp_path.as_uri()
+    assert "rows are compared on a disk alone" in invoke("diff", address, address).output
+    path.unlink()
+    with pytest.raises(SkymillError, match=r"records\.parquet is not the file"):
+        invoke("diff", str(tmp_path), str(tmp_path))
 
 
 def test_sizes_are_those_of_the_registry_less_what_is_there(tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ def made_lines(documents: Mapping[str, Mapping[str, dict]], new: Iterable[str]) 
     new = set(new)
     lines = []
     for branch, known in documents.items():
-        sizes = [_size(known[name]) for name in known if name in new and _is_product(name)]
+        sizes = [_size(known[name]) for name in known if name in new and is_final(name)]
         if not new.intersection(known):
             continue
         made = f"  {branch:<10}{counted(len(sizes), 'product'):>13}{size_text(sum(sizes)):>11}"
@@ -28,8 +28,8 @@ def made_lines(documents: Mapping[str, Mapping[str, dict]], new: Iterable[str]) 
     return lines
 
 
-def _is_product(name: str) -> bool:
-    """Return whether a document describes what users work with, see the summary."""
+def is_final(name: str) -> bool:
+    """Return whether a document describes what users work with: no receipt, nothing of interim/."""
     return name.endswith(MANIFEST) and not name.startswith("interim/")
 
 

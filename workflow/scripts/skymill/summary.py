@@ -5,6 +5,7 @@ RESULTS is the results folder, `data` by default, or its address in object stora
 
 from skymill.engine.products import MANIFEST, own_entries
 from skymill.engine.words import size_text
+from skymill.made import is_final
 from skymill.magnetic.schema import LABELS
 from skymill.watch import leftovers_of, open_results, warnings_in
 
@@ -24,8 +25,7 @@ def summarise(results: str) -> str:
         made = folder.document(name)
         if product not in left and isinstance(made, dict):
             read[name] = made
-        # What users work with; intermediate products and receipts are not listed.
-        if product == name or product.startswith("interim/") or product in left:
+        if not is_final(name) or product in left:
             continue
         if not isinstance(made, dict):
             damaged.append(str(made))

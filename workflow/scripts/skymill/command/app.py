@@ -41,10 +41,12 @@ def show(
 ) -> None:
     """Draw a record beside its copies, the images of a sample, or the stamps of an object."""
     from skymill.command.show import show
+    from skymill.engine.products import new_file
 
     picture, said = show(name, results, split)
-    path = output or Path(f"{name}.png")
-    picture.save(path, format="PNG")
+    path = output or Path(f"{name.replace('/', '_')}.png")
+    with new_file(path) as temporary:
+        picture.save(temporary, format="PNG")
     typer.echo(f"{said}\n{path}")
 
 

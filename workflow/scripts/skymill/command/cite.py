@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import skymill
+from skymill import release
 from skymill.engine.errors import SkymillError
+from skymill.paths import PRODUCTS
 from skymill.watch import open_results
 
 BIBLIOGRAPHY = Path(__file__).with_name("references.bib")
@@ -17,27 +19,27 @@ KEYS = {
 }
 """What to cite for each branch."""
 
-OWN = """@software{{skymill,
-  author = {{{{The Skymill developers}}}},
-  title = {{Skymill}},
-  version = {{{version}}}
+OWN = f"""@software{{skymill,
+  author = {{{" and ".join(f"{{{author}}}" for author in release.AUTHORS)}}},
+  title = {{{release.NAME}}},
+  version = {{{skymill.__version__}}}
 }}"""
 
 
 def cite(results: str) -> str:
-    """Return BibTeX for the branches that a results folder has products of.
+    """Return BibTeX for the branches that the latest run of a results folder had switched on.
 
     Raises
     ------
     SkymillError
         When nothing has been made there.
     """
-    known = open_results(results).read("products.json")
+    known = open_results(results).read(PRODUCTS)
     if not known:
         raise SkymillError(f"Nothing has been made in {results}/ yet: run `snakemake`.")
     wanted = {key for branch in known["branches"] for key in KEYS[branch]}
     entries = [text for key, text in bibliography().items() if key in wanted]
-    return "\n\n".join([OWN.format(version=skymill.__version__), *entries])
+    return "\n\n".join([OWN, *entries])
 
 
 def bibliography() -> dict[str, str]:

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from skymill.engine.errors import SkymillError
-from skymill.engine.products import MANIFEST, own_entries
+from skymill.engine.products import MANIFEST, Product, own_entries
 from skymill.engine.staleness import Folder
 from skymill.engine.tables import read_table
+from skymill.made import is_final
 from skymill.paths import PRODUCTS, RECORDS, SDO_PLAN, ZTF_STAMPS
 from skymill.watch import open_results
 
@@ -38,17 +39,23 @@ def diff(first: str, second: str) -> str:
     for name, run in zip((first, second), runs, strict=True):
         if not run:
             raise SkymillError(f"Nothing has been made in {name}/ yet: run `snakemake`.")
-    lines = ["Settings of the latest runs:", *_settings(*(run.get("settings", {}) for run in runs))]
+    lines = ["Settings of the latest runs:", *_settings(*(run.get("settings") for run in runs))]
     documents = [_documents(folder) for folder in folders]
     lines += ["", "Products:", *_products(first, second, *documents)]
     for name, keys in TABLES.items():
         if all(name + MANIFEST in found for found in documents):
+            lines += ["", f"{name}:"]
+            if any(folder.address for folder in folders):
+                lines.append("  rows are compared on a disk alone: copy the folders there")
+                continue
             frames = [_read(Path(folder, name), keys) for folder in (first, second)]
-            lines += ["", f"{name}:", *_rows(*frames, keys)]
+            lines += _rows(*frames, keys)
     return "\n".join(lines)
 
 
-def _settings(first: dict, second: dict) -> list[str]:
+def _settings(first: dict | None, second: dict | None) -> list[str]:
+    if first is None or second is None:
+        return ["  not known: an earlier version of Skymill made one of the two, and kept none"]
     left, right = _flat(first), _flat(second)
     names = sorted({*left, *right} - {"results"})
     return [
@@ -71,29 +78,26 @@ def _flat(settings: dict, before: str = "") -> dict:
 
 def _documents(folder: Folder) -> dict[str, dict]:
     """Return the readable manifests of what users work with, by name."""
-    read = {name: folder.document(name) for name in folder.documents() if name.endswith(MANIFEST)}
-    return {
-        name: made
-        for name, made in read.items()
-        if isinstance(made, dict) and not name.startswith("interim/")
-    }
+    read = {name: folder.document(name) for name in folder.documents() if is_final(name)}
+    return {name: made for name, made in read.items() if isinstance(made, dict)}
 
 
 def _products(first: str, second: str, left: dict[str, dict], right: dict[str, dict]) -> list[str]:
-    lines = []
+    lines, same = [], 0
     for name in sorted({*left, *right}):
         product = name.removesuffix(MANIFEST)
         if name not in left or name not in right:
             lines.append(f"  {product}: only in {first if name in left else second}")
             continue
         ours, theirs = (_content(documents[name]) for documents in (left, right))
-        if ours != theirs:
+        if ours == theirs:
+            same += 1
+        else:
             rows = [sum(entry["rows"] for entry in own_entries(d[name])) for d in (left, right)]
             lines.append(
                 f"  {product}: other content, {rows[0]:,} rows"
                 + ("" if rows[0] == rows[1] else f" -> {rows[1]:,} rows")
             )
-    same = len({*left} & {*right}) - sum("other content" in line for line in lines)
     return [*lines, f"  {same} the same, byte for byte"]
 
 
@@ -107,7 +111,8 @@ def _content(document: dict) -> object:
 
 
 def _read(path: Path, keys: list[str]) -> pd.DataFrame:
-    """Return keys, split and label of each row."""
+    """Return keys, split and label of each row, after a check of the file's size."""
+    (path,) = Product(path).files()
     stored = [name for name in keys if name != "file"] + ["split", "label"]
     if "file" not in keys:
         frame = read_table(path, stored).to_pandas()
