@@ -107,6 +107,33 @@ def test_branches_that_are_off_are_in_parentheses(tmp_path):
         sizes(tmp_path / "nowhere.yaml", mbit=100, cores=2)
 
 
+def test_a_part_of_a_configuration_is_merged_into_the_whole(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text("ztf: {crop: 63}\nbranches: [ztf]")
+    rest = sizes(None, mbit=100, cores=2).splitlines()[-1]
+    assert sizes(path, mbit=100, cores=2).splitlines()[-2] == rest
+    path.write_text("")
+    assert sizes(path, mbit=100, cores=2) == sizes(None, mbit=100, cores=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"[1]", "holds no settings"),
+        (b"a: [", "is not YAML"),
+        (b"\xff\xfe", "is not YAML"),
+        (b"branches: magnetic", "branches: 'magnetic' is not"),
+        (b"magnetic: {input: stars}", r"magnetic\.input: 'stars' is not"),
+        (b"nonsense: 1", "nonsense"),
+    ],
+)
+def test_what_is_no_configuration_is_refused(tmp_path, text, says):
+    path = tmp_path / "own.yaml"
+    path.write_bytes(text)
+    with pytest.raises(SkymillError, match=says):
+        sizes(path, mbit=100, cores=2)
+
+
 def test_an_error_ends_with_its_message_alone(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["skymill", "cite", str(tmp_path)])
     from skymill.command.app import main

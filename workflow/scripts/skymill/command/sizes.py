@@ -16,6 +16,8 @@ CONFIG = Path("config/config.yaml")
 OWN_CONFIG = Path(__file__).parents[4] / CONFIG
 """The configuration of this checkout: for working folders without one of their own."""
 
+SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
+
 HEADER = ("branch", "files", "download", "there already", "account", "download takes", "work takes")
 
 
@@ -25,7 +27,7 @@ def sizes(configuration: Path | None, *, mbit: float, cores: int) -> str:
     Parameters
     ----------
     configuration
-        A configuration file; config/config.yaml by default.
+        A configuration file that is merged into config/config.yaml, as Snakemake's --configfile.
     mbit
         Megabits a second that arrive.
     cores
@@ -34,7 +36,7 @@ def sizes(configuration: Path | None, *, mbit: float, cores: int) -> str:
     Raises
     ------
     SkymillError
-        When there is no such file.
+        When there is no such file, or it is no configuration.
     """
     config, registry = _read(configuration), load_registry()
     raw = RawFiles({**config, "source": "archive", "branches": list(BRANCH_FOLDERS)}, registry)
@@ -71,12 +73,49 @@ def sizes(configuration: Path | None, *, mbit: float, cores: int) -> str:
 
 
 def _read(configuration: Path | None) -> dict:
-    path = configuration or (CONFIG if CONFIG.exists() else OWN_CONFIG)
+    config = _settings(CONFIG if CONFIG.exists() else OWN_CONFIG)
+    if configuration is not None:
+        config = _merged(config, _settings(configuration))
+    config = in_force(config)
+    _require_valid(config)
+    return config
+
+
+def _settings(path: Path) -> dict:
+    """Return what a configuration file says."""
     if not path.is_file():
         raise SkymillError(f"there is no configuration {path}.")
     require_bounded_file(path)
-    base = yaml.safe_load(OWN_CONFIG.read_text(encoding="utf-8")) if OWN_CONFIG.exists() else {}
-    return in_force(base | yaml.safe_load(path.read_text(encoding="utf-8")))
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SkymillError(f"{path} is not YAML in UTF-8: {error}") from None
+    if not isinstance(content, dict | None):
+        raise SkymillError(f"{path} holds no settings: write them as `key: value`.")
+    return content or {}
+
+
+def _merged(config: dict, more: dict) -> dict:
+    """Return a configuration with the entries of another one, section by section."""
+    inner = {
+        name: _merged(config[name], value)
+        for name, value in more.items()
+        if isinstance(value, dict) and isinstance(config.get(name), dict)
+    }
+    return {**config, **more, **inner}
+
+
+def _require_valid(config: dict) -> None:
+    """Refuse what does not fit the schema of this checkout."""
+    from jsonschema.validators import validator_for
+
+    if not SCHEMA.exists():
+        return
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    wrong = next(validator_for(schema)(schema).iter_errors(config), None)
+    if wrong is not None:
+        where = ".".join(map(str, wrong.absolute_path)) or "the configuration"
+        raise SkymillError(f"{where}: {wrong.message}. `snakemake -n` checks a configuration.")
 
 
 def _is_there(raw: RawFiles, file: str) -> bool:
