@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import mlcroissant
 import numpy as np
@@ -186,6 +187,17 @@ def test_a_validation_split_has_the_name_that_the_hub_knows():
     facts = facts_of("magnetic", documents, magnetic=archive())
     files = front_matter(facts)["configs"][0]["data_files"]
     assert {"split": "validation", "path": "dev/*.parquet"} in files
+
+
+def test_a_set_of_swan_sf_is_not_told_to_be_of_the_files_of_2020():
+    facts = facts_of("magnetic", magnetic_documents(), swan_sf=archive(title="SWAN-SF"))
+    facts = replace(facts, settings={"magnetic.input": "swan_sf"})
+    page, croissant = write_datasheet(facts), json.dumps(describe(facts))
+    for text in (page, croissant):
+        assert "SWAN-SF" in text
+        assert "holdout_test" not in text
+        assert "no times" not in text
+        assert "XR_MAX" not in text
 
 
 def test_copies_are_told_from_originals():

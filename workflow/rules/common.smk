@@ -36,6 +36,7 @@ try:
     from skymill.resources import gigabytes, memory, minutes
     from skymill.settings import (
         check_settings,
+        collection_of_branch,
         data_set_keys,
         in_force,
         magnetic_keys,

@@ -188,7 +188,7 @@ CARD_DOCUMENTS = {
 def card_settings(wildcards):
     """Return what a card tells beside the documents: the settings in force, and the archives."""
     name = DATA_SETS[wildcards.data_set]
-    collections = [skymill.paths.RAW_OF_BRANCH.get(branch, branch) for branch in branches_of(name)]
+    collections = [collection_of_branch(config, branch) for branch in branches_of(name)]
     told = ("title", "page", "licence", "citation")
     return {
         "settings": settings(*data_set_keys(config, name)),

@@ -3,11 +3,11 @@
 RESULTS is the results folder, `data` by default, or its address in object storage.
 """
 
-from skymill.engine.products import MANIFEST, own_entries
+from skymill.engine.products import MANIFEST, own_entries, warnings_in
 from skymill.engine.words import size_text
 from skymill.made import is_final
 from skymill.magnetic.schema import LABELS
-from skymill.watch import leftovers_of, open_results, warnings_in
+from skymill.watch import leftovers_of, open_results
 
 
 def summarise(results: str) -> str:

@@ -11,7 +11,7 @@ from skymill import paths
 from skymill.engine.digests import document_digest
 from skymill.engine.errors import SkymillError
 from skymill.engine.names import Names
-from skymill.engine.products import DIGEST, MANIFEST, is_document
+from skymill.engine.products import DIGEST, MANIFEST, is_document, warnings_in
 from skymill.engine.remote import RemoteFolder
 from skymill.engine.staleness import CHECKS, Folder, Job, Reason, why
 from skymill.engine.storage import StorageFolder
@@ -205,12 +205,6 @@ class Watch:
                     ):
                         made[name] = document
         return made
-
-
-def warnings_in(documents: dict[str, dict]) -> list[str]:
-    """Return what jobs warned of, by the names of their documents: each text once, in order."""
-    texts = (text for _, made in sorted(documents.items()) for text in made.get("warnings", ()))
-    return list(dict.fromkeys(texts))
 
 
 def find_leftovers(

@@ -11,7 +11,8 @@ import skymill
 from skymill import release
 from skymill.cards.datasheet import citations, licences, title_of
 from skymill.cards.facts import Facts
-from skymill.cards.texts import NOISE_PAPER, WORDS, Words
+from skymill.cards.texts import NOISE_PAPER, Words
+from skymill.paths import LEAKS, SDO_TENSORS
 
 CONFORMS_TO = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
 
@@ -78,7 +79,7 @@ FORMATS = {
 
 def describe(facts: Facts) -> dict:
     """Return the description as JSON-LD."""
-    words = WORDS[facts.name]
+    words = facts.words
     files, records = CONTENTS[facts.name](facts)
     return {
         "@context": CONTEXT,
@@ -253,7 +254,7 @@ def _sdo(facts: Facts) -> tuple[list[dict], list[dict]]:
 
 def _is_long(facts: Facts, name: str) -> bool:
     """Return whether tensors have so many files that their manifest lists them elsewhere."""
-    return "members" in facts.documents.get(f"processed/sdo/{name}.zarr", {})
+    return "members" in facts.documents.get(SDO_TENSORS.format(sdo_set=name), {})
 
 
 def _ztf(facts: Facts) -> tuple[list[dict], list[dict]]:
@@ -326,14 +327,13 @@ def _responsible(facts: Facts, words: Words) -> dict:
 
 
 def _receipt(facts: Facts) -> tuple[str, str]:
-    receipt = facts.documents["preprocessed/solar_flare_2020/leaks.receipt.json"]
+    receipt = facts.documents[LEAKS]
     return receipt["proven"], receipt["not_proven"]
 
 
 def _imbalance(facts: Facts) -> str:
     train = next(split for split in facts.splits if split.name == "train")
-    counts = train.by_label if train.originals_by_label is None else train.originals_by_label
-    listed = ", ".join(f"{label} {count:,}" for label, count in sorted(counts.items()))
+    listed = ", ".join(f"{label} {count:,}" for label, count in sorted(train.originals.items()))
     return f"Classes are uneven. Originals in the training split: {listed}."
 
 

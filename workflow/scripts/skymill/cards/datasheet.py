@@ -4,10 +4,10 @@ import re
 
 import skymill
 from skymill import release
-from skymill.cards.facts import Facts, Split
-from skymill.cards.texts import NOISE_PAPER, WORDS, Words
+from skymill.cards.facts import Facts
+from skymill.cards.texts import NOISE_PAPER, Words
 from skymill.engine.markdown import escaped, markdown_table, settings_table
-from skymill.paths import DATA_SETS, DEFAULT_RESULTS
+from skymill.paths import DATA_SETS, DEFAULT_RESULTS, LEAKS, SDO_PLAN
 
 SIMULATED = "SIMULATED"
 
@@ -31,7 +31,7 @@ FILES_SHOWN = 20
 
 def title_of(facts: Facts) -> str:
     """Return the name of a data set, which says so where data are simulated."""
-    title = WORDS[facts.name].title
+    title = facts.words.title
     return f"{title} ({SIMULATED})" if facts.is_simulated else title
 
 
@@ -54,7 +54,7 @@ def write_datasheet(facts: Facts) -> str:
     import yaml
 
     matter = yaml.safe_dump(front_matter(facts), sort_keys=False, allow_unicode=True, width=100)
-    words = WORDS[facts.name]
+    words = facts.words
     parts = [
         f"---\n{matter}---",
         f"# {escaped(title_of(facts))}",
@@ -77,7 +77,7 @@ def write_datasheet(facts: Facts) -> str:
         "## Label noise",
         words.noise,
         "## Known limits",
-        _bullets([*words.limits, *map(escaped, _warnings(facts))]),
+        _bullets([*words.limits, *map(escaped, facts.warnings)]),
         "## Does test data leak into train?",
         *_leaks(facts, words),
         "## What it contains",
@@ -90,7 +90,7 @@ def write_datasheet(facts: Facts) -> str:
 
 def front_matter(facts: Facts) -> dict:
     """Return what the Hub and its library read."""
-    words = WORDS[facts.name]
+    words = facts.words
     # Of folders the rows of the files: a magnetic record has 60.
     rows = sum(
         sum(entry["rows"] for entry in facts.of_product(split.name)) or split.rows
@@ -179,13 +179,9 @@ def _splits(facts: Facts) -> str:
     for split in facts.splits:
         row: list = [split.name, split.rows]
         if with_originals:
-            row.append(sum(_originals(split).values()))
+            row.append(sum(split.originals.values()))
         rows.append([*row, *(split.by_label.get(label, 0) for label in labels)])
     return markdown_table(header, rows)
-
-
-def _originals(split: Split) -> dict[str, int]:
-    return split.by_label if split.originals_by_label is None else split.originals_by_label
 
 
 def _order(label: str) -> tuple[int, str]:
@@ -195,10 +191,12 @@ def _order(label: str) -> tuple[int, str]:
 
 def _split_notes(facts: Facts) -> list[str]:
     if facts.name == "magnetic":
+        has_test_file = any(split.name == "holdout_test" for split in facts.splits)
+        held_out = "`holdout_test` is the archive's test file: it has no labels. "
         return [
             "Rows are records here; the files have 60 rows a record. `dev` is the validation "
-            "split. `holdout_test` is the archive's test file: it has no labels. Synthetic copies "
-            "count as rows; statistics.json and its class weights are of the originals alone."
+            f"split. {held_out if has_test_file else ''}Synthetic copies count as rows; "
+            "statistics.json and its class weights are of the originals alone."
         ]
     if facts.name == "sdo":
         return [
@@ -216,7 +214,7 @@ train = skymill.load("magnetic", "train")  # X (records, 60, columns), y, groups
 skymill.statistics("magnetic")
 
 from datasets import load_dataset
-splits = load_dataset("{folder}")  # train, validation (the folder dev), test, holdout_test
+splits = load_dataset("{folder}")  # {splits}
 records = load_dataset("{folder}", "records", split="records")""",
     "sdo": """import skymill
 train = skymill.load("sdo", "train")  # a lazy xarray.Dataset: images, available, target
@@ -229,7 +227,7 @@ train = skymill.load("aligned", "train")  # series (pairs, 60, 24), images, y, g
 skymill.statistics("aligned")
 
 from datasets import load_dataset
-splits = load_dataset("{folder}")  # train, validation, test: series without images""",
+splits = load_dataset("{folder}")  # {splits}: series without images""",
     "ztf": """import skymill
 train = skymill.load("ztf", "train")  # stamps (alerts, 3, size, size), y, groups
 skymill.statistics("ztf")
@@ -240,7 +238,15 @@ train = load_dataset("{folder}", "train", split="train")  # each split is a conf
 
 
 def _loading(facts: Facts) -> str:
-    example = _EXAMPLES[facts.name].format(folder=f"{DEFAULT_RESULTS}/{DATA_SETS[facts.name]}")
+    names = [
+        f"{HUB_NAMES[split.name]} (the folder {split.name})"
+        if split.name in HUB_NAMES
+        else split.name
+        for split in facts.filled
+    ]
+    example = _EXAMPLES[facts.name].format(
+        folder=f"{DEFAULT_RESULTS}/{DATA_SETS[facts.name]}", splits=", ".join(names)
+    )
     where = (
         "In the folder that holds the results folder `data` (for another one say `results=...`):"
     )
@@ -271,21 +277,11 @@ def _raw(facts: Facts) -> str:
     return markdown_table(["raw file", "bytes", "SHA-256"], rows) + note
 
 
-def _warnings(facts: Facts) -> list[str]:
-    """Return what the run that made the products warned of."""
-    texts = [
-        text
-        for _, document in sorted(facts.documents.items())
-        for text in document.get("warnings", ())
-    ]
-    return list(dict.fromkeys(texts))
-
-
 def _leaks(facts: Facts, words: Words) -> list[str]:
     if words.leaks:
         proven, not_proven = words.leaks
         return [f"- Proven: {proven}\n- Not proven: {not_proven}", *_shared(facts)]
-    receipt = facts.documents["preprocessed/solar_flare_2020/leaks.receipt.json"]
+    receipt = facts.documents[LEAKS]
     counted = [[what, found["in_several_splits"]] for what, found in receipt["leaks"].items()]
     overlap = receipt.get("overlap_with_test_file") or {}
     counted += [
@@ -302,7 +298,7 @@ def _shared(facts: Facts) -> list[str]:
     """Return what was counted of what splits share, where a plan counts it."""
     if facts.name != "sdo":
         return []
-    shared = facts.counts("preprocessed/sdo/plan.parquet")["shared_with_test"]
+    shared = facts.counts(SDO_PLAN)["shared_with_test"]
     rows = [[name.replace("_", " "), count] for name, count in sorted(shared.items())]
     return [markdown_table(["shared with the official test set", "samples"], rows)]
 

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from skymill.cards.texts import Words, words_of
 from skymill.engine.digests import document_digest
-from skymill.engine.products import source_of
-from skymill.paths import DATA_SETS
+from skymill.engine.products import source_of, warnings_in
+from skymill.paths import DATA_SETS, PAIRS, PLAN, SDO_PLAN, ZTF_STATISTICS
 
 SAMPLE = "sample"
 
@@ -17,6 +18,11 @@ class Split:
     rows: int
     by_label: dict[str, int]
     originals_by_label: dict[str, int] | None = None
+
+    @property
+    def originals(self) -> dict[str, int]:
+        """Originals by class: all rows where there are no copies."""
+        return self.by_label if self.originals_by_label is None else self.originals_by_label
 
 
 @dataclass(frozen=True)
@@ -42,10 +48,8 @@ class Facts:
         In force, by their dotted names.
     archives
         Title, page, licence and citation of each collection of config/sources.yaml.
-    receipts
-        The receipts of the checks, by the ends of their names.
     documents
-        All documents, by the name of the product.
+        All documents, by the name of the product; receipts of checks by their own.
     """
 
     name: str
@@ -57,6 +61,16 @@ class Facts:
     settings: dict
     archives: dict[str, dict]
     documents: dict[str, dict]
+
+    @property
+    def words(self) -> Words:
+        """What no count can tell."""
+        return words_of(self.name, self.settings)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the jobs warned of that made the products: each text once, in order."""
+        return warnings_in(self.documents)
 
     @property
     def is_simulated(self) -> bool:
@@ -143,7 +157,7 @@ def gather(
 
 def _magnetic(documents: dict[str, dict]) -> tuple[Split, ...]:
     """Rows are records: their files have 60 of them each."""
-    planned = documents["preprocessed/solar_flare_2020/plan.parquet"]["counts"]["by_split"]
+    planned = documents[PLAN]["counts"]["by_split"]
     splits = []
     for name in ("train", "dev", "test", "holdout_test"):
         if document := documents.get(f"{DATA_SETS['magnetic']}/{name}"):
@@ -154,18 +168,18 @@ def _magnetic(documents: dict[str, dict]) -> tuple[Split, ...]:
 
 
 def _sdo(documents: dict[str, dict]) -> tuple[Split, ...]:
-    return _planned(documents["preprocessed/sdo/plan.parquet"], "samples")
+    return _planned(documents[SDO_PLAN], "samples")
 
 
 def _aligned(documents: dict[str, dict]) -> tuple[Split, ...]:
     """Pairs that are in no split have no file."""
-    planned = _planned(documents["preprocessed/aligned/pairs.parquet"], "pairs")
+    planned = _planned(documents[PAIRS], "pairs")
     return tuple(split for split in planned if split.name != "excluded")
 
 
 def _ztf(documents: dict[str, dict]) -> tuple[Split, ...]:
     """Of all alerts: the plan counts the labels of exported ones alone."""
-    return _planned(documents[f"{DATA_SETS['ztf']}/statistics.json"], "alerts")
+    return _planned(documents[ZTF_STATISTICS], "alerts")
 
 
 def _planned(document: dict, rows: str) -> tuple[Split, ...]:

@@ -1,7 +1,8 @@
 """What the cards say in words, by data set: what a count cannot tell."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from skymill.magnetic.inputs import CUP, SWAN
 from skymill.sdo.names import CHANNELS
 
 
@@ -228,6 +229,35 @@ WORDS = {
         tasks=("image-classification",),
     ),
 }
+
+SWAN_WORDS = replace(
+    WORDS["magnetic"],
+    label=(
+        "GOES class of the strongest flare in the 24 hours after the window, as SWAN-SF has it: X, "
+        "M, C, B, or Q (A class or none)."
+    ),
+    made=(
+        "Every window of SWAN-SF was read and checked; a step that several windows have is kept "
+        "once. Regions are groups of HARPs that NOAA numbers or equal steps link. Splits were "
+        "drawn, and synthetic copies were made of training records. Columns were then computed "
+        "inside each record. `records.parquet` says for each record where it is from, where on the "
+        "Sun and when it was seen, and how it was made."
+    ),
+    limits=(
+        WORDS["magnetic"].limits[0],
+        "A HARP may hold several regions, and a region that returns after a rotation of the Sun "
+        "has new numbers.",
+        "Times of SWAN-SF are taken as TAI, by inference.",
+    ),
+)
+"""Of the magnetic data set, where it was made of SWAN-SF."""
+
+
+def words_of(name: str, settings: dict) -> Words:
+    """Return the words of a data set; `settings` are those in force, by their dotted names."""
+    is_swan = name == "magnetic" and settings.get("magnetic.input", CUP.name) == SWAN.name
+    return SWAN_WORDS if is_swan else WORDS[name]
+
 
 NOISE_PAPER = (
     "Hu, K., Jin, K., Verma, V., Liu, W., Manchester, W., Zhao, L., Gombosi, T., and Chen, Y. "

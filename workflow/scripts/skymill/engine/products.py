@@ -185,6 +185,12 @@ def own_entries(document: dict) -> list[dict]:
     ]
 
 
+def warnings_in(documents: dict[str, dict]) -> list[str]:
+    """Return what jobs warned of, by the names of their documents: each text once, in order."""
+    texts = (text for _, made in sorted(documents.items()) for text in made.get("warnings", ()))
+    return list(dict.fromkeys(texts))
+
+
 class Product:
     """A product or a receipt, known by its document.
 
