@@ -35,6 +35,13 @@ def test_what_snakemake_leaves_does_not_count(folder):
     assert list_files(folder)[0].keys() == {"a", "deep/er/b"}
 
 
+def test_a_name_need_not_be_utf_8(folder):
+    (folder / "deep" / os.fsdecode(b"caf\xe9")).touch()
+    listing, _ = list_files(folder)
+    assert os.fsdecode(b"deep/caf\xe9") in listing
+    assert listing_digest(listing) != listing_digest({"a": 5, "deep/er/b": 5})
+
+
 def test_a_link_to_a_folder_is_not_followed(folder):
     (folder / "loop").symlink_to(folder)
     assert list_files(folder)[0].keys() == {"a", "deep/er/b"}

@@ -1,6 +1,7 @@
 """The catalogue: a row for every sample and file, and everything that is wrong with them."""
 
 import json
+import os
 import runpy
 from pathlib import Path
 
@@ -254,6 +255,20 @@ def test_every_kind_of_problem_is_listed(tmp_path):
     assert counts["folders_without_row"] == 2
     assert sum(counts["images_by_status"].values()) == counts["images"] == len(images)
     assert counts["problems_by_kind"] == {kind: len(where) for kind, where in kinds.items()}
+
+
+def test_a_name_that_is_no_utf_8_is_a_problem_and_ends_nothing(tmp_path):
+    good = {image_name(START, 0, "94"): jpeg(4)}
+    odd = os.fsdecode(b"caf\xe9")
+    stray = tmp_path / "sdo" / "full" / "training" / "11390" / odd
+    stray.parent.mkdir(parents=True)
+    stray.touch()
+    counts, _, images, problems = run(tmp_path, images={TRAIN[0][0]: {**good, odd: jpeg(3)}})
+    assert counts["images_by_status"]["unparsable_name"] == 1
+    assert r"caf\udce9" in images["name"].tolist()
+    where = sorted(problem["where"] for problem in problems)
+    assert where[0].endswith(rf"11390/{TRAIN[0][0].partition('_')[2]}/caf\udce9")
+    assert where[1].endswith(r"11390/caf\udce9")
 
 
 def test_any_number_of_workers_gives_the_same_bytes(tmp_path, monkeypatch):

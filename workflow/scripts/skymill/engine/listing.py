@@ -44,7 +44,8 @@ def listing_digest(listing: dict[str, int]) -> str:
     """Return the SHA-256 over the names and sizes of files."""
     digest = hashlib.sha256()
     for name in sorted(listing):
-        digest.update(f"{name}\0{listing[name]}\n".encode())
+        # Names are bytes to Linux, and need not be UTF-8.
+        digest.update(f"{name}\0{listing[name]}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

@@ -1,10 +1,9 @@
-"""Lists, sizes and times as people read them."""
+"""Lists, sizes, times and names as people read them."""
 
 from collections.abc import Iterable
 
 SHOWN = 10
 """Items of a list that are printed; of the others their number is."""
-
 
 FEW = 4
 """Items that a sentence can hold."""
@@ -20,6 +19,11 @@ def listed(items: Iterable, shown: int = SHOWN, indent: str = "  ") -> str:
     if len(items) > shown:
         lines.append(f"\n{indent}and {len(items) - shown:,} more")
     return "".join(lines)
+
+
+def utf8(name: str) -> str:
+    """Return a name as text that can be written: bytes that are no UTF-8 are escaped."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def size_text(size: float) -> str:

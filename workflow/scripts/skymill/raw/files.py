@@ -233,7 +233,8 @@ class HashedRaw:
         digest, size = hashlib.sha256(), 0
         for path in sorted(path for path in self._raw.rglob("*") if path.is_file()):
             file = self._files.get(path) or _ReadFile(path, self._algorithms)
-            digest.update(f"{path.relative_to(self._raw)}\0{file.digests()['sha256']}\n".encode())
+            line = f"{path.relative_to(self._raw)}\0{file.digests()['sha256']}\n"
+            digest.update(line.encode(errors="surrogateescape"))
             size += path.stat().st_size
         return {
             "name": self._raw.name,

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import new_file
 from skymill.engine.tables import categorical, write_table
+from skymill.engine.words import utf8
 from skymill.sdo.check import DAMAGED, NO_SLOT
 from skymill.sdo.images import MOST_BYTES, OFF_DISK, STATUSES, WIDTH, check_image
 from skymill.sdo.metadata import MetaRow, read_metadata
@@ -128,7 +129,8 @@ def catalogue(
 
     with new_file(problems) as temporary, open(temporary, "w", encoding="utf-8") as stream:
         for problem in found:
-            stream.write(json.dumps(vars(problem), ensure_ascii=False) + "\n")
+            told = {key: utf8(text) for key, text in vars(problem).items()}
+            stream.write(json.dumps(told, ensure_ascii=False) + "\n")
     statuses = Counter(_words(image_table, "status"))
     kinds = Counter(problem.kind for problem in found)
     held = sample_table["has_folder"].to_numpy()
@@ -296,7 +298,7 @@ def _image_table(folder: Path, samples: pa.Table, workers: int) -> pa.Table:
     columns = {
         "set": np.repeat(np.array(_words(held, "set"), dtype=object), sizes),
         "row": np.repeat(held["row"].to_numpy(), sizes),
-        "name": [name for sample in checked for name in sample.names],
+        "name": [utf8(name) for sample in checked for name in sample.names],
         "channel": joined("channel", "i1"),
         "step": joined("step", "i1"),
         "time": joined("time", "M8[ns]"),
