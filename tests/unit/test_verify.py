@@ -431,6 +431,13 @@ def test_what_is_no_folder_here_is_refused(results):
         verify(results)
 
 
+@pytest.mark.parametrize("results", ["", "/", "empty"])
+def test_a_folder_of_something_else_is_not_called_sound(results):
+    Path("empty").mkdir()
+    with pytest.raises(SkymillError, match=r"no folder|no products"):
+        verify(results)
+
+
 def test_it_takes_a_folder_and_whether_to_repair():
     write_product("trial/interim/a.csv", results="trial")
     flip("trial/interim/a.csv")

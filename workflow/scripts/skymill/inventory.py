@@ -99,6 +99,12 @@ class Inventory:
     undescribed: list[Path] = field(default_factory=list)
     documents: dict[str, dict] = field(default_factory=dict)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing at all: no results folder, most probably."""
+        found = (self.documents, self.described, self.damaged, self.missing, self.undescribed)
+        return not any((*found, self.absent, self.elsewhere))
+
 
 def take_inventory(results: str) -> Inventory:
     """Return what there is to compare of a results folder, and of the raw files it was made from.

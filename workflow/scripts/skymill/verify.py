@@ -135,15 +135,21 @@ def verify(results: str = DEFAULT_RESULTS, *, repair: bool = False) -> Verdict:
     Raises
     ------
     SkymillError
-        When a run works in the folder, or there is no such folder.
+        When a run works in the folder, there is no such folder, or it holds nothing to compare.
     """
     if "://" in results:
         raise SkymillError("verify works on a folder of this machine, not on object storage.")
-    results = results.rstrip("/")
-    if not Path(results).is_dir():
-        raise SkymillError(f"There is no folder {results}: nothing has been made there yet.")
+    folder, results = results, results.rstrip("/")
+    if not results or not Path(results).is_dir():
+        where = folder or "without a name"
+        raise SkymillError(f"There is no folder {where}: nothing has been made there yet.")
     with _alone(results, writes=repair):
         inventory = take_inventory(results)
+        if inventory.is_empty:
+            raise SkymillError(
+                f"{results}/ has no products, and no raw files that Skymill has fetched or made. "
+                "Name the results folder that you mean."
+            )
         verdict = Verdict(inventory, _compare(inventory))
         if repair:
             _repair(verdict)
