@@ -90,3 +90,9 @@ def test_unlabelled_alerts_are_not_rejected():
 def test_a_branch_whose_catalogue_is_not_known_is_told_of_all_the_same():
     made = {"processed/sdo/train.zarr.manifest.json": {"members": {"bytes": 3_000_000}}}
     assert made_lines({"sdo": made}, made)[0].split() == ["sdo", "1", "product", "3.0", "MB"]
+
+
+def test_of_swan_sf_the_rejected_windows_are_told():
+    name = "interim/solar_flare_2020/catalogue/partition1.parquet.manifest.json"
+    made = {name: {"files": [], "counts": {"rejected": 2, "lines": 70}}}
+    assert made_lines({"magnetic": made}, made)[0].endswith("rejected: 2 of 70 windows")

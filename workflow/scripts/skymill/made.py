@@ -43,35 +43,43 @@ def _alerts(counts: dict) -> tuple[int, int]:
     return counts["records"] - counts["kept"] - counts["unlabelled"], counts["records"]
 
 
+def _lines(counts: dict) -> tuple[int, int]:
+    return counts["rejected"], counts["lines"]
+
+
+def _windows(counts: dict) -> tuple[int, int]:
+    return counts["rejected"], counts["windows"]
+
+
+def _images(counts: dict) -> tuple[int, int]:
+    return counts["images_damaged"], counts["images"]
+
+
 CATALOGUES = {
-    "magnetic": (paths.VALUES, "lines", lambda counts: (counts["rejected"], counts["lines"])),
-    "sdo": (
-        paths.SDO_SAMPLES,
-        "images",
-        lambda counts: (counts["images_damaged"], counts["images"]),
-    ),
-    "aligned": (
-        paths.SWAN_STEPS,
-        "windows",
-        lambda counts: (counts["rejected"], counts["windows"]),
-    ),
-    "stealth": (paths.STEALTH_ROWS, "lines", lambda counts: (counts["rejected"], counts["lines"])),
-    "ztf": (paths.ZTF_NIGHT, "alerts", _alerts),
+    # Of the files of 2020, or of windows of SWAN-SF.
+    "magnetic": ((paths.VALUES, "lines", _lines), (paths.CATALOGUE, "windows", _lines)),
+    "sdo": ((paths.SDO_SAMPLES, "images", _images),),
+    "aligned": ((paths.SWAN_STEPS, "windows", _windows),),
+    "stealth": ((paths.STEALTH_ROWS, "lines", _lines),),
+    "ztf": ((paths.ZTF_NIGHT, "alerts", _alerts),),
 }
-"""Where a branch counts what it has rejected: products, what is counted, and (rejected, of all)."""
+"""Where a branch counts what it has rejected: products, what is counted, and (rejected, of all).
+
+Of several places the first one counts that there is.
+"""
 
 
 def _rejected(branch: str, documents: Mapping[str, dict]) -> str:
     """Return how much of a branch's raw data was rejected."""
-    pattern, what, count = CATALOGUES[branch]
-    beginning, _, end = f"{pattern}{MANIFEST}".partition("{")
-    end = end.partition("}")[2]
-    counts = [
-        count(document["counts"])
-        for name, document in documents.items()
-        if name.startswith(beginning) and name.endswith(end) and "counts" in document
-    ]
-    if not counts:
-        return ""
-    rejected, of = map(sum, zip(*counts, strict=True))
-    return f"rejected: {rejected:,} of {of:,} {what}"
+    for pattern, what, count in CATALOGUES[branch]:
+        beginning, _, end = f"{pattern}{MANIFEST}".partition("{")
+        end = end.partition("}")[2]
+        counts = [
+            count(document["counts"])
+            for name, document in documents.items()
+            if name.startswith(beginning) and name.endswith(end) and "counts" in document
+        ]
+        if counts:
+            rejected, of = map(sum, zip(*counts, strict=True))
+            return f"rejected: {rejected:,} of {of:,} {what}"
+    return ""
