@@ -7,6 +7,7 @@ import random
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from rule_jobs import job, write_product
 
@@ -17,8 +18,10 @@ from skymill.engine.job import Run
 from skymill.engine.products import manifest_path, read_document, write_document, write_json
 from skymill.engine.run_lock import LOCAL, RunLock
 from skymill.engine.staleness import MANY
+from skymill.engine.tables import write_table
 from skymill.raw.fetch import CACHE
 from skymill.raw.files import HashedRaw, sidecar_path, write_sidecar
+from skymill.sdo.catalogue import digest
 from skymill.verify import verify
 
 DATA, RAW = Path("data"), Path("data/raw")
@@ -344,6 +347,25 @@ def test_the_users_own_file_is_only_named():
     assert not verdict.is_sound
     assert verdict.deleted == []
     assert "your own" in verdict.text()
+
+
+def test_an_image_of_the_users_own_that_is_gone_is_not_said_to_be_made_again():
+    image = RAW / "sdo" / "full" / "sample" / "a.jpg"
+    image.parent.mkdir(parents=True)
+    image.write_bytes(b"image")
+    samples = {"set": ["train"], "row": [0], "folder": ["full/sample"]}
+    images = {"set": ["train"], "row": [0], "name": ["a.jpg"], "bytes": [5]}
+    content = pa.array([digest(b"image")], pa.uint64())
+    write_table(DATA / paths.SDO_SAMPLES, pa.table(samples))
+    write_table(DATA / paths.SDO_IMAGES, pa.table({**images, "content": content}))
+    located = {"source": "local", "tables": {}, "root": "full"}
+    write_document(DATA / paths.SDO_RECEIPT, located)
+    assert verify().is_sound
+    image.unlink()
+    text = verify(repair=True).text()
+    assert f"{image}: is not there any more" in text
+    assert "makes them again" not in text
+    assert (DATA / paths.SDO_RECEIPT).exists()
 
 
 def test_a_folder_of_alerts_is_only_named():

@@ -31,6 +31,9 @@ PRODUCT, FETCHED, TREE, OWN = "product", "raw file", "unpacked tree", "own"
 """Whose a file is: of a rule with a document; a download or a simulated raw file; of the tree that
 was unpacked from SDOBenchmark's zip; the user's own, which nothing deletes."""
 
+GONE = "is not there any more"
+"""What is wrong with a file of the user's own that is missing: no run makes it again."""
+
 
 @dataclass(frozen=True)
 class Described:
@@ -79,7 +82,7 @@ class Inventory:
     described
         Files that are there.
     damaged
-        What shows already: documents, sidecars and lists.
+        What shows already: documents, sidecars and lists, and files of the user's own that are gone.
     missing
         Files and documents that others name, and that are not there.
     absent
@@ -333,7 +336,7 @@ class _Collector:
             if path.is_file():
                 self.found.described.append(Described(path, None, f"sha256:{sha256}", receipt, OWN))
             else:
-                self.found.missing.append(path)
+                self.found.damaged.append(Damage(path, GONE, OWN, receipt))
         try:
             samples, images = map(read_table, tables)
         except SkymillError:  # damaged, and named as products
@@ -344,7 +347,7 @@ class _Collector:
         for image in images.select(["set", "row", "name", "bytes", "content"]).to_pylist():
             path = tree / homes[image["set"], image["row"]] / image["name"]
             if not path.is_file():
-                self.found.missing.append(path)
+                self.found.damaged.append(Damage(path, GONE, OWN, catalogue))
             elif image["bytes"]:
                 digest = f"blake2b64:{image['content'].to_bytes(8, 'little').hex()}"
                 self.found.described.append(Described(path, image["bytes"], digest, catalogue, OWN))
@@ -358,7 +361,8 @@ class _Collector:
             if "members_list" in document
         }
         # What a damaged document described is not known: it stands beside it, or is its product.
-        doubtful = [Path(str(one.by).removesuffix(MANIFEST)) for one in self.found.damaged]
+        damaged = [one for one in self.found.damaged if one.kind != OWN]
+        doubtful = [Path(str(one.by).removesuffix(MANIFEST)) for one in damaged]
         self.found.undescribed = [
             path
             for path in sorted(self._product_files())
