@@ -82,7 +82,7 @@ class Inventory:
     described
         Files that are there.
     damaged
-        What shows already: documents, sidecars and lists, and files of the user's own that are gone.
+        What shows already: documents, sidecars, lists, and files of the user's own that are gone.
     missing
         Files and documents that others name, and that are not there.
     absent

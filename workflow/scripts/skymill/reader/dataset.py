@@ -16,7 +16,8 @@ class Dataset:
     name, split, results
         As for `skymill.load`.
     options
-        As for `skymill.load`; magnetic series are float32 unless `dtype` says otherwise.
+        As for `skymill.load`; magnetic series are float32 unless `dtype` says otherwise, and their
+        `form` is numpy.
 
     Items
     -----
@@ -26,7 +27,8 @@ class Dataset:
         (images, available, y): uint8 (4, 10, 256, 256), or float32 with NaN if `masked`, and bool
         (4, 10).
     aligned
-        (series, images, available, y): float32 (60, 24), and as above.
+        (series, images, available, y): float32 (60, 24), and as above; without images where there
+        are no tensors.
     ztf
         (stamps, y): float32 (3, size, size).
 
@@ -37,11 +39,7 @@ class Dataset:
     def __init__(self, name: str, split: str, results: str | Path = DEFAULT_RESULTS, **options):
         if name == "magnetic":
             options = {"dtype": "float32", **options, "form": "numpy"}
-        self._call = (name, split, str(results), options)
-        self._open()
-
-    def _open(self) -> None:
-        name, split, results, options = self._call
+        self._name = name
         self._data = load(name, split, results, **options)
         if name == "sdo":
             self._images = self._data
@@ -56,13 +54,12 @@ class Dataset:
 
     def __getitem__(self, number: int) -> tuple:
         number = range(len(self))[number]
-        name = self._call[0]
-        if name == "magnetic":
+        if self._name == "magnetic":
             inputs = (self._data.X[number],)
-        elif name == "ztf":
+        elif self._name == "ztf":
             inputs = (self._data.stamps[number],)
         else:
-            inputs = (self._data.series[number],) if name == "aligned" else ()
+            inputs = (self._data.series[number],) if self._name == "aligned" else ()
             if self._images is not None:
                 sample = self._images[["images", "available"]].isel(sample=number)
                 # One thread: a DataLoader has processes of its own.
