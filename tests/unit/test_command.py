@@ -2,6 +2,7 @@
 
 import re
 
+import pyarrow as pa
 import pytest
 import yaml
 from records import load_config
@@ -13,6 +14,7 @@ from skymill.command.cite import KEYS, bibliography, cite
 from skymill.command.sizes import sizes
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import describe_file, manifest_path, write_document, write_json
+from skymill.engine.tables import write_table
 from skymill.paths import BRANCH_FOLDERS, RECORDS
 
 
@@ -61,6 +63,30 @@ def test_settings_that_nobody_kept_are_not_called_the_same(tmp_path):
     said = invoke("diff", str(tmp_path), str(tmp_path)).output
     assert "not known" in said
     assert "the same\n" not in said
+
+
+def test_many_files_are_compared_by_their_content(tmp_path):
+    for place, sha256, upstream in (("a", "0", "x"), ("b", "0", "y"), ("c", "1", "x")):
+        product = "processed/ztf/alert_files"
+        path = tmp_path / place / "processed" / "ztf" / "alert_files.manifest.members.parquet"
+        path.parent.mkdir(parents=True)
+        rows = [
+            {"role": "file", "name": f"{product}/1.npy", "sha256": sha256},
+            {"role": "input", "name": "preprocessed/ztf/plan.parquet", "sha256": upstream},
+        ]
+        members = {"folder": product, "count": 1, "bytes": 1, "rows": 1, "listing_sha256": ""}
+        made = {
+            "product": product,
+            "files": [],
+            "members": members,
+            "members_list": write_table(path, pa.Table.from_pylist(rows)),
+        }
+        write_document(manifest_path(path.with_name("alert_files")), made)
+        known = {"branches": [], "products": {}, "settings": {}}
+        write_json(tmp_path / place / "products.json", known)
+    said = [invoke("diff", str(tmp_path / "a"), str(tmp_path / other)).output for other in "bc"]
+    assert "1 the same, byte for byte" in said[0]
+    assert "alert_files: other content, 1 rows" in said[1]
 
 
 def test_rows_of_a_lost_product_and_of_object_storage_are_not_compared(tmp_path):

@@ -41,7 +41,7 @@ def diff(first: str, second: str) -> str:
             raise SkymillError(f"Nothing has been made in {name}/ yet: run `snakemake`.")
     lines = ["Settings of the latest runs:", *_settings(*(run.get("settings") for run in runs))]
     documents = [_documents(folder) for folder in folders]
-    lines += ["", "Products:", *_products(first, second, *documents)]
+    lines += ["", "Products:", *_products(folders, (first, second), documents)]
     for name, keys in TABLES.items():
         if all(name + MANIFEST in found for found in documents):
             lines += ["", f"{name}:"]
@@ -82,18 +82,24 @@ def _documents(folder: Folder) -> dict[str, dict]:
     return {name: made for name, made in read.items() if isinstance(made, dict)}
 
 
-def _products(first: str, second: str, left: dict[str, dict], right: dict[str, dict]) -> list[str]:
+def _products(
+    folders: list[Folder], places: tuple[str, str], documents: list[dict[str, dict]]
+) -> list[str]:
+    left, right = documents
     lines, same = [], 0
     for name in sorted({*left, *right}):
         product = name.removesuffix(MANIFEST)
         if name not in left or name not in right:
-            lines.append(f"  {product}: only in {first if name in left else second}")
+            lines.append(f"  {product}: only in {places[0 if name in left else 1]}")
             continue
-        ours, theirs = (_content(documents[name]) for documents in (left, right))
+        ours, theirs = (
+            _content(folder, place, made[name])
+            for folder, place, made in zip(folders, places, documents, strict=True)
+        )
         if ours == theirs:
             same += 1
         else:
-            rows = [sum(entry["rows"] for entry in own_entries(d[name])) for d in (left, right)]
+            rows = [_count(made[name]) for made in documents]
             lines.append(
                 f"  {product}: other content, {rows[0]:,} rows"
                 + ("" if rows[0] == rows[1] else f" -> {rows[1]:,} rows")
@@ -101,13 +107,32 @@ def _products(first: str, second: str, left: dict[str, dict], right: dict[str, d
     return [*lines, f"  {same} the same, byte for byte"]
 
 
-def _content(document: dict) -> object:
-    """Return what tells the content of a product, on any machine."""
+def _count(document: dict) -> int:
+    """Return the rows of a product."""
+    own = sum(entry["rows"] for entry in own_entries(document))
+    return own + document.get("members", {"rows": 0})["rows"]
+
+
+def _content(folder: Folder, place: str, document: dict) -> dict[str, str]:
+    """Return what tells the content of a product, on any machine: a digest of each file."""
     files = {
         entry["name"]: entry.get("sha256_without_location", entry["sha256"])
         for entry in document["files"]
     }
-    return files, document.get("members", {}).get("digest"), document.get("tree_sha256")
+    if "members" in document:
+        entry = document["members_list"]
+        path = Path(place, document["product"]).with_name(entry["name"])
+        if folder.address:
+            # The list names what the product was made from as well: rather another than the same.
+            files[entry["name"]] = entry["sha256"]
+        elif path.is_file():
+            rows = read_table(path).to_pylist()
+            files |= {row["name"]: row["sha256"] for row in rows if row["role"] == "file"}
+        else:
+            raise SkymillError(
+                f"{path} is not there, which lists the files of {document['product']}. Run again."
+            )
+    return files
 
 
 def _read(path: Path, keys: list[str]) -> pd.DataFrame:
