@@ -13,7 +13,7 @@ import shutil
 import sys
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from skymill.engine.errors import SkymillError
 from skymill.engine.names import SHARED_RAW
 from skymill.engine.products import MANIFEST, manifest_path
 from skymill.engine.run_lock import LOCAL, RunLock
+from skymill.engine.words import listed
 from skymill.inventory import (
     FETCHED,
     OWN,
@@ -113,12 +114,9 @@ class Verdict:
         return "\n".join(lines)
 
 
-def _listed(title: str, lines: Iterator[str] | list[str]) -> list[str]:
-    lines = list(lines)
-    if not lines:
-        return []
-    more = [f"  and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
-    return ["", title, *(f"  {line}" for line in lines[:SHOWN]), *more]
+def _listed(title: str, lines: Iterable[str]) -> list[str]:
+    text = listed(lines, SHOWN)
+    return ["", f"{title}{text}"] if text else []
 
 
 def verify(results: str = DEFAULT_RESULTS, *, repair: bool = False) -> Verdict:

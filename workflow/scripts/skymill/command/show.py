@@ -109,7 +109,7 @@ def _steps(path: Path, record_id: int) -> pa.Table | None:
         place = file.schema_arrow.names.index("record_id")
         for group in range(file.num_row_groups):
             known = file.metadata.row_group(group).column(place).statistics
-            if known.has_min_max and known.min <= record_id <= known.max:
+            if known is None or known.min <= record_id <= known.max:
                 table = file.read_row_group(group, ["record_id", *CURVES])
                 found = table.filter(pc.equal(table["record_id"], record_id))
                 if found.num_rows:
