@@ -10,7 +10,7 @@ from skymill.estimate import HASHED, RATES, about
 from skymill.paths import BRANCH_FOLDERS
 from skymill.raw.choice import RawFiles
 from skymill.raw.registry import Source, find_source, load_registry
-from skymill.settings import in_force, require_bounded_file
+from skymill.settings import in_force, of_input, require_bounded_file
 
 CONFIG = Path("config/config.yaml")
 OWN_CONFIG = Path(__file__).parents[4] / CONFIG
@@ -78,7 +78,7 @@ def _read(configuration: Path | None) -> dict:
         config = _merged(config, _settings(configuration))
     config = in_force(config)
     _require_valid(config)
-    return config
+    return of_input(config)
 
 
 def _settings(path: Path) -> dict:
