@@ -11,6 +11,7 @@ from skymill.engine.products import MANIFEST, Product, own_entries
 from skymill.engine.staleness import Folder
 from skymill.engine.tables import read_table
 from skymill.made import is_final
+from skymill.magnetic.records import HOLDOUT
 from skymill.paths import PRODUCTS, RECORDS, SDO_PLAN, ZTF_STAMPS
 from skymill.watch import open_results
 
@@ -144,7 +145,7 @@ def _read(path: Path, keys: list[str]) -> pd.DataFrame:
     else:
         frame = read_table(path, [*stored, "method"]).to_pandas()
         frame = frame[frame["method"] == "original"]
-        frame = frame.assign(file=np.where(frame["split"] == "holdout_test", "test", "train"))
+        frame = frame.assign(file=np.where(frame["split"] == HOLDOUT, "test", "train"))
     return frame[[*keys, "split", "label"]].astype({"split": str, "label": str})
 
 

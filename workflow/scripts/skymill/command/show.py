@@ -12,8 +12,9 @@ from skymill.aligned.pictures import CURVES, FRAME, INK, draw_curve
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import Product
 from skymill.engine.tables import ParquetFile, read_table
+from skymill.magnetic.records import HOLDOUT
 from skymill.paths import AUGMENTED, CLEAN, PLAN
-from skymill.reader.lineage import HOLDOUT, lineage
+from skymill.reader.lineage import lineage
 from skymill.reader.sdo import open_samples
 from skymill.reader.ztf import SPLITS, load_ztf
 from skymill.sdo.names import CHANNELS, STEP_OFFSETS

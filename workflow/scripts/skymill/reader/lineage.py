@@ -9,11 +9,10 @@ from skymill.engine.errors import SkymillError
 from skymill.engine.products import Product
 from skymill.engine.tables import read_table
 from skymill.magnetic.inputs import file_name, input_with
+from skymill.magnetic.records import HOLDOUT
 from skymill.magnetic.schema import SPLITS
 from skymill.paths import DEFAULT_RESULTS, IDS, PLAN
 from skymill.reader.found import choose, command, on_disk
-
-HOLDOUT = "holdout_test"
 
 LARGEST = 10**18
 """What a number in a table may be at most."""
