@@ -16,9 +16,10 @@ from skymill.magnetic.records import HOLDOUT
 from skymill.paths import AUGMENTED, CLEAN, PLAN
 from skymill.reader.lineage import lineage
 from skymill.reader.sdo import open_samples
-from skymill.reader.ztf import SPLITS, load_ztf
+from skymill.reader.ztf import load_ztf
 from skymill.sdo.names import CHANNELS, STEP_OFFSETS
 from skymill.ztf.pictures import contact_sheet
+from skymill.ztf.plan import SPLITS
 
 if TYPE_CHECKING:
     from PIL import Image

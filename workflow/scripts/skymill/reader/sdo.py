@@ -11,11 +11,10 @@ from skymill.paths import DEFAULT_RESULTS
 from skymill.reader.found import FoundProduct, choose, command, on_disk
 from skymill.reader.magnetic import class_codes
 from skymill.sdo.goes import LABELS
+from skymill.sdo.names import SPLITS
 
 if TYPE_CHECKING:
     import xarray as xr
-
-SPLITS = ("train", "validation", "test", "excluded")
 
 
 def load_sdo(

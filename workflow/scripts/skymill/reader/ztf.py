@@ -12,9 +12,8 @@ from skymill.engine.errors import SkymillError
 from skymill.paths import DEFAULT_RESULTS
 from skymill.reader.found import FoundProduct, choose
 from skymill.reader.magnetic import class_codes
-
-SPLITS = ("train", "validation", "test")
-KINDS = ("science", "template", "difference")
+from skymill.ztf.plan import SPLITS
+from skymill.ztf.schema import CUTOUTS
 
 
 @dataclass(frozen=True)
@@ -92,8 +91,8 @@ def _stamps(
     if file.metadata.num_rows != count:
         raise SkymillError(f"{product.path} changed while it was read: load it again.")
     width = file.schema_arrow.field("stamps").type.list_size
-    size = round((width / len(KINDS)) ** 0.5)
-    stamps = np.empty((len(rows), len(KINDS), size, size), dtype=np.float32)
+    size = round((width / len(CUTOUTS)) ** 0.5)
+    stamps = np.empty((len(rows), len(CUTOUTS), size, size), dtype=np.float32)
     first = 0
     for group in range(file.num_row_groups):
         last = first + file.metadata.row_group(group).num_rows
