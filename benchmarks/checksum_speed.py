@@ -13,6 +13,7 @@ from skymill.engine import tables
 from skymill.engine.products import Product, manifest_path, write_document
 from skymill.magnetic.catalogue import ingest
 from skymill.magnetic.ids import assign_ids
+from skymill.magnetic.store import RecordStore
 from skymill.magnetic.write import write_clean
 
 CLAIM = 3
@@ -45,7 +46,7 @@ def measure_checksums(folder: Path, raw: Path, *, runs: int) -> Section:
         stores[checksums] = Product(values)
 
     def cleaned(checksums: bool) -> None:
-        partition = {"train_partition1_data": stores[checksums]}
+        partition = {"train_partition1_data": RecordStore(stores[checksums])}
         write_clean(folder / "ids.parquet", partition, folder / "clean", workers=1)
 
     rows = []
