@@ -27,7 +27,7 @@ prune: .venv/.ready ## List what an earlier configuration left (RESULTS=demo: an
 	$(BIN)/skymill prune $(RESULTS)
 
 # A test may run the whole workflow: more than four at a time need much memory.
-test: .venv/.ready-dev ## Run all tests (8 minutes on two cores)
+test: .venv/.ready-dev ## Run all tests (ten minutes on two cores)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-slurm: .venv/.ready-dev ## Run the workflow on a SLURM of its own (as root on Debian)
