@@ -14,7 +14,7 @@ import zarr
 from skymill.engine.tables import read_frame
 from skymill.sdo.catalogue import catalogue
 from skymill.sdo.goes import goes_class, label
-from skymill.sdo.images import check_image, pixels
+from skymill.sdo.images import check_image, decode
 from skymill.sdo.index import ends_at_peak
 from skymill.sdo.metadata import format_time, read_metadata
 from skymill.sdo.names import CHANNELS
@@ -100,7 +100,7 @@ def test_the_real_pixels_pass_through_checks_and_tensors(tree):
     root = zarr.open_group(tree / "train.zarr", mode="r")
     assert root["available"][...].sum() == root["available"][0, 0, :9].sum() == 9
     for number, crop in enumerate(crops):
-        assert (root["images"][0, 0, number] == pixels(crop)).all()
+        assert (root["images"][0, 0, number] == np.asarray(decode(crop))).all()
 
 
 def test_the_real_rows_are_planned_without_a_leak(tree):

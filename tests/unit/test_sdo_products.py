@@ -17,16 +17,17 @@ from skymill.engine.errors import SkymillError
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import Product
 from skymill.engine.tables import read_frame, write_table
+from skymill.raw.registry import load_registry
 from skymill.sdo import tensors
 from skymill.sdo.catalogue import catalogue
 from skymill.sdo.goes import LABELS
-from skymill.sdo.images import pixels
+from skymill.sdo.images import decode
 from skymill.sdo.index import COLUMNS, ends_at_peak, make_index, overlaps, write_index
 from skymill.sdo.names import SPLITS
 from skymill.sdo.plan import cut_validation, make_plan, require_none_shared
 from skymill.sdo.report import describe
 from skymill.sdo.tables import read_set
-from skymill.sdo.tensors import write_tensors
+from skymill.sdo.tensors import CITATION, LICENCE, PIXEL_SCALES, physical, write_tensors
 
 TRAIN = [row(11390 + day // 2, f"2012-01-{day:02} 17:06:01", "2e-06") for day in range(1, 20)]
 TEST = [row(11500, "2012-02-05 17:06:01"), row(11500, "2012-02-05 20:06:01")]
@@ -340,7 +341,7 @@ def test_tensors_hold_the_images_and_mask_the_others(built):
     assert np.argwhere(root["flagged"][...]).tolist() == [[0, 1, 2]]
     assert not available[1].any()
     assert counts["images_available"] == available.sum() == 2 + 2 * (len(TRAIN) - 2)
-    assert (root["images"][0, 0, 0] == pixels(jpeg(1))).all()
+    assert (root["images"][0, 0, 0] == np.asarray(decode(jpeg(1)))).all()
     assert not root["images"][0, 2, 3].any()
     ids = [bytes(name).rstrip(b"\0").decode() for name in root["sample_id"][...]]
     assert ids == [cells[0] for cells in TRAIN]
@@ -359,6 +360,22 @@ def test_the_files_of_a_sample_are_all_that_its_images_are_read_from(built, tmp_
     assert there_of_all.any()
     assert np.array_equal(pixels_of_copy, pixels_of_all)
     assert np.array_equal(there_of_copy, there_of_all)
+
+
+@pytest.mark.parametrize("channel", PIXEL_SCALES)
+def test_grey_values_stand_for_what_the_archive_has_scaled(channel):
+    scale, low, high, _ = PIXEL_SCALES[channel]
+    measured = np.linspace(low, high, 1000)
+    of = np.log10 if scale == "log10" else np.asarray
+    grey = np.round(255 * (of(measured) - of(low)) / (of(high) - of(low))).astype(np.uint8)
+    assert np.allclose(physical(np.uint8([0, 255]), channel), [low, high], rtol=1e-5)
+    # A grey value stands for all that was rounded to it.
+    assert (np.abs(of(physical(grey, channel)) - of(measured)) <= (of(high) - of(low)) / 500).all()
+
+
+def test_licence_and_citation_are_those_of_the_registry():
+    source = load_registry()["sdo"]
+    assert (source["licence"], source["citation"]) == (LICENCE, CITATION)
 
 
 def test_any_number_of_workers_gives_the_same_tensors(built):

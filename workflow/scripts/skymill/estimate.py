@@ -5,18 +5,18 @@ from collections.abc import Mapping
 START = 1.3
 """Seconds of one core that a job takes whatever its data: Python, its libraries, its manifest.
 
-Measured: the demo's 112 jobs on two cores of a shared Xeon (2.3 GHz), like the rates below.
+Measured: the demo, when it had 112 jobs, on two cores of a shared Xeon (2.3 GHz).
 """
 
 RATES = {"raw files": 30, "magnetic": 20, "sdo": 105, "aligned": 20, "stealth": 0, "ztf": 12}
 """Seconds of one core that a GB of a branch's raw files takes, from raw file to last product.
 
 Measured, see benchmarks/README.md: the magnetic branch on 1.95 GB, SDOBenchmark at full size, a
-tenth of SWAN-SF, 20,000 alerts. Raw files: what the simulator takes, see `raw_rate`.
+tenth of SWAN-SF, 20,000 alerts. Raw files: about what the simulator takes, a guess.
 """
 
 HASHED = 2
-"""Seconds of one core that hashing a GB takes: raw files that need no simulation."""
+"""Seconds of one core that hashing a GB takes, about: raw files that need no simulation."""
 
 SIMULATED = {
     "magnetic": (("records", "test_records"), 46e3),
@@ -25,7 +25,7 @@ SIMULATED = {
     "stealth": (("rows",), 30),
     "ztf": (("alerts",), 50e3),
 }
-"""What a simulated branch is counted in, by its settings, and the bytes of one in its raw files."""
+"""What a simulated branch is counted in, by its settings, and about the raw bytes of each."""
 
 
 def simulated_gigabytes(branch: str, settings: Mapping, nights: int = 1) -> float:

@@ -164,8 +164,3 @@ def off_disk(picture: Image.Image, channel: str) -> int:
         return 0
     blocks = np.asarray(picture).reshape(WIDTH // _BLOCK, _BLOCK, WIDTH // _BLOCK, _BLOCK)
     return int(np.count_nonzero((blocks == empty).all(axis=(1, 3)))) * _BLOCK**2
-
-
-def pixels(content: bytes) -> np.ndarray:
-    """Return the pixels of a regular image: uint8, shape (256, 256)."""
-    return np.asarray(decode(content))
