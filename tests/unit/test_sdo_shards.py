@@ -8,7 +8,6 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skymill.engine.errors import SkymillError
 from skymill.sdo.shards import PACKING, write_shard
 
 CHUNK, SHARD = (1, 2, 1, 8), (4, 2, 3, 8)
@@ -31,7 +30,16 @@ def write(folder, values, number):
     path = folder / "images" / "c" / str(number) / "0" / "0" / "0"
     path.parent.mkdir(parents=True)
     block = values[number * SHARD[0] : (number + 1) * SHARD[0]]
-    return path, write_shard(path, block, CHUNK, SHARD)
+    return path, write_shard(path, chunks_of(block), (4, 1, 3, 1))
+
+
+def chunks_of(block):
+    """The chunks that have values, all in the same memory."""
+    memory = np.empty((SHARD[1], SHARD[3]), dtype=np.uint8)
+    for sample, channel in np.ndindex(len(block), SHARD[2]):
+        memory[...] = block[sample, :, channel]
+        if memory.any():
+            yield (sample, 0, channel, 0), memory
 
 
 @given(
@@ -74,11 +82,3 @@ def test_a_changed_bit_of_a_chunk_is_refused_and_gives_no_other_values(tmp_path)
         path.write_bytes(damaged)
         with pytest.raises((RuntimeError, ValueError)):
             _ = array[0, :, 0]
-
-
-def test_a_disk_that_gives_back_something_else_is_noticed(tmp_path, monkeypatch):
-    array_in(tmp_path, 4)
-    values = np.ones((4, *SHARD[1:]), dtype=np.uint8)
-    monkeypatch.setattr("pathlib.Path.read_bytes", lambda path: b"other")
-    with pytest.raises(SkymillError, match="reads back differently"):
-        write(tmp_path, values, 0)

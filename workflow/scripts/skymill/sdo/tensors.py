@@ -5,8 +5,12 @@ is dropped. Labels and splits stand in the index and the plan alone: changing ho
 must not write 24 GB anew.
 """
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +31,7 @@ CUBE = (STEPS, len(CHANNELS))
 CHUNK = (1, STEPS, 1, *SHAPE)
 """One channel of a sample: a model of a few channels reads no others."""
 SHARD = (SAMPLES_PER_SHARD, *CUBE, *SHAPE)
+GRID = tuple(whole // part for whole, part in zip(SHARD, CHUNK, strict=True))
 
 LICENCE = "see the data set's page; NASA/SDO data are in the public domain"
 CITATION = "SDOBenchmark, FHNW Institute for Data Science, https://i4ds.github.io/SDOBenchmark"
@@ -240,26 +245,41 @@ def _pieces(group: Path, samples: int, images: pd.DataFrame) -> list[ShardPiece]
 
 def _write_piece(piece: ShardPiece) -> dict:
     """Decode the images of a shard and write it; return its entry for the manifest, or {}."""
-    import simplejpeg
-
-    block = np.zeros((piece.last - piece.first, *SHARD[1:]), dtype=np.uint8)
-    for image in piece.images.itertuples(index=False):
-        path = Path(image.path)
-        content = path.read_bytes() if path.is_file() else b""
-        if digest(content) != image.content:
-            raise SkymillError(
-                f"{path} is not the file that was catalogued. Something changed the unpacked "
-                "tree: delete interim/sdo in the results folder and run again."
-            )
-        # The catalogue has decoded it with Pillow and found it good: this gives the same pixels.
-        block[image.row - piece.first, image.step, image.channel] = simplejpeg.decode_jpeg(
-            content, colorspace="GRAY"
-        )[..., 0]
     name = f"images/c/{piece.first // SAMPLES_PER_SHARD}/0/0/0/0"
     path = piece.group / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    written = write_shard(path, block, CHUNK, SHARD)
+    written = write_shard(path, _chunks(piece), GRID)
     return {"name": name, "rows": 0, **written} if written else {}
+
+
+def _chunks(piece: ShardPiece) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+    """Yield the chunks of a shard that have values, sample by sample, in memory that is used again."""
+    columns = [piece.images[name].to_numpy() for name in ("row", "step", "channel", "content")]
+    images = zip(*(column.tolist() for column in columns), piece.images["path"], strict=True)
+    sample = np.zeros((len(CHANNELS), STEPS, *SHAPE), dtype=np.uint8)
+    for row, of_row in groupby(images, key=itemgetter(0)):
+        sample[...] = 0
+        for _, step, channel, content, path in of_row:
+            _decode(path, content, sample[channel, step])
+        for channel, values in enumerate(sample):
+            if values.any():
+                yield (row - piece.first, 0, channel, 0, 0), values
+
+
+def _decode(path: str, content: int, pixels: np.ndarray) -> None:
+    """Decode an image into `pixels`; raise SkymillError if it is not the one that was catalogued."""
+    import simplejpeg
+
+    data = b""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), open(path, "rb") as file:
+        data = file.read()
+    if digest(data) != content:
+        raise SkymillError(
+            f"{path} is not the file that was catalogued. Something changed the unpacked "
+            "tree: delete interim/sdo in the results folder and run again."
+        )
+    # The catalogue has decoded it with Pillow and found it good: this gives the same pixels.
+    simplejpeg.decode_jpeg(data, colorspace="GRAY", buffer=pixels)
 
 
 def _require_complete(group: Path, samples: int, images: int) -> None:
