@@ -1,6 +1,7 @@
 """The clean set: every valid record under its final id, sorted, its values untouched."""
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from records import SMALL_BLOCK, Ingested, contents_of, same_bits
 from runs import records_of
@@ -77,3 +78,28 @@ def test_records_are_the_same_for_any_number_of_files_and_workers(
     before = contents_of(tmp_path / "train")
     write_clean(small_run.ids["train"], records_of(stores), tmp_path / "train")
     assert contents_of(tmp_path / "train") == before
+
+
+def test_page_checksums_are_a_setting_that_changes_no_value(small_run, tmp_path):
+    stores = {name: small_run.ingested[name].store for name in TRAIN_PARTITIONS}
+    write_clean(
+        small_run.ids["train"], records_of(stores), tmp_path / "train", page_checksums=False
+    )
+    refused = []
+    for folder in (small_run.clean["train"], tmp_path / "train"):
+        part = sorted(folder.glob("*.parquet"))[0]
+        good = pq.read_table(part)
+        assert good.equals(pq.read_table(small_run.clean["train"] / part.name))
+        column = pq.read_metadata(part).row_group(0).column(good.schema.get_field_index("EPSZ"))
+        content = bytearray(part.read_bytes())
+        # A bit in the middle of the values: zstd has no checksum here.
+        content[column.data_page_offset + column.total_compressed_size // 2] ^= 1
+        damaged = tmp_path / f"{folder.parent.name}.parquet"
+        damaged.write_bytes(content)
+        try:
+            pq.read_table(damaged, page_checksum_verification=True)
+        except OSError as error:
+            refused.append("CRC" in str(error))
+        else:
+            refused.append(False)
+    assert refused == [True, False]

@@ -36,6 +36,7 @@ def test_a_second_run_does_nothing(finished):
     [
         ("seed: 7", PLAN | INDEX | ZTF_PLAN),
         ("collisions: drop_identical", IDS),
+        ("magnetic: {page_checksums: false}", {"write_clean"} | AUGMENT),
         ("split: {unit: record}", {"check_regions"} | PLAN),
         ("split: {fractions: {train: 0.9, dev: 0.05, test: 0.05}}", PLAN),
         ("split: {augment: all}", PLAN),

@@ -122,7 +122,7 @@ rule write_clean:
         mem_mb=memory(1000, each=700),
         runtime=minutes(15, per_gb=10, of="values" if INPUT is CUP else "steps"),
     params:
-        **stage("write_clean.py", "magnetic.input"),
+        **stage("write_clean.py", "magnetic.input", "magnetic.page_checksums"),
     script:
         "../scripts/write_clean.py"
 

@@ -21,6 +21,7 @@ def main(run):
         stores,
         run.output.clean,
         parameters=one.parameters,
+        page_checksums=run.settings["magnetic.page_checksums"],
         workers=run.threads,
     )
     run.finish(files, counts={"records_by_label": run.product("ids").counts["kept_by_label"]})

@@ -81,12 +81,13 @@ def in_declared_order(table: pa.Table) -> pa.Table:
     return table
 
 
-def parquet_settings(schema: pa.Schema) -> dict:
+def parquet_settings(schema: pa.Schema, *, page_checksums: bool = True) -> dict:
     """Return the house's settings of a Parquet file, for pyarrow.parquet.
 
     Floats and lists of floats are stored byte-stream-split, uint64 (hashes, seldom twice the same)
     as they are, strings and other integers as dictionaries, everything as zstd at its fast level -1
-    (measured on windows: the size of level 1 in half the time). Pages have checksums.
+    (measured on windows: the size of level 1 in half the time). Pages have checksums,
+    unless a setting leaves them out.
     """
     floats, hashes, lists = [], [], []
     for field in schema:
@@ -104,11 +105,13 @@ def parquet_settings(schema: pa.Schema) -> dict:
         "use_dictionary": others,
         "column_encoding": dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
         "write_statistics": others,
-        "write_page_checksum": True,
+        "write_page_checksum": page_checksums,
     }
 
 
-def write_parquet(path: Path, table: pa.Table, *, rows_per_group: int) -> dict:
+def write_parquet(
+    path: Path, table: pa.Table, *, rows_per_group: int, page_checksums: bool = True
+) -> dict:
     """Write a table with the house's fixed settings and return its entry for a manifest.
 
     Categorical columns have their declared categories, see `categorical`. The file is read back
@@ -116,7 +119,7 @@ def write_parquet(path: Path, table: pa.Table, *, rows_per_group: int) -> dict:
     """
     table = in_declared_order(table)
     buffer = io.BytesIO()
-    settings = parquet_settings(table.schema)
+    settings = parquet_settings(table.schema, page_checksums=page_checksums)
     pq.write_table(table, buffer, row_group_size=rows_per_group, **settings)
     content = buffer.getbuffer()
     path.write_bytes(content)

@@ -53,6 +53,7 @@ class CleanPiece:
     first: int
     last: int
     path: Path
+    page_checksums: bool
 
 
 def write_clean(
@@ -61,6 +62,7 @@ def write_clean(
     output: Path,
     *,
     parameters: Sequence[str] = PARAMETERS,
+    page_checksums: bool = True,
     workers: int = 1,
 ) -> list[dict]:
     """Gather the values of every record in the ids table into one sorted data set.
@@ -75,6 +77,8 @@ def write_clean(
         Directory of Parquet files of clean_schema, RECORDS_PER_FILE records each.
     parameters
         Those that the records have.
+    page_checksums
+        Whether each page of a file has a checksum, which readers compare.
 
     Returns
     -------
@@ -84,7 +88,13 @@ def write_clean(
     with new_directory(output) as directory:
         work = [
             CleanPiece(
-                ids, stores, parameters, first, last, directory / f"part-{number:05d}.parquet"
+                ids,
+                stores,
+                parameters,
+                first,
+                last,
+                directory / f"part-{number:05d}.parquet",
+                page_checksums,
             )
             for number, (first, last) in enumerate(pieces(total))
         ]
@@ -115,4 +125,9 @@ def _write_piece(piece: CleanPiece) -> dict:
     }
     table = step_table(columns, clean_schema(piece.parameters))
     require_records(table, record_id)
-    return write_parquet(piece.path, table, rows_per_group=RECORDS_PER_ROW_GROUP * STEPS)
+    return write_parquet(
+        piece.path,
+        table,
+        rows_per_group=RECORDS_PER_ROW_GROUP * STEPS,
+        page_checksums=piece.page_checksums,
+    )

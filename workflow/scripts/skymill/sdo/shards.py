@@ -17,8 +17,8 @@ import numpy as np
 from skymill.engine.durable import partial_path
 
 PACKING = {"level": 1, "checksum": True}
-"""Of zstd, as zarr-python names it. Level 3 saves a hundredth more of real AIA and HMI crops. Without a checksum most damage
-would give other pixels and no error; it costs four bytes a chunk."""
+"""Of zstd, as zarr-python names it. Level 3 saves a hundredth more of real AIA and HMI crops.
+Without a checksum most damage would give other pixels and no error; it costs four bytes a chunk."""
 
 _EMPTY = np.uint64(2**64 - 1)
 
@@ -65,4 +65,3 @@ def write_shard(
         return {}
     temporary.replace(path)
     return {"bytes": place + len(table), "sha256": checksum.hexdigest()}
-

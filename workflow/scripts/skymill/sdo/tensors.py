@@ -253,7 +253,7 @@ def _write_piece(piece: ShardPiece) -> dict:
 
 
 def _chunks(piece: ShardPiece) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
-    """Yield the chunks of a shard that have values, sample by sample, in memory that is used again."""
+    """Yield the chunks of a shard that have values; all of them use the same memory."""
     columns = [piece.images[name].to_numpy() for name in ("row", "step", "channel", "content")]
     images = zip(*(column.tolist() for column in columns), piece.images["path"], strict=True)
     sample = np.zeros((len(CHANNELS), STEPS, *SHAPE), dtype=np.uint8)
@@ -267,7 +267,7 @@ def _chunks(piece: ShardPiece) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
 
 
 def _decode(path: str, content: int, pixels: np.ndarray) -> None:
-    """Decode an image into `pixels`; raise SkymillError if it is not the one that was catalogued."""
+    """Decode an image into `pixels`, or raise SkymillError if it is not the catalogued one."""
     import simplejpeg
 
     data = b""
