@@ -40,7 +40,9 @@ def _described(name: str, command) -> list[str]:
     usage = ["skymill", name, *(_argument(one) for one in arguments)]
     usage += ["[OPTIONS]"] if options else []
     rows = [f"| `{_argument(one)}` | {one.help or ''} | {_default(one)} |\n" for one in arguments]
-    rows += [f"| `{', '.join(one.opts)}` | {one.help or ''} | {_default(one)} |\n" for one in options]
+    rows += [
+        f"| `{', '.join(one.opts)}` | {one.help or ''} | {_default(one)} |\n" for one in options
+    ]
     table = ["| argument | meaning | default |\n|---|---|---|\n", *rows, "\n"] if rows else []
     return [f"### skymill {name}\n\n{command.help}\n\n```\n{' '.join(usage)}\n```\n\n", *table]
 

@@ -34,9 +34,7 @@ def on_files(files, config):
         source = links.source_of(file.src_uri)
         linked |= links.files_of(file.content_string, source, ROOT)
     for name in sorted(linked):
-        files.append(
-            File.generated(config, links.FILES + name, abs_src_path=str(ROOT / name))
-        )
+        files.append(File.generated(config, links.FILES + name, abs_src_path=str(ROOT / name)))
     return files
 
 

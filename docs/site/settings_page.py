@@ -23,7 +23,10 @@ def page(root: Path) -> str:
     comments = dict(_comments(text))
     parts = [INTRODUCTION]
     for name, part in schema["properties"].items():
-        parts += [f"## {name}\n\n", *_described(schema, (name,), part, yaml.safe_load(text), comments)]
+        parts += [
+            f"## {name}\n\n",
+            *_described(schema, (name,), part, yaml.safe_load(text), comments),
+        ]
     return "".join(parts)
 
 
@@ -128,14 +131,23 @@ def _allowed(part: dict) -> str:
         return ", ".join(f"`{value}`" for value in part["enum"])
     kinds = part.get("type", [])
     kinds = [kinds] if isinstance(kinds, str) else list(kinds)
-    words = {"integer": "a whole number", "number": "a number", "string": "text", "null": "null",
-             "boolean": "true or false", "array": "a list", "object": "a section"}
+    words = {
+        "integer": "a whole number",
+        "number": "a number",
+        "string": "text",
+        "null": "null",
+        "boolean": "true or false",
+        "array": "a list",
+        "object": "a section",
+    }
     said = " or ".join(words[kind] for kind in kinds)
     bounds = [
         f"{word} {part[key]}"
         for key, word in (
-            ("minimum", "from"), ("exclusiveMinimum", "above"),
-            ("maximum", "to"), ("exclusiveMaximum", "below"),
+            ("minimum", "from"),
+            ("exclusiveMinimum", "above"),
+            ("maximum", "to"),
+            ("exclusiveMaximum", "below"),
         )
         if key in part and abs(part[key]) < 1e15
     ]

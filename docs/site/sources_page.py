@@ -51,8 +51,11 @@ def _origin(kind: str, file: dict) -> str:
 def _proof(file: dict) -> str:
     """Return what a download is compared with, beside the length that the server announces."""
     known = [key for key in ("checksum", "checksums", "dataverse") if key in file]
-    words = {"checksum": "checksum here", "checksums": "the archive's list of checksums",
-             "dataverse": "the Dataverse's checksum"}
+    words = {
+        "checksum": "checksum here",
+        "checksums": "the archive's list of checksums",
+        "dataverse": "the Dataverse's checksum",
+    }
     if known:
         return words[known[0]]
     return "the checksum of the first download" if file.keys() & ORIGINS.keys() else ""
