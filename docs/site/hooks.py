@@ -1,4 +1,4 @@
-"""What `mkdocs build` makes beyond docs/: pages from elsewhere in the checkout, and generated pages."""
+"""What `mkdocs build` adds to docs/: pages from elsewhere in the checkout, and generated ones."""
 
 from pathlib import Path
 

@@ -91,7 +91,7 @@ def _comments(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
                 above = []
                 while number and lines[number - 1].startswith(f"{indent}#"):
                     number -= 1
-                    above.insert(0, lines[number].strip().removeprefix("#").strip())
+                    above.insert(0, _line(lines[number]))
                 if above:
                     yield here, _escaped(" ".join(above))
                 yield from walk(value, here)
@@ -99,11 +99,18 @@ def _comments(text: str) -> Iterator[tuple[tuple[str, ...], str]]:
     yield from walk(yaml.compose(text), ())
 
 
+def _line(text: str) -> str:
+    """Return a line of a comment; one that is set in is an example."""
+    line = text.strip().removeprefix("#")
+    return f"`{line.strip()}`." if line.startswith("   ") else line.strip()
+
+
 def _escaped(text: str) -> str:
     """Return a comment as Markdown: only its code is markup."""
     parts = text.split("`")
     for place in range(0, len(parts), 2):
-        for sign in "*_<":
+        parts[place] = parts[place].replace("<", "&lt;")
+        for sign in "*_":
             parts[place] = parts[place].replace(sign, f"\\{sign}")
     return "`".join(parts)
 

@@ -6,8 +6,8 @@ import yaml
 
 INTRODUCTION = """# Archives
 
-This page is generated from `config/sources.yaml`, which says where `source: archive` fetches raw files
-from. Sizes are approximate: no archive was asked. How to get the data is in
+This page is generated from `config/sources.yaml`, which says where `source: archive` downloads
+raw files from. Sizes are approximate: no archive was asked. How to get the data is in
 [Real data](../docs/real-data.md).
 
 """
