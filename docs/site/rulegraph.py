@@ -21,7 +21,10 @@ COLOURS = {
     "stealth": "#dddddd",
     "ztf": "#e3b7ec",
 }
-"""Colours of the branches, by the rules file or the end of the rule's name; others are white."""
+"""Colours of the branches, by the rules file or a word of the rule's name; others are white."""
+
+WORDS = {**{branch: branch for branch in COLOURS}, "night": "ztf"}
+"""Branches by a word in the names of rules that are in other files."""
 
 OTHERS = "#ffffff"
 
@@ -42,7 +45,7 @@ def coloured(graph: str) -> str:
     names = {number: name for number, name in NODE.findall(graph) if name != "all"}
     lines = [HEAD]
     for name in sorted(names.values()):
-        branch = branches.get(name) or next((end for end in COLOURS if name.endswith(end)), None)
+        branch = branches.get(name) or next((WORDS[word] for word in WORDS if word in name), None)
         lines.append(f'  {name} [fillcolor="{COLOURS.get(branch, OTHERS)}"]\n')
     edges = {(names[a], names[b]) for a, b in EDGE.findall(graph) if a in names and b in names}
     lines += [f"  {first} -> {second}\n" for first, second in sorted(edges)]

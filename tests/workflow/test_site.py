@@ -24,7 +24,7 @@ def test_no_page_fetches_anything_from_another_place(site):
     )
     linked = re.compile(r"<link[^>]* (?:rel=\"?(?:stylesheet|preconnect)[^>]*href=\"?https?:)")
     pages = sorted(site.glob("*.html"))
-    assert len(pages) > 20
+    assert len(pages) >= 20
     for page in pages:
         text = page.read_text(encoding="utf-8")
         assert not fetched.search(text), page.name
