@@ -56,7 +56,7 @@ def _described(schema, path, part, default, comments) -> Iterator[str]:
         known = known.get(name) if isinstance(known, dict) else None
     if not inner or not isinstance(known, dict):
         facts = [f"Default: {_value(known)}"] if _is_in(default, path) else []
-        if allowed := _allowed(part):
+        if allowed := _allowed(schema, part):
             facts.append(f"Allowed: {allowed}")
         yield "".join(f"- {fact}\n" for fact in facts) + "\n"
     for name, below in inner.items():
@@ -132,8 +132,13 @@ def _value(value) -> str:
     return f"`{text.strip().removesuffix('...').strip()}`"
 
 
-def _allowed(part: dict) -> str:
+def _allowed(schema: dict, part: dict) -> str:
     """Return in words what a value may be."""
+    if "else" in part:
+        return f"{_allowed(schema, _resolved(schema, part['else']))}; or a section, see below"
+    items = _resolved(schema, part.get("items", {}))
+    if "enum" in items:
+        return f"a list of {_allowed(schema, items)}"
     if "enum" in part:
         return ", ".join(f"`{value}`" for value in part["enum"])
     kinds = part.get("type", [])
