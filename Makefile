@@ -8,7 +8,8 @@ export PYTHONNOUSERSITE := 1
 # pip reads and writes paths in the encoding of the locale.
 export LC_ALL := C.UTF-8
 
-.PHONY: help setup demo verify prune test test-slurm test-power test-extra fuzz lint format bench release-crate pins clean
+.PHONY: help setup demo verify prune test test-slurm test-power test-extra fuzz lint format bench docs pictures \
+  release-check release-crate pins clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -64,6 +65,18 @@ format: .venv/.ready-dev ## Format Python and Snakemake files
 
 bench: .venv/.ready-dev ## Measure the speed claims (half an hour)
 	$(BIN)/python benchmarks/bench.py
+
+docs: .venv/.ready-dev ## Build the documentation, in build/site, and check its links
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+# The figure is one of simulated data; the graph needs graphviz.
+pictures: .venv/.ready demo ## Draw the pictures of the documentation, in docs/images
+	$(BIN)/snakemake --config results=demo source=sample --rulegraph | docs/site/rulegraph.py \
+	  | tred | dot -Tsvg > docs/images/rulegraph.svg
+	cp demo/processed/aligned/pair.png docs/images/pair.png
+
+release-check: .venv/.ready-dev ## Check that version, date and citation agree before a release
+	$(BIN)/python -m pytest -q tests/unit/test_release.py
 
 release-crate: .venv/.ready ## Describe this release as a Workflow RO-Crate, in ro-crate-metadata.json
 	$(BIN)/python -m skymill.release_crate

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Run what README.md tells users to type, in the environment that `make setup` has made.
+"""Run what README.md and its pages tell users to type, in the environment of `make setup`.
 
     .ci/readme.py [--list]
 
-Commands are the lines of its shell blocks, and code in its text that begins like one. Each is run
-as it stands unless it is in one of the tables below. Its Python blocks are run one after the other,
+Commands are the lines of shell blocks, and code in the text that begins like one. Each is run
+as it stands unless it is in one of the tables below. Python blocks are run one after the other,
 as one script. Run it in a clean clone: commands write to data/, trial/ and more.
 """
 
@@ -17,19 +17,28 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
+PAGES = (
+    "README.md",
+    "docs/running.md",
+    "docs/python.md",
+    "docs/real-data.md",
+    "docs/leaks.md",
+    "docs/troubleshooting.md",
+)
+"""Pages whose commands are run, in this order; tests/unit/test_pages.py looks at the recipes."""
+
 ELSEWHERE = {
     "make": "a mention, not a command",
+    "skymill": "a mention, not a command",
+    "git clone ADDRESS skymill": "this is the clone",
+    "cd skymill": "this is the clone",
     "make demo": ".ci/run has run it before",
-    "make test": ".ci/run runs it afterwards",
+    "make docs": ".ci/run runs it afterwards",
+    "make clean": "would delete the environment of the commands below",
+    "make baseline": "has tests of its own",
+    "skymill score predictions.csv": "needs predictions: has tests of its own",
     "make setup": "part of make demo",
     "pip install": "a mention, not a command",
-    "snakemake --profile profiles/slurm": "needs a cluster: make test-slurm",
-    "DASK_SCHEDULER_ADDRESS=tcp://10.0.0.5:8786 snakemake --cores 4": (
-        "needs a Dask cluster: tests/workflow/test_dask.py"
-    ),
-    "snakemake --default-storage-provider s3 --default-storage-prefix s3://bucket/project": (
-        "needs a bucket: tests/workflow/test_object_storage.py"
-    ),
     "skymill diff data trial": "trial is not made here: tests/workflow/test_loading.py",
     "snakemake data/raw/solar_flare_2020/test_4_5_data.json": (
         "needs a network and gigabytes: tests/workflow/test_archive.py"
@@ -39,6 +48,7 @@ ELSEWHERE = {
 
 PLANNED = {
     "snakemake --config results=trial seed=7": "all would be made a second time",
+    "snakemake --config results=trial": "all would be made a second time",
     "snakemake --directory other": "all would be made a third time",
     "snakemake --configfile config/published.yaml": "tests/workflow/test_recovery.py runs it",
 }
@@ -70,7 +80,7 @@ def commands(text: str) -> list[str]:
 def scripts(text: str) -> list[str]:
     """Return the Python blocks of a page, without those for a Snakefile."""
     blocks = [block for language, block in BLOCK.findall(text) if language == "python"]
-    return [block for block in blocks if "\n  module " not in block]
+    return [block for block in blocks if not re.search(r"^ *module ", block, re.MULTILINE)]
 
 
 def run(command: str, name: str | None = None) -> bool:
@@ -100,10 +110,10 @@ def say(text: str) -> None:
 
 def main() -> int:
     """Run the commands and the Python blocks; return the exit code."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = commands(text)
+    texts = [(ROOT / page).read_text(encoding="utf-8") for page in PAGES]
+    found = list(dict.fromkeys(line for text in texts for line in commands(text)))
     if unknown := (ELSEWHERE.keys() | PLANNED.keys()) - {*found, "make setup"}:
-        say(f"README.md no longer has these commands: {', '.join(sorted(unknown))}")
+        say(f"no page has these commands any more: {', '.join(sorted(unknown))}")
         return 1
     is_good = True
     for command in found:
@@ -120,7 +130,8 @@ def main() -> int:
             is_good &= run(PREPARED[command])
         is_good &= run(f"{command} -n" if is_planned else command)
     if "--list" not in sys.argv:
-        code = "\n".join([*scripts(text), "assert series.shape == (60, 24)"])
+        blocks = [block for text in texts for block in scripts(text)]
+        code = "\n".join([*blocks, "assert series.shape == (60, 24)"])
         is_good &= run(f"python -c {shlex.quote(code)}", "the Python blocks")
     return 0 if is_good else 1
 

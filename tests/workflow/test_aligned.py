@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import skymill
+from dictionary import compare
 from loaders import loads_croissant
 from projects import Project, said
 from skymill.engine.errors import SkymillError
@@ -43,6 +44,11 @@ def stale(project):
 
 def test_what_was_joined_is_current(joined):
     assert joined.stale("aligned") == set()
+
+
+def test_the_dictionary_has_every_column(joined):
+    unmet = compare(joined.path("data"))
+    assert not [one for one in unmet if "aligned/" in one or "swan_sf/" in one]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
+from dictionary import compare
 from projects import Project, said
 
 FEATURES = {"write_features", "diagnose_magnetic", "measure_magnetic", "write_card"}
@@ -56,6 +57,11 @@ def document(project, name):
 
 def test_a_second_run_does_nothing(made):
     assert made.stale() == set()
+
+
+def test_the_dictionary_has_every_column(made):
+    unmet = compare(made.path("data"), is_swan_sf=True)
+    assert "interim/solar_flare_2020/fingerprints/*.parquet" not in unmet
 
 
 def test_no_file_of_2020_and_no_test_set_is_needed(made):

@@ -171,7 +171,7 @@ class Watch:
                 logging.WARNING,
                 "NO STAMPS: no object of these nights is in the list of labels, so the ZTF "
                 "products are empty. Take other nights (ztf.nights) or another list (labels, see "
-                "README.md).",
+                "docs/configuration.md).",
             )
         sources = {made[name].get("source") for name in made if name.endswith(MANIFEST)}
         if "sample" in sources:

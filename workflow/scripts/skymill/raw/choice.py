@@ -479,7 +479,7 @@ class RawFiles:
                 else f"these files are not there:{listed(missing)}\nPut them there"
             )
             raise SkymillError(
-                f"source: local, but {absent} (see the section on real data in README.md, also "
+                f"source: local, but {absent} (see docs/real-data.md, also "
                 "for ztf.nights, which names the nights that are read), use source: sample, or "
                 "leave the branch out of `branches`."
             )

@@ -65,8 +65,8 @@ def read_metadata(path: Path) -> tuple[list[MetaRow], list[tuple[int, str]]]:
             found = ", ".join(header)[:LONGEST_SHOWN]
             raise SkymillError(
                 f"{path} has the columns {found or '(none)'}, not {', '.join(COLUMNS)}. It is not "
-                "the table of SDOBenchmark: fetch the data set again, or see the section on real "
-                "data in README.md."
+                "the table of SDOBenchmark: fetch the data set again, or see "
+                "docs/real-data.md."
             )
         for number, line in enumerate(stream, start=2):
             if not line.strip():
@@ -88,7 +88,7 @@ def _other_table(path: Path, has: str) -> SkymillError:
     """Return the error for a table that is too long."""
     return SkymillError(
         f"{path} has {has}: it is not the table of SDOBenchmark. Fetch the data set again, or see "
-        "the section on real data in README.md."
+        "docs/real-data.md."
     )
 
 

@@ -71,7 +71,7 @@ def _roots(folder: Path) -> list[Path]:
         raise SkymillError(
             f"{folder} does not hold SDOBenchmark: no folder in it has both training/{METADATA} "
             f"and test/{METADATA}. Found: {shown or 'nothing'}. Put the unpacked data set there, "
-            "or its zip beside it (see the section on real data in README.md)."
+            "or its zip beside it (see docs/real-data.md)."
         )
     return sorted(found)
 
