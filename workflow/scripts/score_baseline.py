@@ -21,7 +21,7 @@ def main(run):
         sources.append(Product(stamps).source)
     if not samples:
         raise SkymillError(
-            "only the branches magnetic and ztf have a baseline, and both are switched off. Add one "
+            "only the branches magnetic and ztf have a baseline. Both are switched off: add one "
             "of them to `branches`."
         )
     data_sets = {}

@@ -19,8 +19,8 @@ CLIMATOLOGY, PERSISTENCE = "climatology", "persistence"
 """References that see no measurement: the classes' shares in train; the class last known."""
 
 NEAREST_RECORDS = 20_000
-"""Training records among which the nearest neighbour is searched: a seeded draw, in which the classes
-have about their shares in train. All records would take hours at full size."""
+"""Training records among which the nearest neighbour is searched: a seeded draw, in which the
+classes have about their shares in train. All records would take hours at full size."""
 
 ITERATIONS = 300
 """At most so many of the logistic model. It is compared, not tuned: where it has not converged by

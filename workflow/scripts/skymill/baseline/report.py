@@ -1,4 +1,4 @@
-"""The baseline as files: scores.json for programs, scores.csv as a table, baseline.md for people."""
+"""The baseline as files: scores.json and scores.csv for programs, baseline.md for people."""
 
 import csv
 import io
@@ -240,8 +240,8 @@ def _notes(name: str, data_set: dict) -> list[str]:
         notes.append(_persistence(data_set["has_times"]))
     if any(row["train_records"] > NEAREST_RECORDS for row in scored if row["model"] == "nearest"):
         notes.append(
-            f"The nearest neighbour is searched among {NEAREST_RECORDS:,} training records: a seeded "
-            "draw, in which the classes have about their shares in train."
+            f"The nearest neighbour is searched among {NEAREST_RECORDS:,} training records: a "
+            "seeded draw, in which the classes have about their shares in train."
         )
     if any(row["train"] == BEFORE for row in scored):
         notes.append(
@@ -256,7 +256,7 @@ def _persistence(has_times: bool) -> str:
         return (
             "Persistence repeats the class of the latest window of the same HARP whose 24 hours "
             "were over when the window ended. The window just before does not count: a forecaster "
-            "does not know its class yet. Where there is no such window, persistence is climatology."
+            "does not know its class yet. Where there is no such window, climatology is used."
         )
     return (
         "There is no persistence: the files of 2020 have no times, so no record is known to be "
@@ -266,8 +266,8 @@ def _persistence(has_times: bool) -> str:
 
 _DEFINITIONS = [
     "- TSS = hits / (hits + misses) - false alarms / (false alarms + correct rejections). TSS does "
-    "not depend on the ratio of the classes (Woodcock 1976, Mon. Wea. Rev. 104, 1209; Bloomfield et "
-    "al. 2012, ApJL 747, L41).",
+    "not depend on the ratio of the classes (Woodcock 1976, Mon. Wea. Rev. 104, 1209; Bloomfield "
+    "et al. 2012, ApJL 747, L41).",
     "- HSS is HSS2 of Bobra and Couvidat (2015, ApJ 798, 135): 2 (hits x correct rejections - "
     "misses x false alarms) / (P (misses + correct rejections) + N (hits + false alarms)), with P "
     "events and N others.",

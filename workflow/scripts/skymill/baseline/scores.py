@@ -4,8 +4,8 @@ An *event* is a record of one of the positive classes. Counts of a forecast are 
 misses, false alarms, correct rejections).
 
 Sources: Woodcock (1976, Mon. Wea. Rev. 104, 1209) compares scores of yes-no forecasts; Bloomfield
-et al. (2012, ApJL 747, L41) recommend TSS for flares, because the ratio of the classes does not change
-TSS; Bobra and Couvidat (2015, ApJ 798, 135) give the form of HSS that is used here, their HSS2.
+et al. (2012, ApJL 747, L41) recommend TSS for flares, because the ratio of the classes does not
+change TSS; Bobra and Couvidat (2015, ApJ 798, 135) give the form of HSS that is used here: HSS2.
 
 A score that is undefined is NaN, and never a number. Reports write it as null, with the reason.
 """
