@@ -223,7 +223,7 @@ def _threshold(
         return given, "given"
     if on_dev is None or PROBABILITY not in on_dev:
         raise SkymillError(
-            f"{path} has probabilities. Their threshold must come from the split {truth.dev}, never "
+            f"{path} has probabilities. Their threshold must come from the split {truth.dev}, not "
             f"from the split that is scored. Add the predictions of {truth.dev} to the file, name "
             "their file by --dev, or give --threshold."
         )
@@ -243,7 +243,13 @@ def _read(path: Path, truth: Truth) -> pd.DataFrame:
     if not path.is_file():
         raise SkymillError(f"{path} is not there, or is no file.")
     if path.suffix.lower() in (".parquet", ".pq"):
-        frame = read_table(path).to_pandas()
+        try:
+            frame = read_table(path).to_pandas()
+        except SkymillError as error:
+            # The error's own advice is for products, and this file is the user's.
+            raise SkymillError(
+                f"{path} cannot be read as Parquet: {error.__cause__}. Write it anew."
+            ) from error
     else:
         try:
             # Texts, so that a number that is none can be named.

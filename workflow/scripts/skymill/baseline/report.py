@@ -11,10 +11,7 @@ from skymill.baseline.trials import DEFAULT_THRESHOLD, Sample
 from skymill.engine.markdown import escaped, markdown_table
 from skymill.magnetic.splits import FEWEST_REGIONS
 
-SIMULATED = (
-    "SIMULATED DATA: these numbers mean nothing about the Sun or the sky. They only show that the "
-    "baseline runs."
-)
+SIMULATED = "SIMULATED DATA: these numbers mean nothing about the Sun or the sky."
 
 NAMES = {
     "nearest": "1-nearest neighbour",

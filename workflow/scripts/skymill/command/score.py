@@ -38,8 +38,8 @@ def told(verdict: Verdict) -> str:
         notes.append("TSS and HSS are undefined without an event, or with nothing but events.")
     elif found.tss.undefined_draws:
         notes.append(
-            f"TSS is undefined in {found.tss.undefined_draws:,} of {DRAWS:,} draws; the interval is "
-            "of the others."
+            f"TSS is undefined in {found.tss.undefined_draws:,} of {DRAWS:,} draws. The interval "
+            "is of the others."
         )
     if found.event_groups < FEWEST_REGIONS:
         notes.append(f"Fewer than {FEWEST_REGIONS} groups have events: the scores say little.")
