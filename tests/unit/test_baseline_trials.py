@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from threadpoolctl import threadpool_limits
 
 from skymill.baseline import models, trials
 from skymill.baseline.divisions import AUGMENTED, BEFORE, CLEAN, divide_alerts, divide_records
@@ -218,6 +219,19 @@ def test_models_learn_from_train_alone_and_are_the_same_each_time():
         assert ((one.score > 0.5) == (test[:, 0] > 0)).mean() > 0.8
         assert one.score[:10] == pytest.approx(other.score)
         assert (one.code[:10] == other.code).all()
+
+
+def test_the_threads_of_the_machine_change_no_forecast():
+    random = np.random.default_rng(2)
+    rows = random.normal(size=(600, 8)).astype(np.float32)
+    code = np.digitize(rows[:, 0] + random.normal(size=600), [-1, 0, 1])
+    for name in models.MODELS:
+        found = []
+        for threads in (1, 2):
+            with threadpool_limits(threads):
+                found += forecast(name, rows[:400], code[:400], [rows[400:]], np.array([0]), 1)
+        assert (found[0].score == found[1].score).all()
+        assert (found[0].code == found[1].code).all()
 
 
 def test_scaling_knows_nothing_but_train():
