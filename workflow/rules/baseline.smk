@@ -62,9 +62,9 @@ rule score_baseline:
         f"{LOGS}/score_baseline.log",
     conda:
         "../../envs/magnetic.yaml"
-    threads: max(PARALLEL["magnetic"], PARALLEL["ztf"])
+    # Each process has all statistics, and copies of them: more than four need much memory.
+    threads: min(4, max(PARALLEL["magnetic"], PARALLEL["ztf"]))
     resources:
-        # All statistics in each process, and what a model makes of them.
         mem_mb=memory(2000, each=3000),
         runtime=minutes(120),
     params:
