@@ -20,8 +20,8 @@ demo: .venv/.ready ## Run the whole workflow on simulated data, in demo/, and sh
 	$(BIN)/skymill summary demo
 
 RESULTS ?= data
-baseline: .venv/.ready ## Score simple models under each kind of split (RESULTS=demo: of the demo)
-	$(BIN)/snakemake --config results=$(RESULTS) $(if $(filter demo,$(RESULTS)),source=sample) -- baseline
+baseline: .venv/.ready ## Score simple models under each kind of split (RESULTS=demo: the demo)
+	$(BIN)/snakemake $(if $(filter demo,$(RESULTS)),--config results=demo source=sample --) baseline
 
 verify: .venv/.ready ## Compare all that was made with its checksums (RESULTS=demo: another folder)
 	$(BIN)/skymill verify $(RESULTS)

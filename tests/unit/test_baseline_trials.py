@@ -1,5 +1,8 @@
 """Trials: a planted leak shows, nothing shows without one, and divisions are those of the plan."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -287,12 +290,42 @@ def test_alerts_of_one_group_stay_together_and_single_alerts_do_not():
         assert all(parts)
 
 
+@pytest.mark.parametrize("alerts", [1, 2, 4])
+def test_a_handful_of_alerts_gives_scores_or_reasons(tmp_path, alerts):
+    names = [f"a{number}" for number in range(alerts)]
+    columns = {"candid": np.arange(alerts), "group": names, "label": ["YSO", "Otro"] * 2}
+    columns["label"] = columns["label"][:alerts]
+    columns |= {"science_flux": pa.array(np.arange(alerts, dtype=np.float32))}
+    write_table(tmp_path / "stamps.parquet", pa.table(columns))
+    settings = {
+        "seed": 1,
+        "ztf.split": {"validation": 0.1, "test": 0.1},
+        "labels.map": {"YSO": "YSO"},
+        "labels.other": "Otro",
+        "baseline": {"positive": {"ztf": ["YSO"]}},
+    }
+    sample, divisions, left_out = stamps_sample(tmp_path / "stamps.parquet", settings)
+    rows = run_trials(sample, divisions, 1)
+    assert {row["unit"] for row in rows} == {"group", "alert"}
+    content = described("ztf", sample, divisions, left_out, rows)
+    assert "undefined" in page({"source": "local", "data_sets": {"ztf": content}})
+
+
 def test_without_stamps_there_is_no_baseline_of_them(tmp_path):
     empty = {"candid": pa.array([], pa.int64())}
     empty |= {name: pa.array([], pa.string()) for name in ("group", "label")}
     write_table(tmp_path / "stamps.parquet", pa.table(empty))
     with pytest.raises(SkymillError, match="no stamps"):
         stamps_sample(tmp_path / "stamps.parquet", {})
+
+
+def test_scikit_learn_is_imported_where_a_model_is_fitted_and_nowhere_else():
+    program = (
+        "import sys, skymill.command.app, skymill.command.score, skymill.baseline.trials;"
+        "import skymill.baseline.samples, skymill.baseline.predictions, skymill.baseline.report;"
+        "sys.exit('sklearn' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 @pytest.fixture(scope="module")

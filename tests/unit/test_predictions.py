@@ -181,6 +181,9 @@ def test_files_without_the_columns_are_refused(results, write, tmp_path):
     ):
         with pytest.raises(SkymillError, match=said):
             score_predictions(write(**columns), results)
+    (tmp_path / "twice.csv").write_text("record_id,label, label\n1,X,Q\n")
+    with pytest.raises(SkymillError, match="has the column label more than once"):
+        score_predictions(tmp_path / "twice.csv", results)
     (tmp_path / "empty.csv").write_text("")
     with pytest.raises(SkymillError, match="cannot be read as CSV"):
         score_predictions(tmp_path / "empty.csv", results)

@@ -20,8 +20,8 @@ RATES = {
 """Seconds of one core that a GB of a branch's raw files takes, from raw file to last product.
 
 Measured, see benchmarks/README.md: the magnetic branch on 1.95 GB, SDOBenchmark at full size, a
-tenth of SWAN-SF, 20,000 alerts. Raw files: about what the simulator takes, a guess. The baseline: the
-models on 76,773 described records, once for each division.
+tenth of SWAN-SF, 20,000 alerts. Raw files: about what the simulator takes, a guess. The baseline:
+the models on 76,773 described records, for each division.
 """
 
 HASHED = 2

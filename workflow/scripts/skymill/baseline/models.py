@@ -44,7 +44,7 @@ class Forecast:
 
 
 class NothingToLearn(Exception):
-    """Train has a single class, or events alone, or none."""
+    """Train has no record, no event, or nothing but events."""
 
 
 def forecast(
@@ -92,7 +92,7 @@ def forecast(
         warnings.filterwarnings("ignore", message="lbfgs failed to converge")
         if name == "nearest":
             model = _nearest().fit(train, code)
-            codes = [_asked(model.predict, part) for part in others]
+            codes = [_asked(model.predict, part).astype(np.int64) for part in others]
             return [Forecast(np.isin(one, positive).astype(np.float64), one) for one in codes]
         make = {"trees": _trees, "logistic": _logistic}[name]
         of_events = make().fit(train, is_event)
@@ -175,7 +175,14 @@ def climatology(code: np.ndarray, records: int, positive: np.ndarray) -> Forecas
     """Return the forecast that knows the classes' shares in train alone, the same for all records.
 
     `code` are the classes of train, int64.
+
+    Raises
+    ------
+    NothingToLearn
+        When train has no record.
     """
+    if not len(code):
+        raise NothingToLearn
     shares = np.bincount(code) / len(code)
     event = float(shares[positive[positive < len(shares)]].sum())
     return Forecast(np.full(records, event), np.full(records, int(shares.argmax())))

@@ -257,6 +257,9 @@ def _read(path: Path, truth: Truth) -> pd.DataFrame:
         except (ValueError, UnicodeError) as error:
             raise SkymillError(f"{path} cannot be read as CSV: {error}") from error
     frame.columns = [str(name).strip() for name in frame.columns]
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise SkymillError(f"{path} has the column {twice} more than once.")
     place = [name for name in (truth.key, POSITION) if name in frame]
     if len(place) != 1:
         raise SkymillError(

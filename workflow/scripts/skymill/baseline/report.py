@@ -173,8 +173,8 @@ def _section(name: str, data_set: dict) -> list[str]:
     lines += [markdown_table(header, rows), ""]
     if data_set["leaks"]:
         lines += [
-            f"**The leak as a number**: TSS where the split parts what belongs together (unit "
-            f"{parted}), less TSS where nothing is in two splits (unit {whole}).",
+            f"**The leak as a number**: TSS with splits by {parted}, less TSS with splits by "
+            f"{whole}. With splits by {whole} no {whole} is in two splits.",
             "",
             markdown_table(
                 ["train", "model", f"TSS, {parted}", f"TSS, {whole}", "difference"],
