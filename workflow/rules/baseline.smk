@@ -56,7 +56,7 @@ rule score_baseline:
     output:
         scores=paths.BASELINE_SCORES,
         table=paths.BASELINE_TABLE,
-        page=report(paths.BASELINE_PAGE, caption="../report/baseline.rst", category="Baseline"),
+        page=paths.BASELINE_PAGE,
         manifest=manifest(paths.BASELINE_SCORES),
     log:
         f"{LOGS}/score_baseline.log",
