@@ -23,10 +23,11 @@ from skymill.baseline.models import (
 )
 from skymill.baseline.records import KEYS
 from skymill.baseline.report import csv_text, described, leaks, page
-from skymill.baseline.samples import stamps_sample
-from skymill.baseline.trials import Sample, run_trials
+from skymill.baseline.samples import known_rows, magnetic_sample, stamps_sample
+from skymill.baseline.trials import Sample, references, run_trials
 from skymill.engine.errors import SkymillError
 from skymill.engine.tables import write_table
+from skymill.magnetic.ids import read_ids
 from skymill.magnetic.plan import make_plan
 from skymill.magnetic.schema import LABELS, TRAIN_PARTITIONS
 
@@ -382,3 +383,25 @@ def test_scores_are_the_same_for_any_number_of_workers(planted, monkeypatch):
         run_trials(planted.sample, divisions, 1, workers=workers) for workers in (1, 2)
     )
     assert alone == together
+
+
+def test_windows_of_swan_sf_have_a_window_that_was_known_and_copies_that_of_their_parent():
+    times = np.array([0, 10, DAY + 5], dtype="M8[s]").astype("M8[ms]")
+    ids = pa.table({"harp": pa.array([7, 8, 7], pa.int32()), "end_tai": times})
+    place = np.array([0, 1, 2, 2])
+    assert known_rows(ids, place).tolist() == [-1, -1, 0, 0]
+
+
+def test_records_of_2020_have_no_order(small_run):
+    records = small_run.folder / "statistics.parquet"
+    ids = read_ids(small_run.ids["train"])
+    table = statistics_table(ids, np.zeros((len(ids), 2)), copies=0)
+    write_table(records, table)
+    settings = SETTINGS | {"augmentation": {}, "baseline": {"positive": {"magnetic": ["X", "M"]}}}
+    sample, divisions, left_out = magnetic_sample(
+        records, small_run.ids["train"], small_run.regions, settings
+    )
+    assert sample.known is None
+    assert "persistence" not in references(sample, divisions[0])
+    assert [LABELS[code] for code in sample.code] == ids["label"].tolist()
+    assert {one.unit for one in divisions} | {*left_out} == {"region", "record", "partition"}

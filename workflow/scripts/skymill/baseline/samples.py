@@ -43,12 +43,12 @@ def magnetic_sample(
         tuple(settings["baseline"]["positive"]["magnetic"]),
         code=np.array([LABELS.index(name) for name in label], dtype=np.int64),
         group=originals["region"].to_numpy(np.int64)[place],
-        known=_last_known(read_table(ids), place),
+        known=known_rows(read_table(ids), place),
     )
     return sample, *divide_records(originals, keys, settings)
 
 
-def _last_known(ids: pa.Table, place: np.ndarray) -> np.ndarray | None:
+def known_rows(ids: pa.Table, place: np.ndarray) -> np.ndarray | None:
     """Return the row whose label was last known, of each row; None where records have no times.
 
     `place` has the record of each row. Originals are the first rows, in the order of the ids.

@@ -105,7 +105,7 @@ def score(
         float | None, typer.Option(help="A threshold that was chosen beforehand.")
     ] = None,
     positive: Annotated[
-        str | None, typer.Option(help="The classes that are events; X,M by default.")
+        str | None, typer.Option(help="The classes that are events; X,M by default, of ztf YSO.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -114,7 +114,7 @@ def score(
     The threshold comes from the validation split, which may be in the same file.
     """
     from skymill.baseline.predictions import score_predictions
-    from skymill.command.score import told
+    from skymill.command.score import as_text
     from skymill.engine.products import json_text
 
     verdict = score_predictions(
@@ -126,7 +126,7 @@ def score(
         threshold=threshold,
         positive=tuple(positive.split(",")) if positive else None,
     )
-    typer.echo(json_text(verdict.described()).rstrip() if as_json else told(verdict))
+    typer.echo(json_text(verdict.described()).rstrip() if as_json else as_text(verdict))
 
 
 @app.command()

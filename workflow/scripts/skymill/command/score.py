@@ -6,7 +6,7 @@ from skymill.baseline.scores import DRAWS
 from skymill.magnetic.splits import FEWEST_REGIONS
 
 
-def told(verdict: Verdict) -> str:
+def as_text(verdict: Verdict) -> str:
     """Return a verdict as a table."""
     found = verdict.evaluation
     events = ", ".join(verdict.positive)
@@ -44,5 +44,5 @@ def told(verdict: Verdict) -> str:
     if found.event_groups < FEWEST_REGIONS:
         notes.append(f"Fewer than {FEWEST_REGIONS} groups have events: the scores say little.")
     if found.f1 and found.absent:
-        notes.append(f"Macro F1 is without {', '.join(found.absent)}, which the split has not.")
+        notes.append(f"Macro F1 is without {', '.join(found.absent)}, which the split lacks.")
     return "\n".join([*lines, *([""] if notes else []), *notes])
