@@ -22,6 +22,7 @@ demo: .venv/.ready ## Run the whole workflow on simulated data, in demo/, and sh
 RESULTS ?= data
 baseline: .venv/.ready ## Score simple models under each kind of split (RESULTS=demo: the demo)
 	$(BIN)/snakemake $(if $(filter demo,$(RESULTS)),--config results=demo source=sample --) baseline
+	@echo "The table is processed/baseline/baseline.md in the results folder."
 
 verify: .venv/.ready ## Compare all that was made with its checksums (RESULTS=demo: another folder)
 	$(BIN)/skymill verify $(RESULTS)
