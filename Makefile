@@ -8,8 +8,8 @@ export PYTHONNOUSERSITE := 1
 # pip reads and writes paths in the encoding of the locale.
 export LC_ALL := C.UTF-8
 
-.PHONY: help setup demo verify prune test test-slurm test-power test-extra fuzz lint format bench docs pictures \
-  release-check release-crate pins clean
+.PHONY: help setup demo baseline verify prune test test-slurm test-power test-extra fuzz lint format bench \
+  docs pictures release-check release-crate pins clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,10 @@ demo: .venv/.ready ## Run the whole workflow on simulated data, in demo/, and sh
 	$(BIN)/skymill summary demo
 
 RESULTS ?= data
+baseline: .venv/.ready ## Score simple models under each kind of split (RESULTS=demo: the demo)
+	$(BIN)/snakemake $(if $(filter demo,$(RESULTS)),--config results=demo source=sample --) baseline
+	@echo "The table is processed/baseline/baseline.md in the results folder."
+
 verify: .venv/.ready ## Compare all that was made with its checksums (RESULTS=demo: another folder)
 	$(BIN)/skymill verify $(RESULTS)
 

@@ -26,7 +26,7 @@ def test_every_command_is_listed_and_says_what_it_does():
     text = invoke("--help").output
     names = {command.name or command.callback.__name__ for command in app.registered_commands}
     assert names == {
-        "summary", "show", "lineage", "cite", "diff", "prune", "verify", "sizes",
+        "summary", "show", "lineage", "cite", "diff", "score", "prune", "verify", "sizes",
     }  # fmt: skip
     for name in names:
         assert name in text

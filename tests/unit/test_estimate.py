@@ -10,7 +10,7 @@ from skymill.paths import BRANCH_FOLDERS
 
 
 def test_every_branch_has_a_rate():
-    assert {*RATES} == {*BRANCH_FOLDERS, "raw files"}
+    assert {*RATES} == {*BRANCH_FOLDERS, "raw files", "baseline"}
     assert {*SIMULATED} == {*BRANCH_FOLDERS}
 
 

@@ -55,6 +55,10 @@ def test_operations_along_the_steps_have_a_name_and_a_function():
     assert allowed == list(SUFFIXES) == list(FUNCTIONS)
 
 
+def test_events_of_the_baseline_are_classes():
+    assert part("baseline.positive.magnetic")["items"]["enum"] == list(LABELS)
+
+
 def test_units_of_a_split_each_have_a_function():
     assert part("split.unit")["enum"] == list(UNITS)
 

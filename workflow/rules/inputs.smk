@@ -199,6 +199,20 @@ def card_settings(wildcards):
     }
 
 
+def baseline_inputs(wildcards):
+    """Return what the baseline is made of: the records and stamps of the branches that are on."""
+    inputs = {}
+    if "magnetic" in config["branches"]:
+        inputs |= {
+            "records": paths.RECORD_STATISTICS,
+            "ids": paths.IDS.format(collection="train"),
+            "regions": paths.REGIONS,
+        }
+    if "ztf" in config["branches"]:
+        inputs["stamps"] = paths.STAMP_STATISTICS
+    return made(**inputs)
+
+
 def labels_for_extraction(wildcards):
     """Return the labels, if only labelled alerts are wanted of a night."""
     if config["ztf"]["extract"] == "all":

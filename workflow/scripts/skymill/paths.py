@@ -165,6 +165,13 @@ ZTF_ALERTS = ZTF_DATA + "/alerts"
 ZTF_STATISTICS = ZTF_DATA + "/statistics.json"
 ZTF_REPORT = ZTF_DATA + "/report.md"
 
+RECORD_STATISTICS = "interim/baseline/records.parquet"
+STAMP_STATISTICS = "interim/baseline/stamps.parquet"
+BASELINE_SCORES = "processed/baseline/scores.json"
+BASELINE_TABLE = "processed/baseline/scores.csv"
+BASELINE_PAGE = "processed/baseline/baseline.md"
+"""The baseline: it is made of several branches and belongs to none."""
+
 DATA_SETS = {
     "magnetic": MAGNETIC_DATA,
     "sdo": SDO_DATA,

@@ -84,6 +84,52 @@ def diff(
 
 
 @app.command()
+def score(
+    predictions: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV or Parquet: record_id (sdo, aligned: sample_id; ztf: candid) or position; "
+            "probability of an event, label (the class), or both."
+        ),
+    ],
+    results: ResultsOption = DEFAULT_RESULTS,
+    data_set: Annotated[
+        str, typer.Option("--set", help="magnetic, sdo, aligned or ztf.")
+    ] = "magnetic",
+    split: Annotated[str, typer.Option(help="The split that is scored.")] = "test",
+    dev: Annotated[
+        Path | None,
+        typer.Option(help="Predictions of the validation split, where the file has none."),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="A threshold that was chosen beforehand.")
+    ] = None,
+    positive: Annotated[
+        str | None, typer.Option(help="The classes that are events; X,M by default, of ztf YSO.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Score your own predictions of a split: TSS, HSS and macro F1.
+
+    The threshold comes from the validation split, which may be in the same file.
+    """
+    from skymill.baseline.predictions import score_predictions
+    from skymill.command.score import as_text
+    from skymill.engine.products import json_text
+
+    verdict = score_predictions(
+        predictions,
+        results,
+        data_set=data_set,
+        split=split,
+        dev=dev,
+        threshold=threshold,
+        positive=tuple(positive.split(",")) if positive else None,
+    )
+    typer.echo(json_text(verdict.described()).rstrip() if as_json else as_text(verdict))
+
+
+@app.command()
 def prune(
     results: Results = DEFAULT_RESULTS,
     delete: Annotated[bool, typer.Option("--delete", help="Delete them.")] = False,

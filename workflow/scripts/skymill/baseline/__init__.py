@@ -1,0 +1,1 @@
+"""Baselines: what simple models score, so that a leak between splits shows as a number."""
