@@ -1,0 +1,416 @@
+"""The kinds of charts of the report, drawn as SVG by Vega-Lite.
+
+Colours are CSS variables and patterns of the page (see page.py), so that one picture serves a
+light and a dark screen. Each series has a pattern or a shape beside its colour, and numbers are
+written at the bars: nobody has to tell colours apart. The palette is that of Okabe and Ito (2008).
+Text stays text. The same numbers give the same bytes.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+WIDTH = 660
+"""Width of a chart in pixels, with axes; it keeps this width on a narrow screen."""
+
+NARROW = 310
+"""Width of one of several charts side by side: as much as a phone shows."""
+
+BAR = 24
+"""Height of a row of bars in pixels."""
+
+FILLS = 8
+"""How many fills the page has: `fill(0)` to `fill(7)`."""
+
+_FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+_INK, _MUTED, _LINE = "var(--ink)", "var(--muted)", "var(--line)"
+_DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 3], [10, 4], [3, 1]]
+_SHAPES = [
+    "circle",
+    "square",
+    "triangle-up",
+    "diamond",
+    "cross",
+    "triangle-down",
+    "stroke",
+    "wedge",
+]
+
+_AXIS = {
+    "labelColor": _INK,
+    "titleColor": _INK,
+    "domainColor": _MUTED,
+    "tickColor": _MUTED,
+    "gridColor": _LINE,
+    "labelFontSize": 12,
+    "titleFontSize": 12,
+    "titleFontWeight": "normal",
+    "labelLimit": 260,
+}
+_THEME = {
+    "font": _FONT,
+    "background": None,
+    "view": {"stroke": None},
+    "axis": _AXIS,
+    "legend": {
+        "labelColor": _INK,
+        "titleColor": _INK,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "orient": "top",
+        "symbolStrokeColor": _INK,
+        "symbolSize": 160,
+        "labelLimit": 260,
+    },
+    "header": {"labelColor": _INK, "titleColor": _INK, "labelFontSize": 12, "labelLimit": 300},
+    "title": {"color": _INK, "fontSize": 13, "anchor": "start", "fontWeight": "bold"},
+    "text": {"color": _INK, "fontSize": 12},
+    "bar": {"stroke": _INK, "strokeWidth": 0.6},
+    "rule": {"color": _MUTED},
+}
+
+_UNUSED = re.compile(
+    r' (role|aria-[a-z]+|class|font-family|pointer-events|xmlns:xlink|version)="[^"]*"'
+)
+_EMPTY = re.compile(r'<path d="(M0,0h0v0h0Z)?"( display="none")?></path>')
+
+
+def fill(number: int) -> str:
+    """Return the fill of a series: a colour with a pattern, see page.PATTERNS."""
+    return f"url(#fill{number % FILLS})"
+
+
+def colour(number: int) -> str:
+    """Return the colour of a series, without a pattern: for lines and points."""
+    return f"var(--c{number % FILLS})"
+
+
+def draw(spec: Mapping) -> str:
+    """Return the SVG of a Vega-Lite specification, in the theme of the report.
+
+    Shapes for those who do not see the picture are dropped: parts.drawing describes it as a whole.
+    """
+    import vl_convert
+
+    svg = vl_convert.vegalite_to_svg({**spec, "config": {**_THEME, **spec.get("config", {})}})
+    svg = re.sub(
+        r' (role|aria-[a-z]+|class|font-family|pointer-events|xmlns:xlink|version)="[^"]*"', "", svg
+    )
+    svg = re.sub(r'<path d="[^"]*" display="none"></path>|<path d="M0,0h0v0h0Z"></path>', "", svg)
+    svg = re.sub(r'<path d="" display="none"/>|<path d="M0,0h0v0h0Z"/>', "", svg)
+    return re.sub(r"(\.\d{2})\d+", r"\1", svg)
+
+
+def bars(
+    values: Mapping[str, float],
+    *,
+    unit: str,
+    width: int = WIDTH,
+    log: bool = False,
+    number: int = 0,
+    shown: Mapping[str, str] | None = None,
+    limit: float | None = None,
+) -> str:
+    """Return horizontal bars, one a name, in the given order, with the number at the end of each.
+
+    Parameters
+    ----------
+    values
+        Numbers by name, not negative.
+    unit
+        What the numbers count: the title of the axis.
+    log
+        Whether the axis is logarithmic; zeros have no bar and still their number.
+    number
+        The series whose fill the bars have.
+    shown
+        What to write at a bar in place of its number.
+    limit
+        Where to draw a dashed line across all bars.
+    """
+    rows = [
+        {"name": name, "value": value, "text": (shown or {}).get(name, _text(value))}
+        for name, value in values.items()
+    ]
+    return draw(_bar_spec(rows, list(values), unit, width, log, {"value": fill(number)}, limit))
+
+
+def class_bars(
+    values: Mapping[str, float], *, unit: str, width: int = WIDTH, log: bool = False
+) -> str:
+    """Return horizontal bars, each with the fill of its place in the order: as for classes."""
+    rows = [
+        {"name": name, "value": value, "text": _text(value), "series": name}
+        for name, value in values.items()
+    ]
+    spec = _bar_spec(rows, list(values), unit, width, log, _fills(list(values), legend=None), None)
+    return draw(spec)
+
+
+def _bar_spec(rows, names, unit, width, log, color, limit) -> dict:
+    scale = {"type": "symlog"} if log else {"zero": True}
+    encoding = {
+        "y": {"field": "name", "type": "nominal", "sort": names, "title": None},
+        "x": {"field": "value", "type": "quantitative", "title": unit, "scale": scale},
+    }
+    layers = [
+        {"mark": {"type": "bar", "height": BAR - 8}, "encoding": {"color": color}},
+        {
+            "mark": {"type": "text", "align": "left", "dx": 4},
+            "encoding": {"text": {"field": "text"}},
+        },
+    ]
+    if limit is not None:
+        layers.append(
+            {
+                "data": {"values": [{}]},
+                "mark": {"type": "rule", "strokeDash": [5, 3], "color": _INK, "strokeWidth": 1.5},
+                "encoding": {
+                    "x": {"datum": limit, "type": "quantitative"},
+                    "y": {"value": 0},
+                    "y2": {"value": {"expr": "height"}},
+                },
+            }
+        )
+    encoding["x"]["axis"] = _few_ticks(log)
+    return {
+        **_frame(width, BAR * max(1, len(names)) + 50),
+        "data": {"values": rows},
+        "encoding": encoding,
+        "layer": layers,
+    }
+
+
+def stacked(
+    values: Mapping[str, Mapping[str, float]],
+    *,
+    unit: str,
+    series_title: str | None = None,
+    width: int = WIDTH,
+    share: bool = False,
+) -> str:
+    """Return horizontal bars of stacked series: {name: {series: number}}; each has a pattern.
+
+    With `share` all bars are as long, and say which share a series has.
+    """
+    series = list(dict.fromkeys(name for part in values.values() for name in part))
+    rows = [
+        {"name": name, "series": one, "value": part[one], "order": series.index(one)}
+        for name, part in values.items()
+        for one in part
+    ]
+    axis = {"tickCount": 4, "format": "%"} if share else _few_ticks(False)
+    return draw(
+        {
+            **_frame(width, BAR * max(1, len(values)) + 90),
+            "data": {"values": rows},
+            "mark": {"type": "bar", "height": BAR - 8},
+            "encoding": {
+                "y": {"field": "name", "type": "nominal", "sort": list(values), "title": None},
+                "x": {
+                    "field": "value",
+                    "type": "quantitative",
+                    "title": unit,
+                    "stack": "normalize" if share else "zero",
+                    "axis": axis,
+                },
+                "color": _fills(series, legend={"title": series_title, "columns": 4}),
+                "order": {"field": "order", "type": "quantitative"},
+            },
+        }
+    )
+
+
+def grouped(
+    values: Mapping[str, Mapping[str, float]],
+    *,
+    unit: str,
+    series_title: str | None = None,
+    width: int = WIDTH,
+    log: bool = False,
+    shown: Mapping[str, Mapping[str, str]] | None = None,
+) -> str:
+    """Return horizontal bars in groups, one a series: {name: {series: number}}, with numbers."""
+    series = list(dict.fromkeys(name for part in values.values() for name in part))
+    rows = [
+        {
+            "name": name,
+            "series": one,
+            "value": value,
+            "text": (shown or {}).get(name, {}).get(one, _text(value)),
+        }
+        for name, part in values.items()
+        for one, value in part.items()
+    ]
+    scale = {"type": "symlog"} if log else {"zero": True}
+    return draw(
+        {
+            **_frame(width, 18 * len(series) * max(1, len(values)) + 90),
+            "data": {"values": rows},
+            "encoding": {
+                "y": {"field": "name", "type": "nominal", "sort": list(values), "title": None},
+                "yOffset": {"field": "series", "sort": series},
+                "x": {
+                    "field": "value",
+                    "type": "quantitative",
+                    "title": unit,
+                    "scale": scale,
+                    "axis": _few_ticks(log),
+                },
+            },
+            "layer": [
+                {
+                    "mark": {"type": "bar"},
+                    "encoding": {
+                        "color": _fills(series, legend={"title": series_title, "columns": 4})
+                    },
+                },
+                {
+                    "mark": {"type": "text", "align": "left", "dx": 4, "fontSize": 11},
+                    "encoding": {"text": {"field": "text"}},
+                },
+            ],
+        }
+    )
+
+
+def lines(
+    series: Mapping[str, Sequence[tuple[float, float | None]]],
+    *,
+    x: str,
+    y: str,
+    width: int = WIDTH,
+    height: int = 240,
+    points: bool = False,
+    title: str | None = None,
+    legend: bool = True,
+) -> str:
+    """Return lines of (x, y), one a series; a y of None leaves a gap.
+
+    Lines differ in colour and dashes, points in colour and shape. A series keeps its look by its
+    place in the order.
+    """
+    rows = [
+        {"x": at, "y": value, "series": name} for name, path in series.items() for at, value in path
+    ]
+    names = list(series)
+    shown = (
+        {"title": None, "columns": 3, "symbolType": "stroke", "symbolSize": 400} if legend else None
+    )
+    encoding = {
+        "x": {
+            "field": "x",
+            "type": "quantitative",
+            "title": x,
+            "scale": {"zero": False, "nice": False},
+        },
+        "y": {"field": "y", "type": "quantitative", "title": y, "scale": {"zero": False}},
+        "color": {
+            "field": "series",
+            "type": "nominal",
+            "sort": names,
+            "scale": {"domain": names, "range": [colour(place) for place in range(len(names))]},
+            "legend": shown,
+        },
+        "strokeDash": {
+            "field": "series",
+            "type": "nominal",
+            "scale": {
+                "domain": names,
+                "range": [_DASHES[place % FILLS] for place in range(len(names))],
+            },
+            "legend": shown,
+        },
+    }
+    mark = {"type": "line", "strokeWidth": 2, "invalid": "break-paths-show-path-domains"}
+    layers = [{"mark": mark, "encoding": encoding}]
+    if points:
+        layers.append(
+            {
+                "mark": {"type": "point", "filled": True, "size": 40, "opacity": 1},
+                "encoding": {
+                    **{key: encoding[key] for key in ("x", "y")},
+                    "color": {**encoding["color"], "legend": None},
+                    "shape": {
+                        "field": "series",
+                        "scale": {
+                            "domain": names,
+                            "range": [_SHAPES[place % FILLS] for place in range(len(names))],
+                        },
+                        "legend": None,
+                    },
+                },
+            }
+        )
+    return draw(
+        {
+            **_frame(width, height),
+            **({"title": title} if title else {}),
+            "data": {"values": rows},
+            "layer": layers,
+        }
+    )
+
+
+def histogram(
+    edges: Sequence[float],
+    counts: Mapping[str, Sequence[float]],
+    *,
+    x: str,
+    y: str,
+    width: int = WIDTH,
+    height: int = 240,
+    title: str | None = None,
+    legend: bool = True,
+) -> str:
+    """Return the outlines of histograms of the same bins, one a series.
+
+    Parameters
+    ----------
+    edges
+        The edges of the bins, one more than there are bins.
+    counts
+        A number a bin for each series: counts, or shares where series differ in size.
+    """
+    steps = {
+        name: [
+            point
+            for place, value in enumerate(values)
+            for point in ((edges[place], value), (edges[place + 1], value))
+        ]
+        for name, values in counts.items()
+    }
+    return lines(steps, x=x, y=y, width=width, height=height, title=title, legend=legend)
+
+
+def _frame(width: int, height: int) -> dict:
+    """Return the size of a chart, with axes, titles and legend."""
+    return {
+        "width": width,
+        "height": height,
+        "autosize": {"type": "fit", "contains": "padding"},
+        "padding": {"left": 2, "top": 4, "right": 12, "bottom": 2},
+    }
+
+
+def _fills(series: list[str], legend: dict | None) -> dict:
+    return {
+        "field": "series",
+        "type": "nominal",
+        "sort": series,
+        "scale": {"domain": series, "range": [fill(place) for place in range(len(series))]},
+        "legend": legend,
+    }
+
+
+def _few_ticks(log: bool) -> dict:
+    """Return an axis of few numbers; the powers of ten where it is logarithmic."""
+    if log:
+        powers = [0, *(10**power for power in range(10))]
+        return {"values": powers, "format": ",", "labelOverlap": True}
+    number = "format(datum.value, abs(datum.value) < 1000 ? '~g' : ',')"
+    return {"tickCount": 4, "labelExpr": number, "labelOverlap": True}
+
+
+def _text(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
