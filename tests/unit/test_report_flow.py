@@ -15,7 +15,7 @@ def test_a_flow_says_every_number_in_words_as_well():
         'aria-label="Lines read: 10. Of these: kept 8. Left out: damaged 2. '
         'Records: 8. Of these: train 8, test 0."' in drawn
     )
-    for text in ("Lines read: 10", "→ kept", "8 (80.0%)", "× damaged", "2 (20.0%)", "0 (0.0%)"):
+    for text in ("Lines read: 10", "→ kept", "8 (80.0%)", "✕ damaged", "2 (20.0%)", "0 (0.0%)"):
         assert text in drawn
 
 

@@ -76,7 +76,7 @@ def flow(stages: Sequence[Stage]) -> str:
     for stage in stages:
         rows.append({"text": f"{stage.what}: {stage.total:,}", "kind": "head"})
         told.append(f"{stage.what}: {stage.total:,}. {_sentence(stage)}")
-        for kind, mark, parts in (("stays", "→", stage.stays), ("leaves", "×", _some(stage))):
+        for kind, mark, parts in (("stays", "→", stage.stays), ("leaves", "✕", _some(stage))):
             for name, number in parts.items():
                 share = number / stage.total if stage.total else 0
                 rows.append(
@@ -111,7 +111,13 @@ def _spec(rows: list[dict]) -> dict:
     def names(kind: str, left: int, weight: str) -> dict:
         return {
             "transform": [{"filter": f"datum.kind {kind} 'head'"}],
-            "mark": {"type": "text", "align": "left", "fontWeight": weight, "color": ink},
+            "mark": {
+                "type": "text",
+                "align": "left",
+                "fontWeight": weight,
+                "color": ink,
+                "limit": _NAMES - 4 - left if left else 0,
+            },
             "encoding": {"y": y, "x": {"value": left}, "text": {"field": "text"}},
         }
 
