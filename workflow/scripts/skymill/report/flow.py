@@ -7,12 +7,9 @@ from skymill.engine.errors import SkymillError
 from skymill.report.charts import BAR, draw, fill
 from skymill.report.parts import drawing
 
-_NAMES = 240
-"""Pixels for the names of the parts, left of the bars."""
-_BARS = 190
-"""Pixels of a bar that is all of its stage."""
-_NUMBERS = 130
-"""Pixels for the numbers behind the bars."""
+_INDENT, _NAMES, _NUMBERS, _BARS = 16, 206, 116, 200
+"""Pixels left of the names of the parts, and for names, numbers and bars beside one another: on a
+narrow screen names and numbers are seen without scrolling."""
 
 
 @dataclass(frozen=True)
@@ -103,61 +100,47 @@ def _sentence(stage: Stage) -> str:
 
 
 def _spec(rows: list[dict]) -> dict:
-    scale = {"domain": [0, 1], "range": [_NAMES, _NAMES + _BARS]}
     y = {"field": "place", "type": "ordinal", "axis": None}
-    bar = {"transform": [{"filter": "datum.kind != 'head'"}]}
-    ink = "var(--ink)"
 
-    def names(kind: str, left: int, weight: str) -> dict:
+    def text(name: str, of: str, left: int, room: int, weight: str = "normal") -> dict:
+        mark = {"type": "text", "align": "left", "limit": room, "fontWeight": weight}
         return {
-            "transform": [{"filter": f"datum.kind {kind} 'head'"}],
-            "mark": {
-                "type": "text",
-                "align": "left",
-                "fontWeight": weight,
-                "color": ink,
-                "limit": _NAMES - 4 - left if left else 0,
-            },
-            "encoding": {"y": y, "x": {"value": left}, "text": {"field": "text"}},
+            "transform": [{"filter": f"datum.kind {of} 'head'"}],
+            "mark": {**mark, "color": "var(--ink)"},
+            "encoding": {"y": y, "x": {"value": left}, "text": {"field": name}},
         }
 
+    begin = _NAMES + _NUMBERS
+    bars = {
+        "transform": [{"filter": "datum.kind != 'head'"}],
+        "mark": {"type": "bar", "height": BAR - 10},
+        "encoding": {
+            "y": y,
+            "x": {
+                "field": "share",
+                "type": "quantitative",
+                "scale": {"domain": [0, 1], "range": [begin, begin + _BARS]},
+                "axis": None,
+                "stack": None,
+            },
+            "color": {
+                "field": "kind",
+                "type": "nominal",
+                "scale": {"domain": ["stays", "leaves"], "range": [fill(0), fill(1)]},
+                "legend": None,
+            },
+        },
+    }
     return {
-        "width": _NAMES + _BARS + _NUMBERS,
+        "width": begin + _BARS,
         "height": BAR * len(rows),
         "autosize": {"type": "none"},
-        "padding": {"left": 2, "top": 4, "right": 12, "bottom": 4},
+        "padding": {"left": 2, "top": 4, "right": 4, "bottom": 4},
         "data": {"values": rows},
         "layer": [
-            {
-                **bar,
-                "mark": {"type": "bar", "height": BAR - 10},
-                "encoding": {
-                    "y": y,
-                    "x": {
-                        "field": "share",
-                        "type": "quantitative",
-                        "scale": scale,
-                        "axis": None,
-                        "stack": None,
-                    },
-                    "color": {
-                        "field": "kind",
-                        "type": "nominal",
-                        "scale": {"domain": ["stays", "leaves"], "range": [fill(0), fill(1)]},
-                        "legend": None,
-                    },
-                },
-            },
-            {
-                **bar,
-                "mark": {"type": "text", "align": "left", "dx": 6, "color": ink},
-                "encoding": {
-                    "y": y,
-                    "x": {"field": "share", "type": "quantitative", "scale": scale},
-                    "text": {"field": "number"},
-                },
-            },
-            names("==", 0, "bold"),
-            names("!=", 16, "normal"),
+            bars,
+            text("text", "==", 0, begin + _BARS, "bold"),
+            text("text", "!=", _INDENT, _NAMES - _INDENT - 6),
+            text("number", "!=", _NAMES, _NUMBERS),
         ],
     }

@@ -19,7 +19,6 @@ from skymill.report.parts import (
     image,
     paragraph,
     sheet,
-    side_by_side,
     swatch,
     table,
 )
@@ -61,12 +60,12 @@ SHOWN_COLUMNS = (
     *(f"nan_{kind}" for kind in CUTOUTS),
 )
 REASONS = {
-    "unlabelled": "their object has no label",
+    "unlabelled": "object without a label",
     "null_cutout": "a stamp is missing",
     "wrong_shape": "a stamp has a wrong shape",
-    "dropped_at_edge": "the detector's edge has cut a stamp",
-    "no_data": "a stamp has no value at all",
-    "duplicates": "their candid is in the night already",
+    "dropped_at_edge": "cut by the detector's edge",
+    "no_data": "a stamp without any value",
+    "duplicates": "candid is in the night already",
 }
 """Why sound alerts of a night are not kept."""
 
@@ -165,23 +164,23 @@ def flow_of_alerts(by_night: Mapping[str, dict], counts: dict) -> list[Stage]:
         Stage(
             "Alerts with stamps",
             counts["alerts"],
-            {"their object has a label": counts["matched_alerts"]},
+            {"object with a label": counts["matched_alerts"]},
             {
-                "in an earlier night already": counts["duplicate_alerts"],
-                "their object has no label": counts["unmatched_alerts"],
+                "candid is in an earlier night": counts["duplicate_alerts"],
+                "object without a label": counts["unmatched_alerts"],
             },
         ),
         Stage(
             "Alerts of labelled objects",
             counts["matched_alerts"],
-            {"taken for their object": counts["planned_alerts"]},
-            {"another one is taken": counts["matched_alerts"] - counts["planned_alerts"]},
+            {"taken for the object": counts["planned_alerts"]},
+            {"another alert is taken": counts["matched_alerts"] - counts["planned_alerts"]},
         ),
         Stage(
             "Alerts taken",
             counts["planned_alerts"],
             {"in the sample": sampled},
-            {"their object is not sampled": counts["planned_alerts"] - sampled},
+            {"object is not sampled": counts["planned_alerts"] - sampled},
         ),
         Stage(
             "Alerts in the sample",
