@@ -7,7 +7,7 @@ def main(run):
     from skymill.report.folder import write_section
     from skymill.stealth.figures import draw_section
 
-    section = draw_section(run.product("rows"), run.product("table"))
+    section = draw_section(run.product("rows").counts, run.intact("table"))
     run.finish(write_section(section, run.output.section))
 
 
