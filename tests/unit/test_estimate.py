@@ -6,11 +6,11 @@ from records import REPOSITORY
 
 from skymill.estimate import RATES, SIMULATED, START, about, seconds, simulated_gigabytes
 from skymill.made import made_lines
-from skymill.paths import BRANCH_FOLDERS
+from skymill.paths import BRANCH_FOLDERS, REPORT_OWNER
 
 
 def test_every_branch_has_a_rate():
-    assert {*RATES} == {*BRANCH_FOLDERS, "raw files"}
+    assert {*RATES} == {*BRANCH_FOLDERS, "raw files", REPORT_OWNER}
     assert {*SIMULATED} == {*BRANCH_FOLDERS}
 
 

@@ -23,6 +23,7 @@ try:
     from skymill.engine.interrupt import IGNORED, Interrupt
     from skymill.engine.listing import changed_folder, list_files
     from skymill.engine.names import raw_name
+    from skymill.engine.products import MANIFEST, RECEIPT
     from skymill.engine.run_lock import RunLock
     from skymill.engine.scratch import take_scratch
     from skymill.engine.words import SHOWN, counted, listed

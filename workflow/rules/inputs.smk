@@ -199,6 +199,43 @@ def card_settings(wildcards):
     }
 
 
+def figure_label(wildcards):
+    """Return what Snakemake's report calls a part of ours: its number and its name in words."""
+    number, _, name = wildcards.figure.partition("_")
+    return f"{number} {name.replace('_', ' ')}"
+
+
+def report_inputs(wildcards):
+    """Return what the report tells: the sections, all checks, and what users work with."""
+    branches = config["branches"]
+    told = (f"{RESULTS}/processed/", manifest(paths.STEALTH_TABLE))
+    made = [path for name in branches for path in every(getattr(rules, name).input)]
+    return {
+        "sections": ancient([paths.SECTION.format(branch=name) for name in branches]),
+        "documents": sorted(
+            {
+                path
+                for path in made
+                if path.endswith(RECEIPT) or path.endswith(MANIFEST) and path.startswith(told)
+            }
+        ),
+    }
+
+
+def report_settings(wildcards):
+    """Return what the report tells beside the documents: limits, settings, and the archives."""
+    told = ("title", "page", "licence", "citation")
+    collections = [collection_of_branch(config, branch) for branch in config["branches"]]
+    return {
+        "limits": settings("limits")["limits"],
+        "branches": settings("branches")["branches"],
+        "archives": {
+            collection: {key: REGISTRY[collection][key] for key in told}
+            for collection in dict.fromkeys(collections)
+        },
+    }
+
+
 def labels_for_extraction(wildcards):
     """Return the labels, if only labelled alerts are wanted of a night."""
     if config["ztf"]["extract"] == "all":

@@ -71,7 +71,7 @@ Of several places the first one counts that there is.
 
 def _rejected(branch: str, documents: Mapping[str, dict]) -> str:
     """Return how much of a branch's raw data was rejected."""
-    for pattern, what, count in CATALOGUES[branch]:
+    for pattern, what, count in CATALOGUES.get(branch, ()):
         beginning, _, end = f"{pattern}{MANIFEST}".partition("{")
         end = end.partition("}")[2]
         counts = [

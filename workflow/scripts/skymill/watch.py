@@ -30,7 +30,7 @@ class Watch:
     results
         The results folder.
     products
-        What the configuration makes: the paths of each branch's products.
+        What the configuration makes: the paths of each branch's products, and of the report.
     branches
         The branches that are switched on.
     objects
@@ -191,7 +191,7 @@ class Watch:
     def _made(self) -> dict[str, dict]:
         """Return the manifests and receipts that are there, by name.
 
-        Of branches that are switched off, those count that this run has made: a target may be
+        The report is about all branches. Of branches that are switched off, those count that this run has made: a target may be
         theirs.
         """
         folders = [folder.again() for folder in self._folders.values()]
@@ -201,7 +201,8 @@ class Watch:
                 for folder in folders:
                     document = folder.document(name)
                     if isinstance(document, dict) and (
-                        branch in self.branches or folder.is_younger(name, self._started)
+                        branch in (*self.branches, paths.REPORT_OWNER)
+                        or folder.is_younger(name, self._started)
                     ):
                         made[name] = document
         return made

@@ -414,3 +414,142 @@ def _few_ticks(log: bool) -> dict:
 
 def _text(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+
+def ranges(
+    quantiles: Mapping[str, Mapping[float, float]],
+    *,
+    x: str,
+    width: int = NARROW,
+    title: str | None = None,
+) -> str:
+    """Return how values are spread, a row a name: median, middle half, and all but the tails.
+
+    Parameters
+    ----------
+    quantiles
+        For each name the values at 0.05, 0.25, 0.5, 0.75 and 0.95; a name without values keeps its
+        row and has no bar.
+    x
+        What the values are: the title of the axis.
+    """
+    rows = [
+        {"name": name, "series": name} | {f"q{round(100 * at)}": value for at, value in one.items()}
+        for name, one in quantiles.items()
+    ]
+    names = list(quantiles)
+    near = {"zero": False, "nice": True}
+    return draw(
+        {
+            **_frame(width, BAR * max(1, len(names)) + 70),
+            **({"title": title} if title else {}),
+            "data": {"values": rows},
+            "encoding": {
+                "y": {"field": "name", "type": "nominal", "sort": names, "title": None},
+            },
+            "layer": [
+                {
+                    "mark": {"type": "rule", "strokeWidth": 1.5, "color": _INK},
+                    "encoding": {
+                        "x": {
+                            "field": "q5",
+                            "type": "quantitative",
+                            "title": x,
+                            "scale": near,
+                            "axis": _few_ticks(False),
+                        },
+                        "x2": {"field": "q95"},
+                    },
+                },
+                {
+                    "mark": {"type": "bar", "height": BAR - 12},
+                    "encoding": {
+                        "x": {"field": "q25", "type": "quantitative"},
+                        "x2": {"field": "q75"},
+                        "color": _fills(names, legend=None),
+                    },
+                },
+                {
+                    "mark": {
+                        "type": "point",
+                        "shape": "diamond",
+                        "filled": True,
+                        "size": 70,
+                        "opacity": 1,
+                        "fill": "var(--page)",
+                        "stroke": _INK,
+                        "strokeWidth": 1.4,
+                    },
+                    "encoding": {"x": {"field": "q50", "type": "quantitative"}},
+                },
+            ],
+        }
+    )
+
+
+def units(
+    rows: Mapping[str, Sequence[str]],
+    series: Sequence[str],
+    *,
+    series_title: str,
+    ends: Mapping[str, str],
+    columns: int = 40,
+    width: int = WIDTH,
+) -> str:
+    """Return a square for each thing, in blocks below each other: {block: series of each thing}.
+
+    Parameters
+    ----------
+    rows
+        For each block the series of its things, in order.
+    series
+        All series in order: each has a fill.
+    series_title
+        What the series are: the title of the legend.
+    ends
+        What is written below the name of a block.
+    columns
+        Squares in a line.
+    """
+    things, labels, line = [], [], 0
+    for name, found in rows.items():
+        for place, one in enumerate(found):
+            at = {"x": place % columns, "y": line + place // columns}
+            things.append({**at, "series": one})
+        labels.append({"y": line, "name": name, "dy": 0, "weight": "bold"})
+        labels.append({"y": line + 1, "name": ends[name], "dy": 0, "weight": "normal"})
+        line += max(2, -(-len(found) // columns)) + 1
+    size = 11
+    axis = {"axis": None, "scale": {"domain": [-0.5, columns], "nice": False}}
+    down = {"axis": None, "scale": {"domain": [-0.5, max(line, 1)], "reverse": True, "nice": False}}
+    return draw(
+        {
+            "width": width - 170,
+            "height": 16 * max(line, 1),
+            "padding": {"left": 140, "top": 4, "right": 12, "bottom": 2},
+            "layer": [
+                {
+                    "data": {"values": things},
+                    "mark": {"type": "square", "size": size**2, "opacity": 1, "filled": True,
+                             "stroke": _INK, "strokeWidth": 0.6},
+                    "encoding": {
+                        "x": {"field": "x", "type": "quantitative", **axis},
+                        "y": {"field": "y", "type": "quantitative", **down},
+                        "fill": _fills(list(series), {"title": series_title, "columns": 6}),
+                    },
+                },
+                *(
+                    {
+                        "data": {"values": [one for one in labels if one["weight"] == weight]},
+                        "mark": {"type": "text", "align": "right", "dx": -8, "fontWeight": weight},
+                        "encoding": {
+                            "x": {"value": 0},
+                            "y": {"field": "y", "type": "quantitative", **down},
+                            "text": {"field": "name"},
+                        },
+                    }
+                    for weight in ("bold", "normal")
+                ),
+            ],
+        }
+    )

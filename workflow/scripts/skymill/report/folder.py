@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
-from skymill.engine.products import describe_file, new_directory, read_json, write_json
+from skymill.engine.products import (
+    Product,
+    describe_file,
+    new_directory,
+    read_json,
+    require_content,
+    write_json,
+)
 from skymill.report.page import body_of, part_page
 from skymill.report.parts import Part, Section
 
@@ -45,11 +52,19 @@ def write_section(section: Section, folder: Path) -> list[dict]:
     return entries
 
 
-def read_section(folder: Path) -> Section:
-    """Read what write_section has written."""
-    listed = read_json(folder / CONTENTS)
+def read_section(folder: Product) -> Section:
+    """Read what write_section has written.
+
+    Raises
+    ------
+    SkymillError
+        When a file is not the one that the manifest describes; the message names the file.
+    """
+    for path, entry in zip(folder.files(), folder.entries, strict=True):
+        require_content(path, entry["sha256"])
+    listed = read_json(folder.path / CONTENTS)
     parts = []
     for part in listed.pop("parts"):
-        page = (folder / part.pop("page")).read_text(encoding="utf-8")
+        page = (folder.path / part.pop("page")).read_text(encoding="utf-8")
         parts.append(Part(**part, body=body_of(page)))
     return Section(**listed, parts=tuple(parts))

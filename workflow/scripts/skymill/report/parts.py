@@ -144,6 +144,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence], what: str) -> str:
     )
 
 
+def folded(summary: str, content: str) -> str:
+    """Return content that is shown after a click on its summary."""
+    return f"<details><summary>{escaped(summary)}</summary>{content}</details>"
+
+
 def _is_number(cell: object) -> bool:
     return isinstance(cell, int | float)
 
