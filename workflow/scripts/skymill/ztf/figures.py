@@ -11,7 +11,7 @@ import pyarrow as pa
 from skymill.engine.randomness import key
 from skymill.engine.tables import read_table
 from skymill.report.charts import bars, grouped, stacked
-from skymill.report.flow import Stage, flow
+from skymill.report.flow import Flow
 from skymill.report.parts import (
     Part,
     Section,
@@ -128,8 +128,10 @@ def draw_section(
             Part(
                 "flow",
                 "From alerts to splits",
-                "What became of every alert and of every object. Bars are shares of their stage.",
-                flow(flow_of_alerts(by_night, counts)),
+                "Every alert that was read is in a split, or is counted where it left; so is every "
+                "object. The report is only written when the counts of all jobs add up.",
+                flow_of_alerts(by_night, counts).body("Alerts from the nights to the splits")
+                + flow_of_objects(counts).body("Objects from the nights to the splits"),
             ),
             _lost(by_night),
             _nights(by_night, absent),
@@ -143,8 +145,8 @@ def draw_section(
     )
 
 
-def flow_of_alerts(by_night: Mapping[str, dict], counts: dict) -> list[Stage]:
-    """Return the stages from the alerts of the nights to the splits of alerts and of objects.
+def flow_of_alerts(by_night: Mapping[str, dict], counts: dict) -> Flow:
+    """Return what became of the alerts of the nights.
 
     Parameters
     ----------
@@ -154,58 +156,44 @@ def flow_of_alerts(by_night: Mapping[str, dict], counts: dict) -> list[Stage]:
         Those of the plan, see plan.make_plan.
     """
     total = _total(by_night)
-    corrupt = {f"corrupt ({cause})": number for cause, number in _causes(by_night).items()}
-    sound = {what: total[reason] for reason, what in REASONS.items()}
-    by_split = counts["by_split"]
-    labels, sampled = counts["by_label"].values(), counts["sampled_alerts"]
-    in_sample = sum(found["sampled_objects"] for found in labels)
-    return [
-        Stage("Alerts in the nights", total["records"], {"kept": total["kept"]}, sound | corrupt),
-        Stage(
-            "Alerts with stamps",
-            counts["alerts"],
-            {"object with a label": counts["matched_alerts"]},
-            {
-                "candid is in an earlier night": counts["duplicate_alerts"],
-                "object without a label": counts["unmatched_alerts"],
-            },
-        ),
-        Stage(
-            "Alerts of labelled objects",
-            counts["matched_alerts"],
-            {"taken for the object": counts["planned_alerts"]},
-            {"another alert is taken": counts["matched_alerts"] - counts["planned_alerts"]},
-        ),
-        Stage(
-            "Alerts taken",
-            counts["planned_alerts"],
-            {"in the sample": sampled},
-            {"object is not sampled": counts["planned_alerts"] - sampled},
-        ),
-        Stage(
-            "Alerts in the sample",
-            sampled,
-            {name: by_split[name]["sampled_alerts"] for name in SPLITS},
-        ),
-        Stage(
-            "Objects with stamps",
-            counts["objects"],
-            {"with a label": counts["matched_objects"]},
-            {"without a label": counts["unmatched_objects"]},
-            is_new=True,
-        ),
-        Stage(
-            "Objects with a label",
-            counts["matched_objects"],
-            {"in the sample": in_sample},
-            {"not sampled": sum(found["objects"] for found in labels) - in_sample},
-        ),
-        Stage(
-            "Objects in the sample",
-            in_sample,
-            {name: by_split[name]["sampled_objects"] for name in SPLITS},
-        ),
-    ]
+    flow = Flow("alerts")
+    flow.total("alerts in the nights", total["records"])
+    for reason, what in REASONS.items():
+        flow.leaves(what, total[reason])
+    for cause, number in _causes(by_night).items():
+        flow.leaves(f"corrupt ({cause})", number)
+    flow.total("alerts with stamps", total["kept"])
+    flow.leaves("candid is in an earlier night", counts["duplicate_alerts"])
+    flow.leaves("object is not in the list of labels", counts["unmatched_alerts"])
+    flow.total("alerts of labelled objects", counts["matched_alerts"])
+    flow.leaves("another alert of the object is taken", _others(counts))
+    flow.total("alerts taken", counts["planned_alerts"])
+    by_label = counts["by_label"].values()
+    unsampled = sum(found["alerts"] - found["sampled_alerts"] for found in by_label)
+    flow.leaves("object is not in the sample", unsampled)
+    flow.total("alerts in the sample", counts["sampled_alerts"])
+    flow.parts({name: counts["by_split"][name]["sampled_alerts"] for name in SPLITS})
+    return flow
+
+
+def flow_of_objects(counts: dict) -> Flow:
+    """Return what became of the objects; `counts` are those of the plan."""
+    by_label = counts["by_label"].values()
+    flow = Flow("objects")
+    flow.total("objects with stamps", counts["objects"])
+    flow.leaves("not in the list of labels", counts["unmatched_objects"])
+    flow.total("objects with a label", counts["matched_objects"])
+    unsampled = sum(found["objects"] - found["sampled_objects"] for found in by_label)
+    flow.leaves("not in the sample", unsampled)
+    sampled = sum(found["sampled_objects"] for found in by_label)
+    flow.total("objects in the sample", sampled)
+    flow.parts({name: counts["by_split"][name]["sampled_objects"] for name in SPLITS})
+    return flow
+
+
+def _others(counts: dict) -> int:
+    """Return the alerts of labelled objects that another alert is taken for."""
+    return counts["matched_alerts"] - sum(one["alerts"] for one in counts["by_label"].values())
 
 
 def spans_of_nights(by_night: Mapping[str, int]) -> dict[str, int]:
