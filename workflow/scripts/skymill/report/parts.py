@@ -201,6 +201,11 @@ def absent(text: str) -> str:
     return f'<div class="absent"><span>{escaped(text)}</span></div>'
 
 
+def note(text: str) -> str:
+    """Return a short remark below a picture."""
+    return f'<span class="note">{escaped(text)}</span>'
+
+
 def swatch(colour: tuple[int, int, int], text: str) -> str:
     """Return a line of a legend: a square of a colour that pictures have, and what it means."""
     red, green, blue = colour

@@ -356,7 +356,11 @@ def _matched(counts: dict) -> Part:
 
 
 def _splits(counts: dict) -> Part:
-    by_split = {name: counts["by_split"][name]["by_label"] for name in SPLITS}
+    labels = list(counts["by_label"])
+    by_split = {
+        name: {label: counts["by_split"][name]["by_label"][label] for label in labels}
+        for name in SPLITS
+    }
     rows = [[name, *found.values(), sum(found.values())] for name, found in by_split.items()]
     told = "; ".join(
         f"{name}: " + ", ".join(f"{label} {number:,}" for label, number in found.items())
@@ -369,7 +373,7 @@ def _splits(counts: dict) -> Part:
         "Objects of the sample by split and label. All alerts of an object are in one split, and "
         f"all objects within {RADIUS_ARCSEC} arcsec of each other: no place in the sky is in two.",
         drawing(chart, f"Objects by split and label. {told}")
-        + table(["split", *counts["by_label"], "all"], rows, "Objects of the sample")
+        + table(["split", *labels, "all"], rows, "Objects of the sample")
         + paragraph(
             f"{counts['matched_objects']:,} objects are {counts['groups']:,} groups of objects at "
             f"one place; {counts['objects_in_larger_groups']:,} objects share their place with "
