@@ -228,7 +228,8 @@ def report_settings(wildcards):
     collections = [collection_of_branch(config, branch) for branch in config["branches"]]
     return {
         "limits": settings("limits")["limits"],
-        "branches": settings("branches")["branches"],
+        "split_unit": config["split"]["unit"],
+        "bibtex": cite.entries(config["branches"]),
         "archives": {
             collection: {key: REGISTRY[collection][key] for key in told}
             for collection in dict.fromkeys(collections)

@@ -198,8 +198,13 @@ def _published(sources: Sources) -> Part:
         }
         told = "; ".join(f"{label}: {one}" for label, one in shown.items())
         rows = [
-            [label, found[label], shown[label]["here"], PUBLISHED_RECORDS[label],
-             shown[label]["published"]]
+            [
+                label,
+                found[label],
+                shown[label]["here"],
+                PUBLISHED_RECORDS[label],
+                shown[label]["published"],
+            ]
             for label in LABELS
         ]
         header = ["class", "found", "share", "published", "share published"]
@@ -257,7 +262,9 @@ def _splits(plan: pd.DataFrame, sources: Sources) -> Part:
     ]
     sample = ""
     if len(by_region) > len(chosen):
-        sample = f" {len(chosen):,} of {len(by_region):,} regions are drawn, chosen by their numbers."
+        sample = (
+            f" {len(chosen):,} of {len(by_region):,} regions are drawn, chosen by their numbers."
+        )
     told = ", ".join(f"{name}: {end}" for name, end in ends.items())
     return Part(
         "splits_and_regions",
@@ -333,8 +340,13 @@ def _copies(plan: pd.DataFrame, sources: Sources) -> list[Part]:
         }
         paths = {name: paths[name] for name in names}
         chart = lines(
-            paths, x="hours before the end", y=column, width=NARROW, height=220,
-            title=column, legend=number == 0,
+            paths,
+            x="hours before the end",
+            y=column,
+            width=NARROW,
+            height=220,
+            title=column,
+            legend=number == 0,
         )
         pictures.append(drawing(chart, f"{column} over 12 hours: {', '.join(names)}"))
     return [

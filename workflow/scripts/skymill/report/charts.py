@@ -530,8 +530,14 @@ def units(
             "layer": [
                 {
                     "data": {"values": things},
-                    "mark": {"type": "square", "size": size**2, "opacity": 1, "filled": True,
-                             "stroke": _INK, "strokeWidth": 0.6},
+                    "mark": {
+                        "type": "square",
+                        "size": size**2,
+                        "opacity": 1,
+                        "filled": True,
+                        "stroke": _INK,
+                        "strokeWidth": 0.6,
+                    },
                     "encoding": {
                         "x": {"field": "x", "type": "quantitative", **axis},
                         "y": {"field": "y", "type": "quantitative", **down},

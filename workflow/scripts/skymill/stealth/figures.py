@@ -73,14 +73,23 @@ def _flares(rows) -> Part:
 def _groups(rows) -> Part:
     column = next(one for one in COLUMNS if one.name == "modified_zurich_class")
     found = rows[column.name].to_pylist()
-    active = [any(flares) for flares in zip(*(rows[name].to_pylist() for name in FLARES), strict=True)]
+    active = [
+        any(flares) for flares in zip(*(rows[name].to_pylist() for name in FLARES), strict=True)
+    ]
     values = {}
     for code, meaning in column.meanings.items():
-        here = [is_active for code_here, is_active in zip(found, active, strict=True) if code_here == code]
+        here = [
+            is_active
+            for code_here, is_active in zip(found, active, strict=True)
+            if code_here == code
+        ]
         values[f"{code}: {meaning}"] = {"with a flare": sum(here), "without": len(here) - sum(here)}
     lines = [[name, counts["with a flare"], counts["without"]] for name, counts in values.items()]
     short = {name[0]: counts for name, counts in values.items()}
-    told = "; ".join(f"{name}: {with_flare} with a flare, {without} without" for name, with_flare, without in lines)
+    told = "; ".join(
+        f"{name}: {with_flare} with a flare, {without} without"
+        for name, with_flare, without in lines
+    )
     return Part(
         "sunspot_groups",
         "Classes of sunspot groups",
