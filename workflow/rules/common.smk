@@ -15,6 +15,7 @@ from snakemake.utils import available_cpu_count, validate
 try:
     import skymill.paths
     from skymill import estimate, limits
+    from skymill.command import cite
     from skymill.console import Console
     from skymill.engine import digests, parallel
     from skymill.engine.durable import delete_partial

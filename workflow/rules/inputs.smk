@@ -206,19 +206,12 @@ def figure_label(wildcards):
 
 
 def report_inputs(wildcards):
-    """Return what the report tells: the sections, all checks, and what users work with."""
+    """Return what the report is put together from: the sections, and the documents of all jobs."""
     branches = config["branches"]
-    told = (f"{RESULTS}/processed/", manifest(paths.STEALTH_TABLE))
     made = [path for name in branches for path in every(getattr(rules, name).input)]
     return {
         "sections": ancient([paths.SECTION.format(branch=name) for name in branches]),
-        "documents": sorted(
-            {
-                path
-                for path in made
-                if path.endswith(RECEIPT) or path.endswith(MANIFEST) and path.startswith(told)
-            }
-        ),
+        "documents": sorted({path for path in made if path.endswith((MANIFEST, RECEIPT))}),
     }
 
 
@@ -228,7 +221,8 @@ def report_settings(wildcards):
     collections = [collection_of_branch(config, branch) for branch in config["branches"]]
     return {
         "limits": settings("limits")["limits"],
-        "branches": settings("branches")["branches"],
+        "split_unit": config["split"]["unit"],
+        "bibtex": cite.entries(config["branches"]),
         "archives": {
             collection: {key: REGISTRY[collection][key] for key in told}
             for collection in dict.fromkeys(collections)

@@ -8,7 +8,15 @@ START = 1.3
 Measured: the demo, when it had 112 jobs, on two cores of a shared Xeon (2.3 GHz).
 """
 
-RATES = {"raw files": 30, "magnetic": 20, "sdo": 105, "aligned": 20, "stealth": 0, "ztf": 12, "report": 0}
+RATES = {
+    "raw files": 30,
+    "magnetic": 20,
+    "sdo": 105,
+    "aligned": 20,
+    "stealth": 0,
+    "ztf": 12,
+    "report": 0,
+}
 """Seconds of one core that a GB of a branch's raw files takes, from raw file to last product.
 
 Measured, see benchmarks/README.md: the magnetic branch on 1.95 GB, SDOBenchmark at full size, a

@@ -191,8 +191,8 @@ class Watch:
     def _made(self) -> dict[str, dict]:
         """Return the manifests and receipts that are there, by name.
 
-        The report is about all branches. Of branches that are switched off, those count that this run has made: a target may be
-        theirs.
+        The report is about all branches. Of branches that are switched off, those count that this
+        run has made: a target may be theirs.
         """
         folders = [folder.again() for folder in self._folders.values()]
         made = {}

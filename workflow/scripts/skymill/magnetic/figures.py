@@ -18,11 +18,12 @@ from skymill.engine.randomness import key, smallest
 from skymill.engine.tables import read_frame, read_table
 from skymill.magnetic.columns import Columns
 from skymill.magnetic.inputs import Input, file_name
+from skymill.magnetic.missing import missing_steps
 from skymill.magnetic.plan_counts import doubts
 from skymill.magnetic.plan_table import CHANGED, planned_records, read_plan
 from skymill.magnetic.schema import LABELS, PUBLISHED_RECORDS, STEPS, TRAIN_SPLITS
 from skymill.magnetic.store import RecordStore
-from skymill.report.charts import NARROW, bars, grouped, lines, ranges, stacked, units
+from skymill.report.charts import NARROW, bars, grouped, line_key, lines, ranges, stacked, units
 from skymill.report.flow import Flow
 from skymill.report.parts import (
     Part,
@@ -48,7 +49,7 @@ REGIONS = 400
 
 AT = (0.05, 0.25, 0.5, 0.75, 0.95)
 
-HOURS = 0.2 * np.arange(1 - STEPS, 1)
+HOURS = [step / 5 for step in range(1 - STEPS, 1)]
 """When the steps of a record are, before its last one."""
 
 
@@ -198,19 +199,28 @@ def _published(sources: Sources) -> Part:
         }
         told = "; ".join(f"{label}: {one}" for label, one in shown.items())
         rows = [
-            [label, found[label], shown[label]["here"], PUBLISHED_RECORDS[label],
-             shown[label]["published"]]
+            [
+                label,
+                found[label],
+                shown[label]["here"],
+                PUBLISHED_RECORDS[label],
+                shown[label]["published"],
+            ]
             for label in LABELS
         ]
         header = ["class", "found", "share", "published", "share published"]
-        chart = grouped(shares, unit="share of the records", shown=shown)
+        percent = {
+            label: {name: 100 * share for name, share in one.items()}
+            for label, one in shares.items()
+        }
+        chart = grouped(percent, unit="% of the records", shown=shown)
         body = drawing(chart, f"Share of each class, here and published: {told}")
         body += table(header, rows, "Clean records by class beside the published ones")
     return Part(
         "published_counts",
         "Label counts beside the published ones",
         "Clean records of the training files. The published pipeline kept 213,062 records of the "
-        "2020 files. A sample or a part of the files has fewer; then the shares are to be compared.",
+        "2020 files. A sample has fewer records: compare the shares.",
         body,
     )
 
@@ -257,7 +267,9 @@ def _splits(plan: pd.DataFrame, sources: Sources) -> Part:
     ]
     sample = ""
     if len(by_region) > len(chosen):
-        sample = f" {len(chosen):,} of {len(by_region):,} regions are drawn, chosen by their numbers."
+        sample = (
+            f" {len(chosen):,} of {len(by_region):,} regions are drawn, chosen by their numbers."
+        )
     told = ", ".join(f"{name}: {end}" for name, end in ends.items())
     return Part(
         "splits_and_regions",
@@ -326,15 +338,23 @@ def _copies(plan: pd.DataFrame, sources: Sources) -> list[Part]:
     columns = _raw_columns(sources)[:4]
     values = RecordStore(sources.augmented).read(np.array(positions, np.int64)[order], columns)
     pictures = []
-    for number, (column, series) in enumerate(zip(columns, values, strict=True)):
+    for column, series in zip(columns, values, strict=True):
+        is_missing = missing_steps(series, column)
         paths = {
-            names[place]: list(zip(HOURS.tolist(), _finite(series[row]), strict=True))
+            names[place]: [
+                (hour, None if lacks else float(value))
+                for hour, value, lacks in zip(HOURS, series[row], is_missing[row], strict=True)
+            ]
             for row, place in enumerate(order)
         }
-        paths = {name: paths[name] for name in names}
         chart = lines(
-            paths, x="hours before the end", y=column, width=NARROW, height=220,
-            title=column, legend=number == 0,
+            {name: paths[name] for name in names},
+            x="hours before the end",
+            y="",
+            width=NARROW,
+            height=200,
+            title=column,
+            legend=False,
         )
         pictures.append(drawing(chart, f"{column} over 12 hours: {', '.join(names)}"))
     return [
@@ -344,7 +364,7 @@ def _copies(plan: pd.DataFrame, sources: Sources) -> list[Part]:
             f"Record {record} of class {label}. Warping multiplies all parameters by one smooth "
             "curve, scaling each parameter by one factor. Copies stay in the split of their "
             "record when split.augment is train.",
-            side_by_side(pictures),
+            line_key(names) + side_by_side(pictures),
         )
     ]
 
@@ -399,7 +419,7 @@ def _quantile_charts(
             f"class {label}: median {found[0.5]:.4g}" if found else f"class {label}: no values"
             for label, found in quantiles.items()
         )
-        pictures.append(drawing(ranges(quantiles, x=column, title=column), f"{column}, {alt}"))
+        pictures.append(drawing(ranges(quantiles, x="", title=column), f"{column}, {alt}"))
     return side_by_side(pictures)
 
 
@@ -529,10 +549,6 @@ def _by_reason(counts) -> dict[str, int]:
         for reason, number in count["rejected_by_reason"].items():
             reasons[reason] = reasons.get(reason, 0) + number
     return dict(sorted(reasons.items(), key=lambda entry: (-entry[1], entry[0])))
-
-
-def _finite(series: np.ndarray) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in series]
 
 
 def _words(reason: str) -> str:

@@ -9,6 +9,8 @@ Text stays text. The same numbers give the same bytes.
 import re
 from collections.abc import Mapping, Sequence
 
+from skymill.engine.markdown import escaped
+
 WIDTH = 660
 """Width of a chart in pixels, with axes; it keeps this width on a narrow screen."""
 
@@ -17,6 +19,9 @@ NARROW = 310
 
 BAR = 24
 """Height of a row of bars in pixels."""
+
+SQUARE = 13
+"""Pixels from one square to the next, see `units`."""
 
 FILLS = 8
 """How many fills the page has: `fill(0)` to `fill(7)`."""
@@ -68,6 +73,9 @@ _THEME = {
     "bar": {"stroke": _INK, "strokeWidth": 0.6},
     "rule": {"color": _MUTED},
 }
+
+NUMBER = "format(datum.value, abs(datum.value) < 1e7 ? ',~r' : '.3~g')"
+"""How a number at an axis is written, for Vega-Lite's `labelExpr`."""
 
 _UNUSED = re.compile(
     r' (role|aria-[a-z]+|class|font-family|pointer-events|xmlns:xlink|version)="[^"]*"'
@@ -214,7 +222,7 @@ def stacked(
                     "stack": "normalize" if share else "zero",
                     "axis": axis,
                 },
-                "color": _fills(series, legend={"title": series_title, "columns": 4}),
+                "color": _fills(series, legend=_legend(series, series_title, width)),
                 "order": {"field": "order", "type": "quantitative"},
             },
         }
@@ -262,7 +270,7 @@ def grouped(
                 {
                     "mark": {"type": "bar"},
                     "encoding": {
-                        "color": _fills(series, legend={"title": series_title, "columns": 4})
+                        "color": _fills(series, legend=_legend(series, series_title, width))
                     },
                 },
                 {
@@ -304,7 +312,13 @@ def lines(
             "title": x,
             "scale": {"zero": False, "nice": False},
         },
-        "y": {"field": "y", "type": "quantitative", "title": y, "scale": {"zero": False}},
+        "y": {
+            "field": "y",
+            "type": "quantitative",
+            "title": y or None,
+            "scale": {"zero": False},
+            "axis": _few_ticks(False),
+        },
         "color": {
             "field": "series",
             "type": "nominal",
@@ -405,11 +419,15 @@ def _fills(series: list[str], legend: dict | None) -> dict:
 
 def _few_ticks(log: bool) -> dict:
     """Return an axis of few numbers; the powers of ten where it is logarithmic."""
-    if log:
-        powers = [0, *(10**power for power in range(10))]
-        return {"values": powers, "format": ",", "labelOverlap": True}
-    number = "format(datum.value, abs(datum.value) < 1000 ? '~g' : ',')"
-    return {"tickCount": 4, "labelExpr": number, "labelOverlap": True}
+    ticks = {"values": [0, *(10**power for power in range(10))]} if log else {"tickCount": 4}
+    return {**ticks, "labelExpr": NUMBER, "labelOverlap": True}
+
+
+def _legend(series: Sequence[str], title: str | None, width: int) -> dict:
+    """Return a legend in as many columns as there is room for."""
+    longest = max(map(len, series), default=1)
+    columns = max(1, min(len(series), int(width * 0.8) // (7 * longest + 34)))
+    return {"title": title, "columns": columns}
 
 
 def _text(value: float) -> str:
@@ -454,7 +472,7 @@ def ranges(
                         "x": {
                             "field": "q5",
                             "type": "quantitative",
-                            "title": x,
+                            "title": x or None,
                             "scale": near,
                             "axis": _few_ticks(False),
                         },
@@ -494,7 +512,6 @@ def units(
     series_title: str,
     ends: Mapping[str, str],
     columns: int = 40,
-    width: int = WIDTH,
 ) -> str:
     """Return a square for each thing, in blocks below each other: {block: series of each thing}.
 
@@ -519,19 +536,27 @@ def units(
         labels.append({"y": line, "name": name, "dy": 0, "weight": "bold"})
         labels.append({"y": line + 1, "name": ends[name], "dy": 0, "weight": "normal"})
         line += max(2, -(-len(found) // columns)) + 1
-    size = 11
-    axis = {"axis": None, "scale": {"domain": [-0.5, columns], "nice": False}}
-    down = {"axis": None, "scale": {"domain": [-0.5, max(line, 1)], "reverse": True, "nice": False}}
+    axis = {"axis": None, "scale": {"domain": [-0.5, columns - 0.5], "nice": False}}
+    down = {
+        "axis": None,
+        "scale": {"domain": [-0.5, max(line, 1) - 0.5], "reverse": True, "nice": False},
+    }
     return draw(
         {
-            "width": width - 170,
-            "height": 16 * max(line, 1),
-            "padding": {"left": 140, "top": 4, "right": 12, "bottom": 2},
+            "width": SQUARE * columns,
+            "height": (SQUARE + 2) * max(line, 1),
+            "padding": {"left": 2, "top": 4, "right": 12, "bottom": 2},
             "layer": [
                 {
                     "data": {"values": things},
-                    "mark": {"type": "square", "size": size**2, "opacity": 1, "filled": True,
-                             "stroke": _INK, "strokeWidth": 0.6},
+                    "mark": {
+                        "type": "square",
+                        "size": (SQUARE - 2) ** 2,
+                        "opacity": 1,
+                        "filled": True,
+                        "stroke": _INK,
+                        "strokeWidth": 0.6,
+                    },
                     "encoding": {
                         "x": {"field": "x", "type": "quantitative", **axis},
                         "y": {"field": "y", "type": "quantitative", **down},
@@ -553,3 +578,16 @@ def units(
             ],
         }
     )
+
+
+def line_key(series: Sequence[str]) -> str:
+    """Return HTML that tells which line is which, for several charts of the same series."""
+    items = []
+    for place, name in enumerate(series):
+        dashes = " ".join(map(str, _DASHES[place % FILLS]))
+        items.append(
+            '<li><svg width="34" height="10" aria-hidden="true"><path d="M0,5H34" fill="none" '
+            f'stroke="{colour(place)}" stroke-width="2" stroke-dasharray="{dashes}"/></svg> '
+            f"{escaped(name)}</li>"
+        )
+    return f'<ul class="key">{"".join(items)}</ul>'

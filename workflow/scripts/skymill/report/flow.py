@@ -7,11 +7,11 @@ is an error: a product does not belong to the others.
 from dataclasses import dataclass, field
 
 from skymill.engine.errors import SkymillError
-from skymill.report.charts import BAR, WIDTH, draw, fill
+from skymill.report.charts import BAR, NUMBER, WIDTH, draw, fill
 from skymill.report.parts import drawing, folded, table
 
-TOTAL, LEAVES, JOINS, PART = "there", "leaves", "is added", "a part of it"
-_KINDS = (TOTAL, LEAVES, JOINS, PART)
+TOTAL, LEAVES, JOINS, PART = "there", "leaves", "is added", "a part"
+FILLS = {TOTAL: fill(0), LEAVES: fill(1), JOINS: fill(3), PART: fill(2)}
 
 
 @dataclass
@@ -95,7 +95,7 @@ class Flow:
             for name, kind, count, first in self._rows
         ]
         names = [row["name"] for row in rows]
-        fills = [fill(0), fill(1), fill(3), fill(2)]
+        kinds = [kind for kind in FILLS if any(row["kind"] == kind for row in rows)]
         return draw(
             {
                 "width": WIDTH,
@@ -114,14 +114,14 @@ class Flow:
                                 "field": "first",
                                 "type": "quantitative",
                                 "title": self.unit,
-                                "axis": {"tickCount": 4, "format": ",", "labelOverlap": True},
+                                "axis": {"tickCount": 4, "labelExpr": NUMBER, "labelOverlap": True},
                             },
                             "x2": {"field": "last"},
                             "color": {
                                 "field": "kind",
                                 "type": "nominal",
-                                "sort": list(_KINDS),
-                                "scale": {"domain": list(_KINDS), "range": fills},
+                                "sort": kinds,
+                                "scale": {"domain": kinds, "range": [FILLS[one] for one in kinds]},
                                 "legend": {"title": None},
                             },
                         },
@@ -139,4 +139,4 @@ class Flow:
 
 
 def _signed(kind: str, count: int) -> str:
-    return {LEAVES: "−", JOINS: "+"}.get(kind, "") + f"{count:,}"
+    return {LEAVES: "\N{MINUS SIGN}", JOINS: "+"}.get(kind, "") + f"{count:,}"

@@ -13,8 +13,9 @@ font:16px/1.5 "Liberation Sans",Arial,Helvetica,sans-serif;overflow-wrap:break-w
 main,header,footer,nav{max-width:46rem;margin:0 auto;padding:0 1rem}
 h1{font-size:1.9rem;line-height:1.2;margin:1.5rem 0 .5rem}
 h2{font-size:1.5rem;margin:3rem 0 .5rem;padding-top:.6rem;border-top:3px solid var(--c0)}
-h3,summary{font-size:1.1rem;font-weight:bold;margin:0;line-height:1.4}
+h3{font-size:1.1rem;margin:0;line-height:1.4}
 summary h3{display:inline}
+summary{padding:.15rem 0}
 summary{cursor:pointer}
 a{color:var(--link)}
 figure{margin:1.6rem 0;padding:0}
@@ -29,7 +30,9 @@ img{display:block;max-width:100%;height:auto}
 .pixels{image-rendering:pixelated}
 .sheet{display:flex;flex-wrap:wrap;gap:.8rem;list-style:none;margin:.6rem 0;padding:0}
 .sheet span{display:block;font-size:.82rem;line-height:1.35}
-table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
+.key{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;list-style:none;margin:.4rem 0;padding:0}
+pre{overflow-x:auto;font-size:.82rem}
+table{min-width:min(100%,24rem);border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
 caption{text-align:left;color:var(--muted);padding-bottom:.3rem}
 th,td{text-align:left;vertical-align:top;padding:.2rem .9rem .2rem 0;
 border-bottom:1px solid var(--line)}

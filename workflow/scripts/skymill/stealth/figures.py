@@ -61,30 +61,38 @@ def _flares(rows) -> Part:
         }
         for title, column in columns.items()
     }
-    told = "; ".join(f"{title}: {found}" for title, found in values.items())
+    told = "; ".join(
+        f"{title}: {', '.join(f'{count} {what}' for what, count in found.items())}"
+        for title, found in values.items()
+    )
     return Part(
         "flares",
         "Flares in the 24 hours after",
         f"Of {rows.num_rows:,} rows, how many had flares of each class in the following 24 hours.",
-        drawing(grouped(values, unit="rows"), told.replace("{", "").replace("}", "")),
+        drawing(grouped(values, unit="rows"), told),
     )
 
 
 def _groups(rows) -> Part:
     column = next(one for one in COLUMNS if one.name == "modified_zurich_class")
     found = rows[column.name].to_pylist()
-    active = [any(flares) for flares in zip(*(rows[name].to_pylist() for name in FLARES), strict=True)]
-    values = {}
-    for code, meaning in column.meanings.items():
-        here = [is_active for code_here, is_active in zip(found, active, strict=True) if code_here == code]
-        values[f"{code}: {meaning}"] = {"with a flare": sum(here), "without": len(here) - sum(here)}
-    lines = [[name, counts["with a flare"], counts["without"]] for name, counts in values.items()]
-    short = {name[0]: counts for name, counts in values.items()}
-    told = "; ".join(f"{name}: {with_flare} with a flare, {without} without" for name, with_flare, without in lines)
+    flares = zip(*(rows[name].to_pylist() for name in FLARES), strict=True)
+    active = [code for code, counts in zip(found, flares, strict=True) if any(counts)]
+    values = {
+        code: {
+            "with a flare": active.count(code),
+            "without": found.count(code) - active.count(code),
+        }
+        for code in column.meanings
+    }
+    lines = [
+        [f"{code}: {meaning}", *values[code].values()] for code, meaning in column.meanings.items()
+    ]
+    told = "; ".join(f"{name}: {some} with a flare, {none} without" for name, some, none in lines)
     return Part(
         "sunspot_groups",
         "Classes of sunspot groups",
         "Rows of each class of McIntosh, with and without any flare in the following 24 hours.",
-        drawing(stacked(short, unit="rows"), told)
+        drawing(stacked(values, unit="rows"), told)
         + table(["class", "with a flare", "without"], lines, "Rows of each class"),
     )
