@@ -9,7 +9,7 @@ from skymill.engine.words import size_text
 from skymill.paths import SECTION, STEALTH_TABLE
 from skymill.report.checks import HEADER, check_rows, is_of
 from skymill.report.page import report_page
-from skymill.report.parts import Part, Section, bullets, folded, paragraph, table
+from skymill.report.parts import Part, Section, bullets, folded, link, paragraph, table
 
 TITLE = "What Skymill made"
 
@@ -115,11 +115,11 @@ def _checks(documents: Sequence[Mapping], settings: Mapping) -> Section:
 def _archives(products: Sequence[Mapping], settings: Mapping) -> Section:
     is_simulated = "sample" in {document["source"] for document in products}
     imitated = " Simulated files imitate these archives." if is_simulated else ""
-    archives = [
-        f"{archive['title']}: {archive['page']} Licence: {archive['licence']}. Cite: "
-        f"{archive['citation']}."
+    archives = "".join(
+        f"<li>{link(archive['page'], archive['title'])}. Licence: {escaped(archive['licence'])}. "
+        f"Cite: {escaped(archive['citation'])}.</li>"
         for archive in settings["archives"].values()
-    ]
+    )
     lines = (line for entry in settings["bibtex"] for line in [*entry.splitlines(), ""])
     bibtex = "\n".join(map(escaped, lines))
     return Section(
@@ -131,7 +131,7 @@ def _archives(products: Sequence[Mapping], settings: Mapping) -> Section:
                 "archives",
                 "Archives",
                 "Cite the archives whose data you use, and Skymill.",
-                bullets(archives)
+                f"<ul>{archives}</ul>"
                 + folded("BibTeX, as skymill cite prints it", f"<pre>{bibtex}</pre>"),
             ),
         ),
