@@ -35,7 +35,7 @@ img{display:block;max-width:100%;height:auto}
 .sheet{display:flex;flex-wrap:wrap;gap:.8rem;list-style:none;margin:.6rem 0;padding:0}
 .sheet span{display:block;font-size:.82rem;line-height:1.35}
 .key{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;list-style:none;margin:.4rem 0;padding:0}
-pre{overflow-x:auto;font-size:.82rem}
+pre{white-space:pre-wrap;font-size:.82rem}
 table{min-width:min(100%,24rem);border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
 caption{text-align:left;color:var(--muted);padding-bottom:.3rem}
 th,td{text-align:left;vertical-align:top;padding:.2rem .9rem .2rem 0;
