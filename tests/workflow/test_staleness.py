@@ -5,7 +5,12 @@ import os
 import pytest
 
 CARD = {"write_card"}
-FEATURES = {"write_features", "diagnose_magnetic", "measure_magnetic"} | CARD
+FEATURES = {
+    "write_features",
+    "diagnose_magnetic",
+    "measure_magnetic",
+    "illustrate_magnetic",
+} | CARD
 AUGMENT = {"augment_train", "check_conservation", "write_records"} | FEATURES
 PLAN = {"plan_magnetic", "check_leaks"} | AUGMENT
 REGIONS = {"find_regions", "check_regions"} | PLAN
@@ -13,7 +18,7 @@ IDS = {"assign_ids", "write_clean"} | REGIONS
 INGEST = {"ingest_magnetic", "check_ingest"} | IDS
 VERIFY = {"verify_raw"} | INGEST
 SIMULATE = {"simulate_magnetic"} | VERIFY
-STEALTH = {"ingest_stealth", "convert_stealth"}
+STEALTH = {"ingest_stealth", "convert_stealth", "illustrate_stealth"}
 SIMULATE_STEALTH = {"simulate_stealth", "verify_raw"} | STEALTH
 SDO_PLAN = {"plan_sdo", "index_sdo", "tensors_sdo", "report_sdo", "measure_sdo"} | CARD
 SDO = {"unpack_sdo", "locate_sdo", "catalogue_sdo", "check_sdo"} | SDO_PLAN
@@ -146,12 +151,15 @@ def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
         ("simulate/stealth.py", SIMULATE_STEALTH),
         ("stealth/schema.py", SIMULATE_STEALTH),
         ("stealth/catalogue.py", STEALTH),
-        ("stealth/write.py", {"convert_stealth"}),
+        ("stealth/write.py", {"convert_stealth", "illustrate_stealth"}),
         ("magnetic/parse.py", INGEST),
         ("magnetic/regions.py", REGIONS),
         ("magnetic/splits.py", PLAN),
         ("magnetic/placement.py", PLAN),
-        ("magnetic/records.py", {"write_records", "measure_magnetic"} | CARD),
+        (
+            "magnetic/records.py",
+            {"write_records", "measure_magnetic", "illustrate_magnetic"} | CARD,
+        ),
         ("magnetic/statistics.py", {"measure_magnetic"} | CARD),
         ("cards/texts.py", CARD),
         ("magnetic/missing.py", {"write_records"} | FEATURES),
@@ -159,6 +167,9 @@ def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
         ("magnetic/augment.py", AUGMENT),
         ("magnetic/features.py", FEATURES),
         ("magnetic/report.py", {"diagnose_magnetic"}),
+        ("magnetic/figures.py", {"illustrate_magnetic"}),
+        ("stealth/figures.py", {"illustrate_stealth"}),
+        ("report/whole.py", set()),
     ],
 )
 def test_an_edited_module_reruns_the_stages_that_import_it(looked_at, module, stages):
@@ -217,6 +228,7 @@ def test_a_moved_project_writes_its_index_anew_and_what_has_its_checksum(finishe
         ),
         # The checksums of the index.
         *("data/processed/sdo/croissant.json", "data/processed/sdo/README.md.manifest.json"),
+        "data/processed/report.html.manifest.json",
     }
 
 

@@ -199,10 +199,10 @@ def card_settings(wildcards):
     }
 
 
-def figure_label(wildcards):
+def figure_labels(wildcards):
     """Return what Snakemake's report calls a part of ours: its number and its name in words."""
     number, _, name = wildcards.figure.partition("_")
-    return f"{number} {name.replace('_', ' ')}"
+    return {"figure": f"{number} {name.replace('_', ' ')}"}
 
 
 def report_inputs(wildcards):

@@ -355,7 +355,7 @@ rule illustrate_magnetic:
             patterns=["{figure}.html"],
             caption="../report/part.rst",
             category="Magnetic records",
-            labels={"figure": figure_label},
+            labels=figure_labels,
         ),
         manifest=manifest(paths.SECTION.format(branch="magnetic")),
     log:

@@ -60,7 +60,7 @@ rule illustrate_stealth:
             patterns=["{figure}.html"],
             caption="../report/part.rst",
             category="Stealth flares",
-            labels={"figure": figure_label},
+            labels=figure_labels,
         ),
         manifest=manifest(paths.SECTION.format(branch="stealth")),
     log:

@@ -80,7 +80,7 @@ class Flow:
         told = "; ".join(f"{name}: {_signed(kind, count)}" for name, kind, count, _ in self._rows)
         rows = [[name, kind, count] for name, kind, count, _ in self._rows]
         return drawing(self._draw(), f"{what}: {told}") + folded(
-            "The same as a table", table(["", "what happens", self.unit], rows, what)
+            "The same as a table", table(["step", "what happens", self.unit], rows, what)
         )
 
     def _draw(self) -> str:

@@ -67,6 +67,13 @@ def bullets(texts: Iterable[str]) -> str:
     return f"<ul>{''.join(f'<li>{escaped(text)}</li>' for text in texts)}</ul>"
 
 
+def link(address: str, text: str) -> str:
+    """Return a link; an address that a browser does not open stays text."""
+    if not address.startswith(("https://", "http://")):
+        return escaped(text)
+    return f'<a href="{escaped(address)}">{escaped(text)}</a>'
+
+
 def drawing(svg: str, alt: str) -> str:
     """Return a chart of charts.py with its description for those who do not see it.
 

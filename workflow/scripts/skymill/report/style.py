@@ -2,10 +2,10 @@
 
 STYLE = """
 :root{color-scheme:light dark;--page:#fff;--panel:#f4f6f8;--ink:#16202a;--muted:#56616c;
---line:#d5dbe1;--link:#0b5394;--mark:#a33c00;
+--line:#d5dbe1;--shade:#8893a0;--link:#0b5394;--mark:#a33c00;
 --c0:#0072b2;--c1:#d55e00;--c2:#009e73;--c3:#cc79a7;--c4:#e69f00;--c5:#56b4e9;--c6:#6b4c9a;--c7:#7a7a7a}
 @media (prefers-color-scheme:dark){:root{--page:#11161c;--panel:#1b232c;--ink:#e8edf2;
---muted:#a5b1bd;--line:#37434f;--link:#8cc7ff;--mark:#ffb37a;
+--muted:#a5b1bd;--line:#37434f;--shade:#66788a;--link:#8cc7ff;--mark:#ffb37a;
 --c0:#4aa8e0;--c1:#f2793a;--c2:#2fc49a;--c3:#e49bc3;--c4:#f0b53c;--c5:#8ed0f5;--c6:#a98cd8;--c7:#b0b0b0}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);
@@ -20,7 +20,11 @@ summary{cursor:pointer}
 a{color:var(--link)}
 figure{margin:1.6rem 0;padding:0}
 figcaption{color:var(--muted);font-size:.95rem;margin:.2rem 0 .6rem}
-.wide{overflow-x:auto;margin:.6rem 0}
+.wide{overflow-x:auto;margin:.6rem 0;
+background:linear-gradient(90deg,var(--page) 40%,transparent) 0 0/2rem 100% no-repeat local,
+linear-gradient(270deg,var(--page) 40%,transparent) 100% 0/2rem 100% no-repeat local,
+linear-gradient(90deg,var(--shade),transparent) 0 0/.8rem 100% no-repeat scroll,
+linear-gradient(270deg,var(--shade),transparent) 100% 0/.8rem 100% no-repeat scroll}
 :focus-visible{outline:3px solid var(--link);outline-offset:2px}
 .wide svg{display:block}
 .columns{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,19.4rem),1fr));gap:.4rem}
@@ -31,7 +35,7 @@ img{display:block;max-width:100%;height:auto}
 .sheet{display:flex;flex-wrap:wrap;gap:.8rem;list-style:none;margin:.6rem 0;padding:0}
 .sheet span{display:block;font-size:.82rem;line-height:1.35}
 .key{display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;list-style:none;margin:.4rem 0;padding:0}
-pre{overflow-x:auto;font-size:.82rem}
+pre{white-space:pre-wrap;font-size:.82rem}
 table{min-width:min(100%,24rem);border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}
 caption{text-align:left;color:var(--muted);padding-bottom:.3rem}
 th,td{text-align:left;vertical-align:top;padding:.2rem .9rem .2rem 0;

@@ -9,7 +9,7 @@ from skymill.engine.words import size_text
 from skymill.paths import SECTION, STEALTH_TABLE
 from skymill.report.checks import HEADER, check_rows, is_of
 from skymill.report.page import report_page
-from skymill.report.parts import Part, Section, bullets, folded, paragraph, table
+from skymill.report.parts import Part, Section, bullets, folded, link, paragraph, table
 
 TITLE = "What Skymill made"
 
@@ -85,7 +85,14 @@ def _product(document: Mapping) -> list:
     members = document.get("members", {"rows": 0, "bytes": 0})
     rows = sum(entry["rows"] for entry in own_entries(document)) + members["rows"]
     size = sum(entry["bytes"] for entry in document["files"]) + members["bytes"]
-    return [document["product"], rows or None, size_text(size), SOURCES[document["source"]]]
+    is_local = any("sha256_without_location" in entry for entry in document["files"])
+    # The index of SDOBenchmark holds paths: its size depends on where the project is.
+    return [
+        document["product"],
+        rows or None,
+        "" if is_local else size_text(size),
+        SOURCES[document["source"]],
+    ]
 
 
 def _checks(documents: Sequence[Mapping], settings: Mapping) -> Section:
@@ -115,11 +122,11 @@ def _checks(documents: Sequence[Mapping], settings: Mapping) -> Section:
 def _archives(products: Sequence[Mapping], settings: Mapping) -> Section:
     is_simulated = "sample" in {document["source"] for document in products}
     imitated = " Simulated files imitate these archives." if is_simulated else ""
-    archives = [
-        f"{archive['title']}: {archive['page']} Licence: {archive['licence']}. Cite: "
-        f"{archive['citation']}."
+    archives = "".join(
+        f"<li>{link(archive['page'], archive['title'])}. Licence: {escaped(archive['licence'])}. "
+        f"Cite: {escaped(archive['citation'])}.</li>"
         for archive in settings["archives"].values()
-    ]
+    )
     lines = (line for entry in settings["bibtex"] for line in [*entry.splitlines(), ""])
     bibtex = "\n".join(map(escaped, lines))
     return Section(
@@ -131,7 +138,7 @@ def _archives(products: Sequence[Mapping], settings: Mapping) -> Section:
                 "archives",
                 "Archives",
                 "Cite the archives whose data you use, and Skymill.",
-                bullets(archives)
+                f"<ul>{archives}</ul>"
                 + folded("BibTeX, as skymill cite prints it", f"<pre>{bibtex}</pre>"),
             ),
         ),
