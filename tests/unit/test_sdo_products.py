@@ -25,8 +25,8 @@ from skymill.sdo.index import COLUMNS, ends_at_peak, make_index, overlaps, write
 from skymill.sdo.names import SPLITS
 from skymill.sdo.plan import cut_validation, make_plan, require_none_shared
 from skymill.sdo.report import describe
-from skymill.sdo.tables import read_set
 from skymill.sdo.sample_images import files_of_sample, read_images
+from skymill.sdo.tables import read_set
 from skymill.sdo.tensors import CITATION, LICENCE, PIXEL_SCALES, physical, write_tensors
 
 TRAIN = [row(11390 + day // 2, f"2012-01-{day:02} 17:06:01", "2e-06") for day in range(1, 20)]

@@ -202,7 +202,6 @@ rule illustrate_sdo:
         **made(samples=paths.SDO_SAMPLES, plan=paths.SDO_PLAN),
         located=paths.SDO_RECEIPT,
         images=ancient(paths.SDO_IMAGES),
-        indexes=expand(manifest(paths.SDO_INDEX), sdo_set=SDO_SETS),
     output:
         section=report(
             directory(paths.SECTION.format(branch="sdo")),

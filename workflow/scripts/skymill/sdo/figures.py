@@ -26,8 +26,9 @@ from skymill.report.parts import (
     table,
 )
 from skymill.report.pictures import grey_png, halved
-from skymill.sdo.goes import LABELS
+from skymill.sdo.goes import LABELS, QUIET
 from skymill.sdo.images import STATUSES, WIDTH
+from skymill.sdo.index import ends_at_peak, overlaps
 from skymill.sdo.names import CHANNELS, SETS, SPLITS, STEPS
 from skymill.sdo.plan import CLEANED
 from skymill.sdo.report import (
@@ -73,11 +74,11 @@ class SampleSheet:
 
 def draw_section(
     *,
+    samples: pd.DataFrame,
     images: pd.DataFrame,
     located: Mapping,
     catalogue: Mapping,
     plan: Mapping,
-    indexes: Iterable[Mapping],
     sample: SampleSheet | None,
     flux_scale: float,
     split: str,
@@ -86,12 +87,12 @@ def draw_section(
 
     Parameters
     ----------
+    samples
+        set, ar_num, time_id, start, end and goes_class of each sample.
     images
         set, row, channel, step and status of each file of a sample.
     located, catalogue, plan
         The receipt of the tree, and the manifests of the catalogue and of the plan.
-    indexes
-        The manifests of the indexes of both official sets.
     sample
         The sample whose images are shown; None where there are no tensors, or no image at all.
     flux_scale, split
@@ -122,7 +123,7 @@ def draw_section(
             _slots(good, counts),
             _sheet(sample),
             _problems(counts),
-            _doubts(counts, indexes),
+            _doubts(samples, counts),
         ),
     )
 
@@ -479,16 +480,30 @@ def _problems(counts: Mapping) -> Part:
     )
 
 
-def _doubts(counts: Mapping, indexes: Iterable[Mapping]) -> Part:
-    found = [index["counts"] for index in indexes]
-    peaks = [one["windows_ending_at_peak"] for one in found]
+def count_doubts(samples: pd.DataFrame) -> dict[str, int]:
+    """Return how many samples end at the flare's peak, may do so, and overlap with others.
+
+    `samples` has set, ar_num, time_id, start, end and goes_class; see index.ends_at_peak.
+    """
+    found = {"at_peak": 0, "unknown": 0, "overlapping": 0}
+    for name in SETS:
+        own = samples[(samples["set"] == name).to_numpy()]
+        region = own["ar_num"].to_numpy(np.int64)
+        start, end = (own[side].to_numpy("M8[ns]") for side in ("start", "end"))
+        has_flare = (own["goes_class"] != QUIET).to_numpy(bool)
+        peaks = ends_at_peak(region, own["time_id"].tolist(), end, has_flare)
+        found["at_peak"] += int(peaks.fillna(False).sum())
+        found["unknown"] += int(peaks.isna().sum())
+        found["overlapping"] += int((overlaps(region, start, end) > 0).sum())
+    return found
+
+
+def _doubts(samples: pd.DataFrame, counts: Mapping) -> Part:
+    found = count_doubts(samples)
     rows = [
-        ["samples whose window ends at the flare's peak", sum(one["true"] for one in peaks)],
-        ["samples of which that is unknown", sum(one["unknown"] for one in peaks)],
-        [
-            "samples that overlap in time with another of their region",
-            sum(one["samples_overlapping"] for one in found),
-        ],
+        ["samples whose window ends at the flare's peak", found["at_peak"]],
+        ["samples of which that is unknown", found["unknown"]],
+        ["samples that overlap in time with another of their region", found["overlapping"]],
         ["images flagged as noisy", counts["images_flagged"]],
     ]
     rows += [

@@ -212,6 +212,16 @@ def spans_of_nights(by_night: Mapping[str, int]) -> dict[str, int]:
     raise AssertionError
 
 
+def choose_objects(stamps: Path, label: str, seed: int, count: int) -> np.ndarray:
+    """Return the rows of some sampled objects of a label, ascending: int64, shape (objects,).
+
+    Which objects these are depends on the seed and their ids alone. Of several alerts of an object
+    it is the one with the smallest candid.
+    """
+    rows, names, _ = sampled_objects(stamps, label)
+    return np.sort(rows[order_by_hash(names, key(seed, "ztf", "contact sheet"))[:count]])
+
+
 def find_holes(stamp: np.ndarray, missing: int) -> np.ndarray:
     """Return which pixels of a stamp have no value: bool, of its shape.
 
@@ -392,15 +402,17 @@ def _sheet(
     shown: int,
 ) -> Part:
     """Return the contact sheet of a label."""
-    rows, names, _ = sampled_objects(stamps, label)
-    chosen = np.sort(order_by_hash(names, key(seed, "ztf", "contact sheet"))[:shown])
-    alerts = _read(stamps, pixels, rows[chosen])
-    some = f"{len(chosen)} of {found['sampled_objects']:,} objects of the sample, by chance."
-    body = _shown(alerts) if len(chosen) else paragraph("The sample has no object of this label.")
+    rows = choose_objects(stamps, label, seed, shown)
+    some = f"{len(rows)} of {found['sampled_objects']:,} objects of the sample, by chance."
+    body = (
+        _shown(_read(stamps, pixels, rows))
+        if len(rows)
+        else paragraph("The sample has no object of this label.")
+    )
     return Part(
         f"stamps_{number}",
         f"Stamps: {label}",
-        f"{some} {STRETCHED}" if len(chosen) else "No object.",
+        f"{some} {STRETCHED}" if len(rows) else "No object.",
         body,
     )
 
