@@ -6,11 +6,12 @@ from records import REPOSITORY
 
 from skymill.estimate import RATES, SIMULATED, START, about, seconds, simulated_gigabytes
 from skymill.made import made_lines
-from skymill.paths import BRANCH_FOLDERS, REPORT_OWNER
+from skymill.made import REPORT
+from skymill.paths import BRANCH_FOLDERS
 
 
 def test_every_branch_has_a_rate():
-    assert {*RATES} == {*BRANCH_FOLDERS, "raw files", REPORT_OWNER}
+    assert {*RATES} == {*BRANCH_FOLDERS, "raw files", REPORT}
     assert {*SIMULATED} == {*BRANCH_FOLDERS}
 
 

@@ -49,7 +49,7 @@ def sizes(page, selector):
     """Return width and height of what a selector finds."""
     return page.eval_on_selector_all(
         selector,
-        "found => found.map(one => one.getBoundingClientRect()).map(box => [box.width, box.height])",
+        "found => found.map(one => one.getBoundingClientRect()).map(it => [it.width, it.height])",
     )
 
 

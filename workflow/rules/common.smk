@@ -30,6 +30,7 @@ try:
     from skymill.engine.words import SHOWN, counted, listed
     from skymill.magnetic.inputs import CUP, SWAN, input_of
     from skymill.magnetic.schema import SPLITS, TRAIN_SPLITS
+    from skymill.made import REPORT
     from skymill.paths import manifest
     from skymill.raw.choice import RawFiles
     from skymill.raw.fetch import is_cached

@@ -221,9 +221,6 @@ BRANCH_FOLDERS = {
 }
 """How the paths of each branch's products begin."""
 
-REPORT_OWNER = "report"
-"""What owns the report in the lists of products: it is about all branches."""
-
 RAW_OF_BRANCH = {"aligned": "swan_sf"}
 """Collections of raw files (see config/sources.yaml) with another name than their branch."""
 

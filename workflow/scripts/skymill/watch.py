@@ -16,7 +16,7 @@ from skymill.engine.remote import RemoteFolder
 from skymill.engine.staleness import CHECKS, Folder, Job, Reason, why
 from skymill.engine.storage import StorageFolder
 from skymill.engine.words import clock_text
-from skymill.made import made_lines
+from skymill.made import REPORT, made_lines
 
 SHOWN = 20
 """Warnings that the end of a run repeats; the summary has all of them."""
@@ -201,8 +201,7 @@ class Watch:
                 for folder in folders:
                     document = folder.document(name)
                     if isinstance(document, dict) and (
-                        branch in (*self.branches, paths.REPORT_OWNER)
-                        or folder.is_younger(name, self._started)
+                        branch in (*self.branches, REPORT) or folder.is_younger(name, self._started)
                     ):
                         made[name] = document
         return made
