@@ -210,7 +210,7 @@ rule illustrate_aligned:
             patterns=["{figure}.html"],
             caption="../report/part.rst",
             category="Aligned pairs",
-            labels={"figure": figure_label},
+            labels=figure_labels,
         ),
         manifest=manifest(paths.SECTION.format(branch="aligned")),
     log:

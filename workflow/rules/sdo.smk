@@ -208,7 +208,7 @@ rule illustrate_sdo:
             patterns=["{figure}.html"],
             caption="../report/part.rst",
             category="SDO images",
-            labels={"figure": figure_label},
+            labels=figure_labels,
         ),
         manifest=manifest(paths.SECTION.format(branch="sdo")),
     log:

@@ -253,7 +253,7 @@ rule illustrate_ztf:
             patterns=["{figure}.html"],
             caption="../report/part.rst",
             category="ZTF stamps",
-            labels={"figure": figure_label},
+            labels=figure_labels,
         ),
         manifest=manifest(paths.SECTION.format(branch="ztf")),
     log:

@@ -1,5 +1,6 @@
 """The section of the report about ZTF: where alerts went, and stamps that one can see."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -409,8 +410,10 @@ def _sheet(
         if len(rows)
         else paragraph("The sample has no object of this label.")
     )
+    # Labels are the user's own words, and two may differ in signs alone.
+    word = re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_")
     return Part(
-        f"stamps_{number}",
+        f"stamps_{number}_{word}",
         f"Stamps: {label}",
         f"{some} {STRETCHED}" if len(rows) else "No object.",
         body,
