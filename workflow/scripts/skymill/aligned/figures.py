@@ -347,7 +347,7 @@ def _labels(pairs: pd.DataFrame) -> Part:
         "Of the window of the HARP that ends nearest to the series. B counts as Q, because "
         f"SDOBenchmark calls it quiet. {missing:,} pairs have no such window.",
         table(
-            ["", *(f"{label} in SWAN-SF" for label in SDO_LABELS)],
+            ["class", *(f"{label} in SWAN-SF" for label in SDO_LABELS)],
             rows,
             "Pairs by their class in both",
         ),

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from skymill.engine.randomness import key
 from skymill.engine.tables import read_table
+from skymill.engine.words import counted
 from skymill.report.charts import bars, grouped, stacked
 from skymill.report.flow import Flow
 from skymill.report.parts import (
@@ -269,7 +270,8 @@ def _causes(by_night: Mapping[str, dict]) -> dict[str, int]:
 def _lost(by_night: Mapping[str, dict]) -> Part:
     total, causes = _total(by_night), _causes(by_night)
     rows = [[what, total[reason]] for reason, what in REASONS.items()]
-    rows += [[f"corrupt ({cause}): {what}", causes.get(cause, 0)] for cause, what in CAUSES.items()]
+    rows += [[f"corrupt ({cause}): {CAUSES[cause]}", number] for cause, number in causes.items()]
+    rows = [row for row in rows if row[1]]
     looked_at = total["records"] - total["unlabelled"]
     lost = sum(total[reason] for reason in WITHOUT_STAMPS) + total["corrupt"]
     share = f" ({lost / looked_at:.2%})" if looked_at else ""
@@ -282,7 +284,7 @@ def _lost(by_night: Mapping[str, dict]) -> Part:
         "lost",
         "Rejected alerts, and missing pixels",
         f"Of {looked_at:,} alerts that were looked at, {lost:,}{share} gave no stamps.",
-        table(["reason", "alerts"], rows, "Alerts that are not kept, by reason")
+        (table(["reason", "alerts"], rows, "Alerts that are not kept, by reason") if rows else "")
         + table(["what", "number"], more, "What else was counted in the nights"),
     )
 
@@ -304,14 +306,20 @@ def _nights(by_night: Mapping[str, dict], absent: Iterable[str]) -> Part:
     return Part(
         "nights",
         "Nights",
-        f"Alerts with stamps that {len(kept):,} nights gave.",
+        f"Alerts with stamps, by night. There {'is' if len(kept) == 1 else 'are'} "
+        f"{counted(len(kept), 'night')}.",
         body + "".join(map(paragraph, texts)),
     )
 
 
 def _classes(labels: dict) -> list[Part]:
     """Return the classes of the list beside the published ones; nothing of an empty list."""
-    classes, counts = labels.get("classes", {}), labels["counts"]
+    counts = labels["counts"]
+    classes = {
+        name: found
+        for name, found in labels.get("classes", {}).items()
+        if found["objects"] or found["published"]
+    }
     if not classes:
         return []
     parts = {"this list": {name: found["objects"] for name, found in classes.items()}}
