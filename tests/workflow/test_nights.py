@@ -63,7 +63,7 @@ GATHERING = {
     (rule, "")
     for rule in (
         *("plan_ztf", "gather_ztf", "export_ztf", "draw_ztf", "report_ztf"),
-        *("measure_ztf", "write_card"),
+        *("measure_ztf", "write_card", "illustrate_ztf"),
     )
 }
 

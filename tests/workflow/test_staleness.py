@@ -20,15 +20,17 @@ VERIFY = {"verify_raw"} | INGEST
 SIMULATE = {"simulate_magnetic"} | VERIFY
 STEALTH = {"ingest_stealth", "convert_stealth", "illustrate_stealth"}
 SIMULATE_STEALTH = {"simulate_stealth", "verify_raw"} | STEALTH
-SDO_PLAN = {"plan_sdo", "index_sdo", "tensors_sdo", "report_sdo", "measure_sdo"} | CARD
+SDO_SECTION = {"illustrate_sdo"}
+INDEX = {"plan_sdo", "index_sdo", "report_sdo", "measure_sdo"} | SDO_SECTION | CARD
+SDO_PLAN = {"tensors_sdo"} | INDEX
 SDO = {"unpack_sdo", "locate_sdo", "catalogue_sdo", "check_sdo"} | SDO_PLAN
 EXPORT = {"export_ztf", "draw_ztf"}
-ZTF_PLAN = {"plan_ztf", "gather_ztf", "report_ztf", "measure_ztf"} | EXPORT | CARD
+ZTF_SECTION = {"illustrate_ztf"}
+ZTF_PLAN = {"plan_ztf", "gather_ztf", "report_ztf", "measure_ztf"} | ZTF_SECTION | EXPORT | CARD
 NIGHT = {"extract_night", "check_night"} | ZTF_PLAN
 CHECK_LABELS = {"check_labels"} | NIGHT
 LABELS = {"read_labels"} | CHECK_LABELS
 SIMULATE_ZTF = {"simulate_night", "simulate_ztf_labels"} | LABELS
-INDEX = {"plan_sdo", "index_sdo", "report_sdo", "measure_sdo"} | CARD
 SIMULATE_SDO = {"simulate_sdo", "verify_raw"} | SDO
 
 
@@ -55,7 +57,7 @@ def test_a_second_run_does_nothing(finished):
         ("sdo: {flux_scale: 1.0}", INDEX),
         ("sdo: {split: cleaned}", INDEX),
         ("sdo: {validation_fraction: 0.3}", INDEX),
-        ("sdo: {tensors: false}", {"measure_sdo"} | CARD),
+        ("sdo: {tensors: false}", {"measure_sdo"} | SDO_SECTION | CARD),
         ("labels: {min_probability: 0.5}", LABELS),
         ("labels: {source: catalogue}", LABELS),
         ("labels: {columns: {object: oid}}", LABELS),
@@ -138,16 +140,18 @@ def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
         ("sdo/images.py", {"catalogue_sdo", "check_sdo"} | SDO_PLAN),
         ("sdo/tree.py", {"locate_sdo", "catalogue_sdo", "check_sdo"} | SDO_PLAN),
         ("sdo/plan.py", INDEX),
-        ("sdo/index.py", {"index_sdo", "measure_sdo"} | CARD),
-        ("sdo/tensors.py", {"tensors_sdo", "measure_sdo"} | CARD),
-        ("sdo/report.py", {"report_sdo"}),
+        ("sdo/index.py", {"index_sdo", "measure_sdo"} | SDO_SECTION | CARD),
+        ("sdo/tensors.py", {"tensors_sdo", "measure_sdo"} | SDO_SECTION | CARD),
+        ("sdo/report.py", {"report_sdo"} | SDO_SECTION),
+        ("sdo/figures.py", SDO_SECTION),
         ("ztf/stamps.py", NIGHT),
         ("ztf/labels.py", LABELS),
         ("ztf/label_lists.py", LABELS),
         ("ztf/label_check.py", CHECK_LABELS),
         ("ztf/matches.py", ZTF_PLAN),
         ("ztf/plan.py", ZTF_PLAN),
-        ("ztf/pictures.py", {"draw_ztf"}),
+        ("ztf/pictures.py", {"draw_ztf"} | ZTF_SECTION),
+        ("ztf/figures.py", ZTF_SECTION),
         ("simulate/stealth.py", SIMULATE_STEALTH),
         ("stealth/schema.py", SIMULATE_STEALTH),
         ("stealth/catalogue.py", STEALTH),

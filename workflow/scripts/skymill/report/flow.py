@@ -41,7 +41,15 @@ class Flow:
         self._rows.append((name, TOTAL, count, 0))
 
     def leaves(self, name: str, count: int) -> None:
-        """Say how many leave for a reason; a reason that nothing left for is not shown."""
+        """Say how many leave for a reason; a reason that nothing left for is not shown.
+
+        Raises
+        ------
+        SkymillError
+            When fewer than none leave.
+        """
+        if count < 0:
+            self._require(name, count)
         self._now -= count
         if count:
             self._rows.append((name, LEAVES, count, self._now))
@@ -74,6 +82,11 @@ class Flow:
                 "the branch's folders in interim/ and preprocessed/ of the results folder and run "
                 "again."
             )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The counts by their names."""
+        return {name: count for name, _, count, _ in self._rows}
 
     def body(self, what: str) -> str:
         """Return the flow as a drawing, and the same numbers as a table."""

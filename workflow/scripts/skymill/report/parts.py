@@ -175,3 +175,48 @@ def _scrolling(content: str, what: str) -> str:
     return (
         f'<div class="wide" role="region" tabindex="0" aria-label="{escaped(what)}">{content}</div>'
     )
+
+
+def picture_table(
+    header: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]], what: str
+) -> str:
+    """Return a table of pictures, which shrink so that all columns are on the screen.
+
+    Parameters
+    ----------
+    header
+        The names of all columns.
+    rows
+        The heading of each row, and the HTML of its cells: of image, absent and so on.
+    what
+        What the table is of: its caption.
+    """
+    head = "".join(f'<th scope="col">{escaped(name)}</th>' for name in header)
+    body = "".join(
+        f'<tr><th scope="row">{escaped(name)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}'
+        "</tr>"
+        for name, cells in rows
+    )
+    return (
+        f'<table class="pictures"><caption>{escaped(what)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def absent(text: str) -> str:
+    """Return a hatched square with words, in the place of a picture that there is none of."""
+    return f'<div class="absent"><span>{escaped(text)}</span></div>'
+
+
+def note(text: str) -> str:
+    """Return a short remark below a picture."""
+    return f'<span class="note">{escaped(text)}</span>'
+
+
+def swatch(colour: tuple[int, int, int], text: str) -> str:
+    """Return a line of a legend: a square of a colour that pictures have, and what it means."""
+    red, green, blue = colour
+    return (
+        f'<p class="legend"><span class="swatch" style="background:rgb({red},{green},{blue})">'
+        f"</span>{escaped(text)}</p>"
+    )

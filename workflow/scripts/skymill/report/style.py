@@ -51,6 +51,20 @@ padding:.8rem 1rem;margin:1rem 0}
 .fills{position:absolute;width:0;height:0}
 nav ul{columns:16rem;padding-left:1.2rem}
 footer{margin-top:3rem;padding-bottom:3rem;color:var(--muted);font-size:.9rem}
+.pictures{width:100%;table-layout:fixed}
+.pictures th:first-child{width:clamp(3.4rem,14%,6.6rem)}
+.pictures td{padding:.15rem;border:0}
+.pictures th{overflow-wrap:anywhere}
+.pictures tbody th{border:0;font-size:.85rem;padding-right:.3rem}
+.pictures img{width:100%}
+.absent{aspect-ratio:1;display:flex;align-items:center;justify-content:center;max-width:128px;
+border:1px dashed var(--muted);
+background:repeating-linear-gradient(45deg,var(--page) 0 5px,var(--line) 5px 7px)}
+.absent span{background:var(--page);color:var(--ink);font-size:.75rem;line-height:1.2;
+padding:.1rem;text-align:center}
+.note{display:block;font-size:.8rem;line-height:1.3}
+.legend{display:flex;gap:.5rem;align-items:center;font-size:.9rem;margin:.3rem 0}
+.swatch{flex:none;width:1rem;height:1rem;border:1px solid var(--ink)}
 @media print{.wide{overflow:visible}}
 """
 """Colours are variables, so that drawings have those of the screen: see charts."""

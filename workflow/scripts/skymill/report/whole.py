@@ -42,7 +42,10 @@ def write_whole(
         `limits` and `split_unit` of the configuration; `archives`: title, page, licence and
         citation of each archive; `bibtex`: entries to cite.
     """
-    documents = [one for one in documents if not is_of(one["product"], SECTION)]
+    # The unpacked tree of SDOBenchmark is a raw file: its document names no product.
+    documents = [
+        one for one in documents if "product" in one and not is_of(one["product"], SECTION)
+    ]
     products = [
         document
         for document in documents
