@@ -209,9 +209,8 @@ def report_inputs(wildcards):
     """Return what the report is put together from: the sections, and the documents of all jobs."""
     branches = config["branches"]
     made = [path for name in branches for path in every(getattr(rules, name).input)]
-    sections = [paths.SECTION.format(branch=name) for name in branches]
     return {
-        "sections": ancient([path for path in sections if path in made]),
+        "sections": ancient([paths.SECTION.format(branch=name) for name in branches]),
         "documents": sorted({path for path in made if path.endswith((MANIFEST, RECEIPT))}),
     }
 
