@@ -30,7 +30,7 @@ HOSTILE = '<script>alert("1")</script> & `x` \N{RIGHT-TO-LEFT OVERRIDE}'
 class Elements(HTMLParser):
     """Collects the elements of a page, and whether each is closed in order."""
 
-    VOID = {"meta", "link", "img", "br"}
+    VOID = frozenset(["meta", "link", "img", "br"])
 
     def __init__(self, page):
         super().__init__()
