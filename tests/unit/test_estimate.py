@@ -5,8 +5,7 @@ import yaml
 from records import REPOSITORY
 
 from skymill.estimate import RATES, SIMULATED, START, about, seconds, simulated_gigabytes
-from skymill.made import made_lines
-from skymill.made import REPORT
+from skymill.made import REPORT, made_lines
 from skymill.paths import BRANCH_FOLDERS
 
 

@@ -69,7 +69,7 @@ def test_of_several_files_the_one_nearest_to_its_limit_is_told():
     (row,) = check_rows(documents, SETTINGS)
     assert row == [
         "magnetic records rejected",
-        "two (of 3, nearest to the limit)",
+        "two (of 3)",
         "3 of 100 (3.00%)",
         "at most 2.00% (limits.max_rejected_fraction)",
     ]
@@ -121,6 +121,7 @@ def test_what_depends_on_the_place_of_the_project_is_not_told():
     index = product("processed/sdo/train_metadata.csv")
     index["files"][0]["sha256_without_location"] = "1"
     assert "1.5 kB" not in written(index)
+    assert "1.5 kB" in written(product("processed/sdo/statistics.json"))
 
 
 def test_warnings_of_all_jobs_are_told_once():

@@ -30,7 +30,7 @@ HOSTILE = '<script>alert("1")</script> & `x` \N{RIGHT-TO-LEFT OVERRIDE}'
 class Elements(HTMLParser):
     """Collects the elements of a page, and whether each is closed in order."""
 
-    VOID = {"meta", "link", "img", "br"}
+    VOID = frozenset(["meta", "link", "img", "br"])
 
     def __init__(self, page):
         super().__init__()
@@ -39,16 +39,19 @@ class Elements(HTMLParser):
         assert self.open == []
 
     def handle_starttag(self, tag, attrs):
+        """Keep an element, which is open until its end."""
         self.names.append(tag)
         self.attributes += attrs
         if tag not in self.VOID:
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
+        """Keep an element without content."""
         self.names.append(tag)
         self.attributes += attrs
 
     def handle_endtag(self, tag):
+        """Close the element that was opened last."""
         assert self.open.pop() == tag
 
 

@@ -6,7 +6,6 @@ from skymill import paths
 from skymill.engine.products import MANIFEST
 from skymill.engine.words import counted, size_text
 
-
 REPORT = "report"
 """Where the report is in lists of products by branch: it is about all branches."""
 

@@ -85,7 +85,7 @@ def _row(numbers: list[Number]) -> list[str]:
     number = f"{shown.bad:,}"
     if shown.of is not None:
         number += f" of {shown.of:,} ({shown.share:.2%})"
-    where = f"{shown.where} (of {len(numbers):,}, nearest to the limit)" if many else shown.where
+    where = f"{shown.where} (of {len(numbers):,})" if many else shown.where
     limit = "none may be" if not first.setting else first.setting
     if first.limit is not None:
         limit = f"{'at least' if first.is_least else 'at most'} {first.limit:.2%}"

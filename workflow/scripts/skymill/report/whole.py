@@ -6,7 +6,7 @@ import skymill
 from skymill.engine.markdown import escaped
 from skymill.engine.products import own_entries, warnings_in
 from skymill.engine.words import size_text
-from skymill.paths import SECTION, STEALTH_TABLE
+from skymill.paths import BRANCH_FOLDERS, SECTION, STEALTH_TABLE
 from skymill.report.checks import HEADER, check_rows, is_of
 from skymill.report.page import report_page
 from skymill.report.parts import Part, Section, bullets, folded, link, paragraph, table
@@ -76,26 +76,40 @@ def _head(products: Sequence[Mapping], sections: Sequence[Section]) -> str:
     if present:
         named = ", ".join(text for source, text in SOURCES.items() if source in present)
         head += paragraph(f"Source: {named}.")
+    branches = [
+        [section.title, *_size(products, BRANCH_FOLDERS[section.name])] for section in sections
+    ]
+    head += table(["branch", "products", "size"], branches, "What was made of each branch")
     rows = sorted(map(_product, products))
     shown = rows[:PRODUCTS_SHOWN]
     listed = table(["product", "rows", "size", "source"], shown, "Products, without the report")
     if len(rows) > len(shown):
         listed += paragraph(f"and {len(rows) - len(shown):,} more: `skymill summary` lists all.")
-    return head + listed
+    return head + folded("All products", listed)
+
+
+def _size(products: Sequence[Mapping], beginnings: tuple[str, ...]) -> list:
+    """Return how many products of a branch there are, and their size."""
+    own = [one for one in products if one["product"].startswith(beginnings)]
+    return [len(own), size_text(sum(map(_bytes, own)))]
 
 
 def _product(document: Mapping) -> list:
     members = document.get("members", {"rows": 0, "bytes": 0})
     rows = sum(entry["rows"] for entry in own_entries(document)) + members["rows"]
-    size = sum(entry["bytes"] for entry in document["files"]) + members["bytes"]
     is_local = any("sha256_without_location" in entry for entry in document["files"])
-    # The index of SDOBenchmark holds paths: its size depends on where the project is.
     return [
         document["product"],
         rows or None,
-        "" if is_local else size_text(size),
+        "" if is_local else size_text(_bytes(document)),
         SOURCES[document["source"]],
     ]
+
+
+def _bytes(document: Mapping) -> int:
+    """Return the bytes of a product; not of what holds paths, and so depends on where it is."""
+    files = [entry for entry in document["files"] if "sha256_without_location" not in entry]
+    return sum(entry["bytes"] for entry in files) + document.get("members", {"bytes": 0})["bytes"]
 
 
 def _checks(documents: Sequence[Mapping], settings: Mapping) -> Section:
