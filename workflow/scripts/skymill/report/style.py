@@ -52,7 +52,7 @@ padding:.8rem 1rem;margin:1rem 0}
 nav ul{columns:16rem;padding-left:1.2rem}
 footer{margin-top:3rem;padding-bottom:3rem;color:var(--muted);font-size:.9rem}
 .pictures{width:100%;table-layout:fixed;margin-top:.8rem}
-.pictures th:first-child{width:clamp(5.1rem,14%,6.6rem)}
+.pictures th:first-child{width:5.4rem}
 .pictures td{padding:.15rem;border:0}
 .pictures th{overflow-wrap:anywhere}
 .pictures tbody th{border:0;font-size:.8rem;padding-right:.2rem}
