@@ -239,7 +239,7 @@ def test_a_clean_set_without_tensors_has_a_section_as_well():
     assert "sdo.tensors: false" in part(drawn, "sample").body
     assert part(drawn, "problems").caption == "Nothing is wrong."
     assert "are excluded (sdo.split: cleaned)" in part(drawn, "leaks").caption
-    assert "taken as they are" in part(drawn, "classes").caption
+    assert "stored peak fluxes as they are" in part(drawn, "classes").caption
 
 
 def test_the_sample_that_is_shown_has_a_strong_flare_and_a_missing_image():

@@ -263,13 +263,17 @@ def _classes(planned: Mapping, flux_scale: float) -> Part:
         f"{name}: " + ", ".join(f"{label} {number:,}" for label, number in found.items())
         for name, found in drawn.items()
     )
-    rounding = "taken as they are" if flux_scale == 1 else "rounded to the digits of a GOES class"
+    fluxes = (
+        "The classes are those of the stored peak fluxes as they are."
+        if flux_scale == 1
+        else f"Stored peak fluxes are multiplied by {flux_scale:g} and rounded to the digits of a "
+        "GOES class."
+    )
     return Part(
         "classes",
         "Classes by split",
-        f"Stored peak fluxes were multiplied by {flux_scale:g} and {rounding}. Validation holds "
-        f"{planned['validation_fraction_reached']:.1%} of the training samples that are not "
-        "excluded.",
+        f"{fluxes} Validation holds {planned['validation_fraction_reached']:.1%} of the training "
+        "samples that are not excluded.",
         drawing(
             stacked(drawn, unit="share of the samples", series_title="class", share=True),
             f"Samples by split and class. {told}",
@@ -417,7 +421,7 @@ def _slots(good: pd.DataFrame, counts: Mapping) -> Part:
         "missing",
         "How many images samples have",
         f"{whole:,} of {sum(samples.values()):,} samples have all {SLOTS} images; {none:,} have "
-        "none. The tensors hold 0 for a missing image, and the mask `available` names it.",
+        "none. The tensors hold 0 for a missing image, and their array available says so.",
         drawing(bars(spread, unit="samples"), f"Samples by their number of images. {told}")
         + table(["channel", *HOURS], rows, "Samples that have the image"),
     )
