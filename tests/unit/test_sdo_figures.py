@@ -206,7 +206,7 @@ def test_what_is_proven_and_what_is_not_is_said(drawn):
 def test_completeness_is_told_by_channel_and_by_sample(drawn):
     assert "94: training set 41.7%, test set 100.0%" in part(drawn, "completeness").body
     missing = part(drawn, "missing")
-    assert missing.caption.startswith("Of 4 samples 1 have all 40 images and 1 none.")
+    assert missing.caption.startswith("1 of 4 samples have all 40 images; 1 have none.")
     assert "none: 1, 1 to 9: 1, 10 to 19: 0, 20 to 29: 0, 30 to 39: 1, all 40: 1" in missing.body
 
 

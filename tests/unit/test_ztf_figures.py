@@ -126,7 +126,7 @@ def test_a_sheet_says_class_night_and_magnitude_below_large_stamps(drawn):
     assert 'alt="science, template, difference stamp of ZTF18a' in body
     width = int(re.search(r"width:(\d+)px", body)[1])
     assert width / 3 >= 63
-    assert "percentile 1 is black" in sheets[2].caption
+    assert "from its percentile 1 (black)" in sheets[2].caption
 
 
 def test_the_objects_that_are_shown_depend_on_the_seed_alone(drawn, gathered):

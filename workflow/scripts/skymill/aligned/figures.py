@@ -113,14 +113,14 @@ def draw_section(
     return Section(
         "aligned",
         TITLE,
-        f"A pair is an image sample of SDOBenchmark with the magnetic series of SWAN-SF: {STEPS} "
-        "steps of the same active region that end shortly before the sample does.",
+        f"A pair joins an image sample of SDOBenchmark with a magnetic series of SWAN-SF: {STEPS} "
+        "steps of the same active region, which end shortly before the sample does.",
         (
             Part(
                 "flow",
                 "From samples to pairs",
-                "Every sample and every window is counted where it left, or is in a split. The "
-                "report is only written when the counts of all jobs add up.",
+                "Each sample is in a split, or the chart shows where it left. Records and windows "
+                "are counted likewise. The report is only written when all counts add up.",
                 flows,
             ),
             _pair(shown),
@@ -257,8 +257,8 @@ def _splits(plan: Mapping) -> Part:
     return Part(
         "splits",
         "Splits, and what is proven about leaks",
-        "Pairs of each split by class. Excluded are training samples whose group touches the "
-        "official test set.",
+        "The chart shows the pairs of each split by class. Training samples whose group touches "
+        "the official test set are excluded.",
         drawing(
             stacked(drawn, unit="share of the pairs", series_title="class", share=True),
             f"Pairs by split and class. {told}",
@@ -319,8 +319,8 @@ def _located(located: Mapping | None, plan: Mapping) -> Part:
     return Part(
         "located",
         title,
-        f"{plan['records_located']:,} of {located['records']:,} records have HARP and time. Exact: "
-        "all shared parameters are equal bit for bit. Rounded: eight of them are equal to five "
+        f"{plan['records_located']:,} of {located['records']:,} records have a HARP and a time. "
+        "Exact: all shared parameters are equal bit for bit. Rounded: eight of them are equal to five "
         "digits. Nearest: at most 1 % away.",
         drawing(
             stacked(drawn, unit="share of the records", series_title="outcome", share=True),
@@ -344,10 +344,10 @@ def _labels(pairs: pd.DataFrame) -> Part:
     return Part(
         "labels",
         "Classes of SDOBenchmark against those of SWAN-SF",
-        "Of the window of the HARP that ends nearest to the series. B counts as Q, because "
-        f"SDOBenchmark calls it quiet. {missing:,} pairs have no such window.",
+        "The class of SWAN-SF is that of the HARP's window that ends nearest to the series. B "
+        f"counts as Q, because SDOBenchmark calls it quiet. {missing:,} pairs have no such window.",
         table(
-            ["", *(f"{label} in SWAN-SF" for label in SDO_LABELS)],
+            ["class", *(f"{label} in SWAN-SF" for label in SDO_LABELS)],
             rows,
             "Pairs by their class in both",
         ),
@@ -373,9 +373,10 @@ def _agreement(pairs: pd.DataFrame, windows: Windows, seed: int) -> Part:
     return Part(
         "agreement",
         "Whether the pairs are right: agreement over time",
-        f"{single:,} pairs of a single region in a single HARP: Cohen's kappa between the classes "
-        "of SDOBenchmark and those of SWAN-SF's windows at later times. Regions stay active for "
-        "days, so it falls slowly; permuted regions show what chance gives.",
+        "The chart shows Cohen's kappa between the classes of SDOBenchmark and those of SWAN-SF's "
+        f"windows at later times, for {single:,} pairs of a single region in a single HARP. "
+        "Regions stay active for days, so kappa falls slowly. Permuted regions show the agreement by "
+        "chance.",
         drawing(bars(drawn, unit="Cohen's kappa", shown=shown), f"Cohen's kappa: {told}")
         + table(
             ["windows", "pairs", "equal class", "flares", "flares with equal class", "kappa"],
@@ -417,8 +418,8 @@ def _windows(catalogues: Mapping[str, Mapping]) -> Part:
     return Part(
         "swan_sf",
         "The windows of SWAN-SF",
-        "Windows by partition and class. Steps are counted once, though up to 12 windows have "
-        "them; a step differs when windows have other values for it.",
+        "The chart shows the windows by partition and class. A step counts once, though up to 12 "
+        "windows contain it. A step differs when windows have different values for it.",
         drawing(
             stacked(drawn, unit="windows", series_title="class"),
             f"Windows by partition and class. {told}",

@@ -51,11 +51,12 @@ padding:.8rem 1rem;margin:1rem 0}
 .fills{position:absolute;width:0;height:0}
 nav ul{columns:16rem;padding-left:1.2rem}
 footer{margin-top:3rem;padding-bottom:3rem;color:var(--muted);font-size:.9rem}
-.pictures{width:100%;table-layout:fixed}
-.pictures th:first-child{width:clamp(3.4rem,14%,6.6rem)}
+.sheet img+span{font-weight:bold}
+.pictures{width:100%;table-layout:fixed;margin-top:1.6rem}
+.pictures th:first-child{width:5.4rem}
 .pictures td{padding:.15rem;border:0}
 .pictures th{overflow-wrap:anywhere}
-.pictures tbody th{border:0;font-size:.85rem;padding-right:.3rem}
+.pictures tbody th{border:0;font-size:.8rem;padding-right:.2rem}
 .pictures img{width:100%}
 .absent{aspect-ratio:1;display:flex;align-items:center;justify-content:center;max-width:128px;
 border:1px dashed var(--muted);

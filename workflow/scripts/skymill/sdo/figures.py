@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from skymill.engine.randomness import key, keyed_hash
+from skymill.engine.words import counted
 from skymill.report.charts import bars, grouped, stacked
 from skymill.report.flow import Flow
 from skymill.report.parts import (
@@ -103,15 +104,15 @@ def draw_section(
     return Section(
         "sdo",
         TITLE,
-        "A sample of SDOBenchmark is an active region in a window of 12 hours: images of 10 "
-        "channels at 4 time steps. Its class is that of the strongest flare of the 24 hours after "
-        "the window; Q is below C1.0.",
+        "A sample of SDOBenchmark shows one active region in a window of 12 hours, in images of 10 "
+        "channels at 4 time steps. Its class is the class of the strongest flare in the 24 hours "
+        "after the window. Q means below C1.0.",
         (
             Part(
                 "flow",
                 "From files to splits",
-                "Every row of the tables and every file is counted where it left, or is in a "
-                "split. The report is only written when the counts of all jobs add up.",
+                "Each row of the tables is in a split and each file is a good image, or the chart "
+                "shows where it left. The report is only written when all counts add up.",
                 flow_of_samples(counts, plan["counts"]).body("Rows of the tables, to the splits")
                 + flow_of_images(located["counts"], counts).body("Files, to good images")
                 + _not_read(located),
@@ -266,7 +267,7 @@ def _classes(planned: Mapping, flux_scale: float) -> Part:
     return Part(
         "classes",
         "Classes by split",
-        f"Stored peak fluxes were multiplied by {flux_scale:g} and {rounding}. Validation is "
+        f"Stored peak fluxes were multiplied by {flux_scale:g} and {rounding}. Validation holds "
         f"{planned['validation_fraction_reached']:.1%} of the training samples that are not "
         "excluded.",
         drawing(
@@ -306,11 +307,11 @@ def _published(counts: Mapping, planned: Mapping, flux_scale: float) -> Part:
         ]
         for label in LABELS
     ]
-    scale = "" if flux_scale == 1 else f" Here it is multiplied by {flux_scale:g} before."
+    scale = "" if flux_scale == 1 else f" Here the flux is multiplied by {flux_scale:g} first."
     return Part(
         "published_counts",
         "Counts beside the published ones",
-        f"The published classes of the training set are those of the stored flux as it is.{scale}",
+        f"The published classes of the training set use the stored flux as it is.{scale}",
         table(
             ["set", "samples", "as published", "regions", "as published"],
             sizes,
@@ -415,8 +416,8 @@ def _slots(good: pd.DataFrame, counts: Mapping) -> Part:
     return Part(
         "missing",
         "How many images samples have",
-        f"Of {sum(samples.values()):,} samples {whole:,} have all {SLOTS} images and {none:,} "
-        "none. A missing image is 0 in the tensors, and said to be missing.",
+        f"{whole:,} of {sum(samples.values()):,} samples have all {SLOTS} images; {none:,} have "
+        "none. The tensors hold 0 for a missing image, and the mask `available` names it.",
         drawing(bars(spread, unit="samples"), f"Samples by their number of images. {told}")
         + table(["channel", *HOURS], rows, "Samples that have the image"),
     )
@@ -436,8 +437,9 @@ def _sheet(sample: SampleSheet | None) -> Part:
     return Part(
         "sample",
         title,
-        f"Sample {sample.sample_id} ({sample.split}), class {sample.goes}: {there} of {SLOTS} "
-        "images, grey values as stored. AIA channels are named by their wavelength in angstroms.",
+        f"Sample {sample.sample_id} ({sample.split}) has class {sample.goes} and {there} of "
+        f"{SLOTS} images. The page shows the stored grey values. The names of AIA channels are "
+        "wavelengths in angstroms.",
         sample_table(sample, CHANNELS, what),
     )
 
@@ -472,8 +474,8 @@ def _problems(counts: Mapping) -> Part:
     return Part(
         "problems",
         "What is wrong with the files",
-        f"{sum(problems.values()):,} problems. The Markdown page integrity.md names the first of "
-        "each kind, and interim/sdo/problems.jsonl all of them."
+        f"{counted(sum(problems.values()), 'problem')}. The page integrity.md names the first of "
+        "each kind, and interim/sdo/problems.jsonl lists all."
         if rows
         else "Nothing is wrong.",
         body,

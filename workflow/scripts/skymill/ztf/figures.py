@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from skymill.engine.randomness import key
 from skymill.engine.tables import read_table
+from skymill.engine.words import counted
 from skymill.report.charts import bars, grouped, stacked
 from skymill.report.flow import Flow
 from skymill.report.parts import (
@@ -50,8 +51,8 @@ BARS = 36
 NIGHTS_LISTED = 60
 """Nights that the table has, at most: those that lost the most."""
 STRETCHED = (
-    "From left to right: science, template and difference. Each stamp is stretched by itself: its "
-    f"percentile {PERCENTILES[0]} is black, its percentile {PERCENTILES[1]} is white."
+    "From left to right: science, template and difference. Each stamp is stretched by itself, "
+    f"from its percentile {PERCENTILES[0]} (black) to its percentile {PERCENTILES[1]} (white)."
 )
 BANDS = {1: "g", 2: "r", 3: "i"}
 """ZTF's filters by their numbers (fid)."""
@@ -124,13 +125,13 @@ def draw_section(
         "ztf",
         "ZTF stamps",
         "An alert of the Zwicky Transient Facility has three images of one place in the sky: "
-        "science, template and difference. Objects are matched with the classes of a list.",
+        "science, template and difference. Skymill matches the objects with a list of classes.",
         (
             Part(
                 "flow",
                 "From alerts to splits",
-                "Every alert that was read is in a split, or is counted where it left; so is every "
-                "object. The report is only written when the counts of all jobs add up.",
+                "Each alert and each object is in a split, or the chart shows where it left. The "
+                "report is only written when all counts add up.",
                 flow_of_alerts(by_night, counts).body("Alerts from the nights to the splits")
                 + flow_of_objects(counts).body("Objects from the nights to the splits"),
             ),
@@ -269,7 +270,8 @@ def _causes(by_night: Mapping[str, dict]) -> dict[str, int]:
 def _lost(by_night: Mapping[str, dict]) -> Part:
     total, causes = _total(by_night), _causes(by_night)
     rows = [[what, total[reason]] for reason, what in REASONS.items()]
-    rows += [[f"corrupt ({cause}): {what}", causes.get(cause, 0)] for cause, what in CAUSES.items()]
+    rows += [[f"corrupt ({cause}): {CAUSES[cause]}", number] for cause, number in causes.items()]
+    rows = [row for row in rows if row[1]]
     looked_at = total["records"] - total["unlabelled"]
     lost = sum(total[reason] for reason in WITHOUT_STAMPS) + total["corrupt"]
     share = f" ({lost / looked_at:.2%})" if looked_at else ""
@@ -281,8 +283,8 @@ def _lost(by_night: Mapping[str, dict]) -> Part:
     return Part(
         "lost",
         "Rejected alerts, and missing pixels",
-        f"Of {looked_at:,} alerts that were looked at, {lost:,}{share} gave no stamps.",
-        table(["reason", "alerts"], rows, "Alerts that are not kept, by reason")
+        f"{lost:,} of {looked_at:,} alerts that were examined gave no stamps{share}.",
+        (table(["reason", "alerts"], rows, "Alerts that are not kept, by reason") if rows else "")
         + table(["what", "number"], more, "What else was counted in the nights"),
     )
 
@@ -304,14 +306,19 @@ def _nights(by_night: Mapping[str, dict], absent: Iterable[str]) -> Part:
     return Part(
         "nights",
         "Nights",
-        f"Alerts with stamps that {len(kept):,} nights gave.",
+        f"The chart shows the alerts with stamps of {counted(len(kept), 'night')}.",
         body + "".join(map(paragraph, texts)),
     )
 
 
 def _classes(labels: dict) -> list[Part]:
     """Return the classes of the list beside the published ones; nothing of an empty list."""
-    classes, counts = labels.get("classes", {}), labels["counts"]
+    counts = labels["counts"]
+    classes = {
+        name: found
+        for name, found in labels.get("classes", {}).items()
+        if found["objects"] or found["published"]
+    }
     if not classes:
         return []
     parts = {"this list": {name: found["objects"] for name, found in classes.items()}}
@@ -323,12 +330,12 @@ def _classes(labels: dict) -> list[Part]:
         f"{name}: " + ", ".join(f"{part} {number:,}" for part, number in found.items())
         for name, found in rows.items()
     )
-    kept = f"{counts.get('kept', 0):,} objects of {counts.get('rows', 0):,} rows have a label"
+    kept = f"{counts.get('rows', 0):,} rows and gives {counts.get('kept', 0):,} objects a label"
     return [
         Part(
             "classes",
             "Classes in the list of labels",
-            f"Objects of each class: {kept}. The axis is logarithmic.",
+            f"The list has {kept}. The axis is logarithmic.",
             drawing(grouped(rows, unit="objects", log=True), f"Objects by class. {told}"),
         )
     ]
@@ -360,8 +367,8 @@ def _matched(counts: dict) -> Part:
     return Part(
         "matched",
         "Matched objects by label",
-        "Objects with stamps and a label, beside the published run of many more nights; and how "
-        "many of them the sample has.",
+        "The table compares the objects that have stamps and a label with the published run, which "
+        "read many more nights. It also shows how many objects are in the sample.",
         table(header, rows, "Objects by label"),
     )
 
@@ -381,8 +388,9 @@ def _splits(counts: dict) -> Part:
     return Part(
         "splits",
         "Splits",
-        "Objects of the sample by split and label. All alerts of an object are in one split, and "
-        f"all objects within {RADIUS_ARCSEC} arcsec of each other: no place in the sky is in two.",
+        "The chart shows the objects of the sample by split and label. A split has all alerts of "
+        f"an object, and all objects within {RADIUS_ARCSEC} arcsec of each other: no place in the "
+        "sky is in two splits.",
         drawing(chart, f"Objects by split and label. {told}")
         + table(["split", *labels, "all"], rows, "Objects of the sample")
         + paragraph(
@@ -404,7 +412,7 @@ def _sheet(
 ) -> Part:
     """Return the contact sheet of a label."""
     rows = choose_objects(stamps, label, seed, shown)
-    some = f"{len(rows)} of {found['sampled_objects']:,} objects of the sample, by chance."
+    some = f"{len(rows)} of {found['sampled_objects']:,} objects of the sample, chosen at random."
     body = (
         _shown(_read(stamps, pixels, rows))
         if len(rows)
@@ -435,9 +443,9 @@ def _holes(stamps: Path, pixels: np.ndarray, seed: int) -> list[Part]:
         Part(
             "holes",
             "Stamps with pixels without a value",
-            f"{len(order)} of {len(rows):,} alerts of the sample that have some. The stamps of the "
-            "product have 0 there, and its columns nan_science, nan_template and nan_difference "
-            f"their numbers. {STRETCHED}",
+            f"{len(order)} of {len(rows):,} alerts with such pixels. The product stores 0 there; "
+            "its columns nan_science, nan_template and nan_difference count these pixels. "
+            f"{STRETCHED}",
             _shown(alerts),
         )
     ]
@@ -497,7 +505,7 @@ def _night_table(by_night: Mapping[str, dict]) -> Part:
     return Part(
         "night_table",
         "Counts of the nights",
-        f"{which} The last row is the sum of all.",
+        f"{which} The last row is the sum of all nights.",
         table(["night", *COLUMNS.values()], rows, "Alerts of each night"),
         is_folded=True,
     )
