@@ -23,7 +23,7 @@ from skymill.magnetic.plan_counts import doubts
 from skymill.magnetic.plan_table import CHANGED, planned_records, read_plan
 from skymill.magnetic.schema import LABELS, PUBLISHED_RECORDS, STEPS, TRAIN_SPLITS
 from skymill.magnetic.store import RecordStore
-from skymill.report.charts import NARROW, bars, grouped, line_key, lines, ranges, stacked, units
+from skymill.report.charts import bars, grouped, line_key, lines, ranges, stacked, units
 from skymill.report.flow import Flow
 from skymill.report.parts import (
     Part,
@@ -344,15 +344,8 @@ def _copies(plan: pd.DataFrame, sources: Sources) -> list[Part]:
             ]
             for row, place in enumerate(order)
         }
-        chart = lines(
-            {name: paths[name] for name in names},
-            x="hours before the end",
-            y="",
-            width=NARROW,
-            height=200,
-            title=column,
-            legend=False,
-        )
+        shown = {name: paths[name] for name in names}
+        chart = lines(shown, x="hours before the end", title=column)
         pictures.append(drawing(chart, f"{column} over 12 hours: {', '.join(names)}"))
     return [
         Part(
