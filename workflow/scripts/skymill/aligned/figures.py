@@ -317,8 +317,8 @@ def _located(located: Mapping | None, plan: Mapping) -> Part:
         "located",
         title,
         f"{plan['records_located']:,} of {located['records']:,} records have a HARP and a time. "
-        "Exact: all shared parameters are equal bit for bit. Rounded: eight of them are equal to five "
-        "digits. Nearest: at most 1 % away.",
+        "Exact: all shared parameters are equal bit for bit. Rounded: eight of them are equal to "
+        "five digits. Nearest: at most 1 % away.",
         drawing(
             stacked(drawn, unit="share of the records", series_title="outcome", share=True),
             f"Records by class and outcome. {told}",
@@ -372,8 +372,8 @@ def _agreement(pairs: pd.DataFrame, windows: Windows, seed: int) -> Part:
         "Whether the pairs are right: agreement over time",
         "The chart shows Cohen's kappa between the classes of SDOBenchmark and those of SWAN-SF's "
         f"windows at later times, for {single:,} pairs of a single region in a single HARP. "
-        "Regions stay active for days, so kappa falls slowly. Permuted regions show the agreement by "
-        "chance.",
+        "Regions stay active for days, so kappa falls slowly. Permuted regions show the agreement "
+        "by chance.",
         drawing(bars(drawn, unit="Cohen's kappa", shown=shown), f"Cohen's kappa: {told}")
         + table(
             ["windows", "pairs", "equal class", "flares", "flares with equal class", "kappa"],

@@ -29,15 +29,6 @@ FILLS = 8
 _FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 _INK, _MUTED, _LINE = "var(--ink)", "var(--muted)", "var(--line)"
 _DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 3], [10, 4], [3, 1]]
-    "circle",
-    "square",
-    "triangle-up",
-    "diamond",
-    "cross",
-    "triangle-down",
-    "stroke",
-    "wedge",
-]
 
 _AXIS = {
     "labelColor": _INK,
@@ -282,7 +273,13 @@ def lines(
                 "invalid": "break-paths-show-path-domains",
             },
             "encoding": {
-                "x": {"field": "x", "type": "quantitative", "title": x, "scale": near, "axis": axis},
+                "x": {
+                    "field": "x",
+                    "type": "quantitative",
+                    "title": x,
+                    "scale": near,
+                    "axis": axis,
+                },
                 "y": {
                     "field": "y",
                     "type": "quantitative",
