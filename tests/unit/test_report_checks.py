@@ -84,7 +84,7 @@ def test_a_changed_limit_is_told():
 def test_leaks_that_are_not_refused_are_told_as_such():
     assert check_rows([leaks(0)], SETTINGS)[0][2:] == ["0", "none may be"]
     told = check_rows([leaks(12)], {**SETTINGS, "split_unit": "record"})
-    assert told[0][2:] == ["12", "split.unit is not region"]
+    assert told[0][2:] == ["12", "no limit: split.unit is not region"]
 
 
 def test_raw_files_are_counted():

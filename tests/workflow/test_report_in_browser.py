@@ -72,6 +72,8 @@ def test_every_figure_is_there_and_nothing_is_amiss(browser, report, viewport, c
         assert len(pictures) > 15
         assert all(width > 100 and height > 30 for width, height in pictures)
         assert not is_too_wide(page)
+        # Contrast cannot be computed on the shadows that tell what scrolls.
+        page.add_style_tag(content=".wide {background: none}")
         found = Axe().run(page, options=RULES).response["violations"]
         assert [(one["id"], [node["html"][:200] for node in one["nodes"]]) for one in found] == []
 

@@ -17,7 +17,7 @@ from skymill.aligned.pictures import CURVES, SHOWN_CHANNELS
 from skymill.aligned.plan import EXCLUDED, FLAGS, SPLITS
 from skymill.aligned.report import FLAG_MEANINGS, REASON_MEANINGS, agreements, percent
 from skymill.magnetic.schema import LABELS, STEPS
-from skymill.report.charts import NARROW, bars, lines, stacked
+from skymill.report.charts import bars, lines, stacked
 from skymill.report.flow import Flow
 from skymill.report.parts import (
     Part,
@@ -197,11 +197,8 @@ def _pair(shown: Pair | None) -> Part:
         chart = lines(
             {name: path},
             x="hours to the end of the sample",
-            y="",
-            width=NARROW,
             height=150,
             title=title_of,
-            legend=False,
         )
         pictures.append(drawing(chart, f"{name}: {_spread(values)}"))
     swan = facts["goes_swan"] or facts["label_swan"] or "none"

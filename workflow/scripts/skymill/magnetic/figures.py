@@ -17,13 +17,13 @@ from skymill.engine.products import Product
 from skymill.engine.randomness import key, smallest
 from skymill.engine.tables import read_frame, read_table
 from skymill.magnetic.columns import Columns
-from skymill.magnetic.inputs import Input, file_name
+from skymill.magnetic.inputs import CUP, Input, file_name
 from skymill.magnetic.missing import missing_steps
 from skymill.magnetic.plan_counts import doubts
 from skymill.magnetic.plan_table import CHANGED, planned_records, read_plan
 from skymill.magnetic.schema import LABELS, PUBLISHED_RECORDS, STEPS, TRAIN_SPLITS
 from skymill.magnetic.store import RecordStore
-from skymill.report.charts import NARROW, bars, grouped, line_key, lines, ranges, stacked, units
+from skymill.report.charts import bars, grouped, line_key, lines, ranges, stacked, units
 from skymill.report.flow import Flow
 from skymill.report.parts import (
     Part,
@@ -92,7 +92,7 @@ def draw_section(sources: Sources) -> Section:
     parts = [
         _flow(sources),
         _balance(sources.plan.counts),
-        _published(sources),
+        *_published(sources),
         _splits(plan, sources),
         _leaks(sources.leaks.document),
         *_copies(plan, sources),
@@ -119,6 +119,11 @@ def _flow(sources: Sources) -> Part:
     ]
     planned, ids = sources.plan.counts, sources.ids.counts
     flow = Flow("records")
+    if sources.swan:
+        catalogued = [product.counts for product in sources.swan]
+        flow.total("windows of SWAN-SF", sum(count["windows"] for count in catalogued))
+        for reason, count in _by_reason(catalogued).items():
+            flow.leaves(f"rejected in the catalogue: {_words(reason)}", count)
     flow.total(f"{sources.one.item}s read", sum(count["lines"] for count in counts))
     if others := sum(count["lines"] for count in counts) - sum(count["lines"] for count in train):
         flow.leaves("in the test file", others)
@@ -177,52 +182,44 @@ def _balance(planned: Mapping) -> Part:
     )
 
 
-def _published(sources: Sources) -> Part:
-    found = sources.plan.counts["clean_by_label"]
-    total = sum(found.values())
-    if sources.one.name != "cup2020":
-        body = paragraph("No counts are known to this report for SWAN-SF after its rejections.")
-        rows = [[label, found[label]] for label in LABELS]
-        body += table(["class", "found"], rows, "Records by class")
-    else:
-        published = sum(PUBLISHED_RECORDS.values())
-        shares = {
-            label: {
-                "here": found[label] / total if total else 0.0,
-                "published": PUBLISHED_RECORDS[label] / published,
-            }
-            for label in LABELS
-        }
-        shown = {
-            label: {name: f"{share:.2%}" for name, share in one.items()}
-            for label, one in shares.items()
-        }
-        told = "; ".join(f"{label}: {one}" for label, one in shown.items())
-        rows = [
-            [
-                label,
-                found[label],
-                shown[label]["here"],
-                PUBLISHED_RECORDS[label],
-                shown[label]["published"],
-            ]
-            for label in LABELS
-        ]
-        header = ["class", "found", "share", "published", "share published"]
-        percent = {
-            label: {name: 100 * share for name, share in one.items()}
-            for label, one in shares.items()
-        }
-        chart = grouped(percent, unit="% of the records", shown=shown)
-        body = drawing(chart, f"Share of each class, here and published: {told}")
-        body += table(header, rows, "Clean records by class beside the published ones")
-    return Part(
-        "published_counts",
-        "Label counts beside the published ones",
-        "Clean records of the training files. The published pipeline kept 213,062 records of the "
-        "2020 files. A sample has fewer records: compare the shares.",
-        body,
+def _published(sources: Sources) -> list[Part]:
+    """Return the classes beside the published ones, which are known of the 2020 files alone."""
+    if sources.one is not CUP:
+        return []
+    found = {"here": sources.plan.counts["clean_by_label"], "published": PUBLISHED_RECORDS}
+    totals = {name: max(1, sum(counts.values())) for name, counts in found.items()}
+    shares = {
+        label: {name: 100 * counts[label] / totals[name] for name, counts in found.items()}
+        for label in LABELS
+    }
+    shown = {
+        label: {name: f"{share:.2f}%" for name, share in one.items()}
+        for label, one in shares.items()
+    }
+    told = "; ".join(
+        f"{label}: {one['here']} here, {one['published']} published" for label, one in shown.items()
     )
+    rows = [
+        [
+            label,
+            found["here"][label],
+            shown[label]["here"],
+            PUBLISHED_RECORDS[label],
+            shown[label]["published"],
+        ]
+        for label in LABELS
+    ]
+    header = ["class", "found", "share", "published", "share published"]
+    return [
+        Part(
+            "published_counts",
+            "Label counts beside the published ones",
+            "Clean records of the training files. The published pipeline kept "
+            f"{totals['published']:,} records. A sample has fewer records: compare the shares.",
+            drawing(grouped(shares, unit="% of the records", shown=shown), told)
+            + table(header, rows, "Clean records by class beside the published ones"),
+        )
+    ]
 
 
 def _splits(plan: pd.DataFrame, sources: Sources) -> Part:
@@ -347,15 +344,8 @@ def _copies(plan: pd.DataFrame, sources: Sources) -> list[Part]:
             ]
             for row, place in enumerate(order)
         }
-        chart = lines(
-            {name: paths[name] for name in names},
-            x="hours before the end",
-            y="",
-            width=NARROW,
-            height=200,
-            title=column,
-            legend=False,
-        )
+        shown = {name: paths[name] for name in names}
+        chart = lines(shown, x="hours before the end", title=column)
         pictures.append(drawing(chart, f"{column} over 12 hours: {', '.join(names)}"))
     return [
         Part(

@@ -29,16 +29,6 @@ FILLS = 8
 _FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 _INK, _MUTED, _LINE = "var(--ink)", "var(--muted)", "var(--line)"
 _DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 3], [10, 4], [3, 1]]
-_SHAPES = [
-    "circle",
-    "square",
-    "triangle-up",
-    "diamond",
-    "cross",
-    "triangle-down",
-    "stroke",
-    "wedge",
-]
 
 _AXIS = {
     "labelColor": _INK,
@@ -80,7 +70,7 @@ NUMBER = "format(datum.value, abs(datum.value) < 1e7 ? ',~r' : '.3~g')"
 _UNUSED = re.compile(
     r' (role|aria-[a-z]+|class|font-family|pointer-events|xmlns:xlink|version)="[^"]*"'
 )
-_EMPTY = re.compile(r'<path d="(M0,0h0v0h0Z)?"( display="none")?></path>')
+_EMPTY = re.compile(r'<path d="(M0,0h0v0h0Z)?"( display="none")?(/>|></path>)')
 
 
 def fill(number: int) -> str:
@@ -101,12 +91,7 @@ def draw(spec: Mapping) -> str:
     import vl_convert
 
     svg = vl_convert.vegalite_to_svg({**spec, "config": {**_THEME, **spec.get("config", {})}})
-    svg = re.sub(
-        r' (role|aria-[a-z]+|class|font-family|pointer-events|xmlns:xlink|version)="[^"]*"', "", svg
-    )
-    svg = re.sub(r'<path d="[^"]*" display="none"></path>|<path d="M0,0h0v0h0Z"></path>', "", svg)
-    svg = re.sub(r'<path d="" display="none"/>|<path d="M0,0h0v0h0Z"/>', "", svg)
-    return re.sub(r"(\.\d{2})\d+", r"\1", svg)
+    return _EMPTY.sub("", _UNUSED.sub("", svg))
 
 
 def bars(
@@ -115,78 +100,51 @@ def bars(
     unit: str,
     width: int = WIDTH,
     log: bool = False,
-    number: int = 0,
     shown: Mapping[str, str] | None = None,
-    limit: float | None = None,
 ) -> str:
     """Return horizontal bars, one a name, in the given order, with the number at the end of each.
 
     Parameters
     ----------
     values
-        Numbers by name, not negative.
+        Numbers by name.
     unit
         What the numbers count: the title of the axis.
     log
         Whether the axis is logarithmic; zeros have no bar and still their number.
-    number
-        The series whose fill the bars have.
     shown
         What to write at a bar in place of its number.
-    limit
-        Where to draw a dashed line across all bars.
     """
     rows = [
         {"name": name, "value": value, "text": (shown or {}).get(name, _text(value))}
         for name, value in values.items()
     ]
-    return draw(_bar_spec(rows, list(values), unit, width, log, {"value": fill(number)}, limit))
-
-
-def class_bars(
-    values: Mapping[str, float], *, unit: str, width: int = WIDTH, log: bool = False
-) -> str:
-    """Return horizontal bars, each with the fill of its place in the order: as for classes."""
-    rows = [
-        {"name": name, "value": value, "text": _text(value), "series": name}
-        for name, value in values.items()
-    ]
-    spec = _bar_spec(rows, list(values), unit, width, log, _fills(list(values), legend=None), None)
-    return draw(spec)
-
-
-def _bar_spec(rows, names, unit, width, log, color, limit) -> dict:
-    scale = {"type": "symlog"} if log else {"zero": True}
-    encoding = {
-        "y": {"field": "name", "type": "nominal", "sort": names, "title": None},
-        "x": {"field": "value", "type": "quantitative", "title": unit, "scale": scale},
-    }
-    layers = [
-        {"mark": {"type": "bar", "height": BAR - 8}, "encoding": {"color": color}},
+    return draw(
         {
-            "mark": {"type": "text", "align": "left", "dx": 4},
-            "encoding": {"text": {"field": "text"}},
-        },
-    ]
-    if limit is not None:
-        layers.append(
-            {
-                "data": {"values": [{}]},
-                "mark": {"type": "rule", "strokeDash": [5, 3], "color": _INK, "strokeWidth": 1.5},
-                "encoding": {
-                    "x": {"datum": limit, "type": "quantitative"},
-                    "y": {"value": 0},
-                    "y2": {"value": {"expr": "height"}},
+            **_frame(width, BAR * max(1, len(values)) + 50),
+            "data": {"values": rows},
+            "encoding": {
+                "y": {"field": "name", "type": "nominal", "sort": list(values), "title": None},
+                "x": {
+                    "field": "value",
+                    "type": "quantitative",
+                    "title": unit,
+                    "scale": {"type": "symlog"} if log else {"zero": True},
+                    "axis": _few_ticks(log),
                 },
-            }
-        )
-    encoding["x"]["axis"] = _few_ticks(log)
-    return {
-        **_frame(width, BAR * max(1, len(names)) + 50),
-        "data": {"values": rows},
-        "encoding": encoding,
-        "layer": layers,
-    }
+            },
+            "layer": [
+                {
+                    "mark": {"type": "bar", "height": BAR - 8},
+                    "encoding": {"color": {"value": fill(0)}},
+                },
+                {
+                    "mark": {"type": "text", "align": "left", "dx": 4},
+                    "encoding": {"text": {"field": "text"}},
+                },
+            ],
+        }
+    )
 
 
 def stacked(
@@ -286,115 +244,54 @@ def lines(
     series: Mapping[str, Sequence[tuple[float, float | None]]],
     *,
     x: str,
-    y: str,
-    width: int = WIDTH,
-    height: int = 240,
-    points: bool = False,
-    title: str | None = None,
-    legend: bool = True,
+    title: str,
+    width: int = NARROW,
+    height: int = 200,
 ) -> str:
     """Return lines of (x, y), one a series; a y of None leaves a gap.
 
-    Lines differ in colour and dashes, points in colour and shape. A series keeps its look by its
-    place in the order.
+    Series differ in colour and dashes, by their place in the order: line_key tells which is which.
     """
     rows = [
         {"x": at, "y": value, "series": name} for name, path in series.items() for at, value in path
     ]
-    names = list(series)
-    shown = (
-        {"title": None, "columns": 3, "symbolType": "stroke", "symbolSize": 400} if legend else None
-    )
-    encoding = {
-        "x": {
-            "field": "x",
-            "type": "quantitative",
-            "title": x,
-            "scale": {"zero": False, "nice": False},
-        },
-        "y": {
-            "field": "y",
-            "type": "quantitative",
-            "title": y or None,
-            "scale": {"zero": False},
-            "axis": _few_ticks(False),
-        },
-        "color": {
-            "field": "series",
-            "type": "nominal",
-            "sort": names,
-            "scale": {"domain": names, "range": [colour(place) for place in range(len(names))]},
-            "legend": shown,
-        },
-        "strokeDash": {
-            "field": "series",
-            "type": "nominal",
-            "scale": {
-                "domain": names,
-                "range": [_DASHES[place % FILLS] for place in range(len(names))],
-            },
-            "legend": shown,
-        },
-    }
-    mark = {"type": "line", "strokeWidth": 2, "invalid": "break-paths-show-path-domains"}
-    layers = [{"mark": mark, "encoding": encoding}]
-    if points:
-        layers.append(
-            {
-                "mark": {"type": "point", "filled": True, "size": 40, "opacity": 1},
-                "encoding": {
-                    **{key: encoding[key] for key in ("x", "y")},
-                    "color": {**encoding["color"], "legend": None},
-                    "shape": {
-                        "field": "series",
-                        "scale": {
-                            "domain": names,
-                            "range": [_SHAPES[place % FILLS] for place in range(len(names))],
-                        },
-                        "legend": None,
-                    },
-                },
-            }
-        )
+
+    def looks(values: list) -> dict:
+        scale = {"domain": list(series), "range": values}
+        return {"field": "series", "type": "nominal", "scale": scale, "legend": None}
+
+    near = {"zero": False, "nice": False}
+    axis = _few_ticks(False)
     return draw(
         {
             **_frame(width, height),
-            **({"title": title} if title else {}),
+            "title": title,
             "data": {"values": rows},
-            "layer": layers,
+            "mark": {
+                "type": "line",
+                "strokeWidth": 2,
+                "invalid": "break-paths-show-path-domains",
+            },
+            "encoding": {
+                "x": {
+                    "field": "x",
+                    "type": "quantitative",
+                    "title": x,
+                    "scale": near,
+                    "axis": axis,
+                },
+                "y": {
+                    "field": "y",
+                    "type": "quantitative",
+                    "title": None,
+                    "scale": {"zero": False},
+                    "axis": axis,
+                },
+                "color": looks([colour(place) for place in range(len(series))]),
+                "strokeDash": looks([_DASHES[place % FILLS] for place in range(len(series))]),
+            },
         }
     )
-
-
-def histogram(
-    edges: Sequence[float],
-    counts: Mapping[str, Sequence[float]],
-    *,
-    x: str,
-    y: str,
-    width: int = WIDTH,
-    height: int = 240,
-    title: str | None = None,
-    legend: bool = True,
-) -> str:
-    """Return the outlines of histograms of the same bins, one a series.
-
-    Parameters
-    ----------
-    edges
-        The edges of the bins, one more than there are bins.
-    counts
-        A number a bin for each series: counts, or shares where series differ in size.
-    """
-    steps = {
-        name: [
-            point
-            for place, value in enumerate(values)
-            for point in ((edges[place], value), (edges[place + 1], value))
-        ]
-        for name, values in counts.items()
-    }
-    return lines(steps, x=x, y=y, width=width, height=height, title=title, legend=legend)
 
 
 def _frame(width: int, height: int) -> dict:

@@ -86,7 +86,7 @@ def _row(numbers: list[Number]) -> list[str]:
     if shown.of is not None:
         number += f" of {shown.of:,} ({shown.share:.2%})"
     where = f"{shown.where} (of {len(numbers):,})" if many else shown.where
-    limit = "none may be" if not first.setting else first.setting
+    limit = f"no limit: {first.setting}" if first.setting else "none may be"
     if first.limit is not None:
         limit = f"{'at least' if first.is_least else 'at most'} {first.limit:.2%}"
         limit += f" ({first.setting})"

@@ -133,7 +133,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence], what: str) -> str:
     numeric = [any(_is_number(row[place]) for row in rows) for place in range(len(header))]
     classes = [" class=number" if is_numeric else "" for is_numeric in numeric]
     head = "".join(
-        f'<th scope="col"{style}>{escaped(name)}</th>'
+        # A heading without words would be read aloud as one.
+        f'<th scope="col"{style}>{escaped(name)}</th>' if name else "<td></td>"
         for name, style in zip(header, classes, strict=True)
     )
     lines = []

@@ -66,6 +66,8 @@ padding:.1rem;text-align:center}
 .note{display:block;font-size:.8rem;line-height:1.3}
 .legend{display:flex;gap:.5rem;align-items:center;font-size:.9rem;margin:.3rem 0}
 .swatch{flex:none;width:1rem;height:1rem;border:1px solid var(--ink)}
+@media (max-width:42rem){.wide:has(>svg[width="660"])::before{content:"Scroll sideways to see all.";
+position:sticky;left:0;font-size:.8rem;color:var(--muted)}}
 @media print{.wide{overflow:visible}}
 """
 """Colours are variables, so that drawings have those of the screen: see charts."""

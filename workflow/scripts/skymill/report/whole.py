@@ -118,7 +118,7 @@ def _checks(documents: Sequence[Mapping], settings: Mapping) -> Section:
     return Section(
         "checks",
         "Checks",
-        "A run fails when a check does not hold. So all of these held.",
+        "A run fails when a number exceeds its limit. So all of these are within their limits.",
         (
             Part(
                 "all_checks",
