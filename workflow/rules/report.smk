@@ -11,7 +11,12 @@ rule write_report:
     input:
         unpack(report_inputs),
     output:
-        page=paths.REPORT,
+        page=report(
+            paths.REPORT,
+            caption="../report/whole.rst",
+            category="Whole report",
+            labels={"figure": "everything on one page"},
+        ),
         manifest=manifest(paths.REPORT),
     log:
         f"{LOGS}/write_report.log",

@@ -27,7 +27,7 @@ def made_lines(documents: Mapping[str, Mapping[str, dict]], new: Iterable[str]) 
         if not new.intersection(known):
             continue
         made = f"  {branch:<10}{counted(len(sizes), 'product'):>13}{size_text(sum(sizes)):>11}"
-        lines.append(f"{made}   {_rejected(branch, known)}")
+        lines.append(f"{made}   {_rejected(branch, known)}".rstrip())
     return lines
 
 

@@ -432,7 +432,7 @@ def _missing(sources: Sources) -> Part:
     if not lacking:
         body = paragraph("No step of any parameter is missing.")
     else:
-        shown = {name: f"{share:.3%}" for name, share in lacking.items()}
+        shown = {name: f"{share:.2%}" for name, share in lacking.items()}
         told = ", ".join(f"{name} {share}" for name, share in shown.items())
         body = drawing(
             bars(

@@ -360,7 +360,12 @@ def ranges(
             **({"title": title} if title else {}),
             "data": {"values": rows},
             "encoding": {
-                "y": {"field": "name", "type": "nominal", "sort": names, "title": None},
+                "y": {
+                    "field": "name",
+                    "type": "nominal",
+                    "scale": {"domain": names},
+                    "title": None,
+                },
             },
             "layer": [
                 {
