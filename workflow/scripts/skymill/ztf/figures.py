@@ -412,7 +412,12 @@ def _sheet(
 ) -> Part:
     """Return the contact sheet of a label."""
     rows = choose_objects(stamps, label, seed, shown)
-    some = f"{len(rows)} of {found['sampled_objects']:,} objects of the sample, chosen at random."
+    sampled = found["sampled_objects"]
+    some = (
+        f"All {sampled:,} objects of the sample."
+        if len(rows) == sampled
+        else f"{len(rows)} of {sampled:,} objects of the sample, chosen at random."
+    )
     body = (
         _shown(_read(stamps, pixels, rows))
         if len(rows)
