@@ -174,7 +174,7 @@ def _shown(cell: object) -> str:
 def _scrolling(content: str, what: str) -> str:
     """Return content that scrolls by itself where the screen is too narrow, also by keyboard."""
     return (
-        f'<div class="wide" role="region" tabindex="0" aria-label="{escaped(what)}">{content}</div>'
+        f'<div class="wide" role="group" tabindex="0" aria-label="{escaped(what)}">{content}</div>'
     )
 
 
