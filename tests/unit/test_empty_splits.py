@@ -9,6 +9,7 @@ from records import load_config
 from runs import Run
 from test_books import books_of
 from test_diagnostics import page_of
+from test_magnetic_figures import ALWAYS, parts_of, specs  # noqa: F401 (a fixture)
 
 from skymill.magnetic.check import conserve
 from skymill.magnetic.features import FeatureSet
@@ -82,3 +83,10 @@ def test_counts_leaks_and_pages_bear_an_empty_split(empty):
     assert {cell.strip() for cell in row.strip("|").split("|")[1:]} <= {"0", "0.0000"}
     assert f"The split {name} " not in page
     assert name not in set(run.records["split"].to_pylist())
+
+
+def test_the_report_is_drawn_with_an_empty_split(empty):
+    name, run = empty
+    parts = parts_of(run)
+    assert {*ALWAYS} <= {*parts}
+    assert f"{name}: 0 regions" in parts["splits_and_regions"].body

@@ -5,12 +5,12 @@ import yaml
 from records import REPOSITORY
 
 from skymill.estimate import RATES, SIMULATED, START, about, seconds, simulated_gigabytes
-from skymill.made import made_lines
+from skymill.made import REPORT, made_lines
 from skymill.paths import BRANCH_FOLDERS
 
 
 def test_every_branch_has_a_rate():
-    assert {*RATES} == {*BRANCH_FOLDERS, "raw files", "baseline"}
+    assert {*RATES} == {*BRANCH_FOLDERS, "raw files", "baseline", REPORT}
     assert {*SIMULATED} == {*BRANCH_FOLDERS}
 
 

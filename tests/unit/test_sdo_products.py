@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from records import described
 from sdo_files import image_name, jpeg, row, write_tree
 
-from skymill.aligned.pictures import files_of_sample, read_images
 from skymill.engine.errors import SkymillError
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import Product
@@ -26,6 +25,7 @@ from skymill.sdo.index import COLUMNS, ends_at_peak, make_index, overlaps, write
 from skymill.sdo.names import SPLITS
 from skymill.sdo.plan import cut_validation, make_plan, require_none_shared
 from skymill.sdo.report import describe
+from skymill.sdo.sample_images import files_of_sample, read_images
 from skymill.sdo.tables import read_set
 from skymill.sdo.tensors import CITATION, LICENCE, PIXEL_SCALES, physical, write_tensors
 

@@ -15,7 +15,8 @@ from projects import Project, said
 from skymill.engine.errors import SkymillError
 
 DATA = {"write_aligned", "measure_aligned", "write_card"}
-WRITE = {"draw_aligned"} | DATA
+SECTION = {"illustrate_aligned"}
+WRITE = {"draw_aligned"} | SECTION | DATA
 PAIRS = {"plan_aligned", "check_aligned", "report_aligned"} | WRITE
 LOCATE = {"locate_records"} | PAIRS
 INGEST = {"verify_raw", "ingest_magnetic", "check_ingest", "assign_ids"}
@@ -77,8 +78,9 @@ def test_a_changed_setting_reruns_the_stages_that_read_it(own, change, stages):
     [
         ("aligned/locate.py", LOCATE),
         ("aligned/join.py", PAIRS),
-        ("aligned/agreement.py", {"report_aligned"}),
-        ("aligned/pictures.py", {"draw_aligned"}),
+        ("aligned/agreement.py", {"report_aligned"} | SECTION),
+        ("aligned/pictures.py", {"draw_aligned"} | SECTION),
+        ("aligned/figures.py", SECTION),
         ("aligned/catalogue.py", {"key_records"} | LOCATE),
         ("aligned/keys.py", {"key_records", "key_swan_sf"} | LOCATE),
     ],

@@ -45,7 +45,7 @@ def jobs(project, *arguments):
         wildcards = re.search(r"^ +wildcards: (.*)", block, re.MULTILINE)
         night = re.search(r"2\d{7}(_programid\d)?", wildcards[1]) if wildcards else None
         found.add((rule, night[0] if night else ""))
-    found.discard(("all", ""))
+    found -= {("all", ""), ("write_report", "")}
     return found
 
 
@@ -63,7 +63,7 @@ GATHERING = {
     (rule, "")
     for rule in (
         *("plan_ztf", "gather_ztf", "export_ztf", "draw_ztf", "report_ztf"),
-        *("measure_ztf", "write_card"),
+        *("measure_ztf", "write_card", "illustrate_ztf"),
     )
 }
 

@@ -24,12 +24,14 @@ def test_a_run_says_what_it_will_make_how_far_it_is_and_what_it_made(project):
     done = run(project, "--cores", "2")
     assert done.returncode == 0, said(done)
     text = said(done)
-    assert "\n4 jobs, about 10 seconds on 2 cores, in data/:\n" in text
-    assert re.search(r"^  raw files +2 jobs\n  stealth +2 jobs$", text, re.MULTILINE)
-    assert re.search(r"^ 25 %  1 of 4 jobs, \d:\d\d", text, re.MULTILINE)
-    assert re.search(r"^100 %  4 of 4 jobs, \d:\d\d$", text, re.MULTILINE)
+    assert "\n6 jobs, about 10 seconds on 2 cores, in data/:\n" in text
+    jobs = r"^  raw files +2 jobs\n  stealth +3 jobs\n  report +1 job$"
+    assert re.search(jobs, text, re.MULTILINE)
+    assert re.search(r"^ 16 %  1 of 6 jobs, \d:\d\d", text, re.MULTILINE)
+    assert re.search(r"^100 %  6 of 6 jobs, \d:\d\d$", text, re.MULTILINE)
     made = (
-        r"^Made in data/ in \d:\d\d:\n  stealth +1 product +[\d.]+ kB   rejected: \d of 400 lines$"
+        r"^Made in data/ in \d:\d\d:\n  stealth +2 products +[\d.]+ kB   "
+        r"rejected: \d of 400 lines\n  report +1 product +[\d.]+ kB$"
     )
     assert re.search(made, text, re.MULTILINE)
     assert "`skymill summary` lists what was made and where." in text
@@ -70,7 +72,7 @@ def test_a_failed_job_is_shown_with_its_rule_its_error_and_its_log(project):
 def test_who_asks_snakemake_for_its_own_words_gets_them(project):
     text = said(run(project, "--cores", "2", "--quiet", "host"))
     assert "localrule convert_stealth" in text
-    assert " %  4 of 4 jobs" not in text
+    assert " %  6 of 6 jobs" not in text
 
 
 @pytest.mark.parametrize("to_all", [True, False], ids=["as a terminal does", "to Snakemake alone"])

@@ -5,7 +5,12 @@ import os
 import pytest
 
 CARD = {"write_card"}
-FEATURES = {"write_features", "diagnose_magnetic", "measure_magnetic"} | CARD
+FEATURES = {
+    "write_features",
+    "diagnose_magnetic",
+    "measure_magnetic",
+    "illustrate_magnetic",
+} | CARD
 AUGMENT = {"augment_train", "check_conservation", "write_records"} | FEATURES
 PLAN = {"plan_magnetic", "check_leaks"} | AUGMENT
 REGIONS = {"find_regions", "check_regions"} | PLAN
@@ -13,17 +18,19 @@ IDS = {"assign_ids", "write_clean"} | REGIONS
 INGEST = {"ingest_magnetic", "check_ingest"} | IDS
 VERIFY = {"verify_raw"} | INGEST
 SIMULATE = {"simulate_magnetic"} | VERIFY
-STEALTH = {"ingest_stealth", "convert_stealth"}
+STEALTH = {"ingest_stealth", "convert_stealth", "illustrate_stealth"}
 SIMULATE_STEALTH = {"simulate_stealth", "verify_raw"} | STEALTH
-SDO_PLAN = {"plan_sdo", "index_sdo", "tensors_sdo", "report_sdo", "measure_sdo"} | CARD
+SDO_SECTION = {"illustrate_sdo"}
+INDEX = {"plan_sdo", "index_sdo", "report_sdo", "measure_sdo"} | SDO_SECTION | CARD
+SDO_PLAN = {"tensors_sdo"} | INDEX
 SDO = {"unpack_sdo", "locate_sdo", "catalogue_sdo", "check_sdo"} | SDO_PLAN
 EXPORT = {"export_ztf", "draw_ztf"}
-ZTF_PLAN = {"plan_ztf", "gather_ztf", "report_ztf", "measure_ztf"} | EXPORT | CARD
+ZTF_SECTION = {"illustrate_ztf"}
+ZTF_PLAN = {"plan_ztf", "gather_ztf", "report_ztf", "measure_ztf"} | ZTF_SECTION | EXPORT | CARD
 NIGHT = {"extract_night", "check_night"} | ZTF_PLAN
 CHECK_LABELS = {"check_labels"} | NIGHT
 LABELS = {"read_labels"} | CHECK_LABELS
 SIMULATE_ZTF = {"simulate_night", "simulate_ztf_labels"} | LABELS
-INDEX = {"plan_sdo", "index_sdo", "report_sdo", "measure_sdo"} | CARD
 SIMULATE_SDO = {"simulate_sdo", "verify_raw"} | SDO
 
 
@@ -51,7 +58,7 @@ def test_a_second_run_does_nothing(finished):
         ("sdo: {flux_scale: 1.0}", INDEX),
         ("sdo: {split: cleaned}", INDEX),
         ("sdo: {validation_fraction: 0.3}", INDEX),
-        ("sdo: {tensors: false}", {"measure_sdo"} | CARD),
+        ("sdo: {tensors: false}", {"measure_sdo"} | SDO_SECTION | CARD),
         ("labels: {min_probability: 0.5}", LABELS),
         ("labels: {source: catalogue}", LABELS),
         ("labels: {columns: {object: oid}}", LABELS),
@@ -134,25 +141,30 @@ def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
         ("sdo/images.py", {"catalogue_sdo", "check_sdo"} | SDO_PLAN),
         ("sdo/tree.py", {"locate_sdo", "catalogue_sdo", "check_sdo"} | SDO_PLAN),
         ("sdo/plan.py", INDEX),
-        ("sdo/index.py", {"index_sdo", "measure_sdo"} | CARD),
-        ("sdo/tensors.py", {"tensors_sdo", "measure_sdo"} | CARD),
-        ("sdo/report.py", {"report_sdo"}),
+        ("sdo/index.py", {"index_sdo", "measure_sdo"} | SDO_SECTION | CARD),
+        ("sdo/tensors.py", {"tensors_sdo", "measure_sdo"} | SDO_SECTION | CARD),
+        ("sdo/report.py", {"report_sdo"} | SDO_SECTION),
+        ("sdo/figures.py", SDO_SECTION),
         ("ztf/stamps.py", NIGHT),
         ("ztf/labels.py", LABELS),
         ("ztf/label_lists.py", LABELS),
         ("ztf/label_check.py", CHECK_LABELS),
         ("ztf/matches.py", ZTF_PLAN),
         ("ztf/plan.py", ZTF_PLAN),
-        ("ztf/pictures.py", {"draw_ztf"}),
+        ("ztf/pictures.py", {"draw_ztf"} | ZTF_SECTION),
+        ("ztf/figures.py", ZTF_SECTION),
         ("simulate/stealth.py", SIMULATE_STEALTH),
         ("stealth/schema.py", SIMULATE_STEALTH),
         ("stealth/catalogue.py", STEALTH),
-        ("stealth/write.py", {"convert_stealth"}),
+        ("stealth/write.py", {"convert_stealth", "illustrate_stealth"}),
         ("magnetic/parse.py", INGEST),
         ("magnetic/regions.py", REGIONS),
         ("magnetic/splits.py", PLAN),
         ("magnetic/placement.py", PLAN),
-        ("magnetic/records.py", {"write_records", "measure_magnetic"} | CARD),
+        (
+            "magnetic/records.py",
+            {"write_records", "measure_magnetic", "illustrate_magnetic"} | CARD,
+        ),
         ("magnetic/statistics.py", {"measure_magnetic"} | CARD),
         ("cards/texts.py", CARD),
         ("magnetic/missing.py", {"write_records"} | FEATURES),
@@ -160,6 +172,9 @@ def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
         ("magnetic/augment.py", AUGMENT),
         ("magnetic/features.py", FEATURES),
         ("magnetic/report.py", {"diagnose_magnetic"}),
+        ("magnetic/figures.py", {"illustrate_magnetic"}),
+        ("stealth/figures.py", {"illustrate_stealth"}),
+        ("report/whole.py", set()),
     ],
 )
 def test_an_edited_module_reruns_the_stages_that_import_it(looked_at, module, stages):
@@ -218,6 +233,7 @@ def test_a_moved_project_writes_its_index_anew_and_what_has_its_checksum(finishe
         ),
         # The checksums of the index.
         *("data/processed/sdo/croissant.json", "data/processed/sdo/README.md.manifest.json"),
+        "data/processed/report.html.manifest.json",
     }
 
 

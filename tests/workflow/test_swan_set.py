@@ -8,7 +8,13 @@ import pytest
 from dictionary import compare
 from projects import Project, said
 
-FEATURES = {"write_features", "diagnose_magnetic", "measure_magnetic", "write_card"}
+FEATURES = {
+    "write_features",
+    "diagnose_magnetic",
+    "measure_magnetic",
+    "illustrate_magnetic",
+    "write_card",
+}
 AUGMENT = {"augment_train", "check_conservation", "write_records"} | FEATURES
 PLAN = {"plan_magnetic", "check_leaks"} | AUGMENT
 REGIONS = {"find_regions", "check_regions"} | PLAN

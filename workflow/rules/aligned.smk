@@ -11,6 +11,7 @@ localrules:
     write_aligned,
     draw_aligned,
     report_aligned,
+    illustrate_aligned,
 
 
 rule key_records:
@@ -155,11 +156,7 @@ rule draw_aligned:
         ),
         checks=[paths.PAIRS_ACCEPTED],
     output:
-        figure=report(
-            paths.ALIGNED_FIGURE,
-            caption="../report/aligned_pair.rst",
-            category="Aligned",
-        ),
+        figure=paths.ALIGNED_FIGURE,
         manifest=manifest(paths.ALIGNED_FIGURE),
     log:
         f"{LOGS}/draw_aligned.log",
@@ -182,11 +179,7 @@ rule report_aligned:
         windows=ancient(expand(paths.SWAN_WINDOWS, swan_partition=RAW.swan_partitions)),
         checks=[paths.PAIRS_ACCEPTED],
     output:
-        page=report(
-            paths.ALIGNED_REPORT,
-            caption="../report/aligned_report.rst",
-            category="Aligned",
-        ),
+        page=paths.ALIGNED_REPORT,
         manifest=manifest(paths.ALIGNED_REPORT),
     log:
         f"{LOGS}/report_aligned.log",
@@ -198,6 +191,38 @@ rule report_aligned:
         **stage("report_aligned.py", "seed"),
     script:
         "../scripts/report_aligned.py"
+
+
+rule illustrate_aligned:
+    """Draw the section of the report about the aligned pairs."""
+    input:
+        unpack(located_records),
+        unpack(sdo_tensors),
+        **made(
+            pairs=paths.PAIRS,
+            steps=expand(paths.SWAN_STEPS, swan_partition=RAW.swan_partitions),
+        ),
+        windows=ancient(expand(paths.SWAN_WINDOWS, swan_partition=RAW.swan_partitions)),
+        checks=[paths.PAIRS_ACCEPTED],
+    output:
+        section=report(
+            directory(paths.SECTION.format(branch="aligned")),
+            patterns=["{figure}.html"],
+            caption="../report/part.rst",
+            category="Aligned pairs",
+            labels=figure_labels,
+        ),
+        manifest=manifest(paths.SECTION.format(branch="aligned")),
+    log:
+        f"{LOGS}/illustrate_aligned.log",
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        **stage("illustrate_aligned.py", "seed"),
+    script:
+        "../scripts/illustrate_aligned.py"
 
 
 rule aligned:
@@ -212,5 +237,6 @@ rule aligned:
         every(rules.write_aligned.output, aligned_split=ALIGNED_SPLITS),
         every(rules.draw_aligned.output),
         every(rules.report_aligned.output),
+        every(rules.illustrate_aligned.output),
         every(rules.measure_aligned.output),
         every(rules.write_card.output, data_set="aligned"),

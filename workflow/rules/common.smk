@@ -15,6 +15,7 @@ from snakemake.utils import available_cpu_count, validate
 try:
     import skymill.paths
     from skymill import estimate, limits
+    from skymill.command import cite
     from skymill.console import Console
     from skymill.engine import digests, parallel
     from skymill.engine.durable import delete_partial
@@ -23,11 +24,13 @@ try:
     from skymill.engine.interrupt import IGNORED, Interrupt
     from skymill.engine.listing import changed_folder, list_files
     from skymill.engine.names import raw_name
+    from skymill.engine.products import MANIFEST, RECEIPT
     from skymill.engine.run_lock import RunLock
     from skymill.engine.scratch import take_scratch
     from skymill.engine.words import SHOWN, counted, listed
     from skymill.magnetic.inputs import CUP, SWAN, input_of
     from skymill.magnetic.schema import SPLITS, TRAIN_SPLITS
+    from skymill.made import REPORT
     from skymill.paths import manifest
     from skymill.raw.choice import RawFiles
     from skymill.raw.fetch import is_cached

@@ -70,7 +70,7 @@ def planned():
     lines = [f"{counted(total, 'job')}, {about}{without}, in {RESULTS}/:"]
     lines += [
         f"  {name:<10}{counted(needed[name], 'job'):>12}"
-        for name in ("raw files", *BRANCHES, "baseline")
+        for name in ("raw files", *BRANCHES, "baseline", REPORT)
         if needed[name]
     ]
     return total, lines

@@ -213,6 +213,37 @@ def baseline_inputs(wildcards):
     return made(**inputs)
 
 
+def figure_labels(wildcards):
+    """Return what Snakemake's report calls a part of ours: its number and its name in words."""
+    number, _, name = wildcards.figure.partition("_")
+    return {"figure": f"{number} {name.replace('_', ' ')}"}
+
+
+def report_inputs(wildcards):
+    """Return what the report is put together from: the sections, and the documents of all jobs."""
+    branches = config["branches"]
+    made = [path for name in branches for path in every(getattr(rules, name).input)]
+    return {
+        "sections": ancient([paths.SECTION.format(branch=name) for name in branches]),
+        "documents": sorted({path for path in made if path.endswith((MANIFEST, RECEIPT))}),
+    }
+
+
+def report_settings(wildcards):
+    """Return what the report tells beside the documents: limits, settings, and the archives."""
+    told = ("title", "page", "licence", "citation")
+    collections = [collection_of_branch(config, branch) for branch in config["branches"]]
+    return {
+        "limits": settings("limits")["limits"],
+        "split_unit": config["split"]["unit"],
+        "bibtex": cite.entries(config["branches"]),
+        "archives": {
+            collection: {key: REGISTRY[collection][key] for key in told}
+            for collection in dict.fromkeys(collections)
+        },
+    }
+
+
 def labels_for_extraction(wildcards):
     """Return the labels, if only labelled alerts are wanted of a night."""
     if config["ztf"]["extract"] == "all":

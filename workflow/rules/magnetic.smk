@@ -14,6 +14,7 @@ localrules:
     check_leaks,
     check_conservation,
     diagnose_magnetic,
+    illustrate_magnetic,
 
 
 rule ingest_magnetic:
@@ -320,11 +321,7 @@ rule diagnose_magnetic:
         quarantines=ancient(expand(paths.QUARANTINE, partition=RAW.partitions)),
         leaks=paths.LEAKS,
     output:
-        page=report(
-            paths.DIAGNOSTICS,
-            caption="../report/magnetic_diagnostics.rst",
-            category="Magnetic",
-        ),
+        page=paths.DIAGNOSTICS,
         manifest=manifest(paths.DIAGNOSTICS),
     log:
         f"{LOGS}/diagnose_magnetic.log",
@@ -336,6 +333,41 @@ rule diagnose_magnetic:
         **stage("diagnose_magnetic.py", "magnetic.input", *magnetic_keys(config)),
     script:
         "../scripts/diagnose_magnetic.py"
+
+
+rule illustrate_magnetic:
+    """Draw the section of the report about the magnetic records."""
+    input:
+        **made(
+            ids=paths.IDS.format(collection="train"),
+            plan=paths.PLAN,
+            records=paths.RECORDS,
+            clean=paths.CLEAN.format(collection="train"),
+            augmented=paths.AUGMENTED,
+            train=paths.FEATURES.format(split="train"),
+        ),
+        ingested=expand(manifest(INGESTED), partition=RAW.partitions),
+        swan_sf=expand(manifest(paths.SWAN_STEPS), swan_partition=SWAN_READ),
+        leaks=paths.LEAKS,
+    output:
+        section=report(
+            directory(paths.SECTION.format(branch="magnetic")),
+            patterns=["{figure}.html"],
+            caption="../report/part.rst",
+            category="Magnetic records",
+            labels=figure_labels,
+        ),
+        manifest=manifest(paths.SECTION.format(branch="magnetic")),
+    log:
+        f"{LOGS}/illustrate_magnetic.log",
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=1500,
+    params:
+        **stage("illustrate_magnetic.py", *magnetic_keys(config)),
+    script:
+        "../scripts/illustrate_magnetic.py"
 
 
 rule magnetic:
@@ -360,6 +392,7 @@ rule magnetic:
         every(rules.write_features.output, split=MAGNETIC_SPLITS),
         every(rules.write_records.output),
         every(rules.diagnose_magnetic.output),
+        every(rules.illustrate_magnetic.output),
         every(rules.measure_magnetic.output),
         every(rules.write_card.output, data_set="magnetic_data"),
 

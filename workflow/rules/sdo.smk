@@ -9,6 +9,7 @@ localrules:
     plan_sdo,
     index_sdo,
     report_sdo,
+    illustrate_sdo,
 
 
 if RAW.sdo_from_zip:
@@ -180,11 +181,7 @@ rule report_sdo:
         problems=ancient(paths.SDO_PROBLEMS),
         plan=manifest(paths.SDO_PLAN),
     output:
-        page=report(
-            paths.SDO_REPORT,
-            caption="../report/sdo_integrity.rst",
-            category="SDOBenchmark",
-        ),
+        page=paths.SDO_REPORT,
         manifest=manifest(paths.SDO_REPORT),
     log:
         f"{LOGS}/report_sdo.log",
@@ -196,6 +193,34 @@ rule report_sdo:
         **stage("report_sdo.py", "sdo.flux_scale", "sdo.split"),
     script:
         "../scripts/report_sdo.py"
+
+
+rule illustrate_sdo:
+    """Draw the section of the report about SDOBenchmark."""
+    input:
+        unpack(sdo_tensors),
+        **made(samples=paths.SDO_SAMPLES, plan=paths.SDO_PLAN),
+        located=paths.SDO_RECEIPT,
+        images=ancient(paths.SDO_IMAGES),
+    output:
+        section=report(
+            directory(paths.SECTION.format(branch="sdo")),
+            patterns=["{figure}.html"],
+            caption="../report/part.rst",
+            category="SDO images",
+            labels=figure_labels,
+        ),
+        manifest=manifest(paths.SECTION.format(branch="sdo")),
+    log:
+        f"{LOGS}/illustrate_sdo.log",
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        **stage("illustrate_sdo.py", "seed", "sdo.flux_scale", "sdo.split"),
+    script:
+        "../scripts/illustrate_sdo.py"
 
 
 rule sdo:
@@ -210,5 +235,6 @@ rule sdo:
         every(rules.index_sdo.output, sdo_set=SDO_SETS),
         every(rules.tensors_sdo.output, sdo_set=SDO_SETS if config["sdo"]["tensors"] else []),
         every(rules.report_sdo.output),
+        every(rules.illustrate_sdo.output),
         every(rules.measure_sdo.output),
         every(rules.write_card.output, data_set="sdo"),

@@ -5,6 +5,7 @@
 localrules:
     ingest_stealth,
     convert_stealth,
+    illustrate_stealth,
 
 
 rule ingest_stealth:
@@ -48,9 +49,36 @@ rule convert_stealth:
         "../scripts/convert_stealth.py"
 
 
+rule illustrate_stealth:
+    """Draw the section of the report about the auxiliary table."""
+    input:
+        **made(table=paths.STEALTH_TABLE),
+        rows=manifest(paths.STEALTH_ROWS),
+    output:
+        section=report(
+            directory(paths.SECTION.format(branch="stealth")),
+            patterns=["{figure}.html"],
+            caption="../report/part.rst",
+            category="Stealth flares",
+            labels=figure_labels,
+        ),
+        manifest=manifest(paths.SECTION.format(branch="stealth")),
+    log:
+        f"{LOGS}/illustrate_stealth.log",
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        **stage("illustrate_stealth.py"),
+    script:
+        "../scripts/illustrate_stealth.py"
+
+
 rule stealth:
     """Every product of the auxiliary table."""
     input:
         every(rules.verify_raw.output, file=RAW.files("stealth")),
         every(rules.ingest_stealth.output),
         every(rules.convert_stealth.output),
+        every(rules.illustrate_stealth.output),

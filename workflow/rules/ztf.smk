@@ -9,6 +9,7 @@ localrules:
     check_night,
     draw_ztf,
     report_ztf,
+    illustrate_ztf,
 
 
 rule read_labels:
@@ -203,7 +204,7 @@ rule draw_ztf:
         **made(stamps=paths.ZTF_STAMPS),
         array=ancient(paths.ZTF_STAMPS_ARRAY),
     output:
-        sheet=report(paths.ZTF_SHEET, caption="../report/contact_sheet.rst", category="ZTF stamps"),
+        sheet=paths.ZTF_SHEET,
         manifest=manifest(paths.ZTF_SHEET),
     log:
         f"{LOGS}/draw_ztf/{{label}}.log",
@@ -224,7 +225,7 @@ rule report_ztf:
         labels=manifest(paths.ZTF_LABELS),
         plan=manifest(paths.ZTF_PLAN),
     output:
-        page=report(paths.ZTF_REPORT, caption="../report/ztf_report.rst", category="ZTF stamps"),
+        page=paths.ZTF_REPORT,
         manifest=manifest(paths.ZTF_REPORT),
     log:
         f"{LOGS}/report_ztf.log",
@@ -236,6 +237,38 @@ rule report_ztf:
         **stage("report_ztf.py", settings_of=lambda wildcards: {"absent": RAW.absent_nights}),
     script:
         "../scripts/report_ztf.py"
+
+
+rule illustrate_ztf:
+    """Draw the section of the report about ZTF."""
+    input:
+        **made(stamps=paths.ZTF_STAMPS),
+        array=ancient(paths.ZTF_STAMPS_ARRAY),
+        nights=expand(manifest(paths.ZTF_NIGHT), night=NIGHTS),
+        labels=manifest(paths.ZTF_LABELS),
+        plan=manifest(paths.ZTF_PLAN),
+    output:
+        section=report(
+            directory(paths.SECTION.format(branch="ztf")),
+            patterns=["{figure}.html"],
+            caption="../report/part.rst",
+            category="ZTF stamps",
+            labels=figure_labels,
+        ),
+        manifest=manifest(paths.SECTION.format(branch="ztf")),
+    log:
+        f"{LOGS}/illustrate_ztf.log",
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        **stage(
+            "illustrate_ztf.py",
+            settings_of=lambda wildcards: {**settings("seed"), "absent": RAW.absent_nights},
+        ),
+    script:
+        "../scripts/illustrate_ztf.py"
 
 
 rule ztf:
@@ -251,5 +284,6 @@ rule ztf:
         every(rules.draw_ztf.output, label=ZTF_LABELS),
         every(rules.write_alert_files.output) if config["ztf"]["alert_files"] else [],
         every(rules.report_ztf.output),
+        every(rules.illustrate_ztf.output),
         every(rules.measure_ztf.output),
         every(rules.write_card.output, data_set="ztf"),

@@ -4,10 +4,11 @@ from skymill.engine.job import run_job
 
 
 def main(run):
-    from skymill.aligned.pictures import choose_pair, draw_pair, files_of_sample, read_images
+    from skymill.aligned.pictures import choose_pair, draw_pair
     from skymill.aligned.write import read_series
     from skymill.engine.products import require_content
     from skymill.engine.tables import read_table
+    from skymill.sdo.sample_images import files_of_sample, read_images
 
     table = read_table(run.intact("pairs"))
     row = choose_pair(table.select(["flags", "label", "steps_present", "sample_id"]).to_pandas())

@@ -16,6 +16,7 @@ RATES = {
     "stealth": 0,
     "ztf": 12,
     "baseline": 140,
+    "report": 0,
 }
 """Seconds of one core that a GB of a branch's raw files takes, from raw file to last product.
 

@@ -6,6 +6,9 @@ from skymill import paths
 from skymill.engine.products import MANIFEST
 from skymill.engine.words import counted, size_text
 
+REPORT = "report"
+"""Where the report is in lists of products by branch: it is about all branches."""
+
 
 def made_lines(documents: Mapping[str, Mapping[str, dict]], new: Iterable[str]) -> list[str]:
     """Return a line for each branch of which something was made.
@@ -24,7 +27,7 @@ def made_lines(documents: Mapping[str, Mapping[str, dict]], new: Iterable[str]) 
         if not new.intersection(known):
             continue
         made = f"  {branch:<10}{counted(len(sizes), 'product'):>13}{size_text(sum(sizes)):>11}"
-        lines.append(f"{made}   {_rejected(branch, known)}")
+        lines.append(f"{made}   {_rejected(branch, known)}".rstrip())
     return lines
 
 
@@ -71,7 +74,7 @@ Of several places the first one counts that there is.
 
 def _rejected(branch: str, documents: Mapping[str, dict]) -> str:
     """Return how much of a branch's raw data was rejected."""
-    for pattern, what, count in CATALOGUES[branch]:
+    for pattern, what, count in CATALOGUES.get(branch, ()):
         beginning, _, end = f"{pattern}{MANIFEST}".partition("{")
         end = end.partition("}")[2]
         counts = [

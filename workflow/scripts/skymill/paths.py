@@ -180,6 +180,10 @@ DATA_SETS = {
 }
 """What people load: each data set and its folder."""
 
+REPORT = "processed/report.html"
+SECTION = "processed/report/{branch}"
+"""The report, and the folder of a branch's section of it."""
+
 CARD = "processed/{data_set}/README.md"
 CROISSANT = "processed/{data_set}/croissant.json"
 """What a data set is, for people and for programs; `data_set` is the name of its folder."""
@@ -191,17 +195,36 @@ BRANCH_FOLDERS = {
         MAGNETIC_DATA,
         DIAGNOSTICS,
         "interim/raw/solar_flare_2020",
+        SECTION.format(branch="magnetic"),
     ),
-    "sdo": (_SDO_INTERIM, "preprocessed/sdo", SDO_DATA, "interim/raw/sdobenchmark.zip"),
+    "sdo": (
+        _SDO_INTERIM,
+        "preprocessed/sdo",
+        SDO_DATA,
+        "interim/raw/sdobenchmark.zip",
+        SECTION.format(branch="sdo"),
+    ),
     "aligned": (
         _SWAN_INTERIM,
         _ALIGNED_INTERIM,
         "preprocessed/aligned",
         _ALIGNED,
         "interim/raw/swan_sf",
+        SECTION.format(branch="aligned"),
     ),
-    "stealth": ("interim/stealth", "preprocessed/stealth", "interim/raw/stealth"),
-    "ztf": (_ZTF_INTERIM, "preprocessed/ztf", ZTF_DATA, "interim/raw/ztf"),
+    "stealth": (
+        "interim/stealth",
+        "preprocessed/stealth",
+        "interim/raw/stealth",
+        SECTION.format(branch="stealth"),
+    ),
+    "ztf": (
+        _ZTF_INTERIM,
+        "preprocessed/ztf",
+        ZTF_DATA,
+        "interim/raw/ztf",
+        SECTION.format(branch="ztf"),
+    ),
 }
 """How the paths of each branch's products begin."""
 

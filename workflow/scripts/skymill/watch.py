@@ -16,7 +16,7 @@ from skymill.engine.remote import RemoteFolder
 from skymill.engine.staleness import CHECKS, Folder, Job, Reason, why
 from skymill.engine.storage import StorageFolder
 from skymill.engine.words import clock_text
-from skymill.made import made_lines
+from skymill.made import REPORT, made_lines
 
 SHOWN = 20
 """Warnings that the end of a run repeats; the summary has all of them."""
@@ -30,7 +30,7 @@ class Watch:
     results
         The results folder.
     products
-        What the configuration makes: the paths of each branch's products.
+        What the configuration makes: the paths of each branch's products, and of the report.
     branches
         The branches that are switched on.
     objects
@@ -191,8 +191,8 @@ class Watch:
     def _made(self) -> dict[str, dict]:
         """Return the manifests and receipts that are there, by name.
 
-        Of branches that are switched off, those count that this run has made: a target may be
-        theirs.
+        The report is about all branches. Of branches that are switched off, those count that this
+        run has made: a target may be theirs.
         """
         folders = [folder.again() for folder in self._folders.values()]
         made = {}
@@ -201,7 +201,7 @@ class Watch:
                 for folder in folders:
                     document = folder.document(name)
                     if isinstance(document, dict) and (
-                        branch in self.branches or folder.is_younger(name, self._started)
+                        branch in (*self.branches, REPORT) or folder.is_younger(name, self._started)
                     ):
                         made[name] = document
         return made

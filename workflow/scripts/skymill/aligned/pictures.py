@@ -9,7 +9,6 @@ import pandas as pd
 from skymill.engine.products import describe_file, new_file
 from skymill.magnetic.schema import STEPS
 from skymill.sdo.names import CHANNELS, STEP_OFFSETS
-from skymill.sdo.tensors import SAMPLES_PER_SHARD
 from skymill.swan_sf.schema import PARAMETERS
 
 if TYPE_CHECKING:
@@ -42,22 +41,6 @@ def choose_pair(pairs: pd.DataFrame) -> int:
         }
     )
     return int(ranked.sort_values(["doubtful", "strength", "missing", "name"]).index[0])
-
-
-def files_of_sample(tensors: Path, row: int) -> list[Path]:
-    """Return the files that hold the images of a sample, and what is said of them."""
-    names = ("zarr.json", "images/zarr.json", "available/zarr.json", "available/c/0/0/0")
-    shard = tensors / "images" / "c" / str(row // SAMPLES_PER_SHARD) / "0/0/0/0"
-    # A shard without images is not written.
-    return [*(tensors / name for name in names), *([shard] if shard.exists() else [])]
-
-
-def read_images(tensors: Path, row: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the images of a sample, uint8 (4, 10, 256, 256), and which are there, bool (4, 10)."""
-    import zarr
-
-    group = zarr.open_group(tensors, mode="r")
-    return np.asarray(group["images"][row]), np.asarray(group["available"][row])
 
 
 def draw_pair(

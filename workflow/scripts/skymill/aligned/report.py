@@ -200,24 +200,33 @@ def _cross(one: list, other: list, rows: tuple[str, ...], columns: tuple[str, ..
     )
 
 
-def _agreement(pairs: pd.DataFrame, windows: Windows, seed: int) -> list[str]:
+def agreements(pairs: pd.DataFrame, windows: Windows, seed: int) -> tuple[int, list[Agreement]]:
+    """Return how many pairs are of a single region in a single HARP, and how far these agree.
+
+    See agreement.curve.
+    """
     single = pairs[[not {SEVERAL_REGIONS, SEVERAL_HARPS} & set(flags) for flags in pairs["flags"]]]
     ends = single["end_tai"].to_numpy("M8[s]").astype(np.int64)
+    return len(single), curve(single.assign(end=ends), windows, seed)
+
+
+def _agreement(pairs: pd.DataFrame, windows: Windows, seed: int) -> list[str]:
+    single, found = agreements(pairs, windows, seed)
     rows = [
         [
             one.what,
             one.pairs,
-            _percent(one.equal),
+            percent(one.equal),
             one.flares,
-            _percent(one.equal_flares),
+            percent(one.equal_flares),
             "-" if np.isnan(one.kappa) else f"{one.kappa:.2f}",
             _bar(one),
         ]
-        for one in curve(single.assign(end=ends), windows, seed)
+        for one in found
     ]
     head = ["windows of", "pairs", "equal", "flares", "flares equal", "kappa", "kappa drawn"]
     return [
-        f"For the {len(single):,} pairs of a single region in a single HARP: the GOES class of "
+        f"For the {single:,} pairs of a single region in a single HARP: the GOES class of "
         "SDOBenchmark against that of SWAN-SF's windows at later times, equal to the digit (quiet "
         "and A are one class), and Cohen's kappa of X, M, C and Q. `flares` are C1.0 or above. "
         "Regions stay active for days, so the agreement falls slowly with the time between; with "
@@ -226,7 +235,8 @@ def _agreement(pairs: pd.DataFrame, windows: Windows, seed: int) -> list[str]:
     ]
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Return a share as text, a dash for none."""
     return "-" if np.isnan(share) else f"{share:.1%}"
 
 

@@ -1,5 +1,6 @@
 """`skymill cite`: BibTeX of every archive that a results folder was made from, and of Skymill."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import skymill
@@ -37,9 +38,13 @@ def cite(results: str) -> str:
     known = open_results(results).read(PRODUCTS)
     if not known:
         raise SkymillError(f"Nothing has been made in {results}/ yet: run `snakemake`.")
-    wanted = {key for branch in known["branches"] for key in KEYS[branch]}
-    entries = [text for key, text in bibliography().items() if key in wanted]
-    return "\n\n".join([OWN, *entries])
+    return "\n\n".join(entries(known["branches"]))
+
+
+def entries(branches: Iterable[str]) -> list[str]:
+    """Return the BibTeX entries of Skymill and of what some branches read."""
+    wanted = {key for branch in branches for key in KEYS[branch]}
+    return [OWN, *(text for key, text in bibliography().items() if key in wanted)]
 
 
 def bibliography() -> dict[str, str]:

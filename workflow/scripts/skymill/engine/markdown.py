@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 
 _MARKUP = re.compile(
     r"""[&<>"`*\[\]|~\\@]      # HTML, code, emphasis, links, cells, mail addresses
@@ -53,13 +54,18 @@ def markdown_table(header: list[str], rows: list[list]) -> str:
 
 def settings_table(settings: dict) -> str:
     """Return settings by their dotted names: one row for each entry of a section."""
+    return markdown_table(["setting", "value"], setting_rows(settings))
+
+
+def setting_rows(settings: Mapping) -> list[list[str]]:
+    """Return the rows of settings_table: a dotted name, and the value as a file has it."""
     rows = []
     for name, value in sorted(settings.items()):
         if isinstance(value, dict) and value:
             rows += [[f"{name}.{key}", _as_written(inner)] for key, inner in value.items()]
         else:
             rows.append([name, _as_written(value) if value != {} else "nothing"])
-    return markdown_table(["setting", "value"], rows)
+    return rows
 
 
 def _as_written(value) -> str:

@@ -75,6 +75,9 @@ Exact to 3.5e-7 in every usable real step of the six SWAN-SF windows that the pr
 LABELS = ("X", "M", "C", "B", "Q")
 """GOES classes of the strongest flare in the next 24 hours; Q: quiet (A class or none)."""
 
+PUBLISHED_RECORDS = {"X": 385, "M": 3_863, "C": 21_024, "B": 11_876, "Q": 175_914}
+"""Usable records of the training files as published, by class."""
+
 UNKNOWN = "unknown"
 """Label of records whose class the archive withholds."""
 

@@ -247,8 +247,18 @@ def _splits(planned: dict) -> str:
 
 def _shared(planned: dict, split: str) -> str:
     """Say what is proven about training and test, and what is not."""
+    table = markdown_table(["what", "number"], shared_rows(planned))
+    proven, not_proven = proofs(split)
+    return (
+        f"Of the official sets, by {TABLE_NAME}. A group is a set of regions that HARPs link.\n\n"
+        f"{table}\n\n{proven}\n\n{not_proven}"
+    )
+
+
+def shared_rows(planned: dict) -> list[list]:
+    """Return what the official training and test set share: what is counted, and the number."""
     shared = planned["shared_with_test"]
-    rows = [
+    return [
         ["training samples in a group that has test samples", shared["training_samples_by_group"]],
         ["training samples in a HARP that has test samples", shared["training_samples_by_harp"]],
         ["test samples in a HARP that has training samples", shared["test_samples_by_harp"]],
@@ -258,21 +268,24 @@ def _shared(planned: dict, split: str) -> str:
         ],
         ["samples whose region is in no HARP of the table", shared["samples_without_harp"]],
     ]
+
+
+def proofs(split: str) -> tuple[str, str]:
+    """Return what is proven about the splits, and what is not proven in any case."""
     if split == CLEANED:
-        left = (
+        proven = (
             "Proven: no two of train, validation and test share a NOAA number, or regions that "
             f"HARPs link by {TABLE_NAME}. Training samples that did are excluded."
         )
     else:
-        left = (
+        proven = (
             "Proven: train, validation and test share no NOAA number, and train and validation "
             f"share no regions that HARPs link by {TABLE_NAME}. Not proven, and untrue unless the "
             "first number is 0: that training and test show different patches of the Sun. "
             "`sdo.split: cleaned` takes these training samples out."
         )
-    return (
-        f"Of the official sets, by {TABLE_NAME}. A group is a set of regions that HARPs link.\n\n"
-        f"{markdown_table(['what', 'number'], rows)}\n\n{left}\n\nNot proven in any case: that "
-        "neighbouring patches do not show in each other's images, that the table is complete, and "
-        "that regions do not return under another number after a solar rotation."
+    return proven, (
+        "Not proven in any case: that neighbouring patches do not show in each other's images, "
+        "that the table is complete, and that regions do not return under another number after a "
+        "solar rotation."
     )

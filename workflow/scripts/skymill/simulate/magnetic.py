@@ -19,6 +19,7 @@ from skymill.magnetic.schema import (
     LABELS,
     PARAMETERS,
     PARTITIONS,
+    PUBLISHED_RECORDS,
     STEPS,
     TEST_PARTITION,
     TRAIN_PARTITIONS,
@@ -27,9 +28,6 @@ from skymill.simulate.marginals import simulate_series
 
 PARTITION_SHARES = (77_270, 93_767, 42_986)
 """Lines of the archive's three training files, by their ranges of ids."""
-
-CLASS_COUNTS = {"X": 385, "M": 3_863, "C": 21_024, "B": 11_876, "Q": 175_914}
-"""Published number of usable training records of each class."""
 
 RUN_LENGTH = {"X": 4, "M": 6, "C": 8, "B": 6}
 """Mean number of consecutive windows of a region that have this label."""
@@ -272,7 +270,7 @@ def _labels(rng: np.random.Generator, size: np.ndarray, records: int) -> np.ndar
     for code, name in enumerate(LABELS[:QUIET]):
         wanted = max(
             MIN_WINDOWS_PER_CLASS,
-            round(records * CLASS_COUNTS[name] / sum(CLASS_COUNTS.values())),
+            round(records * PUBLISHED_RECORDS[name] / sum(PUBLISHED_RECORDS.values())),
         )
         # Every region with a strong flare keeps a window for what comes before.
         room = left - (name in "XM")

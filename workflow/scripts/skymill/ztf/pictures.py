@@ -46,7 +46,7 @@ def draw_sheet(table: Path, array: Path, path: Path, *, label: str, seed: int) -
     """
     stamps = open_array(array)
     require_aligned(table, stamps)
-    rows, names, matched = _objects(table, label)
+    rows, names, matched = sampled_objects(table, label)
     order = order_by_hash(names, key(seed, "ztf", "contact sheet"))[: ROWS * COLUMNS]
     drawn = np.sort(order)
     shown = names.take(pa.array(drawn)).to_pylist()
@@ -65,7 +65,7 @@ def draw_sheet(table: Path, array: Path, path: Path, *, label: str, seed: int) -
     return [entry]
 
 
-def _objects(table: Path, label: str) -> tuple[np.ndarray, pa.Array, int]:
+def sampled_objects(table: Path, label: str) -> tuple[np.ndarray, pa.Array, int]:
     """Return first row and id of each sampled object of a label, and how many were matched."""
     columns = ["object_id", "candid", "label", "sampled"]
     keys = read_table(table, columns=columns)

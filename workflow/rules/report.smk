@@ -1,0 +1,30 @@
+# What people look at first: one page about all branches that are switched on.
+
+
+# Too small to wait for a cluster: it runs where Snakemake does.
+localrules:
+    write_report,
+
+
+rule write_report:
+    """Write the report: the sections of all branches, every check, sources and citations."""
+    input:
+        unpack(report_inputs),
+    output:
+        page=report(
+            paths.REPORT,
+            caption="../report/whole.rst",
+            category="Whole report",
+            labels={"figure": "everything on one page"},
+        ),
+        manifest=manifest(paths.REPORT),
+    log:
+        f"{LOGS}/write_report.log",
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=1000,
+    params:
+        **stage("write_report.py", settings_of=report_settings),
+    script:
+        "../scripts/write_report.py"
