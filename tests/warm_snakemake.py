@@ -6,6 +6,7 @@ The exit code goes back as a line on stdout.
 """
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -26,6 +27,11 @@ def serve() -> None:
         importlib.import_module(f"snakemake.{name}")
     import snakemake.cli
 
+    # This loads the plugins.
+    snakemake.cli.get_argument_parser()
+    # Forks share the memory of what is there now: their collector has no need to write to it.
+    gc.collect()
+    gc.freeze()
     for line in sys.stdin:
         command = json.loads(line)
         child = os.fork()

@@ -62,11 +62,10 @@ def code_digest(script: Path, root: Path | None = None) -> str:
     sources = {script.name: script}
     waiting = [script]
     while waiting:
-        for module in _read_source(waiting.pop(), root).imports:
-            name = module.relative_to(root).as_posix()
+        for name in _read_source(waiting.pop(), root).imports:
             if name not in sources:
-                sources[name] = module
-                waiting.append(module)
+                sources[name] = root / name
+                waiting.append(sources[name])
     digest = hashlib.sha256()
     for name in sorted(sources):
         digest.update(f"{name}\0{_read_source(sources[name], root).code_sha256}\n".encode())
@@ -75,9 +74,12 @@ def code_digest(script: Path, root: Path | None = None) -> str:
 
 @dataclass(frozen=True)
 class _Source:
-    """What the digest needs of a Python file: the package's files that it imports, and its code."""
+    """What the digest needs of a Python file: the package's files that it imports, and its code.
 
-    imports: frozenset[Path]
+    Files are named by their paths below the folder that holds the package.
+    """
+
+    imports: frozenset[str]
     code_sha256: str
 
 
@@ -159,7 +161,7 @@ def _without_docstrings(text: str, nodes: Iterable[ast.AST]) -> str:
     return "\n".join(lines)
 
 
-def _imported_modules(nodes: list[ast.AST], path: Path, root: Path) -> frozenset[Path]:
+def _imported_modules(nodes: list[ast.AST], path: Path, root: Path) -> frozenset[str]:
     """Return the files of the package that a Python file imports itself, wherever it does so."""
     names = set()
     for node in nodes:
@@ -171,17 +173,19 @@ def _imported_modules(nodes: list[ast.AST], path: Path, root: Path) -> frozenset
             # `from package import module` imports a module, `from module import name` does not;
             # a name that is no file is dropped below.
             names.update(f"{base}.{alias.name}" for alias in node.names)
-    files = set()
-    for name in names:
-        parts = name.split(".")
-        if parts[0] != PACKAGE:
-            continue
-        for length in range(1, len(parts) + 1):
-            place = root.joinpath(*parts[:length])
-            for candidate in (place / "__init__.py", place.with_suffix(".py")):
-                if candidate.is_file():
-                    files.add(candidate)
-    return frozenset(files)
+    return frozenset().union(*(_files_of(name, root) for name in names))
+
+
+@functools.cache
+def _files_of(module: str, root: Path) -> frozenset[str]:
+    """Return the files of the package that run when a module is imported: its own, its packages'."""
+    parts = module.split(".")
+    if parts[0] != PACKAGE:
+        return frozenset()
+    above = _files_of(module.rpartition(".")[0], root) if len(parts) > 1 else frozenset()
+    place = "/".join(parts)
+    own = (f"{place}/__init__.py", f"{place}.py")
+    return above.union(name for name in own if (root / name).is_file())
 
 
 def _absolute(node: ast.ImportFrom, path: Path, root: Path) -> str:
