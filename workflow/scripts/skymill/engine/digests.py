@@ -178,7 +178,7 @@ def _imported_modules(nodes: list[ast.AST], path: Path, root: Path) -> frozenset
 
 @functools.cache
 def _files_of(module: str, root: Path) -> frozenset[str]:
-    """Return the files of the package that run when a module is imported: its own, its packages'."""
+    """Return the files that run when a module of the package is imported, those of packages too."""
     parts = module.split(".")
     if parts[0] != PACKAGE:
         return frozenset()
