@@ -7,7 +7,7 @@ import shutil
 import pytest
 import yaml
 
-from projects import Project, said
+from projects import Kept, said
 from servers import FileServer
 
 CHECK = {"check_swan_sf", "swan_sf"}
@@ -16,23 +16,23 @@ SIMULATE = {"simulate_swan_sf", "verify_raw"} | CATALOGUE
 RAW = "data/sample/raw/swan_sf"
 
 
-@pytest.fixture(scope="module", name="catalogued")
-def _catalogued(tmp_path_factory):
-    project = Project.new(tmp_path_factory.mktemp("catalogued"))
+@pytest.fixture(scope="module", name="kept")
+def _kept(_fresh, tmp_path_factory):
+    project = _fresh.copy(tmp_path_factory.mktemp("catalogued") / "project")
     # Large enough for some bad windows.
     project.set("simulate: {swan_sf: {coverage: 1.0}}")
     project.run("--cores", "2", "swan_sf")
-    return project
+    return Kept(project)
 
 
-@pytest.fixture(name="own")
-def _own(catalogued, tmp_path):
-    """Return a copy of a project with the catalogue, for one test."""
-    return catalogued.copy(tmp_path / "project")
+@pytest.fixture
+def own(kept):
+    """Return a project with the catalogue, to be changed at will."""
+    return kept.put_back()
 
 
-def test_what_was_catalogued_is_current(catalogued):
-    assert catalogued.stale("swan_sf") == set()
+def test_what_was_catalogued_is_current(own):
+    assert own.stale("swan_sf") == set()
 
 
 @pytest.mark.parametrize(
