@@ -12,6 +12,7 @@ import skymill
 from loaders import loads_croissant
 from projects import Kept, said
 from skymill.engine.errors import SkymillError
+from stale_rules import StaleRules
 
 DATA = {"write_aligned", "measure_aligned", "write_card"}
 WRITE = {"draw_aligned"} | DATA
@@ -43,6 +44,11 @@ def stale(project):
 
 def test_what_was_joined_is_current(joined):
     assert joined.stale("aligned") == set()
+
+
+@pytest.fixture(scope="module", name="declared")
+def _declared(kept):
+    return StaleRules(kept.put_back(), "aligned")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +83,17 @@ def test_a_changed_setting_reruns_the_stages_that_read_it(joined, change, stages
         ("aligned/keys.py", {"key_records", "key_swan_sf"} | LOCATE),
     ],
 )
-def test_an_edited_module_reruns_the_stages_that_import_it(joined, module, stages):
+def test_an_edited_module_reruns_the_stages_that_import_it(declared, module, stages):
+    assert declared.after_edit(module) - {"aligned"} == stages
+
+
+@pytest.mark.parametrize(
+    ("module", "stages"),
+    [
+        ("aligned/keys.py", {"key_records", "key_swan_sf"} | LOCATE),
+    ],
+)
+def test_a_run_after_an_edit_goes_by_what_rules_declare(joined, module, stages):
     path = joined.path(f"workflow/scripts/skymill/{module}")
     path.write_text(path.read_text() + "\nEDITED = True\n")
     assert stale(joined) == stages

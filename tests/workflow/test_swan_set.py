@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from projects import Kept, said
+from stale_rules import StaleRules
 
 FEATURES = {"write_features", "diagnose_magnetic", "measure_magnetic", "write_card"}
 AUGMENT = {"augment_train", "check_conservation", "write_records"} | FEATURES
@@ -92,6 +93,11 @@ def test_clean_records_have_the_24_parameters_and_splits_their_columns(made):
     assert "PIL_LEN_log" not in pq.read_schema(split).names
 
 
+@pytest.fixture(scope="module", name="declared")
+def _declared(kept):
+    return StaleRules(kept.put_back())
+
+
 @pytest.mark.parametrize(
     ("change", "stages"),
     [
@@ -125,7 +131,18 @@ def test_a_changed_setting_reruns_the_stages_that_read_it(made, change, stages):
         ("ztf/plan.py", set()),
     ],
 )
-def test_an_edited_module_reruns_the_stages_that_import_it(made, module, stages):
+def test_an_edited_module_reruns_the_stages_that_import_it(declared, module, stages):
+    assert declared.after_edit(module) == stages
+
+
+@pytest.mark.parametrize(
+    ("module", "stages"),
+    [
+        ("magnetic/climatology.py", PLAN),
+        ("ztf/plan.py", set()),
+    ],
+)
+def test_a_run_after_an_edit_goes_by_what_rules_declare(made, module, stages):
     path = made.path(f"workflow/scripts/skymill/{module}")
     path.write_text(path.read_text() + "\nEDITED = True\n")
     assert made.stale() == stages

@@ -9,6 +9,7 @@ import yaml
 
 from projects import Kept, said
 from servers import FileServer
+from stale_rules import StaleRules
 
 CHECK = {"check_swan_sf", "swan_sf"}
 CATALOGUE = {"catalogue_swan_sf"} | CHECK
@@ -33,6 +34,11 @@ def own(kept):
 
 def test_what_was_catalogued_is_current(own):
     assert own.stale("swan_sf") == set()
+
+
+@pytest.fixture(scope="module", name="declared")
+def _declared(kept):
+    return StaleRules(kept.put_back(), "swan_sf")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +67,17 @@ def test_a_changed_setting_reruns_the_stages_that_read_it(own, change, stages):
         ("raw/dataverse.py", set()),
     ],
 )
-def test_an_edited_module_reruns_the_stages_that_import_it(own, module, stages):
+def test_an_edited_module_reruns_the_stages_that_import_it(declared, module, stages):
+    assert declared.after_edit(module) == stages
+
+
+@pytest.mark.parametrize(
+    ("module", "stages"),
+    [
+        ("swan_sf/parse.py", CATALOGUE),
+    ],
+)
+def test_a_run_after_an_edit_goes_by_what_rules_declare(own, module, stages):
     path = own.path(f"workflow/scripts/skymill/{module}")
     path.write_text(path.read_text() + "\nEDITED = True\n")
     assert own.stale("swan_sf") == stages

@@ -49,9 +49,8 @@ def ordered_digest(keys: Iterable[str]) -> str:
 def code_digest(script: Path, root: Path | None = None) -> str:
     """Return a digest over a script and every module of the package that it imports, transitively.
 
-    Comments, docstrings and blank lines do not count. Imports inside functions count as well: heavy
-    ones are there so that jobs start fast. `root` is the folder that holds the package, by default
-    that of the script.
+    Comments, docstrings and blank lines do not count. `root` is the folder that holds the package,
+    by default that of the script.
 
     Raises
     ------
@@ -59,17 +58,26 @@ def code_digest(script: Path, root: Path | None = None) -> str:
         When the script does not exist.
     """
     root = root or script.parent
-    sources = {script.name: script}
+    found = sources(script, root)
+    digest = hashlib.sha256()
+    for name in sorted(found):
+        digest.update(f"{name}\0{_read_source(found[name], root).code_sha256}\n".encode())
+    return digest.hexdigest()
+
+
+def sources(script: Path, root: Path) -> dict[str, Path]:
+    """Return a script and every module of the package that it imports, transitively, by name.
+
+    Imports inside functions count as well: heavy ones are there so that jobs start fast.
+    """
+    found = {script.name: script}
     waiting = [script]
     while waiting:
         for name in _read_source(waiting.pop(), root).imports:
-            if name not in sources:
-                sources[name] = root / name
-                waiting.append(sources[name])
-    digest = hashlib.sha256()
-    for name in sorted(sources):
-        digest.update(f"{name}\0{_read_source(sources[name], root).code_sha256}\n".encode())
-    return digest.hexdigest()
+            if name not in found:
+                found[name] = root / name
+                waiting.append(found[name])
+    return found
 
 
 @dataclass(frozen=True)
