@@ -8,6 +8,7 @@ else Python is asked to run is run by Python itself.
 
 import atexit
 import contextlib
+import functools
 import gc
 import importlib
 import os
@@ -32,6 +33,7 @@ LIBRARIES = (
     "filelock",
     "isal.igzip_threaded",
     "jsonschema",
+    "kagglesdk.kaggle_client",
     "numba.extending",
     "orjson",
     "pandas",
@@ -39,6 +41,7 @@ LIBRARIES = (
     "pyarrow.compute",
     "pyarrow.dataset",
     "pyarrow.parquet",
+    "requests",
     "scipy.interpolate",
     "scipy.sparse.csgraph",
     "scipy.spatial",
@@ -82,6 +85,12 @@ class WarmJobs:
             [sys.executable, __file__, self.address], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         assert self._server.stdout.readline(), "the server of jobs did not start"
+
+
+@functools.cache
+def warm_jobs() -> WarmJobs:
+    """Return the server of jobs of this process's tests, which starts with the first that asks."""
+    return WarmJobs()
 
 
 def serve(address: str) -> None:

@@ -16,7 +16,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from warm_jobs import SOCKET, WarmJobs
+from warm_jobs import SOCKET, warm_jobs
 
 
 def serve() -> None:
@@ -75,7 +75,6 @@ class WarmSnakemake:
 
     def __init__(self):
         self._process = None
-        self._jobs = None
 
     def run(
         self, arguments: list[str], folder: Path, environment: dict[str, str]
@@ -88,14 +87,13 @@ class WarmSnakemake:
                 stdout=subprocess.PIPE,
                 text=True,
             )
-            self._jobs = self._jobs or WarmJobs()
         with tempfile.TemporaryDirectory() as kept:
             out, error = Path(kept, "out"), Path(kept, "error")
             command = {
                 "arguments": arguments,
                 "folder": str(folder),
-                "environment": {**environment, SOCKET: self._jobs.address},
-                "python": str(self._jobs.python),
+                "environment": {**environment, SOCKET: warm_jobs().address},
+                "python": str(warm_jobs().python),
                 "out": str(out),
                 "error": str(error),
             }
