@@ -18,13 +18,29 @@ from pathlib import Path
 
 from warm_jobs import SOCKET, warm_jobs
 
+LIBRARIES = (
+    "graphlib",
+    "jsonschema",
+    "multiprocessing.forkserver",
+    "nbformat",
+    "packaging.version",
+    "requests",
+    "smart_open",
+    "snakemake.api",
+    "snakemake.dag",
+    "snakemake.linting.rules",
+    "snakemake.linting.snakefiles",
+    "snakemake.report",
+    "snakemake.storage",
+    "snakemake.workflow",
+)
+"""What commands import. No module of the project: a command imports the copy of its own folder."""
+
 
 def serve() -> None:
     """Run each command in a fork, one after the other, until stdin ends."""
-    # What every command imports, before the first fork. No module of the project: a command
-    # imports the copy of its own folder.
-    for name in ("api", "dag", "linting.rules", "linting.snakefiles", "report", "workflow"):
-        importlib.import_module(f"snakemake.{name}")
+    for name in LIBRARIES:
+        importlib.import_module(name)
     import snakemake.cli
 
     # This loads the plugins.
