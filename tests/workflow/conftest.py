@@ -1,5 +1,7 @@
 """Projects to run Snakemake in: a fresh one, and one with everything made."""
 
+from pathlib import Path
+
 import pytest
 from filelock import FileLock
 
@@ -7,8 +9,19 @@ from projects import Kept, Project
 
 
 @pytest.fixture(scope="session")
-def _fresh(tmp_path_factory) -> Project:
-    return Project.new(tmp_path_factory.mktemp("fresh") / "project")
+def _shared(tmp_path_factory, worker_id) -> Path:
+    """Return a folder of all test workers."""
+    base = tmp_path_factory.getbasetemp()
+    return base if worker_id == "master" else base.parent
+
+
+@pytest.fixture(scope="session")
+def _fresh(_shared) -> Project:
+    folder = _shared / "fresh"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            Project.new(_shared / "new").folder.rename(folder)
+    return Project(folder)
 
 
 @pytest.fixture
@@ -18,16 +31,14 @@ def project(_fresh, tmp_path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def made_once(_fresh, tmp_path_factory, worker_id):
+def made_once(_fresh, _shared):
     """Return a function that makes a project once for all test workers: (name, settings)."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
 
     def make(name: str, settings: str = "") -> Project:
-        folder = shared / f"made_{name}"
+        folder = _shared / f"made_{name}"
         with FileLock(f"{folder}.lock"):
             if not folder.exists():
-                project = _fresh.copy(shared / f"making_{name}")
+                project = _fresh.copy(_shared / f"making_{name}")
                 if settings:
                     project.set(settings)
                 project.run("--cores", "2")

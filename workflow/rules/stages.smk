@@ -134,10 +134,6 @@ def is_judged(output):
 def take_lock():
     """Work alone in the folders that the run writes to, and tidy up after a killed run."""
     INTERRUPT.is_local = workflow.local_exec
-    if workflow.local_exec:
-        # A limit of jobs a second, 100 by default, is for queues. Snakemake's scheduler keeps it by
-        # one more wake a second for each job that has ended: after some hundred it never sleeps.
-        workflow.scheduling_settings.max_jobs_per_timespan = None
     try:
         # Jobs of a cluster have the place for temporary files of their own machine.
         scratch = take_scratch() if workflow.local_exec else None
