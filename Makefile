@@ -4,6 +4,8 @@ BIN := .venv/bin
 
 # Packages of other places must not be taken for those of .venv, neither by pip nor by a run.
 unexport PYTHONPATH PYTHONHOME
+# Without its caches Python compiles all modules and tests in each process anew.
+unexport PYTHONDONTWRITEBYTECODE
 export PYTHONNOUSERSITE := 1
 # pip reads and writes paths in the encoding of the locale.
 export LC_ALL := C.UTF-8

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -44,15 +45,20 @@ def said(done: subprocess.CompletedProcess) -> str:
     return done.stdout + done.stderr
 
 
-def _link_or_copy(source: str, target: str) -> None:
-    """Copy a file, or link it if it is large or one of many and no test or job changes it.
+def _is_linked(name: str) -> bool:
+    """Return whether copies share a file: one of many, which tests and jobs replace and never edit.
 
-    Jobs replace files, and the times of these mean nothing: they are in folders.
+    The times of these mean nothing: they are in folders. Other linked files are bytecode.
     """
-    if source.endswith(".jpg") or ".zarr/images/c/" in source:
+    return name.endswith((".jpg", ".pyc", ".nbi", ".nbc")) or ".zarr/images/c/" in name
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """Copy a file with its times, or link it, see _is_linked."""
+    if _is_linked(source):
         os.link(source, target)
     else:
-        shutil.copy2(source, target)
+        shutil.copy2(source, target, follow_symlinks=False)
 
 
 class Project:
@@ -174,3 +180,64 @@ class Project:
             if name != report
             and not (name.startswith(folder) and any(part in name for part in local))
         }
+
+
+class Kept:
+    """A project that tests change as they like, and that is put back as it was before the next one.
+
+    It stays where it was made: a project that was moved has an index to write anew.
+    """
+
+    def __init__(self, project: Project):
+        self._project = project
+        self._variables = dict(project.variables)
+        self._copy = project.copy(project.folder.with_name("kept"))
+        self._known: dict[str, tuple] = {}
+
+    def put_back(self) -> Project:
+        """Bring back what was changed or deleted, delete what was added, and return the project."""
+        folder, copy = self._project.folder, self._copy.folder
+        folder.mkdir(exist_ok=True)
+        for name, entry in _entries(folder):
+            twin = copy / name
+            if entry.is_dir(follow_symlinks=False):
+                if not twin.is_dir() or twin.is_symlink():
+                    shutil.rmtree(entry.path)
+            elif self._known.get(name) != _state(name, entry):
+                Path(entry.path).unlink()
+        folders = [folder]
+        for name, entry in _entries(copy):
+            target = folder / name
+            if entry.is_dir(follow_symlinks=False):
+                target.mkdir(exist_ok=True)
+                folders.append(target)
+            elif not os.path.lexists(target):
+                _link_or_copy(entry.path, target)
+        for target in reversed(folders):
+            shutil.copystat(copy / target.relative_to(folder), target)
+        self._known = {
+            name: _state(name, entry)
+            for name, entry in _entries(folder)
+            if not entry.is_dir(follow_symlinks=False)
+        }
+        made = Project(folder)
+        made.variables = dict(self._variables)
+        return made
+
+
+def _entries(folder: Path, above: str = "") -> Iterator[tuple[str, os.DirEntry]]:
+    """Yield what is below a folder, with its path there: each folder before what is in it."""
+    with os.scandir(folder) as found:
+        entries = list(found)
+    for entry in entries:
+        yield above + entry.name, entry
+        # Meanwhile the folder may have been deleted.
+        if entry.is_dir(follow_symlinks=False) and os.path.lexists(entry.path):
+            yield from _entries(Path(entry.path), f"{above}{entry.name}/")
+
+
+def _state(name: str, entry: os.DirEntry) -> tuple:
+    """Return what no edit of a file leaves as it is, whatever it does with size and time."""
+    now = entry.stat(follow_symlinks=False)
+    # Links that come and go elsewhere change the time of a linked file, and nothing edits one.
+    return (now.st_ino, None if _is_linked(name) else now.st_ctime_ns)

@@ -8,8 +8,9 @@ else Python is asked to run is run by Python itself.
 
 import atexit
 import contextlib
+import functools
+import gc
 import importlib
-import json
 import os
 import runpy
 import select
@@ -32,6 +33,7 @@ LIBRARIES = (
     "filelock",
     "isal.igzip_threaded",
     "jsonschema",
+    "kagglesdk.kaggle_client",
     "numba.extending",
     "orjson",
     "pandas",
@@ -39,9 +41,11 @@ LIBRARIES = (
     "pyarrow.compute",
     "pyarrow.dataset",
     "pyarrow.parquet",
+    "requests",
     "scipy.interpolate",
     "scipy.sparse.csgraph",
     "scipy.spatial",
+    "simplejpeg",
     "snakemake.iocontainers",
     "snakemake.logging",
     "tqdm",
@@ -51,17 +55,20 @@ LIBRARIES = (
 """What jobs import. No module of the project: a job imports the copy of its own folder."""
 
 CLIENT = f"""#!{sys.executable} -ISB
-import json, os, socket, sys
+import os, sys, _socket
 if not sys.argv[1:] or sys.argv[1].startswith("-"):
     os.execv({sys.executable!r}, [{sys.executable!r}, *sys.argv[1:]])
-server = socket.socket(socket.AF_UNIX)
+call = [os.getcwdb(), b"%d" % len(sys.argv[1:]), *map(os.fsencode, sys.argv[1:])]
+call = b"\\0".join([*call, *(name + b"=" + value for name, value in os.environb.items())])
+server = _socket.socket(_socket.AF_UNIX)
 server.connect(os.environ[{SOCKET!r}])
-call = {{"arguments": sys.argv[1:], "folder": os.getcwd(), "environment": dict(os.environ)}}
-socket.send_fds(server, [b"!"], [0, 1, 2])
-server.sendall(json.dumps(call).encode() + b"\\n")
-code = server.makefile().readline()
+files = b"".join(number.to_bytes(4, sys.byteorder) for number in range(3))
+server.sendmsg([b"%16d" % len(call)], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, files)])
+server.sendall(call)
+code = server.recv(16)
 sys.exit(int(code) if code else "the server of jobs has ended")
 """
+"""What jobs are started by. A start of Python is quick while it imports next to nothing."""
 
 
 class WarmJobs:
@@ -80,54 +87,87 @@ class WarmJobs:
         assert self._server.stdout.readline(), "the server of jobs did not start"
 
 
+@functools.cache
+def warm_jobs() -> WarmJobs:
+    """Return the server of jobs of this process's tests, which starts with the first that asks."""
+    return WarmJobs()
+
+
 def serve(address: str) -> None:
-    """Run each job in a fork of its own, side by side, until stdin ends."""
+    """Run each job in a fork, side by side, until stdin ends."""
     for name in LIBRARIES:
         importlib.import_module(name)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    # Numba loads most of itself only when it first compiles, or finds what it has compiled.
+    sys.modules["numba"].njit("int64(int64)")(lambda number: -number)
+    # Forks share the memory of what is there now: their collector has no need to write to it.
+    gc.collect()
+    gc.freeze()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen(64)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
-        while sys.stdin not in (ready := select.select([listener, sys.stdin], [], [])[0]):
-            assert ready
-            client, _ = listener.accept()
-            if os.fork() == 0:
-                listener.close()
-                with contextlib.suppress(BaseException):
-                    _answer(client)
-                os._exit(0)
-            client.close()
+        events = select.poll()
+        events.register(listener, select.POLLIN)
+        events.register(sys.stdin, select.POLLIN)
+        jobs = {}  # by the file that says that they have ended: process, and who waits
+        waiting = {}  # processes by who waits for them
+        while True:
+            # One at a time: the number of a closed file may be that of the next.
+            file, _ = events.poll()[0]
+            if file == sys.stdin.fileno():
+                return
+            if file == listener.fileno():
+                client, _ = listener.accept()
+                if job := _start(client):
+                    ended = os.pidfd_open(job)
+                    jobs[ended] = job, client
+                    waiting[client.fileno()] = job
+                    events.register(ended, select.POLLIN)
+                    events.register(client, 0)  # tells of its end alone
+                else:
+                    client.close()
+            elif file in jobs:
+                job, client = jobs.pop(file)
+                events.unregister(file)
+                os.close(file)
+                if waiting.pop(client.fileno(), None):
+                    events.unregister(client)
+                _, status = os.waitpid(job, 0)
+                with client, contextlib.suppress(OSError):
+                    client.sendall(b"%d" % os.waitstatus_to_exitcode(status))
+            else:
+                # Nobody waits for this job any more.
+                events.unregister(file)
+                os.kill(waiting.pop(file), signal.SIGTERM)
 
 
-def _answer(client: socket.socket) -> None:
-    """Run a job in a fork and answer with its code; end the job when nobody waits for it."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    _, files, _, _ = socket.recv_fds(client, 1, 3)
-    call = json.loads(client.makefile().readline())
-    job = os.fork()
+def _start(client: socket.socket) -> int | None:
+    """Fork for a job that a client asks for; return its process, if the client is still there."""
+    length, files, _, _ = socket.recv_fds(client, 16, 3)
+    call = client.recv(int(length or 0), socket.MSG_WAITALL)
+    job = os.fork() if length and len(call) == int(length) else None
     if job == 0:
         client.close()
-        _run(call, files)
-    ended = os.pidfd_open(job)
-    if ended not in select.select([ended, client], [], [])[0]:
-        os.kill(job, signal.SIGTERM)
-    _, status = os.waitpid(job, 0)
-    client.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+        folder, number, *texts = map(os.fsdecode, call.split(b"\0"))
+        arguments, variables = texts[: int(number)], texts[int(number) :]
+        _run(folder, arguments, dict(text.split("=", 1) for text in variables), files)
+    for file in files:
+        os.close(file)
+    return job
 
 
-def _run(call: dict, files: list[int]) -> None:
+def _run(folder: str, arguments: list[str], variables: dict[str, str], files: list[int]) -> None:
     """Become the process that `python SCRIPT` would have been; never return."""
     code = 1
     try:
         for number, file in enumerate(files):
             os.dup2(file, number)
-        os.chdir(call["folder"])
+        os.chdir(folder)
         os.environ.clear()
-        os.environ.update(call["environment"])
+        os.environ.update(variables)
         sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
-        sys.argv = call["arguments"]
+        sys.argv = arguments
         own = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
         sys.path[:1] = [str(Path(sys.argv[0]).parent), *own]
         runpy.run_path(sys.argv[0], run_name="__main__")

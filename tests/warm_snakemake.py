@@ -6,6 +6,7 @@ The exit code goes back as a line on stdout.
 """
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -15,17 +16,38 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from warm_jobs import SOCKET, WarmJobs
+from warm_jobs import SOCKET, warm_jobs
+
+LIBRARIES = (
+    "graphlib",
+    "jsonschema",
+    "multiprocessing.forkserver",
+    "nbformat",
+    "packaging.version",
+    "requests",
+    "smart_open",
+    "snakemake.api",
+    "snakemake.dag",
+    "snakemake.linting.rules",
+    "snakemake.linting.snakefiles",
+    "snakemake.report",
+    "snakemake.storage",
+    "snakemake.workflow",
+)
+"""What commands import. No module of the project: a command imports the copy of its own folder."""
 
 
 def serve() -> None:
     """Run each command in a fork, one after the other, until stdin ends."""
-    # What every command imports, before the first fork. No module of the project: a command
-    # imports the copy of its own folder.
-    for name in ("api", "dag", "linting.rules", "linting.snakefiles", "report", "workflow"):
-        importlib.import_module(f"snakemake.{name}")
+    for name in LIBRARIES:
+        importlib.import_module(name)
     import snakemake.cli
 
+    # This loads the plugins.
+    snakemake.cli.get_argument_parser()
+    # Forks share the memory of what is there now: their collector has no need to write to it.
+    gc.collect()
+    gc.freeze()
     for line in sys.stdin:
         command = json.loads(line)
         child = os.fork()
@@ -69,7 +91,6 @@ class WarmSnakemake:
 
     def __init__(self):
         self._process = None
-        self._jobs = None
 
     def run(
         self, arguments: list[str], folder: Path, environment: dict[str, str]
@@ -82,14 +103,13 @@ class WarmSnakemake:
                 stdout=subprocess.PIPE,
                 text=True,
             )
-            self._jobs = self._jobs or WarmJobs()
         with tempfile.TemporaryDirectory() as kept:
             out, error = Path(kept, "out"), Path(kept, "error")
             command = {
                 "arguments": arguments,
                 "folder": str(folder),
-                "environment": {**environment, SOCKET: self._jobs.address},
-                "python": str(self._jobs.python),
+                "environment": {**environment, SOCKET: warm_jobs().address},
+                "python": str(warm_jobs().python),
                 "out": str(out),
                 "error": str(error),
             }

@@ -1,11 +1,10 @@
 """Compiled functions outlive damage to the cache that Numba keeps of them."""
 
-import subprocess
-import sys
+import runpy
 from pathlib import Path
 
+import numba
 import pytest
-from records import SCRIPTS
 
 MODULE = """
 from numba import int64
@@ -15,27 +14,22 @@ from skymill.engine.compiled import compiled
 def double(number):
     return 2 * number
 
-print(double(21))
+ANSWER = double(21)
 """
 
 
 def run(folder):
-    """Import the module in a new process; return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "module.py"],
-        cwd=folder,
-        env={"PYTHONPATH": str(SCRIPTS), "NUMBA_CACHE_DIR": str(folder / "cache")},
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout.strip() or done.stderr
+    """Run the module as when it is imported first; return what its function answers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numba.config, "CACHE_DIR", str(folder / "cache"))
+        return runpy.run_path(str(folder / "module.py"))["ANSWER"]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("compiled")
     (folder / "module.py").write_text(MODULE)
-    assert run(folder) == "42"
+    assert run(folder) == 42
     assert cache_of(folder)
     return folder
 
@@ -52,6 +46,6 @@ def test_a_damaged_cache_is_made_anew(folder, ending, damage):
     half = len(content) // 2
     damaged = {"empty": b"", "cut": content[:half], "zeros": bytes(len(content))}[damage]
     file.write_bytes(damaged)
-    assert run(folder) == "42"
+    assert run(folder) == 42
     assert file.read_bytes()[:half] != damaged[:half] or file.stat().st_size == len(content)
     assert file.read_bytes() != damaged

@@ -47,6 +47,7 @@ def scripts(tmp_path):
         path.write_text(text)
     yield tmp_path
     digests._read_source.cache_clear()
+    digests._files_of.cache_clear()
 
 
 def digest_of(script):

@@ -34,6 +34,7 @@ from skymill.raw.registry import (
     learnt,
     load_registry,
 )
+from warm_jobs import SOCKET, warm_jobs
 
 CONTENT = record(1)
 CSV = b"oid,predicted_class\nZTF1,QSO\n"
@@ -364,18 +365,20 @@ def zipped(**members):
     return buffer.getvalue()
 
 
-def start_job(server, folder, credentials=None, script=JOB, **fields):
+def start_job(server, folder, credentials=None, script=JOB, python=sys.executable, **fields):
     home = folder / "home"
     home.mkdir(exist_ok=True)
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
         "PYTHONPATH": str(SCRIPTS),
+        SOCKET: warm_jobs().address,
         **server.environment(),
         **(credentials or {}),
     }
+    (folder / "job.py").write_text(script)
     return subprocess.Popen(
-        [sys.executable, "-c", script, str(folder / "x.zip"), json.dumps(fields)],
+        [python, folder / "job.py", str(folder / "x.zip"), json.dumps(fields)],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -384,7 +387,7 @@ def start_job(server, folder, credentials=None, script=JOB, **fields):
 
 
 def run_job(*arguments, **fields):
-    job = start_job(*arguments, **fields)
+    job = start_job(*arguments, python=warm_jobs().python, **fields)
     stdout, stderr = job.communicate(timeout=60)
     return subprocess.CompletedProcess(job.args, job.returncode, stdout, stderr)
 
@@ -673,11 +676,13 @@ def test_a_secret_is_in_nothing_that_a_job_writes_or_prints(kaggle, tmp_path, ki
     if answer:
         kaggle.always("IntrospectToken", answer)
         kaggle.always("DownloadDataset", answer)
+    (tmp_path / "job.py").write_text(LOGGED_JOB)
     done = subprocess.run(
-        [sys.executable, "-c", LOGGED_JOB, str(tmp_path)],
+        [warm_jobs().python, tmp_path / "job.py", str(tmp_path)],
         env={
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(SCRIPTS),
+            SOCKET: warm_jobs().address,
             **kaggle.environment(),
             **plant(kind, tmp_path),
         },

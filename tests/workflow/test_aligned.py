@@ -11,8 +11,9 @@ import pytest
 import skymill
 from dictionary import compare
 from loaders import loads_croissant
-from projects import Project, said
+from projects import Kept, said
 from skymill.engine.errors import SkymillError
+from stale_rules import StaleRules
 
 DATA = {"write_aligned", "measure_aligned", "write_card"}
 SECTION = {"illustrate_aligned"}
@@ -24,18 +25,18 @@ KEYS = {"key_records"} | INGEST | LOCATE
 SPLITS = ("train", "validation", "test")
 
 
-@pytest.fixture(scope="module", name="joined")
-def _joined(tmp_path_factory):
-    project = Project.new(tmp_path_factory.mktemp("joined"))
+@pytest.fixture(scope="module", name="kept")
+def _kept(_fresh, tmp_path_factory):
+    project = _fresh.copy(tmp_path_factory.mktemp("joined") / "project")
     project.set("branches: [magnetic, sdo, aligned]")
     project.run("--cores", "2", "aligned")
-    return project
+    return Kept(project)
 
 
-@pytest.fixture(name="own")
-def _own(joined, tmp_path):
-    """Return a copy of a project with the pairs, for one test."""
-    return joined.copy(tmp_path / "project")
+@pytest.fixture
+def joined(kept):
+    """Return a project with the pairs, to be changed at will."""
+    return kept.put_back()
 
 
 def stale(project):
@@ -50,6 +51,11 @@ def test_what_was_joined_is_current(joined):
 def test_the_dictionary_has_every_column(joined):
     unmet = compare(joined.path("data"))
     assert not [one for one in unmet if "aligned/" in one or "swan_sf/" in one]
+
+
+@pytest.fixture(scope="module", name="declared")
+def _declared(kept):
+    return StaleRules(kept.put_back(), "aligned")
 
 
 @pytest.mark.parametrize(
@@ -68,9 +74,9 @@ def test_the_dictionary_has_every_column(joined):
         ("limits: {max_rejected_windows_fraction: 0.9}", set()),
     ],
 )
-def test_a_changed_setting_reruns_the_stages_that_read_it(own, change, stages):
-    own.set(change)
-    assert stale(own) == stages
+def test_a_changed_setting_reruns_the_stages_that_read_it(joined, change, stages):
+    joined.set(change)
+    assert stale(joined) == stages
 
 
 @pytest.mark.parametrize(
@@ -85,10 +91,20 @@ def test_a_changed_setting_reruns_the_stages_that_read_it(own, change, stages):
         ("aligned/keys.py", {"key_records", "key_swan_sf"} | LOCATE),
     ],
 )
-def test_an_edited_module_reruns_the_stages_that_import_it(own, module, stages):
-    path = own.path(f"workflow/scripts/skymill/{module}")
+def test_an_edited_module_reruns_the_stages_that_import_it(declared, module, stages):
+    assert declared.after_edit(module) - {"aligned"} == stages
+
+
+@pytest.mark.parametrize(
+    ("module", "stages"),
+    [
+        ("aligned/keys.py", {"key_records", "key_swan_sf"} | LOCATE),
+    ],
+)
+def test_a_run_after_an_edit_goes_by_what_rules_declare(joined, module, stages):
+    path = joined.path(f"workflow/scripts/skymill/{module}")
     path.write_text(path.read_text() + "\nEDITED = True\n")
-    assert stale(own) == stages
+    assert stale(joined) == stages
 
 
 def test_pairs_are_loaded_with_series_images_mask_and_label(joined):
@@ -110,13 +126,13 @@ def test_pairs_are_loaded_with_series_images_mask_and_label(joined):
             assert items.classes[code] == pairs.pairs["label"][number]
 
 
-def test_pairs_of_other_tensors_are_refused(own):
-    folder = own.path("data/processed/sdo")
+def test_pairs_of_other_tensors_are_refused(joined):
+    folder = joined.path("data/processed/sdo")
     shutil.rmtree(folder / "train.zarr")
     for end in ("", ".manifest.json"):
         (folder / f"test.zarr{end}").replace(folder / f"train.zarr{end}")
     with pytest.raises(SkymillError, match=r"was joined with other samples than train\.zarr"):
-        skymill.load("aligned", "train", own.path("data"))
+        skymill.load("aligned", "train", joined.path("data"))
 
 
 @loads_croissant
@@ -136,24 +152,24 @@ def test_pairs_are_loaded_by_their_card(joined, load_dataset):
     assert [pair["pairs/row"] for pair in pairs] == files["test"]["row"].to_pylist()
 
 
-def test_without_the_magnetic_branch_pairs_have_no_records(own):
-    own.set("branches: [sdo, aligned]\nsdo: {tensors: false}")
-    assert stale(own) == PAIRS
-    own.run("--cores", "2", "aligned")
-    counts = json.loads(own.path("data/preprocessed/aligned/pairs.receipt.json").read_text())
+def test_without_the_magnetic_branch_pairs_have_no_records(joined):
+    joined.set("branches: [sdo, aligned]\nsdo: {tensors: false}")
+    assert stale(joined) == PAIRS
+    joined.run("--cores", "2", "aligned")
+    counts = json.loads(joined.path("data/preprocessed/aligned/pairs.receipt.json").read_text())
     assert counts["counts"]["pairs_with_record"] == 0
     assert counts["counts"]["pairs"] > 0
-    page = own.path("data/processed/aligned/report.md").read_text()
+    page = joined.path("data/processed/aligned/report.md").read_text()
     assert "The magnetic branch is switched off" in page
-    assert own.stale("aligned") == set()
+    assert joined.stale("aligned") == set()
 
 
-def test_a_split_without_pairs_stops_at_the_gate(own):
-    own.edit(
+def test_a_split_without_pairs_stops_at_the_gate(joined):
+    joined.edit(
         "workflow/scripts/skymill/aligned/plan.py",
         '    split = np.full(len(group), "train", dtype=object)\n',
         '    return np.full(len(group), "train", dtype=object)\n',
     )
-    done = own.run("--cores", "2", "aligned", succeeds=False)
+    done = joined.run("--cores", "2", "aligned", succeeds=False)
     assert "none is in validation and test" in said(done)
-    assert not own.path("data/preprocessed/aligned/pairs.receipt.json").exists()
+    assert not joined.path("data/preprocessed/aligned/pairs.receipt.json").exists()

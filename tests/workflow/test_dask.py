@@ -2,8 +2,8 @@
 
 import os
 import signal
-import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from distributed import Client
@@ -65,15 +65,10 @@ def test_the_same_bytes_for_every_branch_on_a_cluster(finished, project, cluster
 def test_a_worker_that_is_killed_in_the_middle_changes_nothing(finished, project, cluster):
     project.set("branches: [magnetic]")
     project.variables["DASK_SCHEDULER_ADDRESS"] = cluster.address
-    with subprocess.Popen(
-        project.command("--cores", "2"),
-        cwd=project.folder,
-        env=project.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as run:
+    with ThreadPoolExecutor() as pool:
+        run = pool.submit(project.run, "--cores", "2")
         kill_a_worker_that_is_at(cluster, "ingest", run)
-    assert run.returncode == 0
+    run.result()
     products = project.products()
     assert any("magnetic_data/train/" in name for name in products)
     everything = finished.products()
@@ -85,13 +80,12 @@ def kill_a_worker_that_is_at(running, stage, run):
     deadline = time.monotonic() + 120
     with Client(running.address, set_as_default=False) as client:
         processes = client.run(os.getpid)
-        while time.monotonic() < deadline and run.poll() is None:
+        while time.monotonic() < deadline and not run.done():
             for worker, tasks in client.processing().items():
                 if any(task.startswith(stage) for task in tasks):
                     os.kill(processes[worker], signal.SIGKILL)
                     return
             time.sleep(0.005)
-    run.kill()
     raise AssertionError(f"no worker was ever at {stage}")
 
 

@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+from stale_rules import StaleRules
+
 CARD = {"write_card"}
 FEATURES = {
     "write_features",
@@ -36,6 +38,11 @@ SIMULATE_SDO = {"simulate_sdo", "verify_raw"} | SDO
 
 def test_a_second_run_does_nothing(finished):
     assert finished.stale() == set()
+
+
+@pytest.fixture(scope="session", name="declared")
+def _declared(_finished):
+    return StaleRules(_finished.put_back())
 
 
 @pytest.mark.parametrize(
@@ -177,7 +184,21 @@ def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
         ("report/whole.py", set()),
     ],
 )
-def test_an_edited_module_reruns_the_stages_that_import_it(looked_at, module, stages):
+def test_an_edited_module_reruns_the_stages_that_import_it(declared, module, stages):
+    assert declared.after_edit(module) == stages
+
+
+@pytest.mark.parametrize(
+    ("module", "stages"),
+    [
+        ("raw/files.py", SIMULATE | SIMULATE_SDO | SIMULATE_STEALTH | SIMULATE_ZTF),
+        ("sdo/tensors.py", {"tensors_sdo", "measure_sdo"} | CARD),
+        ("stealth/write.py", {"convert_stealth"}),
+        ("ztf/matches.py", ZTF_PLAN),
+        ("magnetic/leaks.py", {"check_leaks", "write_records"} | FEATURES),
+    ],
+)
+def test_a_run_after_an_edit_goes_by_what_rules_declare(looked_at, module, stages):
     path = looked_at.path(f"workflow/scripts/skymill/{module}")
     path.write_text(path.read_text() + "\nEDITED = True\n")
     assert looked_at.stale() == stages

@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dictionary import compare
-from projects import Project, said
+from projects import Kept, said
+from stale_rules import StaleRules
 
 FEATURES = {
     "write_features",
@@ -26,35 +27,20 @@ PROCESSED = "data/processed/magnetic_data"
 PREPROCESSED = "data/preprocessed/solar_flare_2020"
 
 
-@pytest.fixture(scope="module", name="made")
-def _made(tmp_path_factory):
-    project = Project.new(tmp_path_factory.mktemp("swan_set"))
+@pytest.fixture(scope="module", name="kept")
+def _kept(_fresh, tmp_path_factory):
+    project = _fresh.copy(tmp_path_factory.mktemp("swan_set") / "project")
     project.set("{branches: [magnetic], magnetic: {input: swan_sf}}")
     # Enough regions for a class in each split.
     project.set("simulate: {magnetic: {records: 900}}")
     project.run("--cores", "2")
-    return project
+    return Kept(project)
 
 
-@pytest.fixture(name="own")
-def _own(made, tmp_path):
-    """Return a copy of the project, for one test."""
-    return made.copy(tmp_path / "project")
-
-
-@pytest.fixture(name="looked_at")
-def _looked_at(made):
-    """Return the project itself, for looks; changed settings and code are put back afterwards."""
-    kept = {
-        path: path.read_bytes()
-        for name in ("config", "workflow")
-        for path in made.path(name).rglob("*")
-        if path.is_file() and path.suffix in (".yaml", ".py")
-    }
-    yield made
-    for path, content in kept.items():
-        if path.read_bytes() != content:
-            path.write_bytes(content)
+@pytest.fixture
+def made(kept):
+    """Return the project with everything made, to be changed at will."""
+    return kept.put_back()
 
 
 def document(project, name):
@@ -119,6 +105,11 @@ def test_clean_records_have_the_24_parameters_and_splits_their_columns(made):
     assert "PIL_LEN_log" not in pq.read_schema(split).names
 
 
+@pytest.fixture(scope="module", name="declared")
+def _declared(kept):
+    return StaleRules(kept.put_back())
+
+
 @pytest.mark.parametrize(
     ("change", "stages"),
     [
@@ -135,9 +126,9 @@ def test_clean_records_have_the_24_parameters_and_splits_their_columns(made):
         ("simulate: {swan_sf: {seed: 21}}", SIMULATE),
     ],
 )
-def test_a_changed_setting_reruns_the_stages_that_read_it(looked_at, change, stages):
-    looked_at.set(change)
-    assert looked_at.stale() == stages
+def test_a_changed_setting_reruns_the_stages_that_read_it(made, change, stages):
+    made.set(change)
+    assert made.stale() == stages
 
 
 @pytest.mark.parametrize(
@@ -152,27 +143,38 @@ def test_a_changed_setting_reruns_the_stages_that_read_it(looked_at, change, sta
         ("ztf/plan.py", set()),
     ],
 )
-def test_an_edited_module_reruns_the_stages_that_import_it(looked_at, module, stages):
-    path = looked_at.path(f"workflow/scripts/skymill/{module}")
+def test_an_edited_module_reruns_the_stages_that_import_it(declared, module, stages):
+    assert declared.after_edit(module) == stages
+
+
+@pytest.mark.parametrize(
+    ("module", "stages"),
+    [
+        ("magnetic/climatology.py", PLAN),
+        ("ztf/plan.py", set()),
+    ],
+)
+def test_a_run_after_an_edit_goes_by_what_rules_declare(made, module, stages):
+    path = made.path(f"workflow/scripts/skymill/{module}")
     path.write_text(path.read_text() + "\nEDITED = True\n")
-    assert looked_at.stale() == stages
+    assert made.stale() == stages
 
 
-def test_a_column_that_swan_sf_cannot_have_is_named_at_once(looked_at):
-    looked_at.set("features: {columns: [PIL_LEN_log, EPSZ]}")
-    done = looked_at.run("-n", succeeds=False)
+def test_a_column_that_swan_sf_cannot_have_is_named_at_once(made):
+    made.set("features: {columns: [PIL_LEN_log, EPSZ]}")
+    done = made.run("-n", succeeds=False)
     assert "features.columns names PIL_LEN_log (from PIL_LEN), but SWAN-SF" in said(done)
 
 
-def test_one_partition_trains_and_another_one_tests(own):
-    own.set(
+def test_one_partition_trains_and_another_one_tests(made):
+    made.set(
         "split: {unit: partition, partitions: "
         "{partition1: train, partition2: test, partition3: null, partition4: null, "
         "partition5: null}}"
     )
-    own.set("{magnetic: {quiet_per_flare: 2}, augmentation: null}")
-    own.run("--cores", "2")
-    table = pq.read_table(own.path(f"{PROCESSED}/records.parquet")).to_pandas()
+    made.set("{magnetic: {quiet_per_flare: 2}, augmentation: null}")
+    made.run("--cores", "2")
+    table = pq.read_table(made.path(f"{PROCESSED}/records.parquet")).to_pandas()
     by_split = table.groupby("split", observed=True)["partition"].unique()
     assert {name: list(files) for name, files in by_split.items()} == {
         "train": ["partition1"],
@@ -181,22 +183,22 @@ def test_one_partition_trains_and_another_one_tests(own):
     train = table[table["split"] == "train"]["label"].value_counts()
     assert train[["C", "B", "Q"]].sum() == 2 * train[["X", "M"]].sum()
     # What the others gave is a leftover.
-    done = own.run("-n")
+    done = made.run("-n")
     assert "interim/solar_flare_2020/catalogue/partition3.parquet" in said(done)
-    assert own.stale() == set()
+    assert made.stale() == set()
 
 
-def test_another_input_leaves_what_only_the_first_one_has(looked_at):
-    looked_at.set("magnetic: {input: cup2020}")
-    stale, words = looked_at.look()
+def test_another_input_leaves_what_only_the_first_one_has(made):
+    made.set("magnetic: {input: cup2020}")
+    stale, words = made.look()
     assert {"simulate_magnetic", "ingest_magnetic", "write_clean", "plan_magnetic"} <= stale
     assert "ingest_windows" not in stale
     assert "interim/solar_flare_2020/catalogue/partition1.parquet" in words
     assert "skymill prune data --delete" in words
 
 
-def test_beside_it_the_aligned_branch_locates_no_records(looked_at):
-    looked_at.set("branches: [magnetic, sdo, aligned]\nsdo: {tensors: false}")
-    stale = looked_at.stale()
+def test_beside_it_the_aligned_branch_locates_no_records(made):
+    made.set("branches: [magnetic, sdo, aligned]\nsdo: {tensors: false}")
+    stale = made.stale()
     assert {"plan_aligned", "report_aligned", "key_swan_sf"} <= stale
     assert not stale & {"key_records", "locate_records", "ingest_magnetic", "catalogue_swan_sf"}

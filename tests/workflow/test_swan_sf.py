@@ -7,8 +7,9 @@ import shutil
 import pytest
 import yaml
 
-from projects import Project, said
+from projects import Kept, said
 from servers import FileServer
+from stale_rules import StaleRules
 
 CHECK = {"check_swan_sf", "swan_sf"}
 CATALOGUE = {"catalogue_swan_sf"} | CHECK
@@ -16,23 +17,28 @@ SIMULATE = {"simulate_swan_sf", "verify_raw"} | CATALOGUE
 RAW = "data/sample/raw/swan_sf"
 
 
-@pytest.fixture(scope="module", name="catalogued")
-def _catalogued(tmp_path_factory):
-    project = Project.new(tmp_path_factory.mktemp("catalogued"))
+@pytest.fixture(scope="module", name="kept")
+def _kept(_fresh, tmp_path_factory):
+    project = _fresh.copy(tmp_path_factory.mktemp("catalogued") / "project")
     # Large enough for some bad windows.
     project.set("simulate: {swan_sf: {coverage: 1.0}}")
     project.run("--cores", "2", "swan_sf")
-    return project
+    return Kept(project)
 
 
-@pytest.fixture(name="own")
-def _own(catalogued, tmp_path):
-    """Return a copy of a project with the catalogue, for one test."""
-    return catalogued.copy(tmp_path / "project")
+@pytest.fixture
+def own(kept):
+    """Return a project with the catalogue, to be changed at will."""
+    return kept.put_back()
 
 
-def test_what_was_catalogued_is_current(catalogued):
-    assert catalogued.stale("swan_sf") == set()
+def test_what_was_catalogued_is_current(own):
+    assert own.stale("swan_sf") == set()
+
+
+@pytest.fixture(scope="module", name="declared")
+def _declared(kept):
+    return StaleRules(kept.put_back(), "swan_sf")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +67,17 @@ def test_a_changed_setting_reruns_the_stages_that_read_it(own, change, stages):
         ("raw/dataverse.py", set()),
     ],
 )
-def test_an_edited_module_reruns_the_stages_that_import_it(own, module, stages):
+def test_an_edited_module_reruns_the_stages_that_import_it(declared, module, stages):
+    assert declared.after_edit(module) == stages
+
+
+@pytest.mark.parametrize(
+    ("module", "stages"),
+    [
+        ("swan_sf/parse.py", CATALOGUE),
+    ],
+)
+def test_a_run_after_an_edit_goes_by_what_rules_declare(own, module, stages):
     path = own.path(f"workflow/scripts/skymill/{module}")
     path.write_text(path.read_text() + "\nEDITED = True\n")
     assert own.stale("swan_sf") == stages

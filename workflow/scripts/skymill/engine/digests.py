@@ -49,9 +49,8 @@ def ordered_digest(keys: Iterable[str]) -> str:
 def code_digest(script: Path, root: Path | None = None) -> str:
     """Return a digest over a script and every module of the package that it imports, transitively.
 
-    Comments, docstrings and blank lines do not count. Imports inside functions count as well: heavy
-    ones are there so that jobs start fast. `root` is the folder that holds the package, by default
-    that of the script.
+    Comments, docstrings and blank lines do not count. `root` is the folder that holds the package,
+    by default that of the script.
 
     Raises
     ------
@@ -59,25 +58,36 @@ def code_digest(script: Path, root: Path | None = None) -> str:
         When the script does not exist.
     """
     root = root or script.parent
-    sources = {script.name: script}
+    found = sources(script, root)
+    digest = hashlib.sha256()
+    for name in sorted(found):
+        digest.update(f"{name}\0{_read_source(found[name], root).code_sha256}\n".encode())
+    return digest.hexdigest()
+
+
+def sources(script: Path, root: Path) -> dict[str, Path]:
+    """Return a script and every module of the package that it imports, transitively, by name.
+
+    Imports inside functions count as well: heavy ones are there so that jobs start fast.
+    """
+    found = {script.name: script}
     waiting = [script]
     while waiting:
-        for module in _read_source(waiting.pop(), root).imports:
-            name = module.relative_to(root).as_posix()
-            if name not in sources:
-                sources[name] = module
-                waiting.append(module)
-    digest = hashlib.sha256()
-    for name in sorted(sources):
-        digest.update(f"{name}\0{_read_source(sources[name], root).code_sha256}\n".encode())
-    return digest.hexdigest()
+        for name in _read_source(waiting.pop(), root).imports:
+            if name not in found:
+                found[name] = root / name
+                waiting.append(found[name])
+    return found
 
 
 @dataclass(frozen=True)
 class _Source:
-    """What the digest needs of a Python file: the package's files that it imports, and its code."""
+    """What the digest needs of a Python file: the package's files that it imports, and its code.
 
-    imports: frozenset[Path]
+    Files are named by their paths below the folder that holds the package.
+    """
+
+    imports: frozenset[str]
     code_sha256: str
 
 
@@ -159,7 +169,7 @@ def _without_docstrings(text: str, nodes: Iterable[ast.AST]) -> str:
     return "\n".join(lines)
 
 
-def _imported_modules(nodes: list[ast.AST], path: Path, root: Path) -> frozenset[Path]:
+def _imported_modules(nodes: list[ast.AST], path: Path, root: Path) -> frozenset[str]:
     """Return the files of the package that a Python file imports itself, wherever it does so."""
     names = set()
     for node in nodes:
@@ -171,17 +181,19 @@ def _imported_modules(nodes: list[ast.AST], path: Path, root: Path) -> frozenset
             # `from package import module` imports a module, `from module import name` does not;
             # a name that is no file is dropped below.
             names.update(f"{base}.{alias.name}" for alias in node.names)
-    files = set()
-    for name in names:
-        parts = name.split(".")
-        if parts[0] != PACKAGE:
-            continue
-        for length in range(1, len(parts) + 1):
-            place = root.joinpath(*parts[:length])
-            for candidate in (place / "__init__.py", place.with_suffix(".py")):
-                if candidate.is_file():
-                    files.add(candidate)
-    return frozenset(files)
+    return frozenset().union(*(_files_of(name, root) for name in names))
+
+
+@functools.cache
+def _files_of(module: str, root: Path) -> frozenset[str]:
+    """Return the files that run when a module of the package is imported, those of packages too."""
+    parts = module.split(".")
+    if parts[0] != PACKAGE:
+        return frozenset()
+    above = _files_of(module.rpartition(".")[0], root) if len(parts) > 1 else frozenset()
+    place = "/".join(parts)
+    own = (f"{place}/__init__.py", f"{place}.py")
+    return above.union(name for name in own if (root / name).is_file())
 
 
 def _absolute(node: ast.ImportFrom, path: Path, root: Path) -> str:
