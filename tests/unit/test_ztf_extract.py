@@ -31,7 +31,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skymill.alerts import tarball
-from skymill.alerts.schemas import told
+from skymill.alerts.schemas import describe_error
 from skymill.engine.errors import SkymillError
 from skymill.ztf import decode
 from skymill.ztf.catalogue import extract_night
@@ -467,7 +467,7 @@ def test_what_is_told_of_a_loss_names_no_address(tmp_path):
     assert "cannot be read: a length is negative" in found.quarantine.read_text()
     # What fastavro says of a number that is cut.
     error = EOFError(f"cannot read double from {object()!r}")
-    assert told(error) == "EOFError cannot read double"
+    assert describe_error(error) == "EOFError cannot read double"
 
 
 @pytest.mark.parametrize("seed", range(3))
