@@ -244,7 +244,7 @@ def _refuse(loss: Loss, counts: dict, problems: Path, ignored: dict[str, list[st
     raise SkymillError(
         f"{loss}.\n{causes}{_shown(problems, loss.kinds)}"
         f"All problems are in {problems}. Fix the data set or fetch it again, or raise "
-        f"{loss.setting} if you expect that many."
+        f"{loss.setting} if that many are expected."
     )
 
 

@@ -81,7 +81,7 @@ def make_index(
     if not (same and (samples["sample_id"].to_numpy() == plan["sample_id"].to_numpy()).all()):
         raise SkymillError(
             "the plan and the catalogue list different samples. Delete "
-            "preprocessed/sdo/plan.parquet in the results folder and run Snakemake again."
+            "preprocessed/sdo/plan.parquet in the results folder and run again."
         )
     start, end = samples["start"].to_numpy("M8[ns]"), samples["end"].to_numpy("M8[ns]")
     homes = [Path(tree, folder) for folder in samples["folder"]]

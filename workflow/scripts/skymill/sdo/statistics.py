@@ -64,8 +64,7 @@ def _channels(tensors: Path, samples: pd.DataFrame, chosen: np.ndarray, workers:
 
     if zarr.open_group(tensors, mode="r").attrs["identity"] != ordered_digest(samples["sample_id"]):
         raise SkymillError(
-            f"{tensors} and the plan of SDOBenchmark have different samples. Delete {tensors} and "
-            "run Snakemake again."
+            f"{tensors} has other samples than the plan of SDOBenchmark. Delete it and run again."
         )
     borders = np.flatnonzero(np.diff(chosen // SAMPLES_PER_SHARD)) + 1
     pieces = [SamplesPiece(tensors, tuple(part.tolist())) for part in np.split(chosen, borders)]

@@ -276,7 +276,7 @@ def _decode(path: str, content: int, pixels: np.ndarray) -> None:
     if digest(data) != content:
         raise SkymillError(
             f"{path} is not the file that was catalogued: the unpacked tree was changed. Delete "
-            "interim/sdo in the results folder and run Snakemake again."
+            "interim/sdo in the results folder and run again."
         )
     # The catalogue decoded the image with Pillow and found no error. Both return the same pixels.
     simplejpeg.decode_jpeg(data, colorspace="GRAY", buffer=pixels)
