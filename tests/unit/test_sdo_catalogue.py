@@ -446,7 +446,7 @@ def test_the_root_with_most_rows_is_taken_whatever_its_name(tmp_path):
 def test_roots_with_as_many_rows_are_refused_by_name(tmp_path):
     write_tree(tmp_path / "one", TRAIN, TEST)
     write_tree(tmp_path / "two", TRAIN, TEST)
-    with pytest.raises(SkymillError, match=r"2 times with 3 rows each: one, two\. Keep one copy"):
+    with pytest.raises(SkymillError, match=r"2 times with 3 rows each: one, two\. Keep the one"):
         find_root(tmp_path)
 
 

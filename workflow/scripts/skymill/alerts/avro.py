@@ -50,17 +50,17 @@ MAX_RECORD_BYTES = 2**26
 """Longest record, and longest block after decompression."""
 
 MOST_RECORDS = 2**14
-"""Most alerts of a file, or of a part of a long file: each alert takes memory for its pixels."""
+"""Maximum alerts of a file, or of a part of a long file: each alert needs memory for its pixels."""
 
 UNPACKED_FLOOR, UNPACKED_RATIO = 2**20, 32
 """Limits of the decompressed size of all blocks of a file: the file may always have this many
 bytes, plus this many times its packed size."""
 
 LEAST_RECORD_BYTES = 64
-"""Fewest bytes of an alert. A block that claims more alerts than its size allows is not trusted."""
+"""Minimum size of an alert in bytes. A block is not trusted if it claims more alerts than fit."""
 
 DICTIONARY_BYTES = 2**28
-"""Most memory that reading an xz block may take; the strongest setting of xz takes 65 MB."""
+"""Maximum memory to read an xz block, in bytes; the strongest setting of xz needs 65 MB."""
 
 ROOM_BYTES = 2**20
 """First guess of the decompressed size of a zstandard block."""

@@ -84,7 +84,7 @@ def find_members(text, begin, longest, places):
     begin
         Where the first member's header should be.
     longest
-        Most bytes of a file.
+        Maximum number of bytes of a file.
     places
         int64, shape (most files, 2): receives where each file begins and its size.
 

@@ -44,8 +44,7 @@ READ_BYTES = 3 * 2**20
 """Compressed bytes that are read at a time. Other threads run while these bytes inflate."""
 
 CAREFUL_BYTES = 2**13
-"""Compressed bytes that are read at a time near a damage of a gzip stream: at most these are lost.
-"""
+"""Compressed bytes that are read at a time near damage in a gzip stream. At most these are lost."""
 
 MEMBER_BYTES = 2**12
 """Compressed bytes of a packed member that are read at a time."""
@@ -58,13 +57,13 @@ TRAILER_BYTES = 8
 length does not cost the data before it."""
 
 INFLATE_BYTES = 2**23
-"""Most bytes that are inflated at a time."""
+"""Maximum number of bytes that are inflated at a time."""
 
 PART_BYTES = 2**22
 """Longer files, which contain many records, are cut into parts at their sync markers."""
 
 STRETCH_FILES = 256
-"""Most files in a stretch."""
+"""Maximum number of files in a stretch."""
 
 UNPACKED_FLOOR, UNPACKED_RATIO = 2**22, 100
 """Limits of the unpacked size of a packed member: it may always have this many bytes, plus this

@@ -37,19 +37,18 @@ from skymill.engine.compiled import compiled
 """Operations; operands follow their operation, see program.py."""
 
 NULL, INTEGER, REAL, SPAN = range(4)
-"""The content of a slot: nothing; an integer; the bits of a float64; the begin and length of bytes.
-"""
+"""Kinds of slots: empty; an integer; the bits of a float64; the begin and length of bytes."""
 
 MAX_DEPTH = 32
 """Levels of nested arrays that can be walked."""
 
 MAX_ITEMS = 2**26
-"""Most items of all arrays of one record: the number of bytes of the longest record."""
+"""Maximum number of items of all arrays of a record: the bytes of the longest record."""
 
 FAILED = -1
 
 LONGEST_BLOCK = 2**40
-"""Most bytes of a block: bytes that state a larger block are not a block."""
+"""Maximum size of a block in bytes: bytes that state a larger block are not a block."""
 
 SYNC_BYTES = 16
 """Bytes of the marker that ends a file's header and each of its blocks."""
@@ -400,7 +399,7 @@ def follow_records(text, start, limit, code, slots, most, work):
     text, start, limit, code, slots, work
         See find_record; receives the slots of the last record.
     most
-        Most records to walk.
+        Maximum number of records to walk.
 
     Returns
     -------

@@ -49,8 +49,7 @@ METHODS = {
 """Names of the compression methods, by their numbers in the zip format."""
 READABLE = (STORED, DEFLATED, BZIP2, LZMA)
 _MOST_MEMORY = 2**28
-"""Most memory for unpacking an LZMA stream, in bytes. The largest dictionaries in use have 64 MB.
-"""
+"""Maximum memory to unpack an LZMA stream, in bytes. The largest dictionaries in use have 64 MB."""
 
 MEMBER = np.dtype(
     [
@@ -68,10 +67,10 @@ MEMBER = np.dtype(
 it is encrypted, and bytes of its name."""
 
 MOST_MEMBERS = 2**22
-"""Most members of a zip; the download has 1.2 million."""
+"""Maximum number of members of a zip; the download has 1.2 million."""
 
 _MOST_DIRECTORY = 2**8 * MOST_MEMBERS
-"""Most bytes of the central directory, which is read into memory."""
+"""Maximum number of bytes of the central directory, which is read into memory."""
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from PIL import Image, JpegImagePlugin
 
 WIDTH = 256
 MOST_BYTES, MOST_SCANS = 2**18, 100
-"""Most bytes and scans of an image. A picture of WIDTH has at most 70 kB and ten scans. A scan can
-have few bytes, but still costs the decoding of all blocks."""
+"""Maximum numbers of bytes and scans of an image. A picture of WIDTH has at most 70 kB and ten
+scans. A scan can have few bytes, but still costs the decoding of all blocks."""
 _SCAN = b"\xff\xda"
 SHAPE = (WIDTH, WIDTH)
 _IMAGE_DESCRIPTION = 0x010E
@@ -30,7 +30,7 @@ STATUSES = (
 OFF_DISK = {"continuum": 0, "magnetogram": 128}
 """Grey value of HMI's channels outside the solar disk, where these images are constant."""
 LEAST_RANGE = 2
-"""Grey levels between the darkest and the brightest pixel below which an image shows nothing."""
+"""Least difference of grey levels between the darkest and the brightest pixel of a good image."""
 DEAD_ROWS = 32
 """This many adjacent rows without any variation are lost data in an AIA channel."""
 _BLOCK = 8

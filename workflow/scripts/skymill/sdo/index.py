@@ -140,8 +140,7 @@ def ends_at_peak(
     - true: a flare is recorded, k is 1 or more, and the window ends a day after the time in the
       folder's name. The event has its longest possible duration, so the window ends at the peak.
     - false: no flare is recorded; or the window ends at the time in the folder's name, where the
-      event begins; or a later window of the same event exists, which also ends at or before the
-      peak.
+      event begins; or the event has a later window, so this window ends before the peak.
     - unknown (null): all other windows. They are the last windows of events that lasted less than a
       day.
 

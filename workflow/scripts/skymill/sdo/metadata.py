@@ -13,7 +13,8 @@ from skymill.sdo.names import parse_sample_id
 
 COLUMNS = ("id", "start", "end", "peak_flux")
 MOST_BYTES, MOST_MALFORMED = 2**24, 100_000
-"""Most bytes and malformed lines of a table. The archive's tables have 8,000 lines in 1 MB."""
+"""Maximum numbers of bytes and malformed lines of a table. The archive's tables have 8,000 lines in
+1 MB."""
 LONGEST_SHOWN = 200
 """Characters of a text from the table that a message quotes."""
 _TIME = re.compile(

@@ -222,7 +222,7 @@ def _create(group: Path, samples: pd.DataFrame, good: pd.DataFrame) -> None:
         )
         array[...] = values
     with warnings.catch_warnings():
-        # Readers without consolidated metadata find the same in the metadata of each array.
+        # Readers that do not use consolidated metadata read the metadata of each array.
         warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
         zarr.consolidate_metadata(group)
 
@@ -278,7 +278,8 @@ def _decode(path: str, content: int, pixels: np.ndarray) -> None:
             f"{path} is not the file that was catalogued: the unpacked tree was changed. Delete "
             "interim/sdo in the results folder and run again."
         )
-    # The catalogue decoded the image with Pillow and found no error. Both return the same pixels.
+    # The catalogue decoded the image with Pillow and found no error. Pillow and simplejpeg return
+    # the same pixels.
     simplejpeg.decode_jpeg(data, colorspace="GRAY", buffer=pixels)
 
 
@@ -292,7 +293,7 @@ def _require_complete(group: Path, samples: int, images: int) -> None:
     if root["images"].shape != shape or found != images:
         raise SkymillError(
             f"{group} would contain {found:,} images of {root['images'].shape}, but the catalogue "
-            f"lists {images:,} for {shape}. Two images may have one place. Please report this."
+            f"lists {images:,} for {shape}. Two images may have the same place. Please report this."
         )
 
 

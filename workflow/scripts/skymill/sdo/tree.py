@@ -48,8 +48,8 @@ def find_root(folder: Path) -> tuple[Path, dict[Path, int | None]]:
     if len({_same_root(root, folder) for root in first}) > 1:
         raise SkymillError(
             f"{folder} contains SDOBenchmark {len(first)} times with {most:,} rows each: "
-            f"{', '.join(root.relative_to(folder).as_posix() for root in first[:SHOWN])}. Keep one "
-            "copy, and move the other copies to another folder."
+            f"{', '.join(root.relative_to(folder).as_posix() for root in first[:SHOWN])}. Keep the "
+            "one that you want to use, and move the others out of this folder."
         )
     return max(first, key=lambda root: (_folders(root), root.as_posix())), rows
 

@@ -45,11 +45,11 @@ LARGE = 2**20
 MOST_RATIO = 100
 """Largest size of all files together, in multiples of the zip's size."""
 LARGEST = 2**28
-"""Most bytes of a file: each file is read into memory."""
+"""Maximum size of a file in bytes: each file is read into memory."""
 LONGEST_NAME = 255
 LONGEST_PATH = 1024
 MOST_STEPS = 32
-"""Most bytes of a path, and most folders in a path."""
+"""Maximum numbers of bytes and of folders of a path."""
 SHOWN = 20
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]|^[A-Za-z]:|(?:^|/)\.{0,2}(?:/|$)")
@@ -337,9 +337,7 @@ def _require_space(archive: Path, members: np.ndarray, paths: list[str], tree: P
     """Check that the remaining files fit on the disk, by their declared sizes."""
     there = sum((tree / path).stat().st_size for path in paths if (tree / path).exists())
     needed = sum(map(int, members["size"])) - there
-    require_space(
-        tree.parent.parent, needed, f"unpacking {archive}", else_do=": it goes on where it was"
-    )
+    require_space(tree.parent.parent, needed, f"unpacking {archive}", else_do=": unpacking resumes")
 
 
 def _unpack_piece(piece: UnpackPiece) -> None:

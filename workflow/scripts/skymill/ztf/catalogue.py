@@ -23,10 +23,10 @@ from skymill.ztf.store import SortedStamps, StampsWriter
 logger = logging.getLogger(__name__)
 
 BATCH_BYTES = 5 * 2**19
-"""Least bytes of alert files in a batch: about 40 alerts."""
+"""Minimum number of bytes of alert files in a batch: about 40 alerts."""
 
 BATCH_PARTS = 256
-"""Most files and stretches in a batch."""
+"""Maximum number of files and stretches in a batch."""
 
 OFFENDERS = 20
 """Number of losses that the manifest lists; the quarantine lists all."""

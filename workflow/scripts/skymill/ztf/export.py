@@ -179,8 +179,8 @@ def _require_exact(text: bytes, stamp: np.ndarray, path: Path) -> None:
     same_signs = np.signbit(again[before == 0]).tolist() == np.signbit(before[before == 0]).tolist()
     if not (np.array_equal(again, before, equal_nan=True) and same_signs):
         raise SkymillError(
-            f"{path} would not contain the exact values of the stamps. This environment has "
-            "another version of orjson than envs/requirements.txt. Install that version and run "
+            f"{path} would not contain the exact values of the stamps. This environment does not "
+            "have the version of orjson in envs/requirements.txt. Install that version and run "
             "again."
         )
 

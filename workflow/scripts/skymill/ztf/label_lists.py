@@ -38,17 +38,17 @@ BLOCK_BYTES = 8 * 2**20
 """Bytes that are read at a time. So only the kept rows need memory that grows with the list."""
 
 LEAST_ROW = 8
-"""Least bytes of a row with a label: it limits the rows that a packed list of a given size has."""
+"""Minimum bytes of a row with a label. This limits the rows of a packed list of a given size."""
 
 LONGEST_VALUE = 2_000
-"""Most bytes of a Parquet value. Parquet can repeat a value without extra bytes. Names and classes
-are shorter."""
+"""Maximum bytes of a Parquet value. Parquet can repeat a value without extra bytes. Names and
+classes are shorter."""
 
 MOST_COLUMNS = 1_000
-"""Most columns of a list. A list with 100 features per object has fewer."""
+"""Maximum number of columns of a list. A list with 100 features per object has fewer."""
 
 LONGEST_LINE = 2**20
-"""Most bytes of a line; longer lines are rejected."""
+"""Maximum number of bytes of a line; longer lines are rejected."""
 
 KEPT_REJECTS = 100_000
 """Rejected rows that are listed one by one; further rows are only counted."""

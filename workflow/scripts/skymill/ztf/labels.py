@@ -36,7 +36,7 @@ UNKNOWN = ("fail", "drop", "other")
 """Settings for objects of an unknown class."""
 
 MOST_CLASSES = 1000
-"""Most classes of a list. With more classes, the column contains something else."""
+"""Maximum number of classes of a list. With more classes, the column contains something else."""
 
 SHOWN = 5
 """Number of conflicts that a message shows."""
@@ -44,8 +44,7 @@ SHOWN_CLASSES = 30
 """Number of classes that a message names."""
 
 SUM_TOLERANCE = 0.02
-"""How far the sum of the probabilities of an object's classes may be from 1, because of rounding.
-"""
+"""How far the sum of an object's probabilities may be from 1, because lists round them."""
 SUM_SHARE = 0.95
 """Least share of objects whose probabilities add up to 1 in a list with a row for each class."""
 

@@ -21,8 +21,7 @@ PREFIX = "ztf_public_"
 """The text before the night in the names of its files."""
 
 MOST_NIGHTS = 5_000
-"""Most days of all ranges: each day needs memory and time to plan. ZTF's whole archive has fewer.
-"""
+"""Maximum days of all ranges: each day needs memory and time to plan. ZTF's archive has fewer."""
 
 _ENTRY = re.compile(r"[\w-]+( *\.\. *\w*)?")
 """A text that is meant as a night or a range, right or wrong. Other texts are names of files."""

@@ -299,7 +299,7 @@ def _in_order(
     for (path, _, _), table in zip(pieces, tables, strict=True):
         if table.schema.names != schema.names or table.schema.types != schema.types:
             raise SkymillError(
-                f"{path} and other nights have different columns. Delete it and run again."
+                f"{path} has other columns than the other nights. Delete it and run again."
             )
     read = pa.concat_tables(
         [pa.Table.from_arrays(table.columns, schema=schema) for table in tables]
