@@ -455,7 +455,7 @@ def test_a_night_of_a_range_may_go_after_it_was_read_itself(place, source, read)
 
 
 def test_wrong_nights_are_refused(place):
-    with pytest.raises(SkymillError, match="asks for night 20180601, as"):
+    with pytest.raises(SkymillError, match="names night 20180601, like"):
         _ = place.raw(nights=[20180601, 20180601]).nights
 
 

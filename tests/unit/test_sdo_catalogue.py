@@ -555,7 +555,7 @@ def test_what_is_lost_within_the_limits_is_a_warning(tmp_path, caplog):
     assert "symbolic link" in said[0]
     assert "1 of 3 rows of the metadata are malformed or have no folder" in said[1]
     assert "1 of 3 images are damaged" in said[2]
-    assert "fewer than half of the slots hold an image: train 2.5%, " in said[3]
+    assert "fewer than half of the slots contain an image: train 2.5%, " in said[3]
     assert len(said) == 4
 
 
@@ -583,9 +583,9 @@ def test_a_set_a_channel_and_a_year_that_are_empty_are_named(tmp_path):
     assert counts["slots"]["by_set"] == {"train": [4, 120], "test": [0, 40]}
     assert counts["slots"]["by_year"] == {"2012": [4, 120], "2013": [0, 40]}
     assert counts["slots"]["by_channel"]["train 94"] == [2, 12]
-    with pytest.raises(SkymillError, match=r"  test 0\.0%: limits\.min_slots_filled asks"):
+    with pytest.raises(SkymillError, match=r"  test 0\.0%: limits\.min_slots_filled requires"):
         check(tmp_path, counts, min_slots_filled=0.01)
-    with pytest.raises(SkymillError, match=r"train 131 0\.0%, .*filled_by_channel asks for 1%"):
+    with pytest.raises(SkymillError, match=r"train 131 0\.0%, .*filled_by_channel requires 1%"):
         check(tmp_path, counts, min_slots_filled_by_channel=0.01)
     with pytest.raises(SkymillError, match=r"  2013 0\.0%: limits\.min_slots_filled_by_year"):
         check(tmp_path, counts, min_slots_filled_by_year=0.01)

@@ -405,7 +405,7 @@ def test_a_configuration_without_nulls_is_in_force_as_it_is(default_config):
 def test_two_spellings_of_a_published_class_are_refused(default_config, problems):
     default_config["labels"]["map"] |= {"qso": "Quasar", "dwarf nova": "DN", "Dwarf nova": "DN"}
     assert problems(default_config) == [
-        "labels.map names QSO and qso, which are one class. Leave one out: {QSO: null}."
+        "labels.map names QSO and qso, which are one class. Remove one: {QSO: null}."
     ]
 
 

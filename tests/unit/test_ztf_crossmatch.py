@@ -145,10 +145,10 @@ def test_alerts_that_an_earlier_night_has_already_are_a_warning(tmp_path, caplog
     alerts = [{"object_id": OBJECTS[0], "candid": 5}, {"object_id": OBJECTS[1], "candid": 6}]
     nights = [write_night(tmp_path, "20180601", alerts), write_night(tmp_path, "copy", alerts[:1])]
     plan_of(nights, write_labels(tmp_path / "labels.parquet", LABELS))
-    assert "1 of 3 alerts are in another night of an earlier name already" in caplog.text
+    assert "1 of 3 alerts are also in a night with an earlier name" in caplog.text
     caplog.clear()
     plan_of(nights[:1], tmp_path / "labels.parquet")
-    assert "another night" not in caplog.text
+    assert "earlier name" not in caplog.text
 
 
 def test_the_sample_takes_whole_objects_and_leaves_other_labels_alone(tmp_path):
@@ -174,7 +174,7 @@ def test_a_label_with_too_few_objects_is_taken_whole_and_that_is_said(tmp_path, 
         plan, counts = one_night(tmp_path, alerts, sample={"Otro": 12_000, "YSO": 1})
     assert all(plan["sampled"].to_pylist())
     assert counts["taken_whole"] == ["Otro", "YSO"]
-    assert "Otro has 2 objects, not more than the 12000 of ztf.sample" in caplog.text
+    assert "Otro has 2 objects, not more than the 12000 in ztf.sample" in caplog.text
 
 
 @given(
@@ -400,7 +400,7 @@ def test_two_nights_of_one_name_are_refused(tmp_path):
 
 
 def test_shares_above_one_are_refused(tmp_path):
-    with pytest.raises(SkymillError, match="together at most 1"):
+    with pytest.raises(SkymillError, match="the sum may be at most 1"):
         one_night(tmp_path, [], split={"validation": 0.6, "test": 0.6})
 
 

@@ -184,7 +184,7 @@ def test_what_is_not_finite_is_spelled_too(form):
 
 def test_a_table_and_an_array_of_different_length_are_refused(tmp_path, gathered):
     np.save(tmp_path / "other.npy", np.zeros((2, 3, 21, 21), np.float32))
-    with pytest.raises(SkymillError, match="but the array beside it 2"):
+    with pytest.raises(SkymillError, match="but the array in the same folder has 2"):
         export_label(
             gathered[0], tmp_path / "other.npy", tmp_path / "x.csv", label="QSO", form="data"
         )
@@ -197,7 +197,7 @@ def test_a_writer_that_loses_digits_is_refused(tmp_path, gathered, monkeypatch):
         return [line.replace(b"9", b"8", 1) for line in right(stamps, form)]
 
     monkeypatch.setattr(module, "spell_stamps", shorter)
-    with pytest.raises(SkymillError, match="would not hold the values"):
+    with pytest.raises(SkymillError, match="would not contain the exact values"):
         export_label(*gathered, tmp_path / "x.csv", label="QSO", form="columns")
     assert not (tmp_path / "x.csv").exists()
 
@@ -241,5 +241,5 @@ def test_alerts_that_would_overwrite_each_other_are_refused(tmp_path, gathered):
 
 
 def test_an_object_id_that_leads_elsewhere_is_refused():
-    with pytest.raises(SkymillError, match="cannot stand in a file name"):
+    with pytest.raises(SkymillError, match="cannot be in a file name"):
         module._alert_name("../x", 1, False)

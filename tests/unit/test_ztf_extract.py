@@ -31,7 +31,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skymill.alerts import tarball
-from skymill.alerts.schemas import told
+from skymill.alerts.schemas import describe_error
 from skymill.engine.errors import SkymillError
 from skymill.ztf import decode
 from skymill.ztf.catalogue import extract_night
@@ -467,7 +467,7 @@ def test_what_is_told_of_a_loss_names_no_address(tmp_path):
     assert "cannot be read: a length is negative" in found.quarantine.read_text()
     # What fastavro says of a number that is cut.
     error = EOFError(f"cannot read double from {object()!r}")
-    assert told(error) == "EOFError cannot read double"
+    assert describe_error(error) == "EOFError cannot read double"
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -835,7 +835,7 @@ def test_a_night_of_which_nothing_could_be_kept_is_refused(tmp_path):
     null = [(f"{n}.avro", packet(alert(n, cutoutScience=None))) for n in range(6)]
     found = extract(tmp_path, null)
     with pytest.raises(
-        SkymillError, match=r"gives nothing: it has 6 alerts \(6 with a null cutout"
+        SkymillError, match=r"no usable alert: it has 6 alerts \(6 with a null cutout"
     ):
         gate(found)
     # Of a few labelled ones nothing is said, see require_some.
@@ -843,7 +843,7 @@ def test_a_night_of_which_nothing_could_be_kept_is_refused(tmp_path):
         found = extract(tmp_path, [*null, *members([9])], labels=_labels(tmp_path, labelled))
         assert found.counts["unlabelled"] == 7 - len(labelled)
         if is_refused:
-            with pytest.raises(SkymillError, match="gives nothing"):
+            with pytest.raises(SkymillError, match="has no usable alert"):
                 gate(found)
         else:
             gate(found)
@@ -858,12 +858,12 @@ def _labels(tmp_path, numbers):
 
 def test_a_night_of_other_files_alone_is_refused_and_they_are_named(tmp_path):
     found = extract(tmp_path, [("README", b"x"), ("alerts.zip", b"PK"), ("._1.avro", b"note")])
-    with pytest.raises(SkymillError, match=r"gives nothing: .*README, alerts\.zip") as error:
+    with pytest.raises(SkymillError, match=r"no usable alert: .*README, alerts\.zip") as error:
         gate(found)
     assert "empty" not in str(error.value)
     gate(extract(tmp_path, [("._1.avro", b"note")]))
     empty = packet(writer_schema=schema())
-    with pytest.raises(SkymillError, match="1 alert files without a single alert"):
+    with pytest.raises(SkymillError, match="1 alert files without any alert"):
         gate(extract(tmp_path, [("1.avro", empty)]))
 
 
@@ -877,9 +877,9 @@ def test_more_losses_than_a_limit_allows_are_refused_by_its_name(tmp_path):
     entries = [*null, *members([5]), ("copy.avro", packet(alert(5))), ("README", b"x")]
     found = extract(tmp_path, entries)
     for name, said in (
-        ("max_lost_stamps_fraction", "2 of 4 alerts give no stamps"),
+        ("max_lost_stamps_fraction", "2 of 4 alerts have no usable stamps"),
         ("max_repeated_fraction", "1 of 2 alerts repeat the candid"),
-        ("max_ignored_fraction", r"1 of 5 files are no alert files .*: README"),
+        ("max_ignored_fraction", r"1 of 5 files are not alert files .*: README"),
     ):
         with pytest.raises(SkymillError, match=rf"{said}(.|\n)*limits\.{name}"):
             gate(found, **{name: 0.1})
@@ -892,8 +892,8 @@ def test_smaller_losses_of_a_night_are_a_warning(tmp_path, caplog):
     found = extract(tmp_path, [*members([5]), null, ("bad.avro", b"x"), ("README", b"x")])
     gate(found, limit=0.5)
     assert caplog.messages == [
-        f"night {NIGHT}: of 3 alerts 1 corrupt (avro 1), 1 with a null cutout, 1 files beside "
-        "them are no alert files"
+        f"night {NIGHT}: of 3 alerts 1 corrupt (avro 1), 1 with a null cutout, 1 other "
+        "files are not alert files"
     ]
     caplog.clear()
     gate(extract(tmp_path, members([5])))
@@ -902,7 +902,7 @@ def test_smaller_losses_of_a_night_are_a_warning(tmp_path, caplog):
 
 def test_nights_that_all_lost_what_they_had_are_refused_together():
     few = {"kept": 0, "records": 9, "unlabelled": 7}
-    with pytest.raises(SkymillError, match="each of the 4 alerts"):
+    with pytest.raises(SkymillError, match="all 4 alerts"):
         require_some([{"counts": few}, {"counts": few}])
     require_some([{"counts": few}, {"counts": {"kept": 1, "records": 1, "unlabelled": 0}}])
     require_some([{"counts": {"kept": 0, "records": 9, "unlabelled": 9}}])

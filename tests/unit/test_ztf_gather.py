@@ -191,18 +191,18 @@ def test_a_night_that_was_made_anew_is_refused(tmp_path):
     built = Gathered(tmp_path)
     alerts = [{"object_id": f"ZTF18a{n:07}", "candid": 1000 + n} for n in range(24)]
     write_night(tmp_path, "20180601", alerts)
-    refused(built, "candid in the nights is not that of the plan")
+    refused(built, "candid differs between the nights and the plan")
 
 
 def test_a_night_that_became_shorter_is_refused(tmp_path):
     built = Gathered(tmp_path)
     write_night(tmp_path, "20180601", [{"object_id": "ZTF18a0000000", "candid": 1}])
-    refused(built, "does not have so many")
+    refused(built, "the file has fewer rows")
 
 
 def test_a_night_that_is_missing_is_refused(tmp_path):
     built = Gathered(tmp_path)
-    refused(built, "from night x", built.nights[:2])
+    refused(built, "of night x", built.nights[:2])
 
 
 def test_nights_of_different_crops_are_refused(tmp_path):

@@ -511,7 +511,7 @@ def test_published_counts_stand_beside_those_of_the_published_list(read, tmp_pat
 
 def test_a_tarball_without_the_list_says_what_it_holds(read, tmp_path):
     raw = tarball(tmp_path / "other.tar.gz", {"a.csv": b"x", "b.csv": b"y"})
-    with pytest.raises(SkymillError, match=r"Found in it: a\.csv, b\.csv"):
+    with pytest.raises(SkymillError, match=r"It contains a\.csv, b\.csv"):
         read([], raw=raw)
 
 
@@ -539,7 +539,7 @@ def test_a_gzipped_list_is_read_whatever_its_name(read, tmp_path):
         (gzip.compress(b"<html>", mtime=0), "an HTML or XML page"),
         (gzip.compress(gzip.compress(b"a", mtime=0), mtime=0), "a gzip file"),
         (gzip.compress(b"", mtime=0), "empty"),
-        (b"PAR1 and nothing else", "no Parquet file that can be read"),
+        (b"PAR1 and nothing else", "cannot be read as Parquet"),
     ],
 )
 def test_what_is_no_list_is_named(read, tmp_path, content, what):
@@ -682,7 +682,7 @@ def test_bytes_behind_the_end_are_damage(read, tmp_path):
     raw = small_tarball(tmp_path / "lists.tar.gz")
     tar = gzip.decompress(raw.read_bytes())
     raw.write_bytes(gzip.compress(tar + b"x"))
-    with pytest.raises(SkymillError, match="bytes behind the end"):
+    with pytest.raises(SkymillError, match="bytes after the end"):
         read([], raw=raw)
 
 

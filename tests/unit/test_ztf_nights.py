@@ -59,12 +59,12 @@ def test_a_file_is_looked_for_where_snakemake_runs(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ([20180601, 20180231], ["ztf.nights, entry 2", "20180231", "no date"]),
+        ([20180601, 20180231], ["ztf.nights, entry 2", "20180231", "not a date"]),
         ([20180601, 20180602, 20180601], ["entry 3", "20180601", "entry 1"]),
         ([20180602, "20180601..20180603"], ["entry 2", "20180602", "entry 1"]),
         (["20180601..20180603", "20180603..20180604"], ["entry 2", "20180603", "entry 1"]),
         ("20181231..20180601", ["ends before it begins", "20180601..20181231"]),
-        ("20180601..20180631", ["20180631", "no date"]),
+        ("20180601..20180631", ["20180631", "not a date"]),
         ("20180601..", ["neither a night nor a range"]),
         ("2018060", ["2018060", "neither a night nor a range"]),
         ("20180601..20180603_programid3", ["one by one"]),
@@ -73,7 +73,7 @@ def test_a_file_is_looked_for_where_snakemake_runs(tmp_path, monkeypatch):
         (["my alerts"], ["my alerts", "neither a night nor a range", "letters, digits"]),
         (["a/b"], ["a/b", "neither a night nor a range"]),
         (["x" * 65], ["neither a night nor a range"]),
-        (["labels"], ["labels", "Take another name"]),
+        (["labels"], ["labels", "Use another name"]),
         (["ztf_public_20180601"], ["without ztf_public_: 20180601"]),
         (["my_alerts", "my_alerts"], ["entry 2", "my_alerts", "entry 1"]),
         ([10180601], ["10180601", "2017"]),
@@ -92,10 +92,10 @@ def test_what_is_wrong_is_named_with_its_place(setting, words):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("20180601\n\n20180231\n", ["line 3", "20180231", "no date"]),
+        ("20180601\n\n20180231\n", ["line 3", "20180231", "not a date"]),
         ("20180601\n20180601\n", ["line 2", "line 1"]),
         ("20180601 20180602\n", ["line 1", "neither a night nor a range"]),
-        ("# none\n", ["names no night"]),
+        ("# none\n", ["contains no night"]),
         ("\x00\ufffd", ["line 1", "neither a night nor a range"]),
     ],
 )

@@ -76,7 +76,7 @@ def test_a_list_that_matches_nothing_stops_the_run_and_says_what_would(made):
     for extract in ("labelled", "all"):
         made.set(f"ztf: {{extract: {extract}}}")
         done = made.run("--cores", "2", succeeds=False)
-        assert "would match if the list spelt names as ZTF does (it has ztf1" in said(done)
+        assert "would match if the list used ZTF's spelling of names (it has ztf1" in said(done)
 
 
 def test_rejected_rows_stop_the_run_by_the_name_of_their_limit_and_make_nothing_stale(made):

@@ -84,7 +84,7 @@ def test_a_file_of_nights_is_read_from_the_project(tiny):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("20180601\n20180231\n", ["config/nights.txt, line 2", "20180231", "no date"]),
+        ("20180601\n20180231\n", ["config/nights.txt, line 2", "20180231", "not a date"]),
         ("20180601..20180603\n\n20180602\n", ["config/nights.txt, line 3", "20180602", "line 1"]),
     ],
 )

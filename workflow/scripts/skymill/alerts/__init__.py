@@ -1,1 +1,1 @@
-"""What any survey's alerts need: tarballs, Avro containers, FITS stamps."""
+"""Readers that the alerts of any survey need: tarballs, Avro containers, FITS stamps."""

@@ -1,7 +1,7 @@
-"""Avro container files: headers, blocks and records, where a broken one costs itself only.
+"""Read Avro container files: headers, blocks and records.
 
-Each block says how many records it holds, also in a file whose schema or codec cannot be read. So
-what is lost is counted in records.
+A damaged record or block does not cost its neighbours. Each block states its number of records,
+even in a file whose schema or codec cannot be read. So losses are counted in records.
 
 Source: Apache Avro 1.11 specification, section Object Container Files.
 """
@@ -28,7 +28,7 @@ from skymill.alerts.packet import (
     SLOTS,
 )
 from skymill.alerts.program import Unsupported, compile_program, kind_of, unwrapped
-from skymill.alerts.schemas import BadAvro, Schema, read_schema, told
+from skymill.alerts.schemas import BadAvro, Schema, describe_error, read_schema
 from skymill.alerts.walk import (
     FAILED,
     NULL,
@@ -44,44 +44,46 @@ from skymill.alerts.walk import (
 MAGIC = b"Obj\x01"
 
 KNOWN_HEADERS = 32
-"""Headers that are remembered, with what they were compiled to."""
+"""Number of headers that are cached, each with its compiled program."""
 
 MAX_RECORD_BYTES = 2**26
 """Longest record, and longest block after decompression."""
 
 MOST_RECORDS = 2**14
-"""Alerts of a file, or of a part of a long one: each takes memory for its pixels."""
+"""Maximum alerts of a file, or of a part of a long file: each alert needs memory for its pixels."""
 
 UNPACKED_FLOOR, UNPACKED_RATIO = 2**20, 32
-"""Bytes that the blocks of a file may always have together, and how many times its own size."""
+"""Limits of the decompressed size of all blocks of a file: the file may always have this many
+bytes, plus this many times its packed size."""
 
 LEAST_RECORD_BYTES = 64
-"""Fewest bytes of an alert: a block that says that it holds more of them is not believed."""
+"""Minimum size of an alert in bytes. A block is not trusted if it claims more alerts than fit."""
 
 DICTIONARY_BYTES = 2**28
-"""Most memory that reading an xz block may take; the strongest setting of xz takes 65 MB."""
+"""Maximum memory to read an xz block, in bytes; the strongest setting of xz needs 65 MB."""
 
 ROOM_BYTES = 2**20
-"""How large a zstandard block is thought to be at first."""
+"""First guess of the decompressed size of a zstandard block."""
 
 CHAIN_FLOOR = 2**10
-"""Blocks without their markers that are followed in any file."""
+"""Blocks without sync markers that are followed in a file of any size."""
 
 MOST_WORK, WORK_PER_BYTE = 2**32, 2**14
 """Operations of the compiled loop that a search for the next record may take."""
 
 FOUND_WORK = 2**6
-"""Places that could be passed over while one is looked at that is found."""
+"""Work that one candidate record costs: the search could check this many places instead."""
 
 MOST_ENTRIES = 2**10
 """Entries of a header."""
 
 HEADER_BYTES = 2**18
-"""Where the first block is looked for when a header cannot be read; ZTF's headers have 20 kB."""
+"""Bytes that are searched for the first block when a header cannot be read. ZTF's headers have
+20 kB."""
 
 
 class BadRecord(Exception):
-    """One record, or the rest of a block, cannot be read; `lost` says how many records."""
+    """A record, or the rest of a block, cannot be read; `lost` is the number of lost records."""
 
     def __init__(self, detail: str, lost: int = 1):
         super().__init__(detail)
@@ -90,7 +92,7 @@ class BadRecord(Exception):
 
 @dataclass(frozen=True)
 class Writer:
-    """The writer's schema of a file, and its codec; `damage` says why neither is known."""
+    """The writer's schema and the codec of a file; `damage` says why both are unknown."""
 
     schema_text: bytes
     codec: str
@@ -98,32 +100,32 @@ class Writer:
 
     @cached_property
     def schema(self) -> Schema:
-        """The schema; a BadAvro where there is none."""
+        """The schema; raises BadAvro if it cannot be read."""
         return read_schema(self.schema_text)
 
     @cached_property
-    def lacking(self) -> list[str]:
-        """The fields that an alert needs and this schema has not."""
+    def missing(self) -> list[str]:
+        """The fields that an alert needs and that are missing in this schema."""
         present = set(_paths(self.schema.expanded, ""))
-        lacking = [path for path in FIELDS if path not in present and path not in OPTIONAL]
-        return lacking if present & {*CANDIDS} else [CANDIDS[0], *lacking]
+        missing = [path for path in FIELDS if path not in present and path not in OPTIONAL]
+        return missing if present & {*CANDIDS} else [CANDIDS[0], *missing]
 
     @cached_property
     def problem(self) -> str | None:
-        """Why no record can be read, None if records can be."""
+        """Why no record can be read; None if records can be read."""
         if self.damage:
             return self.damage
         if self.codec not in _CODECS:
             return f"its codec {self.codec!r:.40} is none of {', '.join(_CODECS)}"
         try:
-            lacking = self.lacking
+            missing = self.missing
         except BadAvro as error:
             return str(error)
-        return f"its schema has no {', '.join(lacking)}" if lacking else None
+        return f"its schema has no {', '.join(missing)}" if missing else None
 
     @cached_property
     def code(self) -> np.ndarray | None:
-        """The program that walks its records, if the schema is of the kind that can be walked."""
+        """The program that walks the records; None if this schema cannot be walked."""
         try:
             return compile_program(self.schema.expanded)
         except Unsupported:
@@ -132,7 +134,7 @@ class Writer:
 
 @dataclass(frozen=True)
 class Header:
-    """What stands before the blocks: the writer, the sync marker, and where the blocks begin."""
+    """The header of a file: the writer, the sync marker, and where the blocks begin."""
 
     writer: Writer
     sync: bytes
@@ -140,7 +142,7 @@ class Header:
 
 
 class Record(NamedTuple):
-    """One record: the text that its slots refer to, and whether the compiled loop read it."""
+    """One record: a text, slots that refer to the text, and whether the compiled loop read it."""
 
     text: bytes
     slots: np.ndarray
@@ -156,7 +158,7 @@ def _paths(schema, path: str) -> Iterator[str]:
     elif isinstance(schema, dict) and kind_of(schema) == "record":
         for field in schema["fields"]:
             inner = f"{path}.{field['name']}" if path else field["name"]
-            if any(f"{wanted}.".startswith(f"{inner}.") for wanted in FIELDS):
+            if any(f"{needed}.".startswith(f"{inner}.") for needed in FIELDS):
                 yield from _paths(field["type"], inner)
 
 
@@ -168,7 +170,7 @@ def _read_bytes(text: bytes, position: int) -> tuple[bytes, int]:
 
 
 _known: tuple[tuple[bytes, Writer], ...] = ()
-"""Headers met, the last first; replaced and never changed, for threads share it."""
+"""Headers that were read, latest first. Threads share the tuple, so it is replaced, not changed."""
 
 
 def _remember(beginning: bytes, writer: Writer) -> None:
@@ -180,14 +182,14 @@ def _remember(beginning: bytes, writer: Writer) -> None:
 def read_header(text: bytes) -> Header:
     """Read the header of a container file.
 
-    Headers are recognised by their bytes, which is far cheaper than parsing a schema of 20 kB. Of
-    a file whose header is damaged the header says where its blocks are, as far as they can be
-    found, and that no record can be read.
+    Known headers are recognised by their bytes, which is much faster than parsing a schema of
+    20 kB. If the header of the file is damaged but blocks are found, the result says where the
+    blocks begin, and that no record can be read.
 
     Raises
     ------
     BadAvro
-        When it is no Avro at all, or so damaged that no block can be found.
+        When the file is not Avro, or so damaged that no block can be found.
     """
     for place, (beginning, writer) in enumerate(_known):
         if text.startswith(beginning):
@@ -209,7 +211,7 @@ def read_header(text: bytes) -> Header:
 
 
 def _read_metadata(text: bytes) -> tuple[dict[bytes, bytes], int]:
-    """Return what stands in a header, and where its sync marker begins."""
+    """Return the entries of a header, and where its sync marker begins."""
     if not text.startswith(MAGIC):
         raise BadAvro("it does not begin like an Avro file")
     metadata, position, entries = {}, len(MAGIC), 0
@@ -235,7 +237,7 @@ def _finish_header(text: bytes, writer: Writer, position: int) -> Header:
     if len(text) < end:
         raise BadAvro("it ends within its header")
     sync = text[position:end]
-    # The marker in the header may be the damaged one: blocks that agree overrule it.
+    # The marker in the header may be damaged: if the markers of the blocks agree, they win.
     _, begin, after = _block(text, end)
     if begin is not None:
         mark = text[after : after + SYNC_BYTES]
@@ -258,7 +260,8 @@ def _unsnap(block: bytes, room: int) -> bytes:
 
     if len(block) < 4:
         raise BadAvro("its snappy block is too short")
-    # Its length stands first, seven bits a byte: a damaged one must not take all memory.
+    # The block begins with its length, seven bits per byte. A damaged length must not take all
+    # memory.
     size, shift = 0, 0
     for byte in block[:5]:
         size |= (byte & 0x7F) << shift
@@ -293,7 +296,7 @@ def _whole(
 def _unzstandard(block: bytes, room: int) -> bytes:
     import cramjam
 
-    # Its length need not be known before: a larger room is tried until it fits.
+    # The decompressed length may be unknown: try larger buffers until the block fits.
     size = min(ROOM_BYTES, room)
     while True:
         output = bytearray(size)
@@ -305,7 +308,7 @@ def _unzstandard(block: bytes, room: int) -> bytes:
         size = min(8 * size, room)
 
 
-# Each is given a block, and the most bytes that it may hold.
+# Each function takes a block and the largest decompressed size that is allowed.
 _CODECS = {
     "null": None,
     "deflate": _inflate,
@@ -317,7 +320,7 @@ _CODECS = {
 
 
 def walk_stretch(text: bytes, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Walk the files in a stretch of a tar that have a known header and hold one record.
+    """Walk the files of a stretch of a tar that have a known header and contain one record.
 
     Parameters
     ----------
@@ -326,8 +329,9 @@ def walk_stretch(text: bytes, places: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
     Returns
     -------
-    The slots of each, int64, shape (files, fields, 3), and which of them were walked. For the
-    others there are `read_header` and `read_records`, which give the same for these.
+    The slots of each file, int64, shape (files, fields, 3), and which files were walked. Use
+    `read_header` and `read_records` for the other files; for walked files they return the same
+    values.
     """
     slots = np.empty((len(places), len(FIELDS), 3), np.int64)
     walked = np.zeros(len(places), bool)
@@ -348,7 +352,7 @@ def _walk_known(
     slots: np.ndarray,
     walked: np.ndarray,
 ) -> None:
-    """Walk the files that have one of these headers and were not walked yet."""
+    """Walk the files that have one of the known headers and were not walked yet."""
     buffer = np.frombuffer(text, np.uint8)
     for beginning, writer in known:
         if walked.all():
@@ -361,7 +365,7 @@ def _walk_known(
 def read_records(
     text: bytes, header: Header, start: int, damage: str | None = None
 ) -> Iterator[Record | BadRecord]:
-    """Yield the records of a file's blocks, and a BadRecord where some are lost.
+    """Yield the records of a file's blocks, and a BadRecord where records are lost.
 
     Parameters
     ----------
@@ -372,32 +376,32 @@ def read_records(
     start
         Where the first block begins.
     damage
-        Why none of its records is to be trusted, if so.
+        Why no record of the file can be trusted; None if they can.
 
-    A block counts when it is followed by the sync marker, and a record when it can be walked to
-    its end; the last one has to end with its block. Behind a damaged block reading goes on at the
-    next sync marker. What is lost is counted by the numbers that blocks begin with.
+    A block is valid if the sync marker follows it. A record is valid if it can be walked to its
+    end; the last record must end with its block. After a damaged block, reading resumes at the next
+    sync marker. Lost records are counted by the numbers at the beginning of the blocks.
     """
     writer = header.writer
     blocks = _blocks(text, header.sync, start, writer.codec)
     if problem := damage or writer.problem:
-        # A file of which not even a block is left was a file of one alert, as nearly all are.
+        # If no block is left, the file counts as one alert: nearly all files contain one alert.
         lost = sum(
             each.lost
             if isinstance(each, BadRecord)
-            else each.count and _believed(each.count, each.end - each.begin, writer.codec)
+            else each.count and _credible(each.count, each.end - each.begin, writer.codec)
             for each in blocks
         )
         yield BadRecord(problem, max(1, lost))
         return
-    # What a file holds stays in memory until all of it is read.
+    # The decompressed blocks stay in memory until the whole file is read.
     room, records = UNPACKED_FLOOR + UNPACKED_RATIO * len(text), 0
     for block in blocks:
         if isinstance(block, BadRecord):
             yield block
             continue
         begin, end, count = block
-        lost = _believed(count, end - begin, writer.codec)
+        lost = _credible(count, end - begin, writer.codec)
         if records >= MOST_RECORDS:
             yield BadRecord(f"a file, or 4 MB of it, has more than {MOST_RECORDS:,} alerts", lost)
             continue
@@ -410,8 +414,8 @@ def read_records(
             unpacked = _CODECS[writer.codec](text[begin:end], min(room, MAX_RECORD_BYTES))
         except MemoryError:
             raise
-        except Exception as error:  # noqa: BLE001 (each codec has errors of its own)
-            yield BadRecord(f"a block cannot be decompressed: {told(error)}", lost)
+        except Exception as error:  # noqa: BLE001 (each codec has its own errors)
+            yield BadRecord(f"a block cannot be decompressed: {describe_error(error)}", lost)
             continue
         room -= len(unpacked)
         for record in _block_records(unpacked, 0, len(unpacked), count, writer):
@@ -420,7 +424,7 @@ def read_records(
 
 
 class _Block(NamedTuple):
-    """A block between its markers: where its data begin and end, and its number of records."""
+    """A block: where its data begin and end, without the markers, and its number of records."""
 
     begin: int
     end: int
@@ -428,15 +432,15 @@ class _Block(NamedTuple):
 
 
 def _blocks(text: bytes, sync: bytes, start: int, codec: str) -> list[_Block | BadRecord]:
-    """Return the blocks that a sync marker follows, and a BadRecord for what is between them."""
+    """Return the blocks that a sync marker follows, and a BadRecord for each gap between them."""
     found: list[_Block | tuple[int, int, int | None]] = []
     position, records, size = start, 0, 0
-    # Bytes made to that end could look like a chain of blocks from every place on.
+    # Hostile bytes could look like a chain of blocks from every place.
     steps = CHAIN_FLOOR + len(text) // SYNC_BYTES
     while position < len(text):
         count, begin, end = _block(text, position)
         if begin is not None and text[end : end + SYNC_BYTES] == sync:
-            records, size = records + _believed(count, end - begin, codec), size + end - begin
+            records, size = records + _credible(count, end - begin, codec), size + end - begin
             found.append(_Block(begin, end, count))
             position = end + SYNC_BYTES
             continue
@@ -452,18 +456,18 @@ def _blocks(text: bytes, sync: bytes, start: int, codec: str) -> list[_Block | B
 def _lost(
     text: bytes, position: int, after: int, lost: int | None, records: int, size: int, codec: str
 ) -> BadRecord:
-    """Return what tells of the records between two places; see `_estimate` where `lost` is None."""
+    """Return the BadRecord for the records between two places; `lost` None means: estimate."""
     if lost is None:
         lost = _estimate(text, position, after, records, size, codec)
     return BadRecord("a block is not followed by the sync marker", max(1, lost))
 
 
 def _estimate(text: bytes, position: int, after: int, records: int, size: int, codec: str) -> int:
-    """Return about how many records were lost from a position on.
+    """Estimate how many records were lost after a position.
 
-    Where the block there ends is not known, so one of its two numbers may be the damaged one. They
-    are believed if they fit to each other as those of the file's sound blocks, which hold `records`
-    in `size` bytes.
+    The end of the damaged block is unknown, so its count or its size may be wrong. Both numbers
+    are trusted if their ratio is close to that of the file's sound blocks, which contain `records`
+    records in `size` bytes.
     """
     try:
         count, begin = read_long(text, position)
@@ -471,14 +475,14 @@ def _estimate(text: bytes, position: int, after: int, records: int, size: int, c
     except BadAvro:
         count = stated = 0
     if not records or not size:
-        return _believed(count, after - position, codec)
+        return _credible(count, after - position, codec)
     likely = round((after - position) * records / size)
     fits = count > 0 and count * size <= 4 * stated * records <= 16 * count * size
     return max(count, likely) if fits else likely
 
 
-def _believed(count: int, size: int, codec: str) -> int:
-    """Return how many records were lost with a block: what it says, unless that cannot be."""
+def _credible(count: int, size: int, codec: str) -> int:
+    """Return the number of records that a block states, or 1 if that number is impossible."""
     room = size if codec == "null" else min(UNPACKED_RATIO * size, MAX_RECORD_BYTES)
     return count if 1 <= count <= 1 + room // LEAST_RECORD_BYTES else 1
 
@@ -486,12 +490,12 @@ def _believed(count: int, size: int, codec: str) -> int:
 def _lost_blocks(
     text: bytes, position: int, sync: bytes, codec: str, steps: int
 ) -> tuple[int, int | None, int]:
-    """Return where reading goes on behind a block without its marker, and the records until there.
+    """Return where reading resumes after a block without its marker, and the records until there.
 
-    Blocks that follow each other, with or without something in the marker's place, up to a sound
-    one or the end of the text, are believed. Else reading goes on behind the next marker, and how
-    many records were lost is not known: None. At most `steps` blocks are followed; how many are
-    left is returned as well.
+    Blocks that follow each other are trusted if they lead to a sound block or to the end of the
+    text. They may have wrong bytes in the place of the marker, or no marker at all. Otherwise
+    reading resumes after the next marker, and the number of lost records is unknown (None). At
+    most `steps` blocks are followed; the number of steps that are left is the third value.
     """
     for gap in (SYNC_BYTES, 0):
         place, lost = position, 0
@@ -500,7 +504,7 @@ def _lost_blocks(
             count, begin, end = _block(text, place)
             if begin is None or count < 1:
                 break
-            lost += _believed(count, end - begin, codec)
+            lost += _credible(count, end - begin, codec)
             place = end + gap
             if place >= len(text) or _is_sound(text, place, sync):
                 return min(place, len(text)), lost, steps
@@ -515,7 +519,7 @@ def _is_sound(text: bytes, position: int, sync: bytes) -> bool:
 
 
 def last_block_end(text: bytes, start: int) -> int:
-    """Return where the last whole block behind `start` ends, whatever is in its marker's place."""
+    """Return where the last whole block after `start` ends; markers may have any bytes."""
     place = start
     while place < len(text):
         count, begin, end = _block(text, place)
@@ -526,7 +530,7 @@ def last_block_end(text: bytes, start: int) -> int:
 
 
 def _block(text: bytes, position: int) -> tuple[int, int | None, int]:
-    """Return a block's number of records, and where its data begin (None if broken) and end."""
+    """Return a block's number of records, where its data begin (None if damaged), and end."""
     count = 0
     try:
         count, begin = read_long(text, position)
@@ -541,8 +545,9 @@ def _block(text: bytes, position: int) -> tuple[int, int | None, int]:
 def _block_records(
     text: bytes, position: int, end: int, count: int, writer: Writer
 ) -> Iterator[Record | BadRecord]:
-    """Yield the records of one block that is between its markers."""
-    # The last record is held back: it has to end with its block, and be as late as it says.
+    """Yield the records of one block that ends with its marker."""
+    # The last record is held back: it must end with its block, and its number must be the stated
+    # number of records.
     held, held_from = None, position
     found = 0
     buffer = np.frombuffer(text, np.uint8)
@@ -557,14 +562,15 @@ def _block_records(
             try:
                 record, after = _read_record(text, position, end, writer)
             except BadAvro as error:
-                left = max(1, _believed(count, end - position, "null") - found)
+                left = max(1, _credible(count, end - position, "null") - found)
                 tail, records = _find_tail(text, held_from + 1, end, left, writer)
                 if tail < position:
-                    # It begins within the record before: that one's length is what is wrong.
+                    # The tail begins within the previous record, so the previous record's length
+                    # is wrong.
                     held = None
                     left += 1
                 elif records == left:
-                    # The broken one would be among them.
+                    # The tail would include the damaged record.
                     tail, records = end, 0
                 if held is not None:
                     yield held
@@ -578,7 +584,7 @@ def _block_records(
         if after == position:
             break
         if found >= count and (found >= MOST_RECORDS or not _looks_like_alert(record)):
-            # Zeros, for one, can be read as records without end.
+            # Some bytes, such as zeros, can be read as endless records.
             break
         if held is not None:
             yield held
@@ -589,24 +595,24 @@ def _block_records(
         if held is not None:
             yield held
         return
-    # Where its records begin and end is then not proved: that costs one of them.
-    lost = 1 if found else _believed(count, end - position, "null")
+    # The borders of the records are not proved, so one record counts as lost.
+    lost = 1 if found else _credible(count, end - position, "null")
     yield BadRecord(f"a block says that it holds {count} records, and holds {found}", lost)
 
 
 def _find_tail(text: bytes, start: int, end: int, most: int, writer: Writer) -> tuple[int, int]:
-    """Return where whole records begin that lead to the end of a block, and how many they are.
+    """Return where a chain of whole records up to the end of a block begins, and its length.
 
-    Avro has no mark between records: where the next one begins behind a broken one is found by
-    trying, and proved by records that follow each other, at most as many as the block still has:
-    the first looks like an alert, and the last ends with the block.
+    Avro has no mark between records. So every place after a damaged record is tried as the
+    beginning of the next record. The chain proves the place: its first record looks like an alert,
+    its last record ends with the block, and it has at most `most` records.
     """
     slots = np.empty((len(FIELDS), 3), np.int64)
     if writer.code is None or not most:
         return end, 0
     buffer = np.frombuffer(text, np.uint8)
     best, best_end, most_found = end, end, 0
-    # Bytes made to that end could be read as records from every place on.
+    # Hostile bytes could be read as records from every place.
     work = min(MOST_WORK, WORK_PER_BYTE * (end - start)) // len(writer.code)
     place = start - 1
     while True:
@@ -620,14 +626,14 @@ def _find_tail(text: bytes, start: int, end: int, most: int, writer: Writer) -> 
         position, found, work = follow_records(
             buffer, first_end, end, writer.code, slots, most - 1, work
         )
-        # A text of the broken record may reach over the next ones: the most and the shortest are
-        # the true ones.
+        # A text in the damaged record may extend over the following records: the chain with the
+        # most and shortest records is the true one.
         if position == end and found + 1 >= most_found:
             best, best_end, most_found = place, first_end, found + 1
 
 
 def _looks_like_alert(record: Record) -> bool:
-    """Return whether a record names an object and has packed stamps: few bytes do by chance."""
+    """Return whether a record has an object name and gzipped stamps, which is rare by chance."""
     text = record.text
     kind, begin, size = record.slots[SLOTS["objectId"]].tolist()
     name = text[begin : begin + size] if kind == SPAN else b""
@@ -639,7 +645,7 @@ def _looks_like_alert(record: Record) -> bool:
 
 
 def _read_record(text: bytes, position: int, end: int, writer: Writer) -> tuple[Record, int]:
-    """Read one record that cannot be walked, and return it and where it ends."""
+    """Read a record that cannot be walked; return the record and where it ends."""
     try:
         kept, slots, after = read_record(text, position, end, writer.schema)
     except BadAvro as error:

@@ -1,7 +1,7 @@
 """The image inside a stamp: gzip around a small FITS file.
 
-Only what ZTF writes is read: one image of big-endian float32. Anything else is a bad stamp, with
-its cause. Source: FITS Standard 4.0, sections 3 and 4.
+This module reads only the form that ZTF writes: one image of big-endian float32. All other stamps
+are bad stamps, each with a cause. Source: FITS Standard 4.0, sections 3 and 4.
 """
 
 import io
@@ -33,7 +33,7 @@ MAX_BYTES = MAX_HEADER + 4 * MAX_AXIS * MAX_AXIS
 _GZIP_ERRORS = (OSError, isal_zlib.error, zlib.error, EOFError, ValueError)
 
 REGULAR_BYTES = BLOCK + -(-4 * STAMP * STAMP // BLOCK) * BLOCK
-"""How long a regular stamp is: a header of one block, and the pixels filled up to whole blocks."""
+"""Bytes of a regular stamp: a header of one block, and the pixels padded to whole blocks."""
 
 _REGULAR_END = REGULAR_BYTES.to_bytes(4, "little")
 
@@ -56,19 +56,19 @@ def read_image(unpacked: bytes) -> np.ndarray:
     Raises
     ------
     BadStamp
-        When it is not the one image that is expected.
+        When the file is not one image of the expected form.
     """
     rows, columns, offset = _layout(unpacked)
     return np.frombuffer(unpacked, ">f4", rows * columns, offset).reshape(rows, columns)
 
 
 def inflate(packed: bytes) -> bytes:
-    """Return what a gzip file holds, after a check of its CRC and length.
+    """Return the content of a gzip file, after a check of its CRC and length.
 
     Raises
     ------
     BadStamp
-        When either is wrong, or it is no gzip.
+        When the CRC or the length is wrong, or the bytes are not gzip.
     """
     if packed.startswith(JPEG_MAGIC):
         raise BadStamp("jpeg", "a JPEG in place of a gzipped FITS file")
@@ -79,18 +79,18 @@ def inflate(packed: bytes) -> bytes:
         raise BadStamp("gzip", f"it says that it holds {size:,} bytes")
     try:
         with igzip.open(io.BytesIO(packed)) as stream:
-            # One byte more tells that it holds more.
+            # One more byte shows whether the file is longer than it states.
             unpacked = stream.read(size + 1)
     except _GZIP_ERRORS as error:
         raise BadStamp("gzip", str(error)) from None
-    # The length stands at the very end: so nothing follows.
+    # The stated length is the last four bytes, so no bytes follow the gzip file.
     if len(unpacked) != size:
         raise BadStamp("gzip", "its length is not what stands at its end")
     return unpacked
 
 
 class Spans(NamedTuple):
-    """Stamps as they are stored: a text, and where in it each begins and how long it is, int64."""
+    """Stored stamps: a text, and the begin and size of each stamp in the text, int64."""
 
     text: bytes
     begins: np.ndarray
@@ -98,7 +98,7 @@ class Spans(NamedTuple):
 
 
 def may_be_regular(stamps: Spans) -> np.ndarray:
-    """Return which stamps say of themselves that they are gzip files of REGULAR_BYTES."""
+    """Return which stamps look like gzip files of REGULAR_BYTES, by their first and last bytes."""
     text = np.frombuffer(stamps.text or b"\0", np.uint8)
     regular = stamps.sizes >= len(GZIP_MAGIC) + len(_REGULAR_END)
     begins = np.where(regular, stamps.begins, 0)
@@ -111,23 +111,23 @@ def may_be_regular(stamps: Spans) -> np.ndarray:
 
 
 def inflate_regular(stamps: list[Spans]) -> np.ndarray | None:
-    """Return what stamps that may be regular hold, inflated in one go: uint8, a row a stamp.
+    """Inflate stamps that may be regular in one call: uint8, a row per stamp.
 
-    None if any is not as it should be: which, and why, is for `inflate` to say. In one go the
-    interpreter's lock is let go of for milliseconds, so that threads do not wait for each other at
-    every stamp. CRC and length of each are checked; that nothing follows them is seen from the sum
-    of the lengths. The array is this thread's own until its next call.
+    Returns None if any stamp is damaged or has another length; `inflate` then says which and why.
+    One call releases the interpreter's lock for milliseconds, so that threads do not wait for each
+    other at every stamp. CRC and length of each stamp are checked. The sum of the lengths proves
+    that no bytes follow. The thread's next call overwrites the array.
     """
-    packed = _own_buffer("packed", sum(int(some.sizes.sum()) for some in stamps))
+    packed = _thread_buffer("packed", sum(int(some.sizes.sum()) for some in stamps))
     at = 0
     for some in stamps:
         at = _copy(np.frombuffer(some.text, np.uint8), some.begins, some.sizes, packed, at)
     size = REGULAR_BYTES * sum(len(some.begins) for some in stamps)
-    # One byte more tells that they hold more.
-    unpacked = _own_buffer("unpacked", size + 1)
+    # One more byte shows whether the stamps are longer than they state.
+    unpacked = _thread_buffer("unpacked", size + 1)
     found = 0
     try:
-        # What igzip.decompress reads with, which gives new memory each time.
+        # igzip.decompress uses this reader too, but allocates new memory in each call.
         reader = igzip._GzipReader(packed)
         while count := reader.readinto(unpacked[found:]):
             found += count
@@ -139,8 +139,8 @@ def inflate_regular(stamps: list[Spans]) -> np.ndarray | None:
 _own = threading.local()
 
 
-def _own_buffer(name: str, size: int) -> np.ndarray:
-    """Return bytes of this thread's own, used again and again: new memory has to be cleared."""
+def _thread_buffer(name: str, size: int) -> np.ndarray:
+    """Return a buffer of this thread. It is reused, because the system clears new memory first."""
     buffer = getattr(_own, name, None)
     if buffer is None or len(buffer) < size:
         buffer = np.empty(size, np.uint8)
@@ -159,7 +159,7 @@ def _own_buffer(name: str, size: int) -> np.ndarray:
     nogil=True,
 )
 def _copy(text, begins, sizes, out, at):
-    """Copy parts of a text to `out`, one behind the other from `at` on; return where they end."""
+    """Copy parts of a text to `out`, one after another from `at`; return where they end."""
     for index in range(len(begins)):
         begin, size = begins[index], sizes[index]
         out[at : at + size] = text[begin : begin + size]
@@ -168,11 +168,11 @@ def _copy(text, begins, sizes, out, at):
 
 
 def regular_images(unpacked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the images of stamps of REGULAR_BYTES, and which of them are true.
+    """Return the images of stamps of REGULAR_BYTES, and which of them are valid.
 
     Images are views of big-endian float32, shape (stamps, STAMP, STAMP). Nearly all stamps of the
-    archive have one and the same header, so they are compared with it and not read one by one;
-    where another header stands, the image means nothing and `read_image` is to be asked.
+    archive have an identical header, so each header is compared with that header and not parsed.
+    If the header differs, the image is not valid: read the stamp with `read_image`.
     """
     headers = unpacked[:, :BLOCK]
     images = unpacked[:, BLOCK : BLOCK + 4 * STAMP * STAMP].view(">f4")
@@ -199,12 +199,12 @@ def _layout(unpacked: bytes) -> tuple[int, int, int]:
 
 
 class _LongHeader(Exception):
-    """The first block holds no END."""
+    """The first block contains no END."""
 
 
 @lru_cache(maxsize=256)
 def _read_cards(header: bytes, whole: bool = False) -> tuple[int, int, int]:
-    """Read the cards of a header. There are few different ones in a night, so they are cached."""
+    """Read the cards of a header. A night has few different headers, so results are cached."""
     if header.startswith(JPEG_MAGIC):
         raise BadStamp("jpeg", "a JPEG in place of a FITS file")
     if header[:6] != b"SIMPLE":
@@ -215,7 +215,7 @@ def _read_cards(header: bytes, whole: bool = False) -> tuple[int, int, int]:
         name = card[:8].rstrip()
         if name == b"END":
             break
-        # The first of equal cards counts; values may stand anywhere behind the equals sign.
+        # If a card is repeated, the first one counts. Values may be anywhere after the equals sign.
         if card[8:9] == b"=":
             cards.setdefault(name, card[9:])
     else:
@@ -224,9 +224,9 @@ def _read_cards(header: bytes, whole: bool = False) -> tuple[int, int, int]:
         raise BadStamp("fits", "its header has no END")
     if cards.get(b"SIMPLE", b"").split(b"/")[0].strip() != b"T":
         raise BadStamp("fits", "SIMPLE is not T")
-    for name, wanted in ((b"BITPIX", -32), (b"NAXIS", 2)):
-        if _integer(cards, name) != wanted:
-            raise BadStamp("fits", f"{name.decode()} is not {wanted}")
+    for name, expected in ((b"BITPIX", -32), (b"NAXIS", 2)):
+        if _integer(cards, name) != expected:
+            raise BadStamp("fits", f"{name.decode()} is not {expected}")
     columns, rows = (_integer(cards, name) or 0 for name in (b"NAXIS1", b"NAXIS2"))
     if not (0 < columns <= MAX_AXIS and 0 < rows <= MAX_AXIS):
         raise BadStamp("fits", f"an image of {rows} x {columns} pixels")

@@ -1,9 +1,9 @@
 """Read one Avro record of any schema within limits, value by value.
 
-It reads what the compiled loop of `walk.py` does not: schemas that refer to themselves, arrays
-whose items have no bytes, fields of an unexpected type. It is slow, and no bytes can harm it: a
-library that builds what the bytes describe can be led to build anything. Limits are of depth and of
-number, never of time or memory, so results do not depend on the machine.
+This reader covers the cases that the compiled loop of `walk.py` does not: schemas that refer to
+themselves, arrays whose items have no bytes, fields of an unexpected type. It is slow but safe with
+hostile bytes: a library that builds the objects that the bytes describe can be made to fill the
+memory. Limits are depths and counts, never time or memory, so results do not depend on the machine.
 
 Source of the encoding: Apache Avro 1.11 specification, section Binary encoding.
 """
@@ -17,17 +17,17 @@ from skymill.alerts.schemas import BadAvro, Schema
 from skymill.alerts.walk import INTEGER, NULL, REAL, SPAN
 
 MOST_VALUES = 2**18
-"""Values of a record, items without bytes among them; ZTF's records have some 3,000."""
+"""Values of a record, including items without bytes; ZTF's records have some 3,000."""
 
 MOST_DEPTH = 64
-"""Values within values."""
+"""Levels of nested values."""
 
 _REAL = {"float": struct.Struct("<f"), "double": struct.Struct("<d")}
 _NAMES = {"long": "int", "string": "str", "array": "list", "map": "dict", "record": "dict"}
 
 
 def read_long(text: bytes, position: int) -> tuple[int, int]:
-    """Return the zigzag number at a position, and where it ends."""
+    """Return the zigzag number at a position, and where the number ends."""
     number = shift = 0
     while shift < 70:
         if position >= len(text):
@@ -47,20 +47,20 @@ def read_record(text: bytes, start: int, end: int, schema: Schema) -> tuple[byte
     Parameters
     ----------
     text, start, end
-        The bytes, where the record begins, and where the block that holds it ends.
+        The bytes, where the record begins, and where its block ends.
     schema
-        The writer's.
+        The writer's schema.
 
     Returns
     -------
-    A text, and slots that refer to it, int64, shape (fields, 3), see walk.walk_record; and where
+    A text; slots that refer to the text, int64, shape (fields, 3), see walk.walk_record; and where
     the record ends.
 
     Raises
     ------
     BadAvro
-        When the bytes are no record of this schema, a field that is kept has another type than it
-        should, or a limit is exceeded.
+        When the bytes are not a record of this schema, a field that is kept has a wrong type, or a
+        limit is exceeded.
     """
     reader = _Reader(text, start, end, schema.named)
     reader.read(schema.parsed, "", 0)
@@ -113,7 +113,7 @@ class _Reader:
             stated = None
             if count < 0:
                 count, stated = -count, self._length()
-            # Before the loop: items may have no bytes.
+            # Check before the loop: items may have no bytes.
             if count > self._left:
                 raise BadAvro(f"it has more than {MOST_VALUES:,} values")
             begin = self.position
@@ -125,7 +125,7 @@ class _Reader:
                 raise BadAvro("items of an array have another length than it says")
 
     def _plain(self, kind: str, schema):
-        """Read a value that holds no others, and return it: bytes for texts."""
+        """Read a value that contains no other values, and return it: bytes for texts."""
         if kind == "null":
             return None
         if kind in ("int", "long"):
@@ -149,7 +149,7 @@ class _Reader:
         raise BadAvro(f"its schema refers to {kind:.100}, which is no type")
 
     def _keep(self, kind: str, schema, path: str) -> None:
-        """Read a field that is wanted into its slot."""
+        """Read a field of packet.FIELDS into its slot."""
         if kind in ("record", "error", "array", "map"):
             raise BadAvro(f"{path} is a {_NAMES.get(kind, kind)}")
         value = self._plain(kind, schema)

@@ -1,6 +1,7 @@
-"""Members of a tar found at machine speed: all alert files that lie whole in a stretch of it.
+"""Find the members of a tar with compiled loops: all whole alert files in a stretch of the tar.
 
-What these loops call is compiled in this module too: Numba's cache looks for changes in no other.
+All functions that these loops call are compiled in this module too: Numba's cache does not notice
+changes in other modules.
 
 Source: POSIX.1-2017, pax, section ustar Interchange Format; GNU tar manual for large sizes.
 """
@@ -28,7 +29,7 @@ def _compiled(signature):
 
 @_compiled(int64(_TEXT, int64, int64))
 def read_octal(text, begin, end):
-    """Return the number that octal digits between spaces or NULs make, or -1 if they make none."""
+    """Return the number of octal digits between spaces or NULs, or -1 if it is not a number."""
     while begin < end and (text[begin] == _SPACE or text[begin] == 0):
         begin += 1
     while begin < end and (text[end - 1] == _SPACE or text[end - 1] == 0):
@@ -46,7 +47,7 @@ def read_octal(text, begin, end):
 
 @_compiled(boolean(_TEXT, int64))
 def is_header(text, begin):
-    """Return whether the checksum of the block at `begin` holds; the field counts as spaces."""
+    """Return whether the checksum of the block at `begin` is right; its field counts as spaces."""
     total = int64(8 * _SPACE)
     for place in range(begin, begin + BLOCK):
         total += int64(text[place])
@@ -57,7 +58,7 @@ def is_header(text, begin):
 
 @_compiled(boolean(_TEXT, int64))
 def _is_alert_name(text, begin):
-    """Return what tarball.is_alert_file says of the name in a header."""
+    """Return whether tarball.is_alert_file accepts the name in a header."""
     end = begin
     while end < begin + NAME_BYTES and text[end] != 0:
         end += 1
@@ -66,7 +67,7 @@ def _is_alert_name(text, begin):
         base -= 1
     if end - base < len(_SUFFIX) or (text[base] == _DOT and text[base + 1] == _UNDERSCORE):
         return False
-    for place in range(len(_SUFFIX)):  # noqa: SIM110 (Numba knows no generators)
+    for place in range(len(_SUFFIX)):  # noqa: SIM110 (Numba has no generators)
         if text[end - len(_SUFFIX) + place] != _SUFFIX[place]:
             return False
     return True
@@ -74,24 +75,24 @@ def _is_alert_name(text, begin):
 
 @_compiled(UniTuple(int64, 2)(_TEXT, int64, int64, Array(int64, 2, "C")))
 def find_members(text, begin, longest, places):
-    """Find the plain alert files that lie whole in a stretch of a tar, one behind the other.
+    """Find the plain alert files that follow each other whole in a stretch of a tar.
 
     Parameters
     ----------
     text
         The stretch.
     begin
-        Where a member's header is to be.
+        Where the first member's header should be.
     longest
-        Bytes of the longest file that is taken.
+        Maximum number of bytes of a file.
     places
-        int64, shape (most files, 2): receives where each file begins and how long it is.
+        int64, shape (most files, 2): receives where each file begins and its size.
 
     Returns
     -------
-    How many there are, and where the block behind the last one begins. The first member that is
-    anything else ends the search: a damaged header, a link, a folder, another name, a number that
-    is not octal, a packed file, or one whose padding is not in the stretch.
+    The number of files, and where the block after the last file begins. The search ends at the
+    first other member: a damaged header, a link, a folder, another name, a number that is not
+    octal, a packed file, or a file whose padding is not in the stretch.
     """
     count = int64(0)
     while count < len(places) and begin + BLOCK <= len(text):

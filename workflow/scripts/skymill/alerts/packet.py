@@ -1,4 +1,4 @@
-"""What is read of an alert packet: the paths of its fields, and the slot of each.
+"""The fields that are read from an alert packet: their paths and slots.
 
 Source: the schemas of the ZTF alert archive (github.com/ZwickyTransientFacility/ztf-avro-alert).
 """
@@ -8,7 +8,8 @@ CUTOUTS = ("cutoutScience", "cutoutTemplate", "cutoutDifference")
 
 TEXTS = ("objectId", "schemavsn", "candidate.isdiffpos")
 CANDIDS = ("candid", "candidate.candid")
-"""Where the candid is, the first that is there: ALeRCE's packets have it in `candidate` alone."""
+"""Paths of the candid; the first that is present counts. ALeRCE's packets have the candid only in
+`candidate`."""
 INTEGERS = (*CANDIDS, "candidate.fid", "candidate.programid", "candidate.field")
 REALS = (
     "candidate.jd",
@@ -23,7 +24,7 @@ REALS = (
 IMAGES = tuple(f"{cutout}.stampData" for cutout in CUTOUTS)
 
 FIELDS = TEXTS + INTEGERS + REALS + IMAGES
-"""Paths of the fields that are read; the place of a path is its slot."""
+"""Paths of the fields that are read; the index of a path is its slot."""
 
 SLOTS = {path: slot for slot, path in enumerate(FIELDS)}
 
@@ -33,7 +34,7 @@ OPTIONAL = frozenset(
         *(f"candidate.{name}" for name in ("field", "rb", "drb", "xpos", "ypos")),
     }
 )
-"""Fields that a schema may lack and that may be null: drb came with schema 3.3."""
+"""Fields that may be missing in a schema and that may be null: drb was added in schema 3.3."""
 
 OBJECT_ID_BYTES = 64
 """Longest object id; ZTF's have 12 letters."""

@@ -1,4 +1,4 @@
-"""From an Avro schema to the small program that walks its records, see walk.py."""
+"""Compile an Avro schema to the small program that walks its records, see walk.py."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from skymill.alerts import walk
 from skymill.alerts.packet import IMAGES, SLOTS, TEXTS
 
 MAX_CODE = 2**16
-"""A schema that needs a longer program is left to the general reader."""
+"""Words of a program. The general reader reads records whose schema needs a longer program."""
 
 _FIXED_SIZES = {"float": 4, "double": 8}
 _OPTIONS = {
@@ -20,7 +20,7 @@ _OPTIONS = {
 
 
 class Unsupported(Exception):
-    """The schema cannot be walked: the general reader takes its records."""
+    """The schema cannot be walked: the general reader reads its records."""
 
 
 def compile_program(schema) -> np.ndarray:
@@ -29,12 +29,13 @@ def compile_program(schema) -> np.ndarray:
     Parameters
     ----------
     schema
-        A schemas.Schema's `expanded`: named types stand where they are used.
+        The `expanded` of a schemas.Schema: names are replaced by their types.
 
     Raises
     ------
     Unsupported
-        When it refers to itself, nests too deeply, or has arrays whose items may have no bytes.
+        When the schema refers to itself, nests too deeply, or has arrays whose items may have no
+        bytes.
     """
     compiler = _Compiler()
     compiler.add(schema, "")
@@ -43,7 +44,7 @@ def compile_program(schema) -> np.ndarray:
 
 
 def unwrapped(schema):
-    """Return a schema without the objects around it that only add remarks."""
+    """Return a schema without enclosing objects that only add remarks."""
     while isinstance(schema, dict) and not isinstance(schema["type"], str):
         schema = schema["type"]
     return schema
@@ -61,11 +62,11 @@ class _Compiler:
     def __init__(self):
         self.code: list[int] = []
         self.depth = 0
-        # Where the last FIXED stands, as long as the next can be added to it.
+        # The place of the last FIXED, as long as the next FIXED can be merged into it.
         self.fixed: int | None = None
 
     def emit(self, *words: int) -> int:
-        """Append an operation with its operands and return where it stands."""
+        """Append an operation with its operands; return the place of the operation."""
         if len(self.code) > MAX_CODE:
             raise Unsupported("its program would be too long")
         self.fixed = None
@@ -73,7 +74,7 @@ class _Compiler:
         return len(self.code) - len(words)
 
     def add(self, schema, path: str | None) -> None:
-        """Append what walks one value; `path` is None inside arrays and maps."""
+        """Append the operations that walk one value; `path` is None inside arrays and maps."""
         schema = unwrapped(schema)
         kind = kind_of(schema)
         if kind == "union":
@@ -109,7 +110,7 @@ class _Compiler:
             raise Unsupported(f"it refers to {kind}, which is no type, or is being defined")
 
     def add_kept(self, kind: str, path: str) -> None:
-        """Append what keeps a wanted field; a type that it cannot have is left to the reader."""
+        """Append the operation that keeps a field; the general reader reports a wrong type."""
         slot = SLOTS[path]
         number = path not in TEXTS and path not in IMAGES
         if kind == "null":
@@ -129,7 +130,7 @@ class _Compiler:
             null = kinds.index("null")
             other = kinds[1 - null]
             if other in _OPTIONS:
-                # The branch as it is written: zigzag doubles it.
+                # The branch as it is stored: zigzag doubles the number.
                 size = [_FIXED_SIZES[other]] if other in _FIXED_SIZES else []
                 self.emit(_OPTIONS[other], 2 * null, *size)
                 return
@@ -160,7 +161,7 @@ class _Compiler:
 
 
 def least_bytes(schema) -> int:
-    """Return the fewest bytes that a value can have, or a lower bound above 0."""
+    """Return a lower bound of the bytes of a value; it is 0 only if a value may have no bytes."""
     schema = unwrapped(schema)
     kind = kind_of(schema)
     if kind == "null":

@@ -1,8 +1,8 @@
-"""The schema of an Avro file: read within limits, before anything is done with it.
+"""Read the schema of an Avro file within limits, before the schema is used.
 
-A schema is a few bytes that may stand for much: it can nest without end, refer to itself, and
-double with every name that it uses twice. All limits count; none is a time or a memory, so that
-the same file is read or refused on every machine.
+A few bytes of schema can describe a huge structure: a schema can nest without end, refer to
+itself, and double in size with every name that it uses twice. All limits are counts. No limit is a
+time or an amount of memory, so every machine accepts and refuses the same files.
 """
 
 import json
@@ -13,41 +13,42 @@ MOST_BYTES = 2**20
 """Longest text of a schema; ZTF's have 20 kB."""
 
 MOST_TYPES = 2**15
-"""Types in a schema with every named type where it is used; ZTF's have some 300."""
+"""Types in a schema after every name is replaced by its type; ZTF's have some 300."""
 
 MOST_DEPTH = 64
-"""Types within types."""
+"""Levels of nested types."""
 
 MOST_FIXED = 2**26
 """Bytes of a fixed type."""
 
 LONGEST_DETAIL = 200
-"""Characters of what another library says of an error."""
+"""Characters that are kept of another library's error message."""
 
 PRIMITIVE = frozenset(
     ("null", "boolean", "int", "long", "float", "double", "bytes", "string"),
 )
-"""Types that are no others."""
+"""Types that contain no other types."""
 
 _ADDRESS = re.compile(r" (from|at|in)? ?<[^<>]* at 0x[0-9a-f]+>")
 
 
 class BadAvro(Exception):
-    """The bytes are no Avro that this reader understands; the text says why."""
+    """The bytes are not Avro that this reader understands; the text says why."""
 
 
 @dataclass(frozen=True)
 class Schema:
-    """A schema that keeps the limits.
+    """A schema within the limits.
 
     Attributes
     ----------
     parsed
-        As fastavro parses it: names are whole ones.
+        The schema as fastavro parses it, with full names.
     named
-        Its named types by their names.
+        The named types of the schema, by name.
     expanded
-        The same with every named type where it is used, but for those that are being defined.
+        The parsed schema with every name replaced by its type, except names inside their own
+        definition.
     """
 
     parsed: object
@@ -56,12 +57,12 @@ class Schema:
 
 
 def read_schema(text: bytes) -> Schema:
-    """Return a schema; logical types are dropped, so that values stay plain.
+    """Return a schema without logical types, so that values stay plain.
 
     Raises
     ------
     BadAvro
-        When it is none, or exceeds a limit.
+        When the text is not a schema, or the schema exceeds a limit.
     """
     import fastavro
 
@@ -75,19 +76,19 @@ def read_schema(text: bytes) -> Schema:
     except MemoryError:
         raise
     except Exception as error:
-        raise BadAvro(f"its schema cannot be read: {told(error)}") from error
+        raise BadAvro(f"its schema cannot be read: {describe_error(error)}") from error
     return Schema(parsed, named, _Expansion(named).of(parsed, frozenset()))
 
 
-def told(error: Exception) -> str:
-    """Return an exception's kind and text without addresses of objects: no run has those twice."""
+def describe_error(error: Exception) -> str:
+    """Return an exception's type and text without memory addresses, which differ between runs."""
     return f"{type(error).__name__} {_ADDRESS.sub('', str(error))}"[:LONGEST_DETAIL]
 
 
 def _require_shallow(text: bytes) -> None:
-    """Refuse JSON whose brackets nest deeper than any schema within the limits can."""
+    """Refuse JSON whose brackets nest deeper than those of any schema within the limits."""
     depth = 0
-    # A bracket in a text, such as a remark, counts as well: few have that many open ones.
+    # A bracket in a text, such as a remark, counts too. Texts rarely have that many open brackets.
     for bracket in re.findall(rb"[\[\]{}]", text):
         depth += 1 if bracket in b"[{" else -1
         if depth > 4 * MOST_DEPTH:
@@ -109,14 +110,14 @@ def _without_logical_types(schema):
 
 
 class _Expansion:
-    """Puts named types where they are used, and counts what that makes."""
+    """Replaces names by their types, and counts the types."""
 
     def __init__(self, named: dict):
         self._named = named
         self._types = 0
 
     def of(self, schema, within: frozenset[str], depth: int = 0):
-        """Return a schema expanded, given the names of the types that it is a part of."""
+        """Return the expanded schema; `within` has the names of the types that contain it."""
         self._types += 1
         if self._types > MOST_TYPES:
             raise BadAvro(f"its schema stands for more than {MOST_TYPES:,} types")

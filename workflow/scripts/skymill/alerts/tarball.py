@@ -1,8 +1,8 @@
-"""The Avro files of a night, read from a tarball as a stream or from a folder, never unpacked.
+"""Read the Avro files of a night from a tarball as a stream, or from a folder, without unpacking.
 
-The tar format is read here and not by `tarfile`: behind a damaged header reading goes on at the
-next one that its checksum proves, so a flipped bit costs one member and not the rest of the night.
-A member is an alert file by its name or by how its content begins, packed by gzip or not.
+This module reads the tar format itself, without `tarfile`. After a damaged header, reading resumes
+at the next header with a right checksum, so a flipped bit costs one member and not the rest of the
+night. A member is an alert file by its name or by its first bytes, gzipped or not.
 
 Source: POSIX.1-2017, pax, section ustar Interchange Format; GNU tar manual for long names.
 """
@@ -41,32 +41,33 @@ from skymill.engine.tar import (
 )
 
 READ_BYTES = 3 * 2**20
-"""Compressed bytes taken at a time. While they inflate, threads beside the reader run."""
+"""Compressed bytes that are read at a time. Other threads run while these bytes inflate."""
 
 CAREFUL_BYTES = 2**13
-"""The same where a gzip stream breaks: what is lost with the damage."""
+"""Compressed bytes that are read at a time near damage in a gzip stream. At most these are lost."""
 
 MEMBER_BYTES = 2**12
-"""The same for a packed member."""
+"""Compressed bytes of a packed member that are read at a time."""
 
 HEAD_BYTES = 2**9
-"""What is looked at to tell what a member holds."""
+"""Bytes that are checked to find the type of a member."""
 
-SEAL_BYTES = 8
-"""CRC and length at a gzip file's end: taken apart, so that what they belie is not lost."""
+TRAILER_BYTES = 8
+"""CRC and length at the end of a gzip file. They are inflated separately, so that a wrong CRC or
+length does not cost the data before it."""
 
 INFLATE_BYTES = 2**23
-"""Bytes inflated at a time, at most."""
+"""Maximum number of bytes that are inflated at a time."""
 
 PART_BYTES = 2**22
-"""Longer files, which hold many records, are cut into parts at their sync markers."""
+"""Longer files, which contain many records, are cut into parts at their sync markers."""
 
 STRETCH_FILES = 256
-"""Files in a stretch, at most."""
+"""Maximum number of files in a stretch."""
 
 UNPACKED_FLOOR, UNPACKED_RATIO = 2**22, 100
-"""Bytes that a packed member may always have, and how many times its own size: Avro packs to a
-third."""
+"""Limits of the unpacked size of a packed member: it may always have this many bytes, plus this
+many times its packed size. Avro packs to a third."""
 
 _ZEROS = bytes(BLOCK)
 _GZIP_ERRORS = (igzip_lib.error, isal_zlib.error, zlib.error, EOFError, ValueError)
@@ -74,10 +75,10 @@ _GZIP_ERRORS = (igzip_lib.error, isal_zlib.error, zlib.error, EOFError, ValueErr
 
 @dataclass(frozen=True)
 class Part:
-    """A file, or a part of one that ends with a sync marker.
+    """A file, or a part of a file that ends with a sync marker.
 
-    `header` is the file's header when the part does not begin with it, `damage` why nothing of it
-    is to be trusted.
+    `header` is the file's header if the part does not begin with it. `damage` says why the part
+    cannot be trusted, None if it can.
     """
 
     name: str
@@ -87,13 +88,13 @@ class Part:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Size in bytes."""
         return len(self.text)
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Whole files in one text: their names, and where each begins in it and how long it is.
+    """Whole files in one text: their names, and the begin and size of each in the text.
 
     `places` is int64, shape (files, 2).
     """
@@ -104,29 +105,29 @@ class Stretch:
 
     @property
     def size(self) -> int:
-        """Bytes, from the first file to the last."""
+        """Size in bytes, from the first file to the last."""
         return int(self.places[-1].sum() - self.places[0, 0])
 
     @staticmethod
     def of(parts: list[Part]) -> "Stretch":
-        """Return whole files one behind the other."""
+        """Return a stretch of whole files, joined one after another."""
         sizes = np.array([part.size for part in parts], np.int64)
         places = np.stack([np.cumsum(sizes) - sizes, sizes], axis=1)
         return Stretch([part.name for part in parts], b"".join(p.text for p in parts), places)
 
     def part(self, index: int) -> Part:
-        """Return a file on its own."""
+        """Return one file of the stretch."""
         begin, size = self.places[index].tolist()
         return Part(self.names[index], self.text[begin : begin + size])
 
 
 @dataclass
 class Night:
-    """What was seen beside the parts, complete when all of them were taken.
+    """Counts of a night's archive, complete once all parts were read.
 
-    `members` are alert files, `ignored` all other files, of them `notes` what macOS adds to
-    archives. `broken_off` says why the archive is not whole, if it is not; `gzip_members` of how
-    many gzip files it consists.
+    `members` counts alert files, `ignored` all other files, and `notes` those of the other files
+    that macOS adds to archives. `broken_off` says why the archive is not whole, None if it is.
+    `gzip_members` counts the gzip files of the archive.
     """
 
     members: int = 0
@@ -137,7 +138,7 @@ class Night:
     ignored_names: list[str] = field(default_factory=list)
 
     def ignore(self, name: str) -> None:
-        """Count a member that is no alert file; the first few are remembered by name."""
+        """Count a member that is not an alert file; keep the names of the first ten."""
         self.ignored += 1
         if _base(name).startswith("._") or _base(name) == ".DS_Store":
             self.notes += 1
@@ -146,14 +147,14 @@ class Night:
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Open a file to be read."""
+    """Open a file for reading."""
     return open(path, "rb")
 
 
 def read_parts(
     raw: Path, night: Night, opener: Callable[[Path], BinaryIO] = open_file
 ) -> Iterator[Part | Stretch]:
-    """Yield the Avro files of a tarball (gzip or plain) or a folder, counting in `night`.
+    """Yield the Avro files of a tarball (gzip or plain) or a folder; count them in `night`.
 
     `opener` opens the tarball, or each file of the folder.
     """
@@ -170,7 +171,7 @@ def read_parts(
 def is_alert_file(name: str, head: bytes) -> bool:
     """Return whether a member is an alert file, by its name or by its first bytes.
 
-    `._x.avro` are notes that macOS adds.
+    Files such as `._x.avro` are notes that macOS adds, not alert files.
     """
     base = _base(name)
     if base.endswith((".avro", ".avro.gz")) and not base.startswith("._"):
@@ -208,10 +209,11 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _gunzip(file: BinaryIO, night: Night) -> Iterator[bytes]:
-    """Inflate a gzip file of one or more members; damage ends it and is noted."""
+    """Inflate a gzip file of one or more members. Damage ends the file and is noted in `night`."""
     given, most = 0, most_bytes(file.seek(0, io.SEEK_END))
     for size in (READ_BYTES, CAREFUL_BYTES):
-        # What was inflated in one go with damage is lost: so go there again, in smaller steps.
+        # If a step contains damage, all bytes of the step are lost. So inflate again in smaller
+        # steps.
         again = given
         try:
             for chunk in _inflate(file, size, night):
@@ -227,15 +229,15 @@ def _gunzip(file: BinaryIO, night: Night) -> Iterator[bytes]:
         except _GZIP_ERRORS as error:
             damage = error
             if not file.read(1):
-                break  # Only the seal is wrong: nothing was lost.
+                break  # Only the trailer is wrong: no data were lost.
     night.broken_off = f"the gzip stream is damaged: {damage}"
 
 
 def _inflate(file: BinaryIO, size: int, night: Night) -> Iterator[bytes]:
-    """Inflate a file from its beginning, `size` bytes at a time; what is not whole is noted."""
-    body = file.seek(0, io.SEEK_END) - SEAL_BYTES
+    """Inflate a file from its beginning, `size` bytes at a time; note if it is not whole."""
+    body = file.seek(0, io.SEEK_END) - TRAILER_BYTES
     file.seek(0)
-    # Used again and again: new memory has to be cleared.
+    # One buffer is reused, because the system clears new memory first.
     buffer = memoryview(bytearray(size))
 
     def read() -> memoryview:
@@ -246,7 +248,7 @@ def _inflate(file: BinaryIO, size: int, night: Night) -> Iterator[bytes]:
     inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
     while True:
         if inflater.eof:
-            # Another member may follow, behind zeros, as tapes have.
+            # Another member may follow after zeros, as on tapes.
             rest = inflater.unused_data.lstrip(b"\0")
             while len(rest) < len(GZIP_MAGIC) and (more := bytes(read())):
                 rest = (rest + more).lstrip(b"\0")
@@ -272,9 +274,9 @@ def _inflate(file: BinaryIO, size: int, night: Night) -> Iterator[bytes]:
 
 
 class _Source:
-    """Bytes that come in chunks, taken in pieces of any size.
+    """Bytes that arrive in chunks and can be read in any size.
 
-    `damage` says why they end too early, if they do.
+    `damage` says why the bytes end too early, None if they do not.
     """
 
     def __init__(self, chunks: Iterator[bytes]):
@@ -284,7 +286,7 @@ class _Source:
         self._at = 0
 
     def stretch(self) -> Stretch | None:
-        """Return the plain alert files that come next, as far as they are in the chunk."""
+        """Return the next plain alert files of the chunk; None if there is none."""
         places = np.empty((STRETCH_FILES, 2), np.int64)
         chunk = np.frombuffer(self._chunk, np.uint8)
         count, self._at = find_members(chunk, self._at, PART_BYTES, places)
@@ -294,13 +296,13 @@ class _Source:
         names = [read_name(text[begin - BLOCK : begin]) for begin in places[:, 0].tolist()]
         first = int(places[0, 0])
         if 2 * (self._at - first) < len(text):
-            # A small part would keep all of it in memory.
+            # Copy a small part: a reference would keep the whole chunk in memory.
             text = text[first : self._at]
             places[:, 0] -= first
         return Stretch(names, text, places)
 
     def peek(self, size: int) -> bytes:
-        """Return the next `size` bytes, or fewer at the end, and leave them there."""
+        """Return the next `size` bytes, or fewer at the end, without consuming them."""
         piece = self._chunk[self._at : self._at + size]
         if len(piece) < size:
             piece = self.take(size)
@@ -332,7 +334,7 @@ class _Source:
         return b"".join(pieces)
 
     def skip(self, size: int) -> int:
-        """Pass over bytes and return how many there were."""
+        """Skip up to `size` bytes; return how many were skipped."""
         skipped = 0
         while skipped < size:
             piece = self.take(min(INFLATE_BYTES, size - skipped))
@@ -343,20 +345,20 @@ class _Source:
 
 
 class _Member:
-    """The bytes of one member of a tar, as they are taken from it."""
+    """The bytes of one member of a tar that are not read yet."""
 
     def __init__(self, source: _Source, size: int):
         self._source = source
         self.left = size
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield what is left."""
+        """Yield the remaining bytes."""
         while self.left and (chunk := self._source.take(min(self.left, INFLATE_BYTES))):
             self.left -= len(chunk)
             yield chunk
 
     def skip(self) -> bool:
-        """Pass over what is left; return whether all of it was there."""
+        """Skip the remaining bytes; return whether all of them were present."""
         return self._source.skip(self.left) == self.left
 
 
@@ -364,7 +366,7 @@ def _tar_parts(source: _Source, night: Night) -> Iterator[Part | Stretch]:
     """Yield the Avro files of a tar stream."""
     announced, is_plain = Announced(), True
     zeros = 0
-    # What stands behind a damaged header, up to the next sound one.
+    # The bytes after a damaged header, up to the next sound header.
     lost: bytearray | None = None
     while True:
         if is_plain and (stretch := source.stretch()):
@@ -375,7 +377,7 @@ def _tar_parts(source: _Source, night: Night) -> Iterator[Part | Stretch]:
             yield stretch
         block = source.take(BLOCK)
         if len(block) < BLOCK:
-            # The checksum of a single gzip file proves the end as well as the zeros do.
+            # The checksum of a single gzip file proves the end just like the zeros.
             ended = zeros >= 2 or night.gzip_members == 1
             if block or not ended or (lost is not None and not zeros):
                 night.broken_off = night.broken_off or "the tar ends too early"
@@ -385,7 +387,7 @@ def _tar_parts(source: _Source, night: Night) -> Iterator[Part | Stretch]:
         if block == _ZEROS:
             zeros += 1
             if zeros == 2 and lost is None:
-                # To its end, where the gzip stream's checksum stands.
+                # Read to the end, where the checksum of the gzip stream is.
                 while source.take(INFLATE_BYTES):
                     pass
                 return
@@ -432,13 +434,13 @@ def _tar_parts(source: _Source, night: Night) -> Iterator[Part | Stretch]:
 
 
 def _behind_damage(content: bytearray) -> Part:
-    """Return what stands behind a damaged header: a member of which not even the name is known."""
+    """Return the bytes after a damaged header as a member with unknown name."""
     damage = "the header of a member of the tarball is damaged"
     return Part("?", bytes(content).rstrip(b"\0"), damage=damage)
 
 
 def _file_parts(name: str, source: _Source, head: bytes) -> Iterator[Part]:
-    """Yield one file, unpacked: whole, or when it is long in parts at its sync markers."""
+    """Yield one file, unpacked: whole, or cut at its sync markers if it is long."""
     if head.startswith(GZIP_MAGIC):
         source = _Source(_unpacked(source))
     text = source.take(PART_BYTES)
@@ -457,7 +459,7 @@ def _file_parts(name: str, source: _Source, head: bytes) -> Iterator[Part]:
         if cut < SYNC_BYTES:
             cut = 0
             if len(text) > MAX_RECORD_BYTES:
-                # No block is that long: its marker is damaged.
+                # No block is that long, so a marker is damaged.
                 whole = last_block_end(text, start)
                 cut = whole if whole > start else len(text)
         if cut:
@@ -472,13 +474,13 @@ def _file_parts(name: str, source: _Source, head: bytes) -> Iterator[Part]:
 
 
 def _unpacked(source: _Source) -> Iterator[bytes]:
-    """Inflate a packed member, in small steps: what is inflated in one go with damage is lost."""
+    """Inflate a packed member in small steps: all bytes of a step with damage are lost."""
     inflater = igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP)
-    # Packed zeros in a packed tar of zeros would be a million times as many.
+    # Packed zeros in a packed tar could grow a million times.
     room = UNPACKED_FLOOR
-    while ahead := source.peek(MEMBER_BYTES + SEAL_BYTES):
-        # CRC and length at its end are taken apart, so that what they belie is not lost.
-        packed = source.take(max(len(ahead) - SEAL_BYTES, 1))
+    while ahead := source.peek(MEMBER_BYTES + TRAILER_BYTES):
+        # The trailer is inflated separately, so that a wrong CRC or length costs no data.
+        packed = source.take(max(len(ahead) - TRAILER_BYTES, 1))
         room += UNPACKED_RATIO * len(packed)
         while True:
             if inflater.eof:

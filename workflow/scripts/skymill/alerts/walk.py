@@ -1,9 +1,9 @@
-"""Walk the bytes of an Avro record at machine speed: keep a few fields, skip the rest.
+"""Walk the bytes of an Avro record with compiled loops: keep a few fields, skip the rest.
 
-Avro has no index: to find the third cutout every byte before it must be walked, on schema 4 some
-two thousand history values. A schema becomes a small program once (`program.py`), and a loop that
-Numba compiles runs it on every record. What the loops call is compiled in this module too: Numba's
-cache looks for changes in no other.
+Avro has no index: to find the third cutout, every byte before it must be walked. With schema 4
+these are some two thousand history values. `program.py` compiles each schema once to a small
+program, and a loop that Numba compiles runs the program on every record. All functions that the
+loops call are compiled in this module too: Numba's cache does not notice changes in other modules.
 
 Source of the encoding: Apache Avro 1.11 specification, section Binary encoding.
 """
@@ -34,21 +34,21 @@ from skymill.engine.compiled import compiled
     KEEP_DOUBLE,
     KEEP_SPAN,
 ) = range(18)
-"""Operations; their operands stand behind them, see program.py."""
+"""Operations; operands follow their operation, see program.py."""
 
 NULL, INTEGER, REAL, SPAN = range(4)
-"""What a slot holds: nothing; an integer; the bits of a float64; where bytes begin, how many."""
+"""Kinds of slots: empty; an integer; the bits of a float64; the begin and length of bytes."""
 
 MAX_DEPTH = 32
-"""Arrays within arrays that can be walked."""
+"""Levels of nested arrays that can be walked."""
 
 MAX_ITEMS = 2**26
-"""Items of all arrays of one record, at most: as many as the longest record has bytes."""
+"""Maximum number of items of all arrays of a record: the bytes of the longest record."""
 
 FAILED = -1
 
 LONGEST_BLOCK = 2**40
-"""Bytes of a block that says more of itself are no block."""
+"""Maximum size of a block in bytes: bytes that state a larger block are not a block."""
 
 SYNC_BYTES = 16
 """Bytes of the marker that ends a file's header and each of its blocks."""
@@ -56,7 +56,7 @@ SYNC_BYTES = 16
 
 @njit(inline="always")
 def _read_long(text, position, limit):
-    """Return a zigzag number and where it ends; the end is FAILED if it is none."""
+    """Return a zigzag number and where it ends; the end is FAILED if there is no number."""
     number = int64(0)
     shift = int64(0)
     while position < limit and shift < 64:
@@ -112,7 +112,7 @@ _compiled = compiled(
     nogil=True,
 )
 def _walk(text, start, limit, code, slots, left):
-    """Do what walk_record says, through at most `left` items; return also how many are left."""
+    """Do the work of walk_record, for at most `left` items; return also how many are left."""
     slots[:, :] = 0
     remaining = np.zeros(MAX_DEPTH, np.int64)
     depth = 0
@@ -121,7 +121,7 @@ def _walk(text, start, limit, code, slots, left):
     while True:
         operation = code[place]
         if operation == OPTION_FIXED:
-            # The commonest by far: a nullable number of a history array.
+            # By far the most frequent operation: a nullable number of a history array.
             if position >= limit:
                 return int64(FAILED), left
             branch = int64(text[position])
@@ -186,7 +186,7 @@ def _walk(text, start, limit, code, slots, left):
             depth += 1
             place += 1
         elif operation == NEXT:
-            # Operands: where the array ends, whether a key stands before each item.
+            # Operands: where the array ends, whether each item has a key.
             left -= 1
             if left < 0:
                 return int64(FAILED), left
@@ -202,8 +202,8 @@ def _walk(text, start, limit, code, slots, left):
                     size, position = _read_long(text, position, limit)
                     if position == FAILED or size < 0 or size > limit - position:
                         return int64(FAILED), left
-                    # Nothing inside an array is wanted, so it is taken at its word: where it ends
-                    # is proved by what follows.
+                    # No field inside an array is kept, so the array is skipped by its stated size.
+                    # The values that follow prove the size.
                     position += size
                     continue
                 # An item has at least one byte.
@@ -262,19 +262,19 @@ def _walk(text, start, limit, code, slots, left):
 
 @_compiled
 def walk_record(text, start, limit, code, slots):
-    """Walk one record and note where the wanted fields are.
+    """Walk one record and note where the fields of packet.FIELDS are.
 
     Parameters
     ----------
     text
-        The bytes, of which none at or behind `limit` is read.
+        The bytes; no byte from `limit` on is read.
     start, limit
-        Where the record begins, and where the block that holds it ends.
+        Where the record begins, and where its block ends.
     code
         The program of the writer's schema.
     slots
-        int64, shape (fields, 3): receives for each field what it holds (NULL, INTEGER, REAL or
-        SPAN), its value or where it begins, and its length.
+        int64, shape (fields, 3): receives for each field its kind (NULL, INTEGER, REAL or SPAN),
+        its value or where it begins, and its length.
 
     Returns
     -------
@@ -285,11 +285,11 @@ def walk_record(text, start, limit, code, slots):
 
 @njit(inline="always")
 def _walk_file(text, begin, end, beginning, code, slots):
-    """Walk a file that holds one record in one block; return False if it is no such file."""
+    """Walk a file with one record in one block; return False if the file has another form."""
     first = begin + len(beginning)
     if first + 2 * SYNC_BYTES > end:
         return False
-    # Slices, and no way out of the loops: so many bytes are compared at a time.
+    # With slices, and loops without an early exit, the compiler compares many bytes at a time.
     own = text[begin:first]
     sync, last = text[first : first + SYNC_BYTES], text[end - SYNC_BYTES : end]
     difference = uint8(0)
@@ -322,20 +322,20 @@ def _walk_file(text, begin, end, beginning, code, slots):
     nogil=True,
 )
 def walk_files(text, places, beginning, code, slots, walked):
-    """Walk files that hold one record in one block each, as nearly all do.
+    """Walk files that contain one record in one block each, as nearly all files do.
 
     Parameters
     ----------
     text, places
-        Bytes, and where in them each file begins and how long it is, int64, shape (files, 2).
+        Bytes, and the begin and size of each file in them, int64, shape (files, 2).
     beginning
-        What a file of this schema begins with, up to the sync marker; its codec is null.
+        The first bytes of a file of this schema, up to the sync marker; its codec is null.
     code
         The program of this schema.
     slots
-        int64, shape (files, fields, 3): receives what walk_record notes of each.
+        int64, shape (files, fields, 3): receives the slots of each file, see walk_record.
     walked
-        Which files were walked. Those that were already are passed over.
+        Which files were walked. Files that are already walked are skipped.
     """
     for index in range(len(places)):
         if not walked[index]:
@@ -357,18 +357,18 @@ def walk_files(text, places, beginning, code, slots, walked):
     nogil=True,
 )
 def find_record(text, start, limit, code, slots, work):
-    """Find the first place from `start` on where bytes begin that can be a record.
+    """Find the first place at or after `start` where the bytes can be a record.
 
     Parameters
     ----------
     text, limit, code, slots
-        As those of walk_record; the slots are those of the record found.
+        See walk_record; receives the slots of the record that is found.
     work
-        How many places and items of arrays may be looked at.
+        How many places and items of arrays may be checked.
 
     Returns
     -------
-    The place, or FAILED where there is none, and how much work is left, negative if it was not
+    The place, or FAILED if there is none; and how much work is left, negative if the work was not
     enough.
     """
     for place in range(start, limit):
@@ -392,18 +392,19 @@ def find_record(text, start, limit, code, slots, work):
     nogil=True,
 )
 def follow_records(text, start, limit, code, slots, most, work):
-    """Walk records one behind the other, from a place on.
+    """Walk records that follow each other, from a place on.
 
     Parameters
     ----------
     text, start, limit, code, slots, work
-        As those of find_record; the slots are those of the last record.
+        See find_record; receives the slots of the last record.
     most
-        How many records, at most.
+        Maximum number of records to walk.
 
     Returns
     -------
-    Where the last one ends, or FAILED if it is none; how many they are; how much work is left.
+    Where the last record ends, or FAILED if it is not a record; the number of records; how much
+    work is left.
     """
     position, found = start, int64(0)
     while position != FAILED and position < limit and found < most:
@@ -414,7 +415,7 @@ def follow_records(text, start, limit, code, slots, most, work):
 
 @njit(inline="always")
 def _block_end(text, place):
-    """Return where a block of records at a place ends, as it says itself, or FAILED."""
+    """Return where the block of records at a place ends by its stated size, or FAILED."""
     count, position = _read_long(text, place, len(text))
     if position == FAILED or count < 1:
         return int64(FAILED)
@@ -426,7 +427,7 @@ def _block_end(text, place):
 
 @njit(inline="always")
 def _same_marker(text, one, other):
-    """Return whether the same marker, and not the same byte all over, begins at two places."""
+    """Return whether two places have the same marker; 16 equal bytes are not a marker."""
     same, varied = True, False
     for at in range(SYNC_BYTES):
         same &= text[one + at] == text[other + at]
@@ -441,10 +442,10 @@ def _same_marker(text, one, other):
     nogil=True,
 )
 def find_first_block(text, last):
-    """Return where the first block of a file begins whose header cannot be read, or FAILED.
+    """Return where the first block begins in a file whose header cannot be read, or FAILED.
 
-    It has the same marker before it and behind it. Behind that the text ends, or another block
-    begins, with the same marker behind it if it is whole. It is looked for up to the place `last`.
+    The block has the same marker before and after it. Then the text ends, or another block begins;
+    if that block is whole, the same marker follows it. The search ends at the place `last`.
     """
     limit = len(text) - SYNC_BYTES
     for place in range(SYNC_BYTES, min(last, limit)):

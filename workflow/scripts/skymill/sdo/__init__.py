@@ -1,1 +1,1 @@
-"""The SDOBenchmark branch: the zip as published, to an index, a plan and tensors."""
+"""The SDOBenchmark branch: from the published zip to an index, a plan and tensors."""

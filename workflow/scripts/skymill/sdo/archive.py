@@ -1,8 +1,8 @@
-"""The table of contents of a zip archive, read into arrays instead of an object for each member.
+"""Read the table of contents of a zip archive into arrays, without an object for each member.
 
-The download has some 1.2 million members, for which `zipfile` would keep a gigabyte of objects, in
-every worker again. Here a member is a name and a row of numbers, and a worker needs only those of
-the members that it extracts. The layout is that of PKWARE's APPNOTE 6.3, with zip64.
+The download has some 1.2 million members. `zipfile` would need a gigabyte of objects for them in
+each worker. Here a member is a name and a row of numbers, and a worker needs only the members that
+it extracts. The layout follows PKWARE's APPNOTE 6.3, with zip64.
 """
 
 import bz2
@@ -46,10 +46,10 @@ METHODS = {
     98: "ppmd",
     99: "aes",
 }
-"""Names of the methods of compression, by their numbers in the zip format."""
+"""Names of the compression methods, by their numbers in the zip format."""
 READABLE = (STORED, DEFLATED, BZIP2, LZMA)
 _MOST_MEMORY = 2**28
-"""Bytes that unpacking an LZMA stream may take: the largest dictionaries in use have 64 MB."""
+"""Maximum memory to unpack an LZMA stream, in bytes. The largest dictionaries in use have 64 MB."""
 
 MEMBER = np.dtype(
     [
@@ -63,21 +63,21 @@ MEMBER = np.dtype(
         ("name_bytes", np.uint16),
     ]
 )
-"""A member: where its header begins, bytes packed and unpacked, CRC-32, Unix mode, method, whether
+"""A member: where its header begins, packed and unpacked bytes, CRC-32, Unix mode, method, whether
 it is encrypted, and bytes of its name."""
 
 MOST_MEMBERS = 2**22
-"""Members of a zip; the download has 1.2 million."""
+"""Maximum number of members of a zip; the download has 1.2 million."""
 
 _MOST_DIRECTORY = 2**8 * MOST_MEMBERS
-"""Bytes of the central directory: it is held in memory."""
+"""Maximum number of bytes of the central directory, which is read into memory."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a zip's central directory lists.
+    """The content of a zip's central directory.
 
-    `names` and `members` (MEMBER, shape (members,)) run side by side in the zip's own order;
+    `names` and `members` (MEMBER, shape (members,)) list the same members in the order of the zip.
     `sha256` is the digest of the central directory's bytes.
     """
 
@@ -92,15 +92,15 @@ def read_contents(archive: Path) -> Contents:
     Raises
     ------
     SkymillError
-        When the file is no zip, not a whole one, or lists members that cannot be in it.
+        When the file is not a zip, is not whole, or lists members that cannot be in it.
     """
     size = archive.stat().st_size
     with open(archive, "rb") as stream:
         count, length, offset = _find_directory(archive, stream, size)
         if count > MOST_MEMBERS or length > _MOST_DIRECTORY:
             raise SkymillError(
-                f"{archive} lists {count:,} members in {length / 1e6:,.0f} MB, more than any data "
-                "set of this kind has. Fetch the published one."
+                f"{archive} lists {count:,} members in {length / 1e6:,.0f} MB. No data set of this "
+                "kind has that many. Fetch the published zip."
             )
         stream.seek(offset)
         directory = stream.read(length)
@@ -118,8 +118,8 @@ def read_contents(archive: Path) -> Contents:
 
 
 def _require_inside(archive: Path, names: list[str], members: np.ndarray, end: int) -> None:
-    """Refuse a zip that lists members which cannot be in front of its directory."""
-    # Not by sums: they would be too large for the numbers.
+    """Refuse a zip whose listed members do not fit before its directory."""
+    # Subtract instead of adding: sums could overflow uint64.
     room = np.uint64(end) - np.minimum(members["offset"], np.uint64(end))
     header = _LOCAL.size + members["name_bytes"].astype(np.uint64)
     wrong = np.flatnonzero((room < header) | (members["compressed"] > room - header))
@@ -131,9 +131,9 @@ def _require_inside(archive: Path, names: list[str], members: np.ndarray, end: i
 
 
 def overlapping(members: np.ndarray) -> np.ndarray:
-    """Return which members begin within another one that begins before: bool, shape (members,).
+    """Return which members begin within an earlier member: bool, shape (members,).
 
-    No program packs so; it makes much of a few bytes.
+    No zip program writes overlapping members; zip bombs use them to turn few bytes into many.
     """
     order = np.argsort(members["offset"], kind="stable")
     chosen = members[order]
@@ -182,7 +182,7 @@ def _starts_like_zip(stream: BinaryIO) -> bool:
 
 
 def _read_entry(directory: bytes, at: int) -> tuple[int, str, tuple]:
-    """Return where the entry after the one at `at` begins, and this one's name and MEMBER."""
+    """Return where the next entry begins, and the name and MEMBER of the entry at `at`."""
     (
         signature,
         _made_by,
@@ -223,7 +223,7 @@ def _read_entry(directory: bytes, at: int) -> tuple[int, str, tuple]:
 
 
 def _widen(extra: bytes, *values: int) -> list[int]:
-    """Return the values with those that are too large for 32 bits taken from the zip64 field."""
+    """Return the values; values that are too large for 32 bits come from the zip64 field."""
     at = 0
     while at + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, at)
@@ -235,24 +235,24 @@ def _widen(extra: bytes, *values: int) -> list[int]:
 
 
 def is_link(mode: np.ndarray) -> np.ndarray:
-    """Return whether Unix modes are those of symbolic links."""
+    """Return which Unix modes are modes of symbolic links."""
     return mode & _FILE_TYPE == stat.S_IFLNK
 
 
 def extract_member(archive: Path, stream: BinaryIO, name: str, member: np.void) -> bytes:
-    """Return the content of one member, checked: size as declared, no byte more, and CRC.
+    """Return the content of one member, after a check of its size and CRC.
 
     Parameters
     ----------
     archive, stream
-        The zip and an open stream on it.
+        The zip and an open stream of it.
     name, member
-        As in Contents.
+        See Contents.
 
     Raises
     ------
     SkymillError
-        When the content is not what the central directory says.
+        When the content does not match the central directory.
     """
     stream.seek(int(member["offset"]))
     header = stream.read(_LOCAL.size)
@@ -264,24 +264,25 @@ def extract_member(archive: Path, stream: BinaryIO, name: str, member: np.void) 
     packed = stream.read(length)
     try:
         content = _unpack(packed, size, int(member["method"]), flags=local[2])
-    # What zlib, bz2 and lzma raise, in this order.
+    # The errors of zlib, bz2 and lzma, in this order.
     except (zlib.error, OSError, EOFError, ValueError, lzma.LZMAError, struct.error) as error:
         raise damaged(archive, f"{name} does not unpack ({error})") from None
     if len(content) != size or zlib.crc32(content) != member["crc"]:
-        raise damaged(archive, f"{name} has another size or checksum than it should")
+        raise damaged(archive, f"{name} has a wrong size or checksum")
     return content
 
 
 def _unpack(packed: bytes, size: int, method: int, *, flags: int) -> bytes:
-    """Unpack at most one byte more than declared, so that no member can fill the memory."""
+    """Unpack at most one byte more than the declared size, so that no member fills the memory."""
     if method == STORED:
         return packed
     if method == DEFLATED:
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, size + 1)
     if method == BZIP2:
         return bz2.BZ2Decompressor().decompress(packed, size + 1)
-    # A version of two bytes, the length of the properties, and the properties: with the size behind
-    # them they are the header of an .lzma file. It is unknown where a mark tells the end.
+    # The stream begins with a version of two bytes, the length of the properties, and the
+    # properties. Properties and size are the header of an .lzma file. If a mark ends the stream,
+    # the size counts as unknown.
     (length,) = struct.unpack_from("<H", packed, 2)
     known = 2**64 - 1 if flags & _LZMA_END_MARKED else size
     header = packed[4 : 4 + length] + struct.pack("<Q", known)
@@ -290,7 +291,7 @@ def _unpack(packed: bytes, size: int, method: int, *, flags: int) -> bytes:
 
 
 def damaged(archive: Path, what: str) -> SkymillError:
-    """Return the error for a zip that is not whole."""
+    """Return the error for a damaged zip."""
     return SkymillError(
         f"{archive} is damaged: {what}. Delete it and fetch it again (or put a whole copy there)."
     )

@@ -1,6 +1,6 @@
-"""What the unpacked tree holds: a row for every sample and every image, and all that is wrong.
+"""Catalogue the unpacked tree: a row for every sample and every image, and a list of problems.
 
-Nothing is decided here except whether a file is what its name says.
+This module decides only whether a file is what its name says.
 """
 
 import json
@@ -69,7 +69,7 @@ IMAGE_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong: its kind, the file, sample or region concerned, and what is wrong."""
+    """A problem: its kind, the file, sample or region, and a description."""
 
     kind: str
     where: str
@@ -101,9 +101,9 @@ def catalogue(
     folder, root
         The unpacked tree, and the root of the data set in it.
     samples, images, problems
-        Outputs: Parquet tables with SAMPLE_SCHEMA (one row a well-formed row of the metadata, in
-        file order) and IMAGE_SCHEMA (one row a file in a sample's folder), and JSON lines, one a
-        problem.
+        Outputs: Parquet tables with SAMPLE_SCHEMA (one row per well-formed row of the metadata, in
+        file order) and IMAGE_SCHEMA (one row per file in a sample's folder), and JSON lines, one
+        per problem.
     workers
         Processes; the bytes do not depend on them.
 
@@ -129,8 +129,8 @@ def catalogue(
 
     with new_file(problems) as temporary, open(temporary, "w", encoding="utf-8") as stream:
         for problem in found:
-            told = {key: utf8(text) for key, text in vars(problem).items()}
-            stream.write(json.dumps(told, ensure_ascii=False) + "\n")
+            entry = {key: utf8(text) for key, text in vars(problem).items()}
+            stream.write(json.dumps(entry, ensure_ascii=False) + "\n")
     statuses = Counter(_words(image_table, "status"))
     kinds = Counter(problem.kind for problem in found)
     held = sample_table["has_folder"].to_numpy()
@@ -156,19 +156,19 @@ def catalogue(
 
 
 def count_slots(samples: pa.Table, images: pa.Table) -> dict[str, dict[str, list[int]]]:
-    """Count how many of the slots of the samples hold a good image: 4 steps of 10 channels each.
+    """Count the slots of the samples that have a good image. A sample has 4 steps x 10 channels.
 
     Returns
     -------
-    For each set under `by_set`, for each channel of each set (`train 94`) under `by_channel`, and
-    for each year of both sets under `by_year`: the slots that are filled, and all of them. Years
-    are those in which windows begin.
+    The number of filled slots and of all slots: of each set under `by_set`, of each channel of
+    each set (`train 94`) under `by_channel`, and of each year of both sets under `by_year`. A
+    sample counts in the year in which its window begins.
     """
     year = samples["start"].to_numpy().astype("M8[Y]").astype(int) + 1970
     sets = np.array(_words(samples, "set"), dtype=object)
     good = images.filter(_is(images, "ok"))
     filled = np.zeros((len(sets), len(CHANNELS)), dtype=np.int64)
-    # Samples of the second set come behind those of the first.
+    # Samples of the second set follow the samples of the first set.
     (_, second), train = SETS, int(np.count_nonzero(sets == next(iter(SETS))))
     place = good["row"].to_numpy() + train * _is(good, second, "set").to_numpy()
     np.add.at(filled, (place, good["channel"].to_numpy()), 1)
@@ -186,7 +186,7 @@ def count_slots(samples: pa.Table, images: pa.Table) -> dict[str, dict[str, list
 
 
 def _shifts(samples: pa.Table, images: pa.Table) -> dict[str, dict]:
-    """Return for each set the shift of most images that are at no step of their sample."""
+    """Return for each set the most frequent time shift of its images that are at no step."""
     found = {}
     for name in SETS:
         own = images.filter(pc.and_(_is(images, "unplaced"), _is(images, name, "set")))
@@ -198,7 +198,7 @@ def _shifts(samples: pa.Table, images: pa.Table) -> dict[str, dict]:
 
 
 def _off_disk(images: pa.Table) -> dict[str, dict]:
-    """Return for each channel of HMI how much of its good images is outside the solar disk."""
+    """Return for each HMI channel which share of its good images is outside the solar disk."""
     found = {}
     for channel in OFF_DISK:
         at = pc.equal(images["channel"], CHANNELS.index(channel))
@@ -251,7 +251,7 @@ def _sample_table(folder: Path, root: str, rows: dict[str, list[MetaRow]]) -> pa
 
 
 def _strays(folder: Path, home: Path, rows: list[MetaRow]) -> list[Problem]:
-    """Return what lies in the folder of a set without belonging to a row of its metadata."""
+    """Return the files and folders of a set that belong to no row of its metadata."""
     known = {(row.region, row.folder) for row in rows}
     found = []
     for region in sorted((folder / home).iterdir()):
@@ -321,15 +321,15 @@ def _check_piece(piece: tuple[list[Path], np.ndarray]) -> list[SampleImages]:
 def check_sample(home: Path, start: np.datetime64) -> SampleImages:
     """Check the files of one sample's folder and assign them to its steps.
 
-    Each file is read once; `content` is a 64-bit BLAKE2b of its bytes. Of two good images in one
-    step of a channel the nearer one counts, then the first by name.
+    Each file is read once; `content` is the 64-bit BLAKE2b of its bytes. If a step of a channel has
+    two good images, the nearer image counts; if both are equally near, the first by name.
 
     Parameters
     ----------
     home
         The sample's folder.
     start
-        When its window begins.
+        When the sample's window begins.
     """
     names = sorted(path.name for path in home.iterdir())
     count = len(names)
@@ -347,7 +347,7 @@ def check_sample(home: Path, start: np.datetime64) -> SampleImages:
             continue
         time[number], channel[number] = parsed
         with open(path, "rb") as stream:
-            # One byte more tells that it is too long to be an image.
+            # One more byte shows that the file is too long to be an image.
             data = stream.read(MOST_BYTES + 1)
         found = check_image(data, CHANNELS[channel[number]])
         status[number] = STATUSES.index(found.status)
@@ -356,7 +356,7 @@ def check_sample(home: Path, start: np.datetime64) -> SampleImages:
     step, distance = nearest_step(time, start)
     status[(status == 0) & (step < 0)] = STATUSES.index("unplaced")
     good = np.flatnonzero(status == 0)
-    # Stable, and names are sorted: the first by name wins a tie.
+    # The sort is stable and names are sorted, so the first by name wins a tie.
     good = good[np.argsort(distance[good], kind="stable")]
     _, first = np.unique(channel[good] * np.int16(STEPS) + step[good], return_index=True)
     later = np.ones(len(good), dtype=bool)
@@ -371,7 +371,7 @@ def digest(data: bytes) -> int:
 
 
 def _sample_problems(samples: pa.Table) -> list[Problem]:
-    """Return rows without folder, repeated ids, and regions that stand in both sets."""
+    """Return rows without a folder, repeated ids, and regions that are in both sets."""
     found = []
     ids, homes = samples["sample_id"].to_pylist(), samples["folder"].to_pylist()
     for sample_id, home, held in zip(ids, homes, samples["has_folder"].to_pylist(), strict=True):
@@ -393,7 +393,7 @@ def regions_in_both(samples: pa.Table) -> list[int]:
 
 
 def _image_problems(samples: pa.Table, images: pa.Table) -> list[Problem]:
-    """Return a problem for each file that is not a good image in its place."""
+    """Return a problem for each file that is not a good image of a slot."""
     homes = _homes(samples)
     wrong = images.filter(pc.invert(_is(images, "ok")))
     return [
@@ -426,7 +426,7 @@ def _homes(samples: pa.Table) -> dict[tuple[str, int], str]:
 
 
 def _duplicates(samples: pa.Table, images: pa.Table) -> list[Problem]:
-    """Return a problem for each content that stands in the folders of several samples."""
+    """Return a problem for each content that is in the folders of several samples."""
     homes = _homes(samples)
     good = images.filter(_is(images, "ok"))
     content = good["content"].to_numpy()

@@ -1,4 +1,4 @@
-"""The gate behind the catalogue: how much may be lost or damaged before a run gives up."""
+"""Check the catalogue: stop the run if too many samples or images are lost or damaged."""
 
 import json
 import logging
@@ -12,38 +12,44 @@ from skymill.engine.errors import SkymillError
 logger = logging.getLogger(__name__)
 
 DAMAGED = ("undecodable", "not_256_8bit", "all_black", "degenerate")
-"""Statuses of an image that count as damage."""
+"""Statuses of damaged images."""
 NO_SLOT = ("unparsable_name", "unplaced", "superseded")
-"""Statuses of a file that is no image of a step and a channel, or not the only one."""
+"""Statuses of files that fill no slot: not an image of a step and a channel, or a second image."""
 
 SHOWN = 5
 SHOWN_MEMBERS = 10
 _FEW = 0.5
-"""Share of the slots below which a channel or a year is named though its limit holds."""
+"""If a smaller share of the slots of a channel or a year is filled, a warning names it, even if it
+is within its limit."""
 
 
 class Loss(NamedTuple):
-    """How many of what are lost, and what share the limit allows; the kinds of problem they are."""
+    """The lost items of a kind, all items of the kind, and the share that the limit allows.
+
+    `kinds` are the kinds of problem that count as this loss.
+    """
 
     setting: str
     what: str
     bad: int
-    met: int
+    total: int
     allowed: float
     kinds: tuple[str, ...] = ()
 
     @property
     def exceeds(self) -> bool:
-        """Whether more are lost than may be; nothing at all is lost as well."""
-        return not self.met or self.bad > self.allowed * self.met
+        """Whether more items are lost than allowed, or there is no item at all."""
+        return not self.total or self.bad > self.allowed * self.total
 
     def __str__(self) -> str:
-        share = self.bad / max(1, self.met)
-        return f"{self.bad:,} of {self.met:,} {self.what} ({share:.2%}, allowed {self.allowed:.2%})"
+        share = self.bad / max(1, self.total)
+        return (
+            f"{self.bad:,} of {self.total:,} {self.what} ({share:.2%}, allowed {self.allowed:.2%})"
+        )
 
 
 class Gap(NamedTuple):
-    """How many of the slots of a set, a channel or a year are filled, and the least share."""
+    """The filled slots of a set, a channel or a year, and the least share that must be filled."""
 
     setting: str
     where: str
@@ -58,7 +64,7 @@ class Gap(NamedTuple):
 
     @property
     def exceeds(self) -> bool:
-        """Whether fewer are filled than must be; where there is no slot, none is."""
+        """Whether too few slots are filled, or there is no slot at all."""
         return not self.slots or self.share < self.least
 
     def __str__(self) -> str:
@@ -66,17 +72,18 @@ class Gap(NamedTuple):
 
 
 def losses(counts: dict, limits: dict) -> list[Loss]:
-    """Return what is lost by each cause.
+    """Return the losses by cause.
 
-    A row of the metadata and a folder of images make a sample. A malformed row often has a folder,
-    so rows and folders are counted apart, each as a share of its own kind.
+    A sample needs a row of the metadata and a folder of images. A malformed row often has a folder,
+    so rows and folders are counted separately: lost rows as a share of all rows, lost folders as a
+    share of all folders.
 
     Parameters
     ----------
     counts
-        Those of `catalogue`, with `members` and `members_ignored` of the zip.
+        The counts of `catalogue`, with `members` and `members_ignored` of the zip.
     limits
-        Those of the configuration.
+        The limits of the configuration.
     """
     malformed = sum(counts["malformed_rows"].values())
     rows = sum(counts["samples"].values())
@@ -95,14 +102,14 @@ def losses(counts: dict, limits: dict) -> list[Loss]:
             lost[0],
             "folders of images have no row in the metadata",
             unlisted,
-            # Without any folder the rows tell what is wrong.
+            # If there is no folder at all, the loss of rows reports the problem.
             max(1, rows - without_folder + unlisted),
             lost[1],
             ("folder_without_row", "unparsable_folder"),
         ),
         Loss(
             "limits.max_unplaced_fraction",
-            "files of samples belong to no channel and time step, or another file is nearer",
+            "files of samples match no channel and time step, or another file is nearer",
             counts["images_without_slot"],
             counts["images"],
             limits["max_unplaced_fraction"],
@@ -117,7 +124,7 @@ def losses(counts: dict, limits: dict) -> list[Loss]:
             tuple(f"image_{status}" for status in DAMAGED),
         ),
     ]
-    # A tree that was put there by hand has no members.
+    # A tree that a user unpacked has no members of a zip.
     if counts["members"]:
         ignored = Loss(
             "limits.max_ignored_members_fraction",
@@ -131,7 +138,7 @@ def losses(counts: dict, limits: dict) -> list[Loss]:
 
 
 def gaps(counts: dict, limits: dict) -> list[Gap]:
-    """Return how far each set, each channel of it and each year is filled, see `losses`."""
+    """Return how many slots of each set, channel and year are filled, see `losses`."""
     kinds = {
         "by_set": "min_slots_filled",
         "by_channel": "min_slots_filled_by_channel",
@@ -145,7 +152,7 @@ def gaps(counts: dict, limits: dict) -> list[Gap]:
 
 
 def exceeded(counts: dict, limits: dict) -> list[str]:
-    """Return the limits that do not hold."""
+    """Return the settings of the limits that are exceeded."""
     found = [*losses(counts, limits), *gaps(counts, limits)]
     return list(dict.fromkeys(one.setting for one in found if one.exceeds))
 
@@ -153,28 +160,28 @@ def exceeded(counts: dict, limits: dict) -> list[str]:
 def require_intact(
     counts: dict, problems: Path, limits: dict, *, ignored: dict[str, list[str]]
 ) -> None:
-    """Raise SkymillError, naming the first offenders, when the tree is too damaged to go on.
+    """Raise SkymillError with the first problems when the tree is too damaged.
 
-    What is lost within the limits is a warning.
+    Losses within the limits are logged as warnings.
 
     Parameters
     ----------
     counts
-        Those of `catalogue`, with `members` and `members_ignored` of the zip.
+        The counts of `catalogue`, with `members` and `members_ignored` of the zip.
     problems
-        Its JSON lines.
+        The JSON lines of `catalogue`.
     limits
-        Those of the configuration.
+        The limits of the configuration.
     ignored
-        For each reason the first members of the zip that were not unpacked.
+        By reason, the first members of the zip that were not unpacked.
     """
     _require_some(counts, problems)
     if regions := counts["regions_in_both_sets"]:
         raise SkymillError(
             f"{len(regions):,} active regions have samples in training and in test: "
-            f"{', '.join(map(str, regions[:SHOWN]))}. The official sets share none, so the files "
-            "are not the data set as published, and a test on them would mean nothing. Fetch it "
-            "again."
+            f"{', '.join(map(str, regions[:SHOWN]))}. The official sets share no region, so the "
+            "files are not the published data set, and a test on them would be meaningless. Fetch "
+            "the data set again."
         )
     for loss in losses(counts, limits):
         if loss.exceeds:
@@ -188,22 +195,22 @@ def require_intact(
     if low := [gap for gap in filled if gap.exceeds]:
         settings = dict.fromkeys(gap.setting for gap in low)
         listed = "".join(
-            f"  {', '.join(str(gap) for gap in low if gap.setting == setting)}: {setting} asks for "
+            f"  {', '.join(str(gap) for gap in low if gap.setting == setting)}: {setting} requires "
             f"{limits[setting.removeprefix('limits.')]:.0%}\n"
             for setting in settings
         )
         raise SkymillError(
-            "too few of the slots of the samples (4 time steps of 10 channels each) hold a good "
-            f"image.\n{listed}{_why_few(counts)}All problems are in {problems}. Fetch the data set "
+            "too few slots of the samples (4 time steps x 10 channels) contain a good image.\n"
+            f"{listed}{_why_few(counts)}All problems are in {problems}. Fetch the data set "
             f"again, or lower {', '.join(settings)} if you expect that few."
         )
     if few := [str(gap) for gap in filled if gap.share < _FEW]:
         shown = ", ".join(few[:SHOWN]) + (f" and {len(few) - SHOWN:,} more" if few[SHOWN:] else "")
-        logger.warning("SDOBenchmark: fewer than half of the slots hold an image: %s.", shown)
+        logger.warning("SDOBenchmark: fewer than half of the slots contain an image: %s.", shown)
 
 
 def _require_some(counts: dict, problems: Path) -> None:
-    """Raise SkymillError when a set has no row, or the data set no image."""
+    """Raise SkymillError when a set has no row, or the data set has no image."""
     for name, rows in counts["samples"].items():
         if rows:
             continue
@@ -211,23 +218,23 @@ def _require_some(counts: dict, problems: Path) -> None:
             raise SkymillError(
                 f"every row of the metadata of the {name} set is malformed, all {malformed:,}.\n"
                 f"{_shown(problems, ('malformed_row',))}"
-                "The table is not in SDOBenchmark's form (id,start,end,peak_flux; times in UTC). "
-                f"All problems are in {problems}. Mend the table, or fetch the data set again."
+                "The table does not have SDOBenchmark's form (id,start,end,peak_flux; times in "
+                f"UTC). All problems are in {problems}. Fix the table, or fetch the data set again."
             )
         raise SkymillError(
-            f"the metadata of the {name} set has no row. Fetch the data set again, or put the "
-            "whole of it in place."
+            f"the metadata of the {name} set has no row. Fetch the data set again, or put a whole "
+            "copy in its place."
         )
     if not counts["images"]:
         raise SkymillError(
             f"no sample has an image: 0 images for {sum(counts['samples'].values()):,} rows of the "
-            f"metadata, {counts['samples_without_folder']:,} of them without a folder. Look at "
+            f"metadata, {counts['samples_without_folder']:,} of them without a folder. See "
             f"{problems}, and put the whole data set in place."
         )
 
 
 def _refuse(loss: Loss, counts: dict, problems: Path, ignored: dict[str, list[str]]) -> None:
-    """Raise the error of a limit that does not hold."""
+    """Raise the error of a limit that is exceeded."""
     if loss.setting == "limits.max_ignored_members_fraction":
         causes = describe_ignored(ignored)
     elif loss.setting == "limits.max_unplaced_fraction":
@@ -236,13 +243,13 @@ def _refuse(loss: Loss, counts: dict, problems: Path, ignored: dict[str, list[st
         causes = ""
     raise SkymillError(
         f"{loss}.\n{causes}{_shown(problems, loss.kinds)}"
-        f"All problems are in {problems}. Mend or fetch the data set again, or raise "
+        f"All problems are in {problems}. Fix the data set or fetch it again, or raise "
         f"{loss.setting} if that many are expected."
     )
 
 
 def _describe_shifts(counts: dict) -> str:
-    """Return a line for each set most of whose unplaced images are off by the same time."""
+    """Return a line for each set whose unplaced images mostly have the same time shift."""
     return "".join(
         f"  {found['images']:,} of {found['unplaced']:,} unplaced images of the {name} set are "
         f"{describe_shift(found['seconds'])} their time steps: the times of its table and of its "
@@ -253,21 +260,21 @@ def _describe_shifts(counts: dict) -> str:
 
 
 def describe_shift(seconds: float) -> str:
-    """Say how far, and to which side, such as `1:00:00 before`; days have 24 hours."""
+    """Return a shift as text, such as `1:00:00 before`; days have 24 hours."""
     whole = int(abs(seconds))
     clock = f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
     return f"{clock} {'before' if seconds < 0 else 'after'}"
 
 
 def _why_few(counts: dict) -> str:
-    """Return what became of the files that fill no slot."""
+    """Return the statuses of the files that fill no slot."""
     statuses = {
         status: counts["images_by_status"][status]
         for status in (*NO_SLOT, *DAMAGED)
         if counts["images_by_status"][status]
     }
     said = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in statuses.items())
-    return (f"Files that fill none: {said}. " if said else "") + "Other images are not there. "
+    return (f"Files that fill no slot: {said}. " if said else "") + "Other images are missing. "
 
 
 def _shown(problems: Path, kinds: tuple[str, ...]) -> str:
@@ -288,7 +295,7 @@ def _first(problems: Path, kinds: tuple[str, ...]) -> Iterator[dict]:
 
 
 def describe_ignored(ignored: dict[str, list[str]]) -> str:
-    """Return a line for each reason why members of the zip were not unpacked, with some of them."""
+    """Return a line for each reason why members were not unpacked, with the first members."""
     return "".join(
         f"  {reason.replace('_', ' ')}: {', '.join(names[:SHOWN_MEMBERS])}"
         f"{', ...' if len(names) > SHOWN_MEMBERS else ''}\n"

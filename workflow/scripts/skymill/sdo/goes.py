@@ -1,14 +1,15 @@
 """GOES classes of the samples, from the peak fluxes that SDOBenchmark stores.
 
-The archive stores the flux of an event's GOES class divided by 0.85, as 1.6470588235294118e-06 for
-a C1.4; 1e-9 means that no flare was recorded. Multiplied by 0.85 the flux carries the noise of two
-float divisions, so it is rounded to the class's own two digits. Decimals do that exactly.
+The archive stores the flux of an event's GOES class divided by 0.85, such as 1.6470588235294118e-06
+for a C1.4; 1e-9 means that no flare was recorded. The stored flux times 0.85 has the rounding
+errors of two float divisions. So this module rounds the flux to the two digits of the class, with
+exact decimals.
 """
 
 from decimal import ROUND_HALF_UP, Decimal
 
 LABELS = ("X", "M", "C", "Q")
-"""Labels of the published data set; what is below C1.0, flare or none, is Q."""
+"""Labels of the published data set. Below C1.0 the label is Q, with or without a flare."""
 QUIET = "quiet"
 
 _QUIET_FLUX = Decimal("1e-9")
@@ -29,10 +30,10 @@ def goes_class(peak_flux: str, scale: float) -> str:
     Parameters
     ----------
     peak_flux
-        As written in the archive, in W/m2 divided by 0.85.
+        The text in the archive, in W/m2 divided by 0.85.
     scale
-        What to multiply it by. With 1 the stored flux is spelt as a class as it is, unrounded;
-        with anything else the mantissa is rounded to one decimal, halves up.
+        The factor for the flux. With 1 the class is the stored flux, not rounded. With another
+        factor the mantissa is rounded to one decimal, halves up.
     """
     if Decimal(peak_flux) <= _QUIET_FLUX:
         return QUIET
@@ -48,7 +49,7 @@ def label(peak_flux: str, scale: float) -> str:
 
 
 def _scaled(peak_flux: str, scale: float) -> Decimal:
-    """Return the flux of the class: exact when the scale is 1, else with two digits or so."""
+    """Return the flux of the class: exact when the scale is 1, else with about two digits."""
     if scale == 1:
         return Decimal(peak_flux)
     flux = Decimal(peak_flux) * Decimal(repr(scale))
@@ -62,6 +63,6 @@ def _letter(flux: Decimal) -> str:
 
 
 def _plain(number: Decimal) -> str:
-    """Return a number without exponent, with one decimal at least and no zeros behind that."""
+    """Return a number without exponent, with at least one decimal and no more trailing zeros."""
     text = f"{number.normalize():f}"
     return text if "." in text else f"{text}.0"

@@ -1,4 +1,4 @@
-"""One image file: what its bytes hold, and whether that is what an image of the data set is."""
+"""Decode one image file, and check whether it is a good image of the data set."""
 
 import io
 from typing import NamedTuple
@@ -8,8 +8,8 @@ from PIL import Image, JpegImagePlugin
 
 WIDTH = 256
 MOST_BYTES, MOST_SCANS = 2**18, 100
-"""Bytes and scans of an image: a picture of WIDTH has at most 70 kB and ten scans, and each scan is
-a few bytes that cost the decoding of all blocks."""
+"""Maximum numbers of bytes and scans of an image. A picture of WIDTH has at most 70 kB and ten
+scans. A scan can have few bytes, but still costs the decoding of all blocks."""
 _SCAN = b"\xff\xda"
 SHAPE = (WIDTH, WIDTH)
 _IMAGE_DESCRIPTION = 0x010E
@@ -25,26 +25,26 @@ STATUSES = (
     "unplaced",
     "superseded",
 )
-"""What can be said of an image file; the first thing that is wrong counts."""
+"""Statuses of an image file; the first problem that is found counts."""
 
 OFF_DISK = {"continuum": 0, "magnetogram": 128}
 """Grey value of HMI's channels outside the solar disk, where these images are constant."""
 LEAST_RANGE = 2
-"""Grey levels between the darkest and the brightest pixel below which an image shows nothing."""
+"""Least difference of grey levels between the darkest and the brightest pixel of a good image."""
 DEAD_ROWS = 32
-"""So many adjacent rows without any variation are a loss of data in a channel of AIA."""
+"""This many adjacent rows without any variation are lost data in an AIA channel."""
 _BLOCK = 8
-"""Edge of the blocks that JPEG packs: a constant area consists of them."""
+"""Edge of the blocks that JPEG packs: a constant area consists of blocks."""
 _LAST = WIDTH - 1
 _CORNERS = ((0, 0), (0, _LAST), (_LAST, 0), (_LAST, _LAST))
 _LINES = range(DEAD_ROWS - 1, WIDTH, DEAD_ROWS)
-"""Any DEAD_ROWS adjacent rows hold one of these."""
+"""Any DEAD_ROWS adjacent rows include one of these rows."""
 _PLACES = [tuple((column, row) for column in (0, 126, 252)) for row in _LINES]
-"""Three pixels of each of them."""
+"""Three pixels of each row of _LINES."""
 
 
 class Content(NamedTuple):
-    """What the bytes of an image file are.
+    """The result of checking the bytes of an image file.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Content(NamedTuple):
     flagged
         Whether its EXIF data says that it is noisy.
     off_disk
-        Pixels of a channel of HMI that are in constant blocks of its value outside the solar disk.
+        Pixels of an HMI channel in constant blocks of the channel's value outside the solar disk.
     """
 
     status: str
@@ -67,12 +67,12 @@ def decode(content: bytes) -> Image.Image:
     Raises
     ------
     OSError, SyntaxError, ValueError
-        When the content is no JPEG, cut short, or larger than any image is. (Pillow would fill up
-        what is missing only if LOAD_TRUNCATED_IMAGES were set.)
+        When the content is not a JPEG, is cut short, or is larger than any image. (Pillow would
+        fill in the missing part only if LOAD_TRUNCATED_IMAGES were set.)
     """
     if len(content) > MOST_BYTES or content.count(_SCAN) > MOST_SCANS:
         raise ValueError(f"more than {MOST_BYTES:,} bytes or {MOST_SCANS} scans")
-    # Not Image.open: it tries formats and looks for further pictures, a fifth of the time.
+    # Image.open would also try formats and look for more pictures, which takes a fifth of the time.
     picture = JpegImagePlugin.JpegImageFile(io.BytesIO(content))
     if is_regular(picture):
         picture.load()
@@ -85,12 +85,12 @@ def is_regular(picture: Image.Image) -> bool:
 
 
 def check_image(content: bytes, channel: str) -> Content:
-    """Return what the bytes of an image of a channel are, see names.CHANNELS."""
+    """Check the bytes of an image of a channel, see names.CHANNELS."""
     try:
         picture = decode(content)
     except MemoryError:
         raise
-    # Pillow's plugins raise whatever the broken header leads them into.
+    # With a damaged header, Pillow's plugins may raise any exception.
     except Exception:  # noqa: BLE001
         return Content("undecodable")
     if not is_regular(picture):
@@ -106,7 +106,7 @@ def check_image(content: bytes, channel: str) -> Content:
 def is_flagged(picture: Image.Image) -> bool:
     """Return whether the EXIF ImageDescription says that the image is noisy."""
     exif = picture.info.get("exif", b"")
-    # Parsing is slow and most images have nothing to parse.
+    # Parsing is slow, and most images have no EXIF data.
     if _FLAG.encode() not in exif.lower():
         return False
     try:
@@ -120,10 +120,11 @@ def is_flagged(picture: Image.Image) -> bool:
 def is_degenerate(picture: Image.Image, channel: str) -> bool:
     """Return whether a regular picture shows nothing.
 
-    Its grey values differ by less than LEAST_RANGE, or DEAD_ROWS adjacent rows have one value each.
-    Rows count in the channels of AIA alone: those of HMI are constant outside the solar disk.
+    Such a picture has grey values that differ by less than LEAST_RANGE, or DEAD_ROWS adjacent rows
+    with one value each. Rows count only in AIA channels: HMI rows are constant outside the solar
+    disk.
     """
-    # Looking at each pixel takes a fifth of the time of decoding.
+    # A check of every pixel takes a fifth of the time of decoding.
     if _shows_something(picture, channel):
         return False
     grey = np.asarray(picture)
@@ -133,7 +134,7 @@ def is_degenerate(picture: Image.Image, channel: str) -> bool:
 
 
 def _shows_something(picture: Image.Image, channel: str) -> bool:
-    """Return whether a few pixels tell that a picture is not degenerate: nearly always they do."""
+    """Return whether a few pixels prove that a picture is not degenerate. Nearly always they do."""
     at, varies = picture.load(), False
     rows_count = channel not in OFF_DISK
     for left, centre, right in _PLACES:
@@ -151,15 +152,15 @@ def longest_run(flags: np.ndarray) -> int:
 
 
 def off_disk(picture: Image.Image, channel: str) -> int:
-    """Count the pixels in blocks that have HMI's value outside the solar disk throughout.
+    """Count the pixels in blocks in which every pixel has HMI's value outside the solar disk.
 
-    0 for the channels of AIA, which show the corona there. Single pixels of that value, which a
-    quiet magnetogram has many of, do not count.
+    The count is 0 for AIA channels, which show the corona there. Single pixels of that value do not
+    count: a quiet magnetogram has many of them.
     """
     if channel not in OFF_DISK:
         return 0
     empty, at = OFF_DISK[channel], picture.load()
-    # The disk is convex: if it holds the four corners of a picture, it holds all of it.
+    # The disk is convex: if the four corners of a picture are on the disk, all pixels are.
     if all(at[corner] != empty for corner in _CORNERS):
         return 0
     blocks = np.asarray(picture).reshape(WIDTH // _BLOCK, _BLOCK, WIDTH // _BLOCK, _BLOCK)

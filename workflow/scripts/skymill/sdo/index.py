@@ -1,4 +1,4 @@
-"""The index of each official set: one row a sample, with the labels and what its images are."""
+"""The index of each official set: one row per sample, with its labels and counts of its images."""
 
 import csv
 import hashlib
@@ -16,7 +16,7 @@ from skymill.sdo.names import CHANNELS, STEPS, parse_folder
 
 DAY = np.timedelta64(24, "h").astype("m8[ns]")
 PEAK_TOLERANCE = np.timedelta64(2, "s").astype("m8[ns]")
-"""Peaks are given to the minute or second; a series begins or ends a second beside them."""
+"""Peaks are given to the minute or second. A series may begin or end a second earlier or later."""
 
 COLUMNS = (
     "ar_num",
@@ -47,8 +47,8 @@ _OTHER_TYPES = {"peak_flux": "double", "window_ends_at_peak": "bool"}
 def describe_index() -> list[dict]:
     """Return name and type of the columns of an index, see engine.tables.describe_columns.
 
-    Without `location`, which differs between machines, and `harps`, of which readers of CSV that
-    are told no types make numbers wherever each sample has one.
+    Two columns are left out. `location` differs between machines. `harps` has no fixed type: CSV
+    readers without given types read numbers if each sample has exactly one HARP.
     """
     return [
         {"name": name, "type": "string" if name in _TEXT else _OTHER_TYPES.get(name, "int64")}
@@ -69,12 +69,12 @@ def make_index(
     tree
         The unpacked tree, relative to `root`, such as `data/raw/sdo`.
     root
-        Absolute path of the working directory, or the address of the object storage, for the one
-        column that differs between machines.
+        Absolute path of the working directory, or the address of the object storage. Only the
+        column `location` needs it and differs between machines.
 
     Returns
     -------
-    A frame with COLUMNS; times and fluxes are text, exactly as precise as in the archive.
+    A frame with COLUMNS; times and fluxes are text, with the precision of the archive.
     `window_ends_at_peak` is a nullable boolean, see `ends_at_peak`.
     """
     same = (samples["row"].to_numpy() == plan["row"].to_numpy()).all()
@@ -111,7 +111,7 @@ def make_index(
 
 
 def _image_counts(images: pd.DataFrame, samples: int) -> dict[str, np.ndarray]:
-    """Count the good images of each sample: all, by channel, by step, and the flagged ones."""
+    """Count the good images of each sample: all, by channel, by step, and flagged images."""
     good = images[images["status"] == "ok"]
     row = good["row"].to_numpy()
     channel, step = good["channel"].to_numpy(), good["step"].to_numpy()
@@ -129,18 +129,20 @@ def _image_counts(images: pd.DataFrame, samples: int) -> dict[str, np.ndarray]:
 def ends_at_peak(
     region: np.ndarray, folders: list[str], end: np.ndarray, has_flare: np.ndarray
 ) -> pd.arrays.BooleanArray:
-    """Tell which windows end at the peak of the flare that their label is the class of.
+    """Return which windows end at the peak of their flare (the flare that the label describes).
 
-    The samples of one event are numbered in their folders' names `<time>_<k>`: the time is when the
-    event becomes the strongest of the following 24 hours, at the earliest a day before its peak.
-    The last sample ends when it no longer is: at the peak, or before it, when a stronger event
-    enters the 24 hours or the record has a gap. The table has no times of peaks, so:
+    The samples of one event are numbered in the names of their folders, `<time>_<k>`. The time is
+    when the event becomes the strongest event of the following 24 hours, at the earliest a day
+    before its peak. The last sample ends when the event is no longer the strongest: at the peak, or
+    before the peak if a stronger event enters the 24 hours or the record has a gap. The table has
+    no times of peaks, so the values are:
 
     - true: a flare is recorded, k is 1 or more, and the window ends a day after the time in the
-      folder's name. The event has lasted as long as it can, so it ends at the peak.
+      folder's name. The event has its longest possible duration, so the window ends at the peak.
     - false: no flare is recorded; or the window ends at the time in the folder's name, where the
-      event begins; or a later window of the same event still has the peak before it.
-    - unknown (null): all others, which are the last of an event that lasted less than a day.
+      event begins; or the event has a later window, so this window ends before the peak.
+    - unknown (null): all other windows. They are the last windows of events that lasted less than a
+      day.
 
     Parameters
     ----------
@@ -149,7 +151,7 @@ def ends_at_peak(
     folders
         `YYYY_MM_DD_HH_MM_SS_k` of each sample.
     end
-        datetime64[ns], end of its window.
+        datetime64[ns], end of each sample's window.
     has_flare
         bool, whether a flare is recorded.
     """
@@ -164,10 +166,10 @@ def ends_at_peak(
 
 
 def overlaps(region: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Count for each sample the others of its region whose window [start, end) overlaps its own.
+    """Count for each sample the other samples of its region whose windows [start, end) overlap it.
 
-    Those that end before it starts and those that start after it ends are taken off, so it takes
-    two sorted lists and no pairs.
+    The count is all samples of the region, minus the samples that end before this sample starts,
+    minus the samples that start after it ends. So two sorted lists are enough, without pairs.
     """
     counts = np.zeros(len(region), dtype=np.int64)
     order = np.argsort(region, kind="stable")
@@ -182,8 +184,8 @@ def overlaps(region: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarr
 def write_index(path: Path, index: pd.DataFrame) -> dict:
     """Write an index as CSV; return its entry for a manifest.
 
-    Beside the digest of the file the entry has one of the file without `location`, which is the
-    same on every machine.
+    The entry has two digests: one of the file, and one of the file without `location`. The second
+    digest is the same on every machine.
     """
     with new_file(path) as temporary:
         temporary.write_text(_to_csv(index), encoding="utf-8", newline="")
@@ -198,6 +200,6 @@ def _to_csv(index: pd.DataFrame) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(index.columns)
     cells = index.astype(object)
-    # What is not known is an empty cell.
+    # An unknown value is an empty cell.
     writer.writerows(cells.where(cells.notna(), None).itertuples(index=False))
     return text.getvalue()

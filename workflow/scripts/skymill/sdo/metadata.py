@@ -1,4 +1,4 @@
-"""The table of samples that each set comes with, `meta_data.csv`, read without losing a digit."""
+"""Read the table of samples of each set, `meta_data.csv`, without loss of digits."""
 
 import csv
 import math
@@ -13,7 +13,8 @@ from skymill.sdo.names import parse_sample_id
 
 COLUMNS = ("id", "start", "end", "peak_flux")
 MOST_BYTES, MOST_MALFORMED = 2**24, 100_000
-"""Bytes and malformed lines of a table: the archive's have 8,000 lines in 1 MB."""
+"""Maximum numbers of bytes and malformed lines of a table. The archive's tables have 8,000 lines in
+1 MB."""
 LONGEST_SHOWN = 200
 """Characters of a text from the table that a message quotes."""
 _TIME = re.compile(
@@ -21,13 +22,13 @@ _TIME = re.compile(
     r"(?: ?(?:Z|UTC|[+-]00(?::?00)?))?",
     re.ASCII,
 )
-"""A time, and that it is UTC: nothing says so in the archive's table, elsewhere `Z` or the like."""
+"""A time in UTC. The archive's table has no time zone; other tables have `Z` or similar."""
 _FLUX = re.compile(r"[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 
 
 @dataclass(frozen=True)
 class MetaRow:
-    """One well-formed row: its line, id, region, folder, window, and flux as it is written."""
+    """One well-formed row: its line, id, region, folder, window, and flux as text."""
 
     line: int
     sample_id: str
@@ -41,20 +42,20 @@ class MetaRow:
 def read_metadata(path: Path) -> tuple[list[MetaRow], list[tuple[int, str]]]:
     """Read a `meta_data.csv`.
 
-    A row is one line: a stray quotation mark costs its own row only. So rows and malformed lines
-    together are the lines without the header and blank ones.
+    Each row is one line, so a stray quotation mark costs only its own row. Well-formed rows and
+    malformed lines together are all lines except the header and blank lines.
 
     Returns
     -------
     rows
         The well-formed rows in file order.
     malformed
-        Line and reason of each other row; blank lines are passed over.
+        Line and reason of each malformed row; blank lines are skipped.
 
     Raises
     ------
     SkymillError
-        When the header is not that of SDOBenchmark, or the table is too long to be one of it.
+        When the header is not SDOBenchmark's header, or the table is too long for SDOBenchmark.
     """
     rows, malformed = [], []
     if path.stat().st_size > MOST_BYTES:
@@ -65,7 +66,7 @@ def read_metadata(path: Path) -> tuple[list[MetaRow], list[tuple[int, str]]]:
             found = ", ".join(header)[:LONGEST_SHOWN]
             raise SkymillError(
                 f"{path} has the columns {found or '(none)'}, not {', '.join(COLUMNS)}. It is not "
-                "the table of SDOBenchmark: fetch the data set again, or see "
+                "the table of SDOBenchmark. Fetch the data set again, or see "
                 "docs/real-data.md."
             )
         for number, line in enumerate(stream, start=2):
@@ -87,13 +88,13 @@ def read_metadata(path: Path) -> tuple[list[MetaRow], list[tuple[int, str]]]:
 def _other_table(path: Path, has: str) -> SkymillError:
     """Return the error for a table that is too long."""
     return SkymillError(
-        f"{path} has {has}: it is not the table of SDOBenchmark. Fetch the data set again, or see "
+        f"{path} has {has}. It is not the table of SDOBenchmark. Fetch the data set again, or see "
         "docs/real-data.md."
     )
 
 
 def _cells(line: str) -> list[str] | None:
-    """Return the cells of one line, None where its quotation marks do not belong together."""
+    """Return the cells of one line, None if its quotation marks do not match."""
     try:
         return next(csv.reader([line.rstrip("\r\n")], strict=True), [])
     except csv.Error:
@@ -101,7 +102,7 @@ def _cells(line: str) -> list[str] | None:
 
 
 def _parse(line: int, cells: dict[str, str]) -> MetaRow | tuple[int, str]:
-    """Return a row, or its line and what is wrong with it."""
+    """Return a row, or the line and the reason why it is malformed."""
     names = parse_sample_id(cells["id"])
     if names is None:
         return line, f"id {_shown(cells['id'])} is not <region>_<YYYY_MM_DD_HH_MM_SS_k>"
@@ -126,7 +127,7 @@ def _shown(text: str) -> str:
 def parse_time(text: str) -> np.datetime64 | None:
     """Return a time with up to nine decimals of a second as datetime64[ns], or None.
 
-    Without an offset it is UTC. A time that names another offset than that of UTC is none.
+    A time without an offset is UTC. The result is None for a time with an offset other than UTC.
     """
     found = _TIME.fullmatch(text)
     if not found:
@@ -138,5 +139,5 @@ def parse_time(text: str) -> np.datetime64 | None:
 
 
 def format_time(times: np.ndarray) -> np.ndarray:
-    """Return datetime64[ns] as text in the archive's own form, nine decimals and all."""
+    """Return datetime64[ns] as text in the form of the archive, with nine decimals."""
     return np.char.replace(np.datetime_as_string(times, unit="ns"), "T", " ")

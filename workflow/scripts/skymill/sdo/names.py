@@ -1,4 +1,4 @@
-"""What the names in the SDOBenchmark tree say: sets, regions, samples, times and channels."""
+"""Parse the names in the SDOBenchmark tree: sets, regions, samples, times and channels."""
 
 import re
 from datetime import UTC, datetime
@@ -10,16 +10,16 @@ SETS = {"train": "training", "test": "test"}
 METADATA = "meta_data.csv"
 
 CHANNELS = ("94", "131", "171", "193", "211", "304", "335", "1700", "continuum", "magnetogram")
-"""Channels in the order of the tensors: AIA wavelengths in angstroms, then those of HMI."""
+"""Channels in the order of the tensors: AIA wavelengths in angstroms, then the HMI channels."""
 STEP_OFFSETS = tuple(np.array([0, 420, 630, 710], dtype="timedelta64[m]").astype("m8[ns]"))
 """When the images of a sample are taken, after the start of its window."""
 STEPS = len(STEP_OFFSETS)
 TOLERANCE = np.timedelta64(2, "s").astype("m8[ns]")
-"""Names of images are the nominal times of the steps, cut to the second: what is further off has
-another time."""
+"""Names of images are the nominal times of the steps, truncated to the second. An image that is
+further away than this does not belong to the step."""
 
 SPLITS = ("train", "validation", "test", "excluded")
-"""`excluded`: training samples that are kept out because they share a group with the test set."""
+"""`excluded`: training samples that are left out because they share a group with the test set."""
 
 _SAMPLE_ID = re.compile(r"([0-9]{1,9})_([0-9]{4}(?:_[0-9]{2}){5})_([0-9]{1,9})", re.ASCII)
 _IMAGE = re.compile(
@@ -30,7 +30,7 @@ _CHANNEL_NUMBERS = {name: number for number, name in enumerate(CHANNELS)}
 
 
 def parse_sample_id(sample_id: str) -> tuple[str, str] | None:
-    """Return region and folder of `<region>_<YYYY_MM_DD_HH_MM_SS_k>`, or None if it is no id."""
+    """Return region and folder of `<region>_<YYYY_MM_DD_HH_MM_SS_k>`, or None for another text."""
     found = _SAMPLE_ID.fullmatch(sample_id)
     if not found or _instant(found[2].split("_")) is None:
         return None
@@ -57,7 +57,7 @@ def parse_image_name(name: str) -> tuple[np.datetime64, int] | None:
 
 
 def _instant(parts: list[str]) -> int | None:
-    """Return the seconds since 1970 of year, month, ..., second, or None if there is no such."""
+    """Return the seconds since 1970 of year, month, ..., second, or None for an impossible time."""
     try:
         return int(datetime(*map(int, parts), tzinfo=UTC).timestamp())
     except ValueError:
@@ -70,14 +70,14 @@ def nearest_step(times: np.ndarray, start: np.datetime64) -> tuple[np.ndarray, n
     Parameters
     ----------
     times
-        datetime64[ns], shape (images,), NaT where it is not known.
+        datetime64[ns], shape (images,), NaT if unknown.
     start
         When the sample's window begins.
 
     Returns
     -------
     step
-        int8, the nearest step (the earlier one of two), -1 where none is within TOLERANCE.
+        int8, the nearest step (the earlier step of two), -1 if no step is within TOLERANCE.
     distance
         timedelta64[ns] to the nearest step.
     """
@@ -90,7 +90,7 @@ def nearest_step(times: np.ndarray, start: np.datetime64) -> tuple[np.ndarray, n
 
 
 def common_shift(away: np.ndarray) -> tuple[float, int] | None:
-    """Return the shift that explains most images which are at no step of their sample.
+    """Return the time shift that explains most images that are at no step of their sample.
 
     Parameters
     ----------
@@ -99,14 +99,14 @@ def common_shift(away: np.ndarray) -> tuple[float, int] | None:
 
     Returns
     -------
-    Seconds by which the images are later than their steps, and how many images are at a step but
-    for this shift, within TOLERANCE. Of shifts that explain as many, the smallest. None where there
-    is no image.
+    Seconds by which the images are later than their steps, and how many images this shift moves to
+    a step, within TOLERANCE. If several shifts explain the same number of images, the smallest
+    shift. None if there is no image.
     """
     if not len(away):
         return None
     candidates = np.sort((away[:, None] - np.array(STEP_OFFSETS)).ravel())
-    # Names are cut to the second, so equal shifts are up to a second apart.
+    # Times in names are truncated to the second, so equal shifts are up to a second apart.
     last = np.searchsorted(candidates, candidates + TOLERANCE, side="right")
     explained = last - np.arange(len(candidates))
     best = np.flatnonzero(explained == explained.max())

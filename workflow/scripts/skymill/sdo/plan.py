@@ -1,8 +1,8 @@
-"""Which split each sample goes to: validation is cut from training by whole groups of regions.
+"""Assign each sample to a split. Validation takes whole groups of regions from training.
 
-Samples of one region show the same spots hours apart, so a validation set that shared a region with
-training would measure memory. Two numbers may name one patch of the Sun: see solar_regions. The
-official test set stays as it is, and what it shares with training is counted.
+Samples of one region show the same spots hours apart. So a validation set that shares a region with
+training would measure memorisation. Two numbers may name one patch of the Sun: see solar_regions.
+The official test set is not changed; samples that it shares with training are counted.
 """
 
 import logging
@@ -22,7 +22,8 @@ from skymill.solar_regions import group_regions, harps_of
 logger = logging.getLogger(__name__)
 
 OFFICIAL, CLEANED = "official", "cleaned"
-"""What becomes of training samples whose group touches the test set: nothing, or they leave."""
+"""Training samples that share a group with the test set: `official` keeps them, `cleaned` excludes
+them."""
 
 PLAN_SCHEMA = pa.schema(
     [
@@ -37,7 +38,7 @@ PLAN_SCHEMA = pa.schema(
         pa.field("harps", pa.string(), nullable=False),
     ]
 )
-"""`harps` are the HARP numbers of the region with `;` between them, empty where none is known."""
+"""`harps` has the HARP numbers of the region, separated by `;`; it is empty if they are unknown."""
 
 
 def make_plan(
@@ -50,20 +51,20 @@ def make_plan(
     samples
         The catalogue's samples: set, row, sample_id, ar_num, start, end, peak_flux (as text).
     flux_scale, split, validation_fraction, seed
-        As in the configuration.
+        The settings of the configuration.
 
     Returns
     -------
     plan
-        A table with PLAN_SCHEMA, a row for each sample in the order given.
+        A table with PLAN_SCHEMA, a row for each sample, in the order of `samples`.
     counts
-        Samples, regions and groups of each split, by label; the fraction reached; what training
-        and test share.
+        Samples, regions and groups of each split, by label; the validation fraction that was
+        reached; samples that training and test share.
 
     Raises
     ------
     SkymillError
-        When a region stands in two splits, or training or validation would be empty.
+        When a region is in two splits, or training or validation would be empty.
     """
     fluxes = samples["peak_flux"].tolist()
     labels = np.array([label(flux, flux_scale) for flux in fluxes], dtype=object)
@@ -78,13 +79,13 @@ def make_plan(
     left = splits == "train"
     if in_train.any() and not left.any():
         raise SkymillError(
-            "no training sample is left: each one shares a group of regions with the test set. "
+            "no training sample is left: all share a group of regions with the test set. "
             f"Use more data, or set sdo.split: {OFFICIAL}."
         )
     held_out = cut_validation(group[left], labels[left], validation_fraction, seed)
     splits[left] = np.where(held_out, "validation", "train")
     require_none_shared(regions, splits, "active regions")
-    # Only the official sets may share a group, and only where they are left as they are.
+    # Only the official sets may share a group, and only if the setting keeps them unchanged.
     apart = splits != "excluded" if split == CLEANED else in_train
     require_none_shared(group[apart], splits[apart], "groups of active regions")
     if validation_fraction and left.any() and not held_out.any():
@@ -114,8 +115,8 @@ def make_plan(
     if split == OFFICIAL and shared["training_samples_by_group"]:
         logger.warning(
             "SDOBenchmark: %s training samples share a group of regions with test samples, and the "
-            "windows of %s test samples overlap with those of training samples in the same HARP. "
-            "sdo.split: cleaned leaves them out of training.",
+            "windows of %s test samples overlap windows of training samples in the same HARP. "
+            "Set sdo.split: cleaned to leave these training samples out.",
             f"{shared['training_samples_by_group']:,}",
             f"{shared['test_samples_by_harp_and_time']:,}",
         )
@@ -125,22 +126,23 @@ def make_plan(
 def shared_with_test(
     samples: pd.DataFrame, harps: list[frozenset[int]], shares_group: np.ndarray
 ) -> dict[str, int]:
-    """Count what the official training set shares with the test set.
+    """Count the samples that the official training and test sets share.
 
     Parameters
     ----------
     samples
-        As in `make_plan`.
+        See `make_plan`.
     harps
         The HARPs of each sample's region.
     shares_group
-        bool, shape (samples,): whether it is a training sample whose group touches the test set.
+        bool, shape (samples,): whether it is a training sample whose group is also in the test set.
 
     Returns
     -------
-    Training samples that share a group, and a HARP, with a test sample; test samples that share a
-    HARP with a training sample, and those whose window overlaps that of one as well; samples of
-    both sets whose region is in no HARP of the table, of which nothing can be said.
+    Training samples that share a group with a test sample; training samples that share a HARP with
+    a test sample; test samples that share a HARP with a training sample; test samples whose window
+    also overlaps the window of such a training sample; and samples of both sets whose region is in
+    no HARP of the table, so that sharing is unknown.
     """
     in_train = (samples["set"] == "train").to_numpy()
     start, end = samples["start"].to_numpy("M8[ns]"), samples["end"].to_numpy("M8[ns]")
@@ -170,20 +172,21 @@ def shared_with_test(
 def cut_validation(group: np.ndarray, labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     """Choose whole groups of regions for validation, stratum by stratum.
 
-    A stratum is the groups whose strongest class is the same. In the order of their keyed hashes
-    they are taken while that brings the samples taken nearer to the fraction; a stratum of two
-    groups or more gives at least one and keeps at least one, a single group stays in training.
+    A stratum contains the groups with the same strongest class. Groups are taken in the order of
+    their keyed hashes, as long as each group brings the share of samples nearer to the fraction. A
+    stratum of two or more groups gives at least one group to validation and keeps at least one in
+    training. A single group stays in training.
 
     Parameters
     ----------
     group, labels
         int64 group and label of each training sample, shape (samples,).
     fraction
-        Share of the samples that validation should have; 0 takes none.
+        Share of the samples that validation should have; 0 means no validation.
 
     Returns
     -------
-    bool, shape (samples,): whether a sample is held out, whatever order samples come in.
+    bool, shape (samples,): whether a sample is held out. The order of samples does not matter.
     """
     if not fraction:
         return np.zeros(len(group), dtype=bool)
@@ -197,9 +200,9 @@ def cut_validation(group: np.ndarray, labels: np.ndarray, fraction: float, seed:
     for stratum in range(len(LABELS)):
         members = np.flatnonzero(strongest == stratum)
         members = members[np.argsort(hashes[members])]
-        wanted, have, count = fraction * sizes[members].sum(), 0, 0
+        target, have, count = fraction * sizes[members].sum(), 0, 0
         for unit in members:
-            nearer = abs(have + sizes[unit] - wanted) < abs(have - wanted)
+            nearer = abs(have + sizes[unit] - target) < abs(have - target)
             if count == len(members) - 1 or not (nearer or count == 0):
                 break
             taken[unit] = True
@@ -215,8 +218,8 @@ def require_none_shared(name: np.ndarray, split: np.ndarray, what: str) -> None:
         first = shared["name"].iloc[0]
         splits = " and ".join(shared.loc[shared["name"] == first, "split"])
         raise SkymillError(
-            f"{shared['name'].nunique():,} {what} stand in two splits, {first} in {splits}. The "
-            "official sets share no region: the data set is not the published one. Fetch it again."
+            f"{shared['name'].nunique():,} {what} are in two splits, {first} in {splits}. The "
+            "official sets share no region, so this is not the published data set. Fetch it again."
         )
 
 

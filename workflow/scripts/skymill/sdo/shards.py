@@ -1,10 +1,10 @@
-"""Writes shards of a Zarr v3 array of grey values.
+"""Write shards of a Zarr v3 array of grey values.
 
-A shard is the packed chunks one after the other, then an index with the place and the length of
-each (little-endian uint64; all bits set where a chunk is empty), then the CRC-32C of the index: the
-codec `sharding_indexed` of the Zarr v3 specification with its defaults. Zarr-python takes more time
-for the chunks of a shard than zstd takes to pack them, so shards are put together here; readers,
-zarr-python among them, see nothing special.
+A shard contains the packed chunks one after another, then an index with the place and length of
+each chunk (little-endian uint64; all bits set for an empty chunk), then the CRC-32C of the index.
+This is the codec `sharding_indexed` of the Zarr v3 specification with its defaults. Zarr-python
+needs more time for the chunks of a shard than zstd needs to pack them. So this module writes the
+shards itself. Zarr-python and other readers read them as usual.
 """
 
 import hashlib
@@ -17,8 +17,9 @@ import numpy as np
 from skymill.engine.durable import partial_path
 
 PACKING = {"level": 1, "checksum": True}
-"""Of zstd, as zarr-python names it. Level 3 saves a hundredth more of real AIA and HMI crops.
-Without a checksum most damage would give other pixels and no error; it costs four bytes a chunk."""
+"""Settings of zstd, with zarr-python's names. Level 3 would save one hundredth more of real AIA and
+HMI crops. Without a checksum, most damage would change pixels without an error; the checksum costs
+four bytes per chunk."""
 
 _EMPTY = np.uint64(2**64 - 1)
 
@@ -26,25 +27,25 @@ _EMPTY = np.uint64(2**64 - 1)
 def write_shard(
     path: Path, chunks: Iterable[tuple[tuple[int, ...], np.ndarray]], grid: tuple[int, ...]
 ) -> dict:
-    """Write a shard, and return its bytes and sha256; write none without chunks.
+    """Write a shard; return its bytes and sha256. Without chunks, write no file.
 
-    A chunk is packed, hashed and written before the next one is taken from `chunks`, so all of
-    them may use the same memory, and it stays in the processor's cache.
+    Each chunk is packed, hashed and written before the next chunk is taken from `chunks`. So all
+    chunks may use the same memory, which stays in the processor's cache.
 
     Parameters
     ----------
     path
-        The file, in a folder that is there. A piece that is done twice replaces it.
+        The file, in an existing folder. A batch that is done twice replaces the file.
     chunks
         The place in the grid and the values (uint8, contiguous) of each chunk, in the order of the
-        file. A chunk that is left out is empty: it has fill_value throughout.
+        file. A chunk that is left out is empty: all its values are fill_value.
     grid
-        How many chunks a whole shard has along each axis.
+        Number of chunks of a whole shard along each axis.
     """
     import zstandard
 
-    # One packer for all chunks of a shard: numcodecs begins anew with each, which takes a fifth
-    # of the time of a sample. Threads cannot share one.
+    # One packer for all chunks of a shard: numcodecs makes a new one for each chunk, which takes a
+    # fifth of the time of a sample. Threads cannot share a packer.
     packer = zstandard.ZstdCompressor(level=PACKING["level"], write_checksum=PACKING["checksum"])
     index = np.full((*grid, 2), _EMPTY, dtype="<u8")
     place, checksum = 0, hashlib.sha256()

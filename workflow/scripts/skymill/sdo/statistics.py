@@ -1,4 +1,4 @@
-"""What the images of the training samples are like, by channel, and the samples' classes."""
+"""Statistics of the images of the training samples, by channel, and of the samples' classes."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ LEVELS = 256
 
 @dataclass(frozen=True)
 class SamplesPiece:
-    """The rows of one shard of the tensors that are wanted."""
+    """The training rows of one shard of the tensors."""
 
     tensors: Path
     rows: tuple[int, ...]
@@ -35,16 +35,16 @@ def measure(plan: Path, tensors: Path | None, *, workers: int = 1) -> dict:
     Parameters
     ----------
     plan
-        Of all samples. Not the index, which differs between machines.
+        The plan of all samples. The index is not used, because it differs between machines.
     tensors
-        The Zarr group of the official training set; None where it is not written.
+        The Zarr group of the official training set; None if it is not written.
     workers
         Processes; each has one sample in memory.
 
     Raises
     ------
     SkymillError
-        When the tensors have other samples than the plan.
+        When the tensors and the plan have different samples.
     """
     samples = read_set(plan, TRAIN)
     chosen = np.flatnonzero(samples["split"] == TRAIN)
@@ -101,7 +101,7 @@ def count_levels(piece: SamplesPiece) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     SkymillError
-        When a chunk has another checksum.
+        When the checksum of a chunk is wrong.
     """
     import zarr
 
@@ -112,7 +112,7 @@ def count_levels(piece: SamplesPiece) -> tuple[np.ndarray, np.ndarray]:
     for row in piece.rows:
         try:
             there, sample = available[row], images[row]
-        except RuntimeError as error:  # zstd's own, without the name of a file
+        except RuntimeError as error:  # from zstd, without the name of the file
             raise changed_at_rest(piece.tensors, f"sample {row}: {error}") from error
         for channel in range(len(CHANNELS)):
             levels[channel] += _count_bytes(sample[there[:, channel], channel])

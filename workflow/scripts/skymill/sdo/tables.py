@@ -1,4 +1,4 @@
-"""The catalogue and the plan hold both official sets; this reads one of them."""
+"""Read the rows of one official set from the catalogue or the plan, which contain both sets."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -1,8 +1,8 @@
 """The images of each official set as one Zarr group: samples x steps x channels x 256 x 256.
 
-Rows are those of the index. An image that is missing or damaged is 0 and not available; no sample
-is dropped. Labels and splits stand in the index and the plan alone: changing how they are made
-must not write 24 GB anew.
+The rows are the rows of the index. An image that is missing or damaged is 0 and not available; no
+sample is dropped. Only the index and the plan contain labels and splits: a change of their settings
+must not rewrite 24 GB.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ from skymill.sdo.shards import PACKING, write_shard
 SAMPLES_PER_SHARD = 16
 CUBE = (STEPS, len(CHANNELS))
 CHUNK = (1, STEPS, 1, *SHAPE)
-"""One channel of a sample: a model of a few channels reads no others."""
+"""One channel of a sample: a model of a few channels reads only these channels."""
 SHARD = (SAMPLES_PER_SHARD, *CUBE, *SHAPE)
 GRID = tuple(whole // part for whole, part in zip(SHARD, CHUNK, strict=True))
 
@@ -49,20 +49,20 @@ PIXEL_SCALES = {
     "continuum": (_LINEAR, 0.0, 65535.0, "DN"),
     "magnetogram": (_LINEAR, -250.0, 250.0, "G"),
 }
-"""How the archive made grey values 0 to 255 of what was measured: scale, lowest, highest, unit.
+"""How the archive made grey values 0 to 255 from measured values: scale, lowest, highest, unit.
 
-What was measured is clipped to [lowest, highest]. Source: SDOBenchmark's own code and description.
+Measured values are clipped to [lowest, highest]. Source: SDOBenchmark's code and description.
 """
 PACKED = 0.8
-"""Bytes that a pixel takes when packed. Images of the data set's 9 kB take up to 0.75."""
+"""Bytes of a packed pixel. Images of 9 kB, the size in the data set, need up to 0.75."""
 IMAGE_BYTES = WIDTH * WIDTH
 
 
 @dataclass(frozen=True)
 class ShardPiece:
-    """One shard: some samples of a group, and the images that they have.
+    """One shard: some samples of a group, and their images.
 
-    `images` has row, step, channel, path and content (digest) of each.
+    `images` has row, step, channel, path and content (digest) of each image.
     """
 
     group: Path
@@ -99,7 +99,7 @@ def write_tensors(
     Raises
     ------
     SkymillError
-        When the disk is too small, or an image is not the one that was catalogued.
+        When the disk is too small, or an image changed since it was catalogued.
     """
     good = images[images["status"] == "ok"]
     _require_space(output, len(good))
@@ -111,7 +111,7 @@ def write_tensors(
         _create(group, samples, good)
         work = _pieces(group, len(samples), slots)
         shards = map_pieces(_write_piece, work, workers=workers, what=f"write {output}")
-        # A worker of a cluster that was killed may have left some.
+        # A killed worker of a cluster may have left partial files.
         for left in group.rglob("*.partial"):
             left.unlink()
         _require_complete(group, len(samples), len(slots))
@@ -126,17 +126,17 @@ def write_tensors(
 
 
 def _require_space(output: Path, images: int) -> None:
-    """Check that the images, packed, fit on the disk."""
+    """Check that the packed images fit on the disk."""
     output.parent.mkdir(parents=True, exist_ok=True)
     needed = images * IMAGE_BYTES * PACKED
     require_space(output.parent, needed, str(output), else_do=", or set sdo.tensors: false")
 
 
 def physical(grey: np.ndarray, channel: str) -> np.ndarray:
-    """Return what the grey values of a channel stand for, float32: DN/s, DN or G.
+    """Convert the grey values of a channel to physical values, float32: DN/s, DN or G.
 
-    The inverse of the archive's scale. A grey value of 0 is the lowest value or less, 255 the
-    highest or more; so 0 in a masked magnetogram would be -250 G, and not 0.
+    This is the inverse of the archive's scale. A grey value of 0 means the lowest value or less,
+    255 means the highest value or more. So 0 in a masked magnetogram would be -250 G, not 0 G.
     """
     scale, low, high, _ = PIXEL_SCALES[channel]
     share = np.asarray(grey, dtype=np.float32) / 255
@@ -146,7 +146,7 @@ def physical(grey: np.ndarray, channel: str) -> np.ndarray:
 
 
 def _create(group: Path, samples: pd.DataFrame, good: pd.DataFrame) -> None:
-    """Create the group with all arrays, and write those that are small."""
+    """Create the group with all arrays, and write the small arrays."""
     import zarr
 
     count = len(samples)
@@ -222,7 +222,7 @@ def _create(group: Path, samples: pd.DataFrame, good: pd.DataFrame) -> None:
         )
         array[...] = values
     with warnings.catch_warnings():
-        # Readers that know no consolidated metadata find the same in the arrays' own.
+        # Readers that do not use consolidated metadata read the metadata of each array.
         warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
         zarr.consolidate_metadata(group)
 
@@ -267,7 +267,7 @@ def _chunks(piece: ShardPiece) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
 
 
 def _decode(path: str, content: int, pixels: np.ndarray) -> None:
-    """Decode an image into `pixels`, or raise SkymillError if it is not the catalogued one."""
+    """Decode an image into `pixels`; raise SkymillError if it changed since it was catalogued."""
     import simplejpeg
 
     data = b""
@@ -275,10 +275,11 @@ def _decode(path: str, content: int, pixels: np.ndarray) -> None:
         data = file.read()
     if digest(data) != content:
         raise SkymillError(
-            f"{path} is not the file that was catalogued. Something changed the unpacked "
-            "tree: delete interim/sdo in the results folder and run again."
+            f"{path} is not the file that was catalogued: the unpacked tree was changed. Delete "
+            "interim/sdo in the results folder and run again."
         )
-    # The catalogue has decoded it with Pillow and found it good: this gives the same pixels.
+    # The catalogue decoded the image with Pillow and found no error. Pillow and simplejpeg return
+    # the same pixels.
     simplejpeg.decode_jpeg(data, colorspace="GRAY", buffer=pixels)
 
 
@@ -291,15 +292,15 @@ def _require_complete(group: Path, samples: int, images: int) -> None:
     found = int(np.count_nonzero(root["available"][...]))
     if root["images"].shape != shape or found != images:
         raise SkymillError(
-            f"{group} would hold {found:,} images of {root['images'].shape}, but the catalogue "
-            f"lists {images:,} for {shape}. Two images may claim one place; please report this."
+            f"{group} would contain {found:,} images of {root['images'].shape}, but the catalogue "
+            f"lists {images:,} for {shape}. Two images may have the same place. Please report this."
         )
 
 
 def _describe(group: Path, samples: int, shards: list[dict]) -> list[dict]:
     """Return the manifest's entry of each file of a group, sorted.
 
-    The group's own metadata stands for all its rows: a shard without images is not written.
+    The metadata file of the group counts all rows, because a shard without images is not written.
     """
     entries = {entry["name"]: entry for entry in shards}
     for path in group.rglob("*"):

@@ -1,4 +1,4 @@
-"""The unpacked tree: where its root is, and what lies in it."""
+"""Find the root of the unpacked tree, and list its files."""
 
 from pathlib import Path
 
@@ -10,26 +10,26 @@ from skymill.sdo.metadata import MetaRow, read_metadata
 from skymill.sdo.names import METADATA, SETS
 
 DEPTH = 3
-"""How many folders deep the root may lie."""
+"""How many folders deep the root may be."""
 SHOWN = 10
 
 
 def find_root(folder: Path) -> tuple[Path, dict[Path, int | None]]:
-    """Return the folder that holds `training/meta_data.csv` and `test/meta_data.csv`.
+    """Return the folder that contains `training/meta_data.csv` and `test/meta_data.csv`.
 
-    Distributions name it differently, and some have a small example beside the full one: the root
-    with most rows is taken, whatever its name. Roots whose names differ in letter case alone and
-    that have the same tables are copies of one root. Of copies the one with most of its samples'
-    folders is taken, then the spelling that sorts last.
+    Distributions give the root different names, and some include a small example next to the full
+    data set. The root with the most rows is taken, under any name. Roots with the same tables whose
+    names differ only in letter case are copies of one root. Of several copies, the copy with the
+    most sample folders is taken, then the spelling that sorts last.
 
     Returns
     -------
-    The root, and every root with its well-formed rows; None where a table cannot be read.
+    The root, and the number of well-formed rows of every root; None if a table cannot be read.
 
     Raises
     ------
     SkymillError
-        When there is none, or several have as many rows.
+        When there is no root, or several roots have the same number of rows.
     """
     roots = _roots(folder)
     rows: dict[Path, int | None] = {}
@@ -47,9 +47,9 @@ def find_root(folder: Path) -> tuple[Path, dict[Path, int | None]]:
         return first[0], rows
     if len({_same_root(root, folder) for root in first}) > 1:
         raise SkymillError(
-            f"{folder} holds SDOBenchmark {len(first)} times with {most:,} rows each: "
+            f"{folder} contains SDOBenchmark {len(first)} times with {most:,} rows each: "
             f"{', '.join(root.relative_to(folder).as_posix() for root in first[:SHOWN])}. Keep the "
-            "one that you mean, and move the others to another place."
+            "one that you want to use, and move the others out of this folder."
         )
     return max(first, key=lambda root: (_folders(root), root.as_posix())), rows
 
@@ -69,9 +69,9 @@ def _roots(folder: Path) -> list[Path]:
         names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
         shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
         raise SkymillError(
-            f"{folder} does not hold SDOBenchmark: no folder in it has both training/{METADATA} "
+            f"{folder} does not contain SDOBenchmark: no folder in it has both training/{METADATA} "
             f"and test/{METADATA}. Found: {shown or 'nothing'}. Put the unpacked data set there, "
-            "or its zip beside it (see docs/real-data.md)."
+            "or its zip next to the folder (see docs/real-data.md)."
         )
     return sorted(found)
 
@@ -81,13 +81,13 @@ def _rows(root: Path, part: str) -> list[MetaRow]:
 
 
 def _same_root(root: Path, folder: Path) -> tuple:
-    """Return what copies of one root have in common: the name but for its case, and the tables."""
+    """Return a key that copies of one root share: the case-folded name, and the tables' digests."""
     tables = (file_sha256(root / part / METADATA) for part in SETS.values())
     return root.relative_to(folder).as_posix().casefold(), *tables
 
 
 def _folders(root: Path) -> int:
-    """Return how many samples of a root have their folder."""
+    """Return how many samples of a root have a folder."""
     return sum(
         (root / part / row.region / row.folder).is_dir()
         for part in SETS.values()
@@ -96,26 +96,27 @@ def _folders(root: Path) -> int:
 
 
 def locate(folder: Path, unpacked: dict | None = None) -> dict:
-    """Return where the root of a tree is, its size, digests of its tables and of its listing.
+    """Return the root of a tree, its size, and digests of its tables and of its listing.
 
-    The listing has path and size of each file of the tree, sorted, also outside the root.
+    The listing has path and size of each file of the tree, sorted. It includes files outside the
+    root.
 
     Parameters
     ----------
     folder
         The tree.
     unpacked
-        The manifest of what was unpacked from the zip, None for a tree that was put there by hand.
+        The manifest of the files unpacked from the zip; None for a tree that a user unpacked.
 
     Returns
     -------
-    The content of the receipt. `roots` has the rows of each root that was found, `ignored` the
-    first members of the zip that were not unpacked, by reason.
+    The content of the receipt. `roots` has the number of rows of each root, `ignored` the first
+    members of the zip that were not unpacked, by reason.
 
     Raises
     ------
     SkymillError
-        When there is no root, or not one alone, see `find_root`. What was ignored is named.
+        When there is no root, or more than one, see `find_root`. The error lists ignored members.
     """
     ignored = unpacked["refused"] if unpacked else {}
     try:
@@ -124,7 +125,7 @@ def locate(folder: Path, unpacked: dict | None = None) -> dict:
         if not ignored:
             raise
         raise SkymillError(
-            f"{error} Of the zip these were not unpacked:\n{describe_ignored(ignored)}"
+            f"{error} These members of the zip were not unpacked:\n{describe_ignored(ignored)}"
         ) from None
     listing, _ = list_files(folder)
     below = "" if root == folder else f"{root.relative_to(folder).as_posix()}/"

@@ -1,7 +1,8 @@
-"""The zip as downloaded, unpacked once: each file one time, whatever letter case its folders have.
+"""Unpack the downloaded zip: each file once, without the copies that differ in letter case.
 
-The download holds every file up to four times, under folders that differ only in letter case. Its
-table of contents tells copies by their case-folded path, CRC and size, so they are never read.
+The download contains every file up to four times, in folders whose names differ only in letter
+case. Case-folded path, CRC and size in the table of contents identify the copies, so copies are
+never read.
 """
 
 import hashlib
@@ -37,39 +38,41 @@ logger = logging.getLogger(__name__)
 
 MEMBERS_PER_PIECE = 500
 MAX_RATIO = 200
-"""Deflate reaches 1,032 on zeros; JPEGs stay below 2 and tables of text below 20."""
+"""Largest compression ratio of a member. Deflate reaches 1,032 on zeros; JPEGs stay below 2, and
+tables of text below 20."""
 LARGE = 2**20
-"""Bytes from which the ratio matters: a small member can do no harm."""
+"""Bytes above which the ratio is checked: small members are harmless."""
 MOST_RATIO = 100
-"""All files together: how many times the zip's own size they may have."""
+"""Largest size of all files together, in multiples of the zip's size."""
 LARGEST = 2**28
-"""Bytes of a file: each is held in memory."""
+"""Maximum size of a file in bytes: each file is read into memory."""
 LONGEST_NAME = 255
 LONGEST_PATH = 1024
 MOST_STEPS = 32
-"""Bytes of a path, and how many folders it may lead through."""
+"""Maximum numbers of bytes and of folders of a path."""
 SHOWN = 20
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]|^[A-Za-z]:|(?:^|/)\.{0,2}(?:/|$)")
-"""Control characters, drives, and steps that are empty, `.` or `..`."""
+"""Control characters, drive letters, and path components that are empty, `.` or `..`."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What of a zip is extracted.
+    """The members of a zip that are extracted.
 
     Attributes
     ----------
     rows
         int64, positions in the zip's contents, in the order of their paths.
     paths
-        Where each of them goes, relative to the target.
+        The path of each extracted member, relative to the target.
     copies, folders
-        How many members are copies of one that is extracted, and how many are folders.
+        How many members are copies of an extracted member, and how many are folders.
     refused
-        For each reason the names of the members that are not extracted because of it.
+        By reason, the names of the members that are not extracted.
     conflicts
-        Paths of different files whose names differ at most in letter case, for each such name.
+        Paths of different files whose names are equal or differ only in letter case, a list for
+        each name.
     """
 
     rows: np.ndarray
@@ -81,14 +84,14 @@ class Selection:
 
 
 def select(contents: Contents) -> Selection:
-    """Choose the members to extract, and where to: the same whatever order the zip has them in.
+    """Choose the members to extract and their paths. The order of the zip does not matter.
 
-    Some programs of Windows write backslashes between the steps of a path: they count as slashes.
+    Some Windows programs write backslashes in paths: backslashes count as slashes.
 
-    Of copies one is taken. A folder that is spelt in several ways is made once, in the spelling
-    that sorts last, which is that in lower case. Different files under one case-folded path are
-    all kept: the plain name goes to the content with most copies, and the others have CRC and
-    size in their names.
+    One of several copies is extracted. A folder with several spellings is made once, in the
+    spelling that sorts last, which is lower case. Different files under one case-folded path are
+    all kept: the content with the most copies gets the plain name, and the other contents get CRC
+    and size in their names.
     """
     members = contents.members
     names_of = [name.replace("\\", "/") for name in contents.names]
@@ -122,8 +125,8 @@ def select(contents: Contents) -> Selection:
     for folded, group in groupby(wanted, key=keys.__getitem__):
         if folded in spelling:
             raise SkymillError(
-                f"the zip holds both a file and a folder called {folded}: it is not the data set "
-                "as published. Fetch it again."
+                f"the zip contains both a file and a folder called {folded}, so it is not the "
+                "published data set. Fetch it again."
             )
         by_content: dict[tuple[int, int], list[int]] = {}
         for row in group:
@@ -134,8 +137,8 @@ def select(contents: Contents) -> Selection:
         ranked = sorted(by_content.items(), key=lambda item: (-len(item[1]), item[0]))
         if folded.endswith(f"/{METADATA}") and _is_tied(ranked):
             raise SkymillError(
-                f"the zip holds different tables as {names_of[ranked[0][1][0]]} (letter case "
-                "aside), and as many copies of each. Pack it anew with the one that you mean."
+                f"the zip contains different tables as {names_of[ranked[0][1][0]]} (ignoring "
+                "letter case), with the same number of copies. Make a new zip with the right table."
             )
         plain = min(names_of[row].rpartition("/")[2] for row in ranked[0][1])
         names = [plain]
@@ -143,7 +146,7 @@ def select(contents: Contents) -> Selection:
             whole = PurePosixPath(plain)
             names.append(f"{whole.stem}.{crc:08x}-{size}{whole.suffix}")
         here = [f"{home}{name}" for name in names]
-        # Members of one content are interchangeable; the first by offset reads forward.
+        # Members with the same content are interchangeable; the first by offset is read in order.
         rows += [min(same, key=lambda row: members["offset"][row]) for _, same in ranked]
         paths += here
         if len(here) > 1:
@@ -159,12 +162,12 @@ def select(contents: Contents) -> Selection:
 
 
 def _is_tied(ranked: list[tuple[tuple[int, int], list[int]]]) -> bool:
-    """Return whether the two contents with most copies have equally many."""
+    """Return whether the two contents with the most copies have the same number of copies."""
     return len(ranked) > 1 and len(ranked[0][1]) == len(ranked[1][1])
 
 
 def _refuse_name(name: str) -> str | None:
-    """Return why a name is not extracted, or None."""
+    """Return the reason why a name is refused, or None."""
     if _UNSAFE.search(name.removesuffix("/")):
         return "unsafe_name"
     if len(name) > LONGEST_NAME // 4:
@@ -179,24 +182,24 @@ def _refuse_name(name: str) -> str | None:
 def _suspects(members: np.ndarray) -> np.ndarray:
     """Return which members cannot be extracted: bool, shape (members,); `_refuse_member` says why.
 
-    For all of them at once, because most of a million are none.
+    All members are checked in one call, because few of a million members are suspects.
     """
     return (
         is_link(members["mode"])
         | members["encrypted"]
         | ~np.isin(members["method"], READABLE)
-        | _swells(members)
+        | _has_absurd_ratio(members)
         | (members["size"] > LARGEST)
     )
 
 
 def _refuse_member(member: np.void) -> str:
-    """Return why a suspect is not extracted, such as `compressed_by_deflate64`."""
+    """Return the reason why a suspect is refused, such as `compressed_by_deflate64`."""
     if is_link(member["mode"]):
         return "symbolic_link"
     if member["encrypted"]:
         return "encrypted"
-    if _swells(member):
+    if _has_absurd_ratio(member):
         return "absurd_compression_ratio"
     if member["size"] > LARGEST:
         return "too_large"
@@ -204,16 +207,16 @@ def _refuse_member(member: np.void) -> str:
     return f"compressed_by_{METHODS.get(method, f'method_{method}')}"
 
 
-def _swells(members: np.ndarray) -> np.ndarray:
+def _has_absurd_ratio(members: np.ndarray) -> np.ndarray:
     """Return which members grow or shrink absurdly when unpacked, by their declared sizes."""
     size, compressed = members["size"], members["compressed"]
-    # The other way round it would be read whole for a few bytes.
+    # A member that shrinks would be read whole for a few bytes.
     shrinks = (compressed > LARGE) & (compressed // np.uint64(MAX_RATIO) > size)
     return shrinks | ((size > LARGE) & (size // np.uint64(MAX_RATIO) > compressed))
 
 
 def _homes(spelling: dict[str, str]) -> dict[str, str]:
-    """Return the path, with its slash, that stands for each case-folded folder."""
+    """Return the path, with a slash at the end, of each case-folded folder."""
     homes = {"": ""}
     for folded in sorted(spelling, key=lambda folder: folder.count("/")):
         if folded:
@@ -223,7 +226,7 @@ def _homes(spelling: dict[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class UnpackPiece:
-    """Some members to extract, and the mark that says that all of them were."""
+    """Some members to extract, and the mark that is set when all of them are extracted."""
 
     archive: Path
     names: list[str]
@@ -234,38 +237,39 @@ class UnpackPiece:
 
 
 def unpack(archive: Path, folder: Path, *, workers: int = 1) -> dict:
-    """Unpack a zip and write the manifest of what came out.
+    """Unpack a zip and write the manifest of the extracted files.
 
-    Files are extracted into `.<name>.partial/` beside the target, which a later run goes on with
-    unless the zip has changed, and which becomes the target at the end. The manifest comes first:
-    a tree without one counts as put there by hand and is never touched.
+    Files are extracted into `.<name>.partial/` next to the target. A later run resumes there unless
+    the zip has changed. At the end this folder becomes the target. The manifest is written before
+    that: a tree without a manifest counts as unpacked by a user and is never changed.
 
     Parameters
     ----------
     archive
         The zip.
     folder
-        Where its files go; what stands there is replaced.
+        The target folder; its content is replaced.
     workers
         Processes; the result does not depend on them.
 
     Returns
     -------
-    The manifest: counts, what was refused, names that conflict, and instead of an entry for each
-    file one digest over path, size and CRC of all, which are in a list beside the manifest.
+    The manifest: counts, refused members, and names in conflict. It has no entry per file, but one
+    digest over path, size and CRC of all files; these are listed in a table next to the manifest.
 
     Raises
     ------
     SkymillError
-        When the zip is damaged, holds nothing that can be extracted, or does not fit on the disk.
+        When the zip is damaged, contains no file that can be extracted, or does not fit on the
+        disk.
     """
     contents = read_contents(archive)
     chosen = select(contents)
     if not chosen.paths:
         raise SkymillError(
-            f"{archive} holds no file that can be extracted ({len(contents.names):,} members).\n"
-            f"{describe_ignored(chosen.refused)}It is not the data set as published: fetch it "
-            "again, or pack it anew (stored, deflate, bzip2 and lzma are read)."
+            f"{archive} contains no file that can be extracted ({len(contents.names):,} members).\n"
+            f"{describe_ignored(chosen.refused)}It is not the published data set. Fetch it "
+            "again, or make a new zip (stored, deflate, bzip2 or lzma)."
         )
     _require_ratio(archive, contents.members[chosen.rows])
     for reason, names in chosen.refused.items():
@@ -300,17 +304,17 @@ def unpack(archive: Path, folder: Path, *, workers: int = 1) -> dict:
 
 
 def _require_ratio(archive: Path, members: np.ndarray) -> None:
-    """Refuse a zip whose files would grow absurdly, all together."""
+    """Refuse a zip whose files together would grow absurdly."""
     total, size = sum(map(int, members["size"])), archive.stat().st_size
     if total > max(LARGE, MOST_RATIO * size):
         raise SkymillError(
             f"{archive} has {size / 1e6:,.1f} MB and would unpack to {total / 1e6:,.0f} MB, more "
-            f"than {MOST_RATIO} times its size. It is not the data set as published: fetch it anew."
+            f"than {MOST_RATIO} times its size. It is not the published data set. Fetch it again."
         )
 
 
 def _prepare(partial: Path, archive: Path, contents: Contents) -> None:
-    """Make the partial folder, or keep the one that an earlier run left for the same zip."""
+    """Make the partial folder, or keep the folder that an earlier run left for the same zip."""
     status = archive.stat()
     expected = {
         "bytes": status.st_size,
@@ -330,16 +334,14 @@ def _prepare(partial: Path, archive: Path, contents: Contents) -> None:
 
 
 def _require_space(archive: Path, members: np.ndarray, paths: list[str], tree: Path) -> None:
-    """Check that what is still to be extracted fits on the disk, by the declared sizes."""
+    """Check that the remaining files fit on the disk, by their declared sizes."""
     there = sum((tree / path).stat().st_size for path in paths if (tree / path).exists())
     needed = sum(map(int, members["size"])) - there
-    require_space(
-        tree.parent.parent, needed, f"unpacking {archive}", else_do=": it goes on where it was"
-    )
+    require_space(tree.parent.parent, needed, f"unpacking {archive}", else_do=": unpacking resumes")
 
 
 def _unpack_piece(piece: UnpackPiece) -> None:
-    """Extract the members of a piece, unless an earlier run did."""
+    """Extract the members of a piece, unless an earlier run extracted them."""
     targets = [piece.folder / path for path in piece.paths]
     sizes = piece.members["size"].tolist()
     if piece.mark.exists() and all(map(_has_size, targets, sizes)):
@@ -350,7 +352,7 @@ def _unpack_piece(piece: UnpackPiece) -> None:
             target.write_bytes(content)
             if target.stat().st_size != len(content):
                 raise damaged(piece.archive, f"{name} was not written whole")
-    # A mark must not outlive the files that it stands for.
+    # After a crash, a mark must not exist without its files.
     flush_file_system(piece.mark.parent)
     piece.mark.touch()
 
@@ -363,7 +365,7 @@ def _has_size(path: Path, size: int) -> bool:
 
 
 def _write_members(folder: Path, contents: Contents, chosen: Selection) -> dict:
-    """Write path, size and CRC of each file of the tree; return the entry of the list."""
+    """Write the list with path, size and CRC of each file of the tree; return its entry."""
     import pyarrow as pa
 
     from skymill.engine.tables import write_table

@@ -1,7 +1,7 @@
-"""Extract: one night's tarball becomes one Parquet file of stamps, sorted by candid.
+"""Extract one night's tarball into one Parquet file of stamps, sorted by candid.
 
-The tarball is read as a stream and never unpacked. Its files go to the workers in batches whose
-borders depend on nothing but the tarball, and what is kept of them comes back as rows.
+The tarball is read as a stream and never unpacked. Workers get its files in batches, whose borders
+depend only on the tarball. They return the alerts that are kept as rows.
 """
 
 import json
@@ -23,13 +23,13 @@ from skymill.ztf.store import SortedStamps, StampsWriter
 logger = logging.getLogger(__name__)
 
 BATCH_BYTES = 5 * 2**19
-"""Bytes of alert files in a batch, at least: about 40 alerts."""
+"""Minimum number of bytes of alert files in a batch: about 40 alerts."""
 
 BATCH_PARTS = 256
-"""Files and stretches in a batch, at most."""
+"""Maximum number of files and stretches in a batch."""
 
 OFFENDERS = 20
-"""How many of the records that were lost the manifest names; the quarantine has them all."""
+"""Number of losses that the manifest lists; the quarantine lists all."""
 
 
 def extract_night(
@@ -49,21 +49,21 @@ def extract_night(
     raw, night
         A tarball (gzip or not) or a folder of Avro files, and the night's name.
     stamps
-        Parquet file of schema.stamps_schema, one row an alert kept, ascending by candid.
+        Parquet file of schema.stamps_schema, one row per kept alert, ascending by candid.
     quarantine
-        JSON lines, one for each loss: member, record, cause, detail, and how many records. Alerts
-        of objects without a label are only counted.
+        JSON lines, one per loss: member, record, cause, detail, and number of records. Alerts of
+        objects without a label are only counted.
     choice
-        What to keep.
+        Which alerts to keep.
     opener
         Opens the tarball, or each file of the folder.
     workers
-        Threads that read in turn and decode, beside the one that writes; any number gives the
-        same bytes.
+        Threads that decode, and take turns at reading. One more thread writes. The bytes are the
+        same for any number.
 
     Returns
     -------
-    The manifest's part on content: `files`, `counts` (records = kept + unlabelled + null_cutout +
+    The content of the manifest: `files`, `counts` (records = kept + unlabelled + null_cutout +
     wrong_shape + dropped_at_edge + no_data + corrupt + duplicates), `truncated` with the reason in
     `broken_off`, and the first losses in `offenders`.
     """
@@ -73,7 +73,8 @@ def extract_night(
     batches = _batches(read_parts(raw, seen, opener))
     stamps.parent.mkdir(parents=True, exist_ok=True)
     with (
-        # Beside the output, where there is room; it has no name, so a killed run leaves nothing.
+        # In the folder of the output, which has enough space. The file has no name, so a killed
+        # run leaves no file behind.
         tempfile.TemporaryFile(dir=stamps.parent, buffering=0) as file,
         new_file(stamps) as sorted_stamps,
         new_file(quarantine) as path,
@@ -86,7 +87,9 @@ def extract_night(
         written, entry, duplicates = output.finish()
     counts = tally.counts(seen, written, duplicates)
     if seen.broken_off:
-        logger.warning("%s is not whole: %s; what was read is kept", raw.name, seen.broken_off)
+        logger.warning(
+            "%s is not whole: %s; alerts that were read are kept", raw.name, seen.broken_off
+        )
     return {
         "files": [{**entry, "name": stamps.name}],
         "night": night,
@@ -101,7 +104,7 @@ def extract_night(
 def _batches(
     parts: Iterable[Part | Stretch],
 ) -> Iterator[list[Part | Stretch]]:
-    """Gather files until they are enough to be worth a worker's attention."""
+    """Collect files into batches that are large enough for a worker."""
     batch, size = [], 0
     for part in parts:
         batch.append(part)
@@ -114,7 +117,7 @@ def _batches(
 
 
 class _Tally:
-    """Counts what became of the records of a night."""
+    """Counts the kept and lost records of a night."""
 
     def __init__(self):
         self.records = 0
@@ -124,12 +127,12 @@ class _Tally:
         self._before = 0
 
     def add(self, result: Decoded, log: TextIO) -> None:
-        """Count a batch and write its losses down."""
+        """Count a batch and write its losses to the log."""
         self.read_slowly += result.read_slowly
         self.reasons.update(result.reasons)
         before = []
         for name, continued, count in result.seen:
-            # A long file comes in parts: its records are numbered through.
+            # A long file arrives in parts: its records are numbered across the parts.
             self._before = self._before if continued else 0
             before.append((name, self._before))
             self._before += count
@@ -158,7 +161,7 @@ class _Tally:
             "records": self.records,
             "kept": written.rows,
             **others,
-            # Of the unlabelled ones, those whose object is in the list in another spelling.
+            # Unlabelled records whose object is in the list with another spelling.
             "respelt": self.reasons["respelt"],
             "duplicates": duplicates,
             "corrupt": sum(corrupt.values()),

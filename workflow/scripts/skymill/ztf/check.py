@@ -1,4 +1,4 @@
-"""The gate behind the extraction: nights that lost too much, gave nothing, or are not whole."""
+"""Check extracted nights: stop if a night lost too many alerts, kept no alert, or is not whole."""
 
 import json
 import logging
@@ -12,10 +12,10 @@ from skymill.engine.errors import SkymillError
 logger = logging.getLogger(__name__)
 
 UNREAD = ("tar", "avro")
-"""Causes for which a packet cannot be read, so that not even its object is known."""
+"""Causes why a packet cannot be read. Even its object is unknown."""
 
 CORRUPT = (*UNREAD, "values", "gzip", "jpeg", "fits")
-"""Causes for which a packet counts as corrupt."""
+"""Causes why a packet counts as corrupt."""
 
 WITHOUT_STAMPS = {
     "null_cutout": "with a null cutout",
@@ -23,20 +23,20 @@ WITHOUT_STAMPS = {
     "dropped_at_edge": "dropped at the edge of the detector",
     "no_data": "with a stamp that is NaN everywhere",
 }
-"""Reasons for which a sound packet gives no stamps, and how they are told."""
+"""Reasons why a sound packet has no usable stamps, and the text for messages."""
 
 OTHER_REASONS = ("unlabelled", *WITHOUT_STAMPS)
-"""Reasons for which a sound packet is not kept."""
+"""Reasons why a sound packet is not kept."""
 
 OFFENDERS = 5
-"""How many corrupt packets a message shows."""
+"""Number of lost packets that a message shows."""
 
 FEW = 5
-"""A night of which fewer alerts than these have a labelled object is not judged by their shares."""
+"""If fewer alerts of a night have a labelled object, their shares are not compared with limits."""
 
 
 class Loss(NamedTuple):
-    """What was lost for one kind of cause: so many of so many, and the limit of their share."""
+    """A kind of loss: the setting of its limit, the lost items, all items, and a description."""
 
     limit: str
     lost: int
@@ -44,16 +44,17 @@ class Loss(NamedTuple):
     what: str
 
     def exceeds(self, limits: dict) -> bool:
-        """Return whether it is more than the configuration allows."""
+        """Return whether the share is larger than the configuration allows."""
         return self.lost > limits[self.limit] * self.of
 
 
 def losses(counts: dict) -> list[Loss]:
-    """Return what a night lost, by kind.
+    """Return the losses of a night, by kind.
 
-    Records that cannot be read are compared with all records. Those with damaged values or stamps,
-    and sound ones without stamps, are compared with those that were looked at: unlabelled ones
-    were not, and where these leave only a few, shares say nothing.
+    Records that cannot be read are compared with all records. Records with damaged values or
+    stamps, and sound records without stamps, are compared with the records that were decoded.
+    Unlabelled records are not decoded. If only a few records were decoded, their shares mean
+    nothing.
     """
     unread = sum(counts["corrupt_by_cause"].get(cause, 0) for cause in UNREAD)
     damaged = counts["corrupt"] - unread
@@ -64,34 +65,34 @@ def losses(counts: dict) -> list[Loss]:
     found = [
         Loss("max_corrupt_fraction", unread, counts["records"], "alerts cannot be read"),
         Loss("max_corrupt_fraction", damaged, looked_at, "alerts are corrupt"),
-        Loss("max_lost_stamps_fraction", without, looked_at, "alerts give no stamps"),
+        Loss("max_lost_stamps_fraction", without, looked_at, "alerts have no usable stamps"),
         Loss(
             "max_repeated_fraction",
             counts["duplicates"],
             counts["kept"] + counts["duplicates"],
-            "alerts repeat the candid of another one",
+            "alerts repeat the candid of another alert",
         ),
-        Loss("max_ignored_fraction", ignored, files, "files are no alert files"),
+        Loss("max_ignored_fraction", ignored, files, "files are not alert files"),
     ]
     few = counts["unlabelled"] and looked_at < FEW
     return [loss for loss in found if not (few and loss.of == looked_at)]
 
 
 def exceeded(counts: dict, limits: dict) -> list[str]:
-    """Return the names of the limits that what a night lost exceeds, each once."""
+    """Return the names of the limits that a night exceeds, each once."""
     return [*dict.fromkeys(loss.limit for loss in losses(counts) if loss.exceeds(limits))]
 
 
 def is_cut_short(night: str, document: dict, accept_truncated: list) -> bool:
-    """Return whether a night's archive is not whole, and that was not accepted."""
+    """Return whether a night's archive is not whole and the settings do not accept this."""
     # YAML reads a bare 20181129 as a number.
     return document["truncated"] and night not in map(str, accept_truncated)
 
 
 def gives_nothing(counts: dict) -> bool:
-    """Return whether a night had something to read, and none of it was kept.
+    """Return whether a night had alerts or files to read, but kept no alert.
 
-    A night of which only a few alerts were looked at may have been unlucky.
+    A night of which only a few alerts were decoded may lose all of them by chance.
     """
     if counts["kept"]:
         return False
@@ -101,8 +102,8 @@ def gives_nothing(counts: dict) -> bool:
     return lost > 0 and not (counts["unlabelled"] and lost < FEW)
 
 
-def told(counts: dict) -> str:
-    """Return what a night lost as a part of a sentence; nothing if it lost nothing."""
+def describe_losses(counts: dict) -> str:
+    """Return the losses of a night as a part of a sentence; an empty text if there is no loss."""
     causes = counts["corrupt_by_cause"]
     by_cause = ", ".join(f"{cause} {count:,}" for cause, count in causes.items())
     parts = [f"{counts['corrupt']:,} corrupt ({by_cause})"] if counts["corrupt"] else []
@@ -110,39 +111,39 @@ def told(counts: dict) -> str:
         f"{counts[reason]:,} {text}" for reason, text in WITHOUT_STAMPS.items() if counts[reason]
     ]
     if ignored := counts["ignored_members"] - counts["notes_of_macos"]:
-        parts.append(f"{ignored:,} files beside them are no alert files")
+        parts.append(f"{ignored:,} other files are not alert files")
     return ", ".join(parts)
 
 
 def require_sound(
     night: str, manifest: dict, quarantine: Path, *, limits: dict, accept_truncated: list
 ) -> None:
-    """Raise SkymillError when a night is broken off, gave nothing, or lost more than is allowed.
+    """Raise SkymillError when a night is cut short, kept no alert, or lost more than is allowed.
 
-    Less is a warning.
+    Smaller losses are logged as a warning.
 
     Parameters
     ----------
     night, manifest, quarantine
-        The night's name, and what `extract_night` wrote about it.
+        The night's name, and the manifest and quarantine that `extract_night` wrote.
     limits
         The section `limits` of the configuration.
     accept_truncated
-        Nights of which the part that was read is enough.
+        Nights whose archives need not be whole.
     """
     counts = manifest["counts"]
     records = counts["records"]
     if is_cut_short(night, manifest, accept_truncated):
         raise SkymillError(
             f"the archive of night {night} is not whole: {manifest['broken_off']}. "
-            f"{records:,} alerts were read before, {counts['kept']:,} of them kept; how many are "
-            "missing cannot be known. Fetch it again, or add the night to ztf.accept_truncated "
-            "to go on with what was read."
+            f"{records:,} alerts were read before, {counts['kept']:,} of them kept. The number of "
+            "missing alerts is unknown. Fetch the archive again, or add the night to "
+            "ztf.accept_truncated to use the alerts that were read."
         )
     if gives_nothing(counts):
         raise SkymillError(
-            f"night {night} gives nothing: it has {_described(manifest)}, and none of them could "
-            f"be kept.\n{_first_losses(quarantine)}Replace its files, or take the night out of "
+            f"night {night} has no usable alert: it has {_described(manifest)}, and none could "
+            f"be kept.\n{_first_losses(quarantine)}Replace its files, or remove the night from "
             "ztf.nights."
         )
     for loss in losses(counts):
@@ -157,44 +158,44 @@ def require_sound(
             + _first_losses(quarantine, loss)
             + f"Fetch the night again, or raise limits.{loss.limit} if that many are expected."
         )
-    if lost := told(counts):
+    if lost := describe_losses(counts):
         logger.warning("night %s: of %s alerts %s", night, f"{records:,}", lost)
 
 
 def require_some(documents: Iterable[dict]) -> None:
-    """Raise SkymillError when nights had alerts to keep, and all of them together give none."""
+    """Raise SkymillError when nights had alerts to keep, but no night kept an alert."""
     counts = [document["counts"] for document in documents]
     lost = sum(found["records"] - found["unlabelled"] for found in counts)
     if lost and not any(found["kept"] for found in counts):
         raise SkymillError(
-            f"the nights give nothing: each of the {lost:,} alerts that were looked at was lost. "
+            f"the nights have no usable alert: all {lost:,} alerts that were decoded are lost. "
             "The quarantine of each night (interim/ztf/quarantine in the results folder) says why."
         )
 
 
 def _described(manifest: dict) -> str:
-    """Return what a night that gave nothing has."""
+    """Describe the alerts and files of a night that kept no alert."""
     counts = manifest["counts"]
     if counts["records"]:
-        return f"{counts['records']:,} alerts ({told(counts)})"
+        return f"{counts['records']:,} alerts ({describe_losses(counts)})"
     if counts["members"]:
-        return f"{counts['members']:,} alert files without a single alert in them"
-    return f"{counts['ignored_members']:,} files, no alert among them ({_names(manifest)})"
+        return f"{counts['members']:,} alert files without any alert"
+    return f"{counts['ignored_members']:,} files, but no alert file ({_names(manifest)})"
 
 
 def _names(manifest: dict) -> str:
-    """Return the first few names of files that are no alert files."""
+    """Return the first names of files that are not alert files."""
     names = manifest["ignored"][:OFFENDERS]
     return ", ".join([*names, "..."] if len(manifest["ignored"]) > len(names) else names)
 
 
 def _first_losses(quarantine: Path, loss: Loss | None = None) -> str:
-    """Return the first lines of the quarantine that tell of a loss, and where the others are."""
-    wanted = {"max_corrupt_fraction": CORRUPT, "max_lost_stamps_fraction": (*WITHOUT_STAMPS,)}
-    causes = wanted.get(loss.limit, ()) if loss else OTHER_REASONS + CORRUPT
+    """Return the first lines of the quarantine about a loss, and the path of the quarantine."""
+    by_limit = {"max_corrupt_fraction": CORRUPT, "max_lost_stamps_fraction": (*WITHOUT_STAMPS,)}
+    causes = by_limit.get(loss.limit, ()) if loss else OTHER_REASONS + CORRUPT
     with open(quarantine, encoding="utf-8") as stream:
         lines = (line.rstrip("\n") for line in stream if json.loads(line)["cause"] in causes)
         first = list(islice(lines, OFFENDERS))
     if not first:
         return ""
-    return "".join(f"  {line}\n" for line in first) + f"All of them stand in {quarantine}. "
+    return "".join(f"  {line}\n" for line in first) + f"All are listed in {quarantine}. "

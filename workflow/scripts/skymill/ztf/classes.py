@@ -1,4 +1,4 @@
-"""Classes of objects: those of the ALeRCE light-curve classifier's lists, and those of the user.
+"""Classes of objects: classes in the lists of the ALeRCE light-curve classifier, and user classes.
 
 Source: Zenodo 4279623, CC BY 4.0 (Sanchez-Saez et al. 2021, AJ 161, 141).
 """
@@ -10,8 +10,8 @@ MEMBERS = {
     "predictions": "ALeRCE_lc_classifier_outputs_ZTF_unlabeled_set_20200609.csv",
     "catalogue": "labeled_set_lc_classifier_SanchezSaez_2020.csv",
 }
-"""Files of the published tarball by the name of the source: what the classifier predicts, and the
-objects with a class in some catalogue that it was trained on."""
+"""Files of the published tarball by the name of the source: the classifier's predictions, and the
+objects with a class in a catalogue, which the classifier was trained on."""
 
 PUBLISHED_COUNTS = {
     "Periodic-Other": 243_374,
@@ -30,17 +30,17 @@ PUBLISHED_COUNTS = {
     "SNII": 890,
     "SLSN": 727,
 }
-"""Objects of each class among the published predictions, 868,371 together."""
+"""Objects of each class in the published predictions, 868,371 in total."""
 
 CLASSES = tuple(PUBLISHED_COUNTS)
-"""The classes as the published lists spell them, the largest first."""
+"""The classes in the spelling of the published lists, the largest first."""
 
 
 class KnownClasses:
-    """The classes that are known: those of the published lists, and those that the user names.
+    """The known classes: classes of the published lists, and classes that the user names.
 
-    Letter case and what stands between letters do not count (`periodic_other` and `CV-Nova`
-    occur), unless that would make two of the user's classes one, such as `A+` and `A-`.
+    Letter case and signs are ignored (lists have `periodic_other` and `CV-Nova`), unless two of the
+    user's classes would become equal, such as `A+` and `A-`.
 
     Parameters
     ----------
@@ -55,22 +55,22 @@ class KnownClasses:
         for name in self._exact.values():
             by_key[_key(name)].add(name)
         self._by_key = {key: min(names) for key, names in by_key.items() if len(names) == 1}
-        # Of signs alone nothing is left to compare.
+        # A name of signs alone leaves nothing to compare.
         self._by_key.pop("", None)
 
     def find(self, spelling: str) -> str | None:
-        """Return the name of the class that a list spells like this, None for an unknown one."""
+        """Return the class name for a spelling in a list, None for an unknown class."""
         return self._exact.get(spelling) or self._by_key.get(_key(spelling))
 
 
 def one_class(own: Iterable[str]) -> list[str]:
-    """Return what is wrong with the classes that a user names: spellings of one published class."""
+    """Return an error for each published class that the user names with several spellings."""
     spellings = defaultdict(list)
     for name in own:
         spellings[_key(name)].append(name)
     return [
-        f"labels.map names {' and '.join(spellings[_key(name)])}, which are one class. Leave one "
-        f"out: {{{spellings[_key(name)][0]}: null}}."
+        f"labels.map names {' and '.join(spellings[_key(name)])}, which are one class. Remove one: "
+        f"{{{spellings[_key(name)][0]}: null}}."
         for name in CLASSES
         if len(spellings[_key(name)]) > 1
     ]

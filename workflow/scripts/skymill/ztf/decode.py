@@ -1,6 +1,6 @@
-"""A batch of alert files becomes rows: pixels and metadata of the alerts that are kept.
+"""Decode a batch of alert files into rows: pixels and metadata of the alerts that are kept.
 
-A batch knows nothing of other batches, so any number of workers gives the same rows.
+Batches are independent of each other, so the rows are the same for any number of workers.
 """
 
 import itertools
@@ -40,11 +40,11 @@ from skymill.ztf.schema import NULL_FIELD, row_type
 from skymill.ztf.stamps import Unfit, window
 
 SIGNS = np.zeros(256, np.int8)
-"""What isdiffpos says by its one letter: +1 science minus template, -1 the reverse, else 0."""
+"""The sign for each letter of isdiffpos: +1 science minus template, -1 the reverse, else 0."""
 SIGNS[list(b"t1")], SIGNS[list(b"f0")] = 1, -1
 
 _LETTERS = np.zeros(256, bool)
-"""Which bytes an object id may have, and which of them may be its first."""
+"""Bytes that an object id may have; below, the bytes that may be its first."""
 _LETTERS[list(string.ascii_letters.encode() + string.digits.encode() + b"_.+-")] = True
 _FIRST_LETTERS = _LETTERS.copy()
 _FIRST_LETTERS[list(b"_.+-")] = False
@@ -52,10 +52,10 @@ _FIRST_LETTERS[list(b"_.+-")] = False
 
 @dataclass(frozen=True)
 class Choice:
-    """Which alerts are kept, and how much of their stamps.
+    """Which alerts are kept, and how their stamps are cut.
 
-    `no_data` is `drop` or `keep`: what becomes of an alert with a stamp that is NaN everywhere.
-    `labels` is a Parquet file with the column object_id, or None to keep every object.
+    `no_data` (`drop` or `keep`) applies to alerts with a stamp that is NaN everywhere. `labels` is
+    a Parquet file with the column object_id, or None to keep every object.
     """
 
     crop: int = 21
@@ -66,22 +66,22 @@ class Choice:
 
 @dataclass
 class Decoded:
-    """What a batch held.
+    """The content of a batch.
 
     Attributes
     ----------
     rows
-        The alerts kept, ascending by candid, see schema.row_type.
+        The alerts that are kept, ascending by candid, see schema.row_type.
     seen
-        Each part's member, whether it goes on with the part before, and how many records it held,
-        lost ones included.
+        For each part: its member, whether it continues the previous part, and its number of
+        records, including lost records.
     reasons
-        How many records were not kept, by reason or cause.
+        Number of records that are not kept, by reason or cause.
     rejected
-        (part, record within the part from 1, cause, detail, how many records) of those, but not of
-        unlabelled ones.
+        (part, record within the part from 1, cause, detail, number of records) of each loss.
+        Unlabelled records are not in this list.
     read_slowly
-        How many records the compiled loop could not read.
+        Number of records that the compiled loop could not read.
     """
 
     rows: np.ndarray
@@ -92,7 +92,7 @@ class Decoded:
 
 
 def decode_batch(parts: list[Part | Stretch], choice: Choice) -> Decoded:
-    """Read the records of some files and return the rows of those to keep."""
+    """Read the records of some files; return the rows of the records that are kept."""
     result = Decoded(np.empty(0), [], Counter(), [])
     groups: list[_Group] = []
     for whole, some in itertools.groupby(parts, _is_whole):
@@ -110,9 +110,9 @@ def decode_batch(parts: list[Part | Stretch], choice: Choice) -> Decoded:
 
 
 class _Group(NamedTuple):
-    """Records that lie in one text: the slots of each, and its part and record within the part.
+    """Records in one text: the slots of each, and its part and record within the part.
 
-    Once all of a text are there, the slots are one array, shape (records, fields, 3).
+    When the text is complete, the slots are one array, shape (records, fields, 3).
     """
 
     text: bytes
@@ -139,7 +139,7 @@ def _read_stretch(stretch: Stretch, groups: list[_Group], result: Decoded) -> No
 
 
 def _read_part(part: Part, groups: list[_Group], result: Decoded) -> None:
-    """Add the records of a file, or of a part of one."""
+    """Add the records of a file, or of a part of a file."""
     number, seen = len(result.seen), 0
     for record in _records(part):
         if isinstance(record, BadRecord):
@@ -167,7 +167,7 @@ def _records(part: Part) -> Iterator[Record | BadRecord]:
 
 
 def _decode_records(groups: list[_Group], choice: Choice, result: Decoded) -> None:
-    """Fill in the rows of the records to keep, ascending by candid."""
+    """Fill in the rows of the records that are kept, ascending by candid."""
     groups = [_Group(text, np.array(slots), places) for text, slots, places in groups if places]
     if choice.labels is not None:
         groups = _labelled(groups, choice.labels, result)
@@ -237,7 +237,7 @@ def _labelled(groups: list[_Group], labels: Path, result: Decoded) -> list[_Grou
 
 
 def _texts(groups: list[_Group], path: str, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a text of each record, cut to a width, and whether all of it has the form of an id."""
+    """Return a text of each record, cut to a width, and whether the text has the form of an id."""
     found, plain = [], []
     for group in groups:
         kind, begins, sizes = group.slots[:, SLOTS[path]].T
@@ -254,7 +254,7 @@ _IMAGE_SLOTS = [SLOTS[path] for path in IMAGES]
 
 
 def _fill_regular_stamps(stamps: np.ndarray, groups: list[_Group], choice: Choice) -> np.ndarray:
-    """Cut all alerts whose three stamps are regular at once; return which they are."""
+    """Cut all alerts whose three stamps are regular, in one step; return which alerts were cut."""
     packed, chosen = [], []
     for group in groups:
         kinds, begins, sizes = group.slots[:, _IMAGE_SLOTS].transpose(2, 0, 1)
@@ -276,7 +276,7 @@ def _fill_regular_stamps(stamps: np.ndarray, groups: list[_Group], choice: Choic
 
 
 def _packed_stamps(text: bytes, slots: np.ndarray) -> list[bytes | None]:
-    """Return the three stamps of a record as they are stored; None where there is none."""
+    """Return the three stamps of a record as stored; None for a missing stamp."""
     return [
         None if kind == NULL else text[begin : begin + size]
         for kind, begin, size in slots[_IMAGE_SLOTS].tolist()
@@ -286,7 +286,7 @@ def _packed_stamps(text: bytes, slots: np.ndarray) -> list[bytes | None]:
 def _fill_stamps(
     out: np.ndarray, packed: list[bytes | None], choice: Choice, xpos: float, ypos: float
 ) -> bool:
-    """Cut an alert's three stamps out; return whether they were recovered from an edge."""
+    """Cut the three stamps of an alert; return whether they were recovered from an edge."""
     shape = rows = columns = None
     at_edge = False
     for place, name in enumerate(CUTOUTS):
@@ -308,11 +308,11 @@ def _fill_stamps(
 
 
 def _fill_values(rows: np.ndarray, slots: np.ndarray, groups: list[_Group]) -> dict[int, str]:
-    """Fill in the metadata; return which records hold values that cannot be, and why."""
+    """Fill in the metadata; return the records with impossible values, and why."""
     problems: dict[int, str] = {}
 
-    def require(holds: np.ndarray, what: str) -> None:
-        for index in np.flatnonzero(~holds).tolist():
+    def require(valid: np.ndarray, what: str) -> None:
+        for index in np.flatnonzero(~valid).tolist():
             problems.setdefault(index, what)
 
     kind, _, size = slots[:, SLOTS["objectId"]].T
@@ -320,7 +320,7 @@ def _fill_values(rows: np.ndarray, slots: np.ndarray, groups: list[_Group]) -> d
     fits = (kind == SPAN) & (size > 0) & (size <= OBJECT_ID_BYTES)
     require(fits & plain, f"objectId has not the form {OBJECT_ID}")
     versions, plain = _texts(groups, "schemavsn", VERSION_BYTES)
-    # A spreadsheet takes other texts for formulas, and a flipped bit makes anything of them.
+    # A flipped bit can make any text, and spreadsheets read some texts as formulas.
     rows["schema_version"] = np.where(plain | (versions == b""), versions, b"?")
     kind, _, size = slots[:, SLOTS["candidate.isdiffpos"]].T
     letters, _ = _texts(groups, "candidate.isdiffpos", 1)
@@ -361,4 +361,4 @@ def _fill_values(rows: np.ndarray, slots: np.ndarray, groups: list[_Group]) -> d
 
 
 _LIMITS = {"jd": (1_721_425.5, 5_373_484.5), "ra": (0, 360), "dec": (-90, 90)}
-"""Smallest and largest value of some columns; the days are those of the years 1 to 9999."""
+"""Smallest and largest values of some columns; `jd` covers the years 1 to 9999."""

@@ -1,6 +1,6 @@
-"""Stamps as CSV, a file a label, and as one `.npy` file an alert: the published layouts, whole.
+"""Export stamps in the published layouts: one CSV file per label, and one `.npy` file per alert.
 
-Every pixel is written as the shortest decimal that is the same float32 when read again.
+Every pixel in a CSV is the shortest decimal that is the same float32 when it is read again.
 """
 
 import csv
@@ -27,16 +27,17 @@ from skymill.ztf.write import open_array, ranges
 logger = logging.getLogger(__name__)
 
 FORMS = ("columns", "data")
-"""How a CSV holds the pixels: a column each, or one column with a JSON array."""
+"""Forms of the pixels in a CSV: one column per pixel, or one column with a JSON array."""
 
 LAST_COLUMNS = ("alerce_class", "probability", "label", "split", "group")
-"""Columns between an alert's own and the pixels."""
+"""Columns between the columns of the alert and the pixels."""
 
 BLOCK_VALUES = 2**20
-"""Pixels that are spelled at once: 4 MB, and about 10 MB of text."""
+"""Pixels that are written as text in one step: 4 MB, and about 10 MB of text."""
 
 TWICE_ROUNDED = np.uint32(0x15AE43FD).view(np.float32)
-"""The float32 whose shortest decimal, 7.038531e-26, reads as its neighbour by way of a float64."""
+"""The float32 with the shortest decimal 7.038531e-26. A reader that converts the decimal to float64
+and then to float32 gets the neighbouring float32."""
 
 _OBJECT_ID = re.compile(OBJECT_ID)
 
@@ -51,7 +52,7 @@ def export_label(
     table, array
         The gathered alerts and their stamps, row-aligned, float32 (alerts, 3, crop, crop).
     path
-        Where the CSV goes. A label without alerts gives a header and no more.
+        The CSV. A label without alerts has only a header.
     form
         `columns`: science_00_00 (row 0, column 0) to difference_20_20. `data`: one column with a
         JSON array shaped (3, crop, crop).
@@ -75,7 +76,7 @@ def export_label(
     if len(rows):
         logger.info("%d alerts of %s written to %s", len(rows), label, path)
     else:
-        logger.warning("no alert has the label %s: %s has a header only", label, path)
+        logger.warning("no alert has the label %s: %s has only a header", label, path)
     return [entry], {"rows": len(rows), "records_by_label": {label: len(rows)}}
 
 
@@ -84,8 +85,8 @@ def require_aligned(table: Path, stamps: np.ndarray) -> None:
     rows = ParquetFile(table).metadata.num_rows
     if rows != len(stamps):
         raise SkymillError(
-            f"{table} has {rows:,} rows, but the array beside it {len(stamps):,}. Delete both and "
-            "run again."
+            f"{table} has {rows:,} rows, but the array in the same folder has {len(stamps):,}. "
+            "Delete both and run again."
         )
 
 
@@ -122,9 +123,9 @@ def pixel_columns(crop: int, form: str) -> list[str]:
 
 
 def spell_metadata(metadata: pa.Table) -> list[bytes]:
-    """Return the line of each row, as CSV without its end; missing values are empty.
+    """Return each row as a line of CSV without the line end; missing values are empty.
 
-    Arrow spells float32 as the shortest decimal of a float32, Python would of a float64.
+    Arrow writes a float32 as its shortest decimal; Python would write the decimal of a float64.
     """
     texts = [column.cast(pa.string()).to_pylist() for column in metadata.columns]
     lines: list[str] = []
@@ -134,12 +135,12 @@ def spell_metadata(metadata: pa.Table) -> list[bytes]:
 
 
 def spell_stamps(stamps: np.ndarray, form: str) -> list[bytes]:
-    """Return the pixels of each stamp as text, to stand at the end of a line of CSV.
+    """Return the pixels of each stamp as text for the end of a line of CSV.
 
-    orjson spells float32 arrays (Ryu, Adams 2018) several times faster than Arrow's CSV writer,
-    and a JSON array without its brackets is a line of CSV. What JSON has no word for (NaN,
-    infinities), and what would not survive being read as float64 first, is spelled by Python, with
-    the digits of a float64.
+    orjson writes float32 arrays (Ryu, Adams 2018) several times faster than Arrow's CSV writer,
+    and a JSON array without its brackets is a line of CSV. Python writes the exceptions, with the
+    digits of a float64: values that JSON does not have (NaN, infinities), and the value that
+    changes if it is read as float64 first.
 
     Parameters
     ----------
@@ -178,8 +179,9 @@ def _require_exact(text: bytes, stamp: np.ndarray, path: Path) -> None:
     same_signs = np.signbit(again[before == 0]).tolist() == np.signbit(before[before == 0]).tolist()
     if not (np.array_equal(again, before, equal_nan=True) and same_signs):
         raise SkymillError(
-            f"{path} would not hold the values of the stamps. This environment's orjson is not "
-            "the one in envs/requirements.txt: install that, and run again."
+            f"{path} would not contain the exact values of the stamps. This environment does not "
+            "have the version of orjson in envs/requirements.txt. Install that version and run "
+            "again."
         )
 
 
@@ -212,10 +214,10 @@ def write_alert_files(
     table, array
         The gathered alerts and their stamps.
     directory
-        Where the files go: float32 of shape (3, crop, crop).
+        The folder of the files: float32 of shape (3, crop, crop).
     by_candid
-        Whether the candid stands in the name as well: `alert_{object_id}_{candid}_stamps_3d.npy`.
-        Where an object has several alerts, they would overwrite each other without it.
+        Whether the name includes the candid: `alert_{object_id}_{candid}_stamps_3d.npy`. Without
+        the candid, several alerts of an object would overwrite each other.
 
     Returns
     -------
@@ -239,7 +241,7 @@ def write_alert_files(
             if name in digests:
                 raise SkymillError(
                     f"two alerts would be written to {directory}/{name}. Set ztf.representative "
-                    "to one that keeps a single alert an object, or to all."
+                    "to a value that keeps one alert per object, or to all."
                 )
             content = header + stamps[row].tobytes()
             (temporary / name).write_bytes(content)
@@ -249,8 +251,8 @@ def write_alert_files(
         found = sum(1 for _ in temporary.iterdir())
         if found != len(digests):
             raise SkymillError(
-                f"{found:,} files were written for {len(digests):,} alerts: names that differ in "
-                "letter case only fell together. Put data/ on a file system that keeps them apart."
+                f"{found:,} files were written for {len(digests):,} alerts, because this file "
+                "system ignores letter case in names. Put data/ on a case-sensitive file system."
             )
     files = [
         {"name": name, "bytes": total // len(digests), "sha256": digests[name], "rows": 1}
@@ -269,7 +271,7 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
 
 
 def _keys(table: Path) -> Iterator[tuple[str, int, str, bool]]:
-    """Yield object_id, candid, label and whether it is sampled of each row."""
+    """Yield object_id, candid, label and sampled of each row."""
     columns = ["object_id", "candid", "label", "sampled"]
     for batch in ParquetFile(table).iter_batches(columns=columns):
         yield from zip(*(batch[name].to_pylist() for name in columns), strict=True)
@@ -279,7 +281,7 @@ def _alert_name(object_id: str, candid: int, by_candid: bool) -> str:
     """Return the file name of an alert."""
     if not _OBJECT_ID.fullmatch(object_id):
         raise SkymillError(
-            f"object id {object_id!r} cannot stand in a file name. Set ztf.alert_files: false."
+            f"object id {object_id!r} cannot be in a file name. Set ztf.alert_files: false."
         )
     middle = f"{object_id}_{candid}" if by_candid else object_id
     return f"alert_{middle}_stamps_3d.npy"

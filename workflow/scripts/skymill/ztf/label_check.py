@@ -1,4 +1,4 @@
-"""The gate behind the list of labels: how many of its rows and objects may be lost."""
+"""Check the list of labels: stop if too many of its rows or objects are lost."""
 
 import json
 from itertools import islice
@@ -7,21 +7,21 @@ from pathlib import Path
 from skymill.engine.errors import SkymillError
 
 SHOWN = 5
-"""How many of the lost rows or objects a message shows."""
+"""Number of lost rows or objects that a message shows."""
 
 _LIMITS = {
     "max_rejected_labels_fraction": ("rejected", "rows", "rows of the list of labels are rejected"),
     "max_conflicting_labels_fraction": (
         "undecided_objects",
         "objects",
-        "objects of the list of labels are left out, having several classes",
+        "objects of the list of labels are left out because they have several classes",
     ),
 }
-"""What each limit compares, and what a message calls it."""
+"""By limit: the counts of lost and of all items, and the text for messages."""
 
 
 def exceeded(counts: dict, limits: dict) -> list[str]:
-    """Return the limits that a list of labels exceeds. Rows that a filter removes do not count."""
+    """Return the limits that a list of labels exceeds. Rows that a filter removes are not lost."""
     return [
         limit
         for limit, (lost, all_of, _) in _LIMITS.items()
@@ -30,14 +30,14 @@ def exceeded(counts: dict, limits: dict) -> list[str]:
 
 
 def require_sound(counts: dict, problems: Path, limits: dict) -> None:
-    """Raise SkymillError, showing the first of them, when too many rows or objects are lost.
+    """Raise SkymillError when too many rows or objects are lost. The error shows the first ones.
 
     Parameters
     ----------
     counts, problems
-        What read_labels counted, and the file of what was wrong.
+        The counts of read_labels, and its file of problems.
     limits
-        The section of the configuration.
+        The section `limits` of the configuration.
     """
     for limit in exceeded(counts, limits):
         lost, all_of, what = _LIMITS[limit]
@@ -49,11 +49,11 @@ def require_sound(counts: dict, problems: Path, limits: dict) -> None:
         raise SkymillError(
             f"{counts[lost]:,} of {counts[all_of]:,} {what} "
             f"({counts[lost] / counts[all_of]:.2%}, allowed {limits[limit]:.2%}){advice}.\n{shown}"
-            f"All of them are in {problems}. Mend or replace the list, look at labels.columns, or "
+            f"All are listed in {problems}. Fix or replace the list, check labels.columns, or "
             f"raise limits.{limit} if that many are expected."
         )
 
 
 def _is_of(entry: dict, lost: str) -> bool:
-    """Return whether an entry of the problems is one of those that a limit is about."""
+    """Return whether an entry of the problems counts for a limit."""
     return "line" in entry if lost == "rejected" else entry["reason"] == "conflict"

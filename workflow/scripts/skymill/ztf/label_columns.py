@@ -1,4 +1,4 @@
-"""Which column of a list of labels is which: by the settings, else by usual names."""
+"""Find the columns of a list of labels: by the settings, otherwise by common names."""
 
 import difflib
 import re
@@ -24,16 +24,16 @@ ALIASES = {
     "classifier": ("classifier_name", "classifier"),
     "ranking": ("ranking", "rank"),
 }
-"""Names of each column in the lists of ALeRCE, BTS and Fink. The first that is found is taken, also
-in other letter case."""
+"""Names of each column in the lists of ALeRCE, BTS and Fink. The first name that is found is used;
+letter case is ignored."""
 
 REQUIRED = ("object", "class")
 
 _INDEX = ("index", "", "Unnamed: 0", "__index_level_0__")
-"""Names of a column that numbers the rows, or has the objects if a table was indexed by them."""
+"""Names of an index column: it has row numbers, or objects if the table was indexed by objects."""
 
 _ALIKE = 0.8
-"""How alike (0 to 1) a name must be to one of ALIASES to pass for a slip of the pen."""
+"""Least similarity (0 to 1) of a name to one of ALIASES to count as a misspelling."""
 
 
 def find_columns(
@@ -42,23 +42,23 @@ def find_columns(
     asked: dict[str, str | None],
     values: Callable[[int], list[str]],
 ) -> dict[str, int]:
-    """Return the place of each column that is there, by the keys of ALIASES.
+    """Return the place of each column that is found, by the keys of ALIASES.
 
     Parameters
     ----------
     what
-        What a message calls the list.
+        The name of the list in messages.
     found
         The names of its columns.
     asked
-        Names that the user gives (`labels.columns`), None for those to be recognised.
+        Names from the settings (`labels.columns`); None for columns to recognise.
     values
-        Gives some values of the column at a place.
+        Returns some values of the column at a place.
 
     Raises
     ------
     SkymillError
-        When a column that is required, or that the user names, is not there just once.
+        When a column that is required, or that the user names, does not occur exactly once.
     """
     places = {}
     for column, aliases in ALIASES.items():
@@ -69,8 +69,8 @@ def find_columns(
             places[column] = next(place for place, other in enumerate(found) if other in known)
         elif count > 1:
             raise SkymillError(
-                f"{what} has more than one column {' or '.join(known)}. Rename the others, or name "
-                f"the one that counts in labels.columns. {_shown(found)}"
+                f"{what} has more than one column {' or '.join(known)}. Rename the other columns, "
+                f"or name the right column in labels.columns. {_shown(found)}"
             )
         elif name is not None:
             raise SkymillError(
@@ -83,14 +83,12 @@ def find_columns(
             raise SkymillError(_not_found(what, column, found))
     if len({*places.values()}) < len(places):
         said = ", ".join(f"{column}: {found[place]}" for column, place in places.items())
-        raise SkymillError(
-            f"{what}: one column cannot be two things ({said}). Correct labels.columns."
-        )
+        raise SkymillError(f"{what}: one column is used twice ({said}). Correct labels.columns.")
     return places
 
 
 def alike(found: list[str], column: str) -> list[str]:
-    """Return the names that may be a misspelt name of a column of ALIASES."""
+    """Return the names that may be misspellings of a column of ALIASES."""
     keys = [_key(alias) for alias in ALIASES[column]]
     return [
         name for name in found if difflib.get_close_matches(_key(name), keys, n=1, cutoff=_ALIKE)
@@ -98,7 +96,7 @@ def alike(found: list[str], column: str) -> list[str]:
 
 
 def _recognised(found: list[str], aliases: tuple[str, ...]) -> list[str]:
-    """Return the first of the aliases that is there, in the spellings that are there."""
+    """Return the first alias that is found, in the spellings that are found."""
     for alias in aliases:
         if alias in found:
             return [alias]
@@ -113,7 +111,7 @@ def _key(name: str) -> str:
 
 
 def _index_of_objects(found: list[str], values: Callable[[int], list[str]]) -> int | None:
-    """Return the place of an index column that holds names of objects."""
+    """Return the place of an index column that contains names of objects."""
     for place, name in enumerate(found):
         if name in _INDEX:
             some = [value for value in values(place) if value]
@@ -129,7 +127,7 @@ def _not_found(what: str, column: str, found: list[str]) -> str:
         for key, aliases in ALIASES.items()
     )
     if any(re.fullmatch(ZTF_NAME, name, re.I) for name in found):
-        advice = "Its first line is a row: write a line with the names of the columns above it"
+        advice = "Its first line is a row of data: add a line with the names of the columns above"
     else:
         advice = f"Name the column in labels.columns.{column}, or rename it"
     return (

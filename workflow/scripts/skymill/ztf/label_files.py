@@ -1,6 +1,6 @@
-"""Open a list of labels: a CSV, a gzipped one, or a member of a tarball that is read to its end.
+"""Open a list of labels: a CSV, a gzipped CSV, or a member of a tarball, which is read to its end.
 
-What a file is, its content says and not its name.
+The content of a file decides its type, not its name.
 """
 
 import contextlib
@@ -14,10 +14,10 @@ from skymill.engine.tar import BadTar, is_tar, read_members
 from skymill.raw.file_types import require_kind
 
 HEAD_BYTES = 2**16
-"""Of what is looked at to see what a file is."""
+"""Bytes that are checked to find the type of a file."""
 
 SHOWN_NAMES, SHOWN_CHARACTERS = 20, 100
-"""How many members of a tarball a message names, and how much of each name."""
+"""Number of members of a tarball that a message names, and the characters shown of each name."""
 
 _GZIP, _PARQUET = b"\x1f\x8b", b"PAR1"
 
@@ -32,19 +32,20 @@ def is_parquet(raw: Path) -> bool:
 def open_list(raw: Path, member: str) -> Iterator[tuple[str, BinaryIO]]:
     """Yield name and content of a list: the file itself, or the member of a tarball.
 
-    When the caller is done the rest of a compressed file is read as well: a checksum is at its end.
+    After the caller, the rest of a compressed file is read too, to check the checksum at its end.
 
     Parameters
     ----------
     raw
         A CSV, a gzipped CSV, or a gzipped tarball.
     member
-        The name of the file that is wanted out of a tarball, at any depth.
+        The name of the file to read from a tarball, at any depth.
 
     Raises
     ------
     SkymillError
-        When the file is damaged anywhere or cut off, is of another kind, or lacks the member.
+        When the file is damaged anywhere or cut off, has another type, or does not contain the
+        member.
     """
     from isal import igzip, isal_zlib
 
@@ -68,29 +69,29 @@ def open_list(raw: Path, member: str) -> Iterator[tuple[str, BinaryIO]]:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise SkymillError(
-            f"{raw} cannot be read to its end ({error}): is it cut off or damaged? Fetch or copy "
-            "it again."
+            f"{raw} cannot be read to its end ({error}). It may be cut off or damaged. Fetch or "
+            "copy it again."
         ) from error
 
 
 def _whole(raw: Path, stream: BinaryIO, head: bytes) -> Iterator[tuple[str, BinaryIO]]:
     with _read_to_the_end(stream):
-        # A stray zero byte costs its row and not the list.
+        # A stray zero byte costs only its row, not the list.
         text = head if head.count(0) * 20 > len(head) else head.replace(b"\0", b"")
         require_kind(text, "text", str(raw))
         yield raw.name, stream
 
 
 def _member(raw: Path, stream: BinaryIO, wanted: str) -> Iterator[tuple[str, BinaryIO]]:
-    met, files, found = [], 0, []
+    names, files, found = [], 0, []
     with _read_to_the_end(stream):
-        # One pass: nothing is unpacked, and the other members are inflated and dropped.
+        # One pass without unpacking: other members are inflated and dropped.
         for member in read_members(stream):
             if not member.is_file:
                 continue
             files += 1
-            if len(met) < SHOWN_NAMES:
-                met.append(member.name[:SHOWN_CHARACTERS])
+            if len(names) < SHOWN_NAMES:
+                names.append(member.name[:SHOWN_CHARACTERS])
             if Path(member.name).name == wanted:
                 found.append(member.name[:SHOWN_CHARACTERS])
                 if len(found) == 1:
@@ -98,24 +99,24 @@ def _member(raw: Path, stream: BinaryIO, wanted: str) -> Iterator[tuple[str, Bin
                 elif len(found) == SHOWN_NAMES:
                     break
         if _holds_more(stream) and len(found) < SHOWN_NAMES:
-            raise BadTar("there are bytes behind the end of the tar")
+            raise BadTar("there are bytes after the end of the tar")
     if not found:
         raise SkymillError(
-            f"{raw} does not hold {wanted}. Found in it: {', '.join(met) or 'no file at all'}"
-            f"{f' and {files - len(met):,} more' if files > len(met) else ''}. "
+            f"{raw} does not contain {wanted}. It contains {', '.join(names) or 'no file'}"
+            f"{f' and {files - len(names):,} more' if files > len(names) else ''}. "
             "Replace it with files_for_lc_classifier_SanchezSaez2020.tar.gz of Zenodo 4279623, or "
             "name your own list in labels.file."
         )
     if len(found) > 1:
         raise SkymillError(
-            f"{raw} holds {wanted} more than once: {', '.join(found)}. Name the one that counts in "
-            "labels.file, as a file of its own."
+            f"{raw} contains {wanted} more than once: {', '.join(found)}. Extract the right one, "
+            "and name this file in labels.file."
         )
 
 
 @contextlib.contextmanager
 def _read_to_the_end(stream: BinaryIO) -> Iterator[None]:
-    """Read what is left, also after an error: it may come from a damage that the checksum shows."""
+    """Read the rest, even after an error: the checksum may show that damage is the cause."""
     try:
         yield
     except SkymillError:
@@ -125,7 +126,7 @@ def _read_to_the_end(stream: BinaryIO) -> Iterator[None]:
 
 
 def _holds_more(stream: BinaryIO) -> bool:
-    """Read a stream to its end; return whether anything but zeros was left."""
+    """Read a stream to its end; return whether the rest had bytes other than zeros."""
     more = False
     while part := stream.read(2**20):
         more |= part.count(0) < len(part)

@@ -1,6 +1,6 @@
 """Read the rows of a list of labelled objects: each line of a text, or row of Parquet, is one row.
 
-A line is a row whatever quotation marks are in it: one that does not end costs its line alone.
+A line is always one row. So an unclosed quotation mark costs only its own line.
 """
 
 import csv
@@ -32,52 +32,53 @@ SCHEMA = pa.schema(
         "ranking": pa.float64(),
     }
 )
-"""What is kept of a list: text that may not be missing, and what is null where there is none."""
+"""Columns that are read from a list. Object and class are required; other values may be null."""
 
 BLOCK_BYTES = 8 * 2**20
-"""Read at a time, so memory does not depend on the length of a list but for the rows kept."""
+"""Bytes that are read at a time. So only the kept rows need memory that grows with the list."""
 
 LEAST_ROW = 8
-"""Bytes of a row that can be a label: what is kept of a packed list grows with its size."""
+"""Minimum bytes of a row with a label. This limits the rows of a packed list of a given size."""
 
 LONGEST_VALUE = 2_000
-"""Bytes of a value of Parquet, which may repeat one in no bytes; no name or class is as long."""
+"""Maximum bytes of a Parquet value. Parquet can repeat a value without extra bytes. Names and
+classes are shorter."""
 
 MOST_COLUMNS = 1_000
-"""Columns of a list: one of 100 features an object has fewer."""
+"""Maximum number of columns of a list. A list with 100 features per object has fewer."""
 
 LONGEST_LINE = 2**20
-"""Bytes of a line; a longer one is rejected."""
+"""Maximum number of bytes of a line; longer lines are rejected."""
 
 KEPT_REJECTS = 100_000
-"""Rejected rows that are told one by one; of more there is only their number."""
+"""Rejected rows that are listed one by one; further rows are only counted."""
 
 OUTSIDE = "probability_outside"
 """The reason of rows whose probability is not between 0 and 1."""
 
 ROUNDING = 1e-6
-"""How far outside 0 to 1 a probability may be, which is then 0 or 1: sums of floats are."""
+"""How far outside 0 to 1 a probability may be because of rounding; it is clipped to 0 or 1."""
 
 _BEGINNING = 160
 """Characters of a rejected row that are shown."""
 
 _HEAD_ROWS = 100
-"""Rows whose values are looked at to see what a column holds."""
+"""Rows whose values are checked to find the content of a column."""
 
 _NO_TEXT = "\ufffd"
-"""Stands in place of what is not UTF-8."""
+"""Replaces bytes that are not UTF-8."""
 
 _NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
-# A table calculator takes what begins with one of these signs for a formula, except a number.
+# Spreadsheets read texts that begin with one of these signs as formulas, except numbers.
 _NO_LETTERS = r"\x00-\x1f\x7f" + _NO_TEXT
 _CLASS = rf"[^=+@\-{_NO_LETTERS}][^{_NO_LETTERS}]{{0,99}}|-|{_NUMBER}"
 
 
 class RejectedRow(NamedTuple):
-    """A row that is no label.
+    """A row that is rejected.
 
-    `line` is its place (that of the names is 1), `reason` a word for counting, `detail` says what
-    is wrong.
+    `line` is its line number (the line of the column names is 1), `reason` a word for counting,
+    and `detail` a description.
     """
 
     line: int
@@ -87,25 +88,26 @@ class RejectedRow(NamedTuple):
 
 @dataclass
 class LabelList:
-    """What a list says.
+    """The content of a list.
 
     Attributes
     ----------
     name
-        Of the file or member.
+        The name of the file or member.
     columns
         The name of each column that is read, by the keys of label_columns.ALIASES.
     lines, blank
-        Rows in all, accepted or rejected: lines but for the one of names and blank ones. And how
-        many were blank.
+        Number of rows, accepted and rejected: all lines except the column names and blank lines.
+        And the number of blank lines.
     rows
-        The accepted ones, see SCHEMA.
+        The accepted rows, see SCHEMA.
     rejected
-        How many were rejected, by reason.
+        Number of rejected rows, by reason.
     rejects
-        The first of them.
+        The first rejected rows.
     doubts
-        Columns that are not read, though their name is like one that is optional: {name: column}.
+        Columns that are not read, although their names are similar to an optional column:
+        {name: column}.
     """
 
     name: str
@@ -122,7 +124,7 @@ class LabelList:
         return column in self.columns
 
     def reject(self, line: int, reason: str, detail: str) -> None:
-        """Count a row that is no label."""
+        """Count a rejected row."""
         self.rejected[reason] += 1
         if len(self.rejects) < KEPT_REJECTS:
             self.rejects.append(RejectedRow(line, reason, detail))
@@ -137,14 +139,15 @@ def read_list(raw: Path, source: str, asked: dict[str, str | None] | None = None
         A CSV with a line of column names, also gzipped; a Parquet file; or a gzipped tarball with
         the members of classes.MEMBERS, at any depth.
     source
-        Which member of the tarball, a key of MEMBERS; another file is read whatever it is.
+        The member of the tarball, a key of MEMBERS; ignored for other files.
     asked
         Names of columns, see label_columns.find_columns.
 
     Raises
     ------
     SkymillError
-        When the file is damaged, cannot be read to its end, lacks the member, or has other columns.
+        When the file is damaged, cannot be read to its end, does not contain the member, or has
+        other columns.
     """
     asked = asked or {}
     if is_parquet(raw):
@@ -182,7 +185,7 @@ def _read_parquet(raw: Path, asked: dict) -> LabelList:
     batches, begin = [], 1
     try:
         names = [field.name for field in pq.read_schema(raw) if _is_text(field.type)]
-        # Texts as numbers of a list of values: a value that is repeated takes its memory once.
+        # Read texts as dictionaries: a repeated value needs its memory once.
         with pq.ParquetFile(raw, page_checksum_verification=True, read_dictionary=names) as file:
             found = file.schema_arrow.names
 
@@ -202,18 +205,18 @@ def _read_parquet(raw: Path, asked: dict) -> LabelList:
         if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
             raise
         raise SkymillError(
-            f"{raw} is no Parquet file that can be read ({error}): is it cut off or damaged, or is "
-            "a column no text or number? Fetch or write it again."
+            f"{raw} cannot be read as Parquet ({error}). It may be cut off or damaged, or a column "
+            "is neither text nor number. Fetch or write it again."
         ) from error
     listed.rows = pa.Table.from_batches(batches, SCHEMA)
     return listed
 
 
 def _begin(what, name, found, asked, values) -> tuple[LabelList, dict[str, int]]:
-    """Return a list of which nothing is read yet, and the places of its columns."""
+    """Return a list without rows, and the places of its columns."""
     if len(found) > MOST_COLUMNS:
         raise SkymillError(
-            f"{what} has {len(found):,} columns, more than {MOST_COLUMNS:,}: it is no list of "
+            f"{what} has {len(found):,} columns, more than {MOST_COLUMNS:,}. It is not a list of "
             "labels. Replace it."
         )
     places = find_columns(what, found, asked, values)
@@ -233,7 +236,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _texts(column: pa.Array) -> pa.Array:
-    """Return the values of a column of Parquet as text, missing ones as an empty one."""
+    """Return the values of a Parquet column as text; missing values are empty texts."""
     if pa.types.is_dictionary(column.type):
         longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
         if longest > LONGEST_VALUE:
@@ -242,10 +245,10 @@ def _texts(column: pa.Array) -> pa.Array:
 
 
 def _lines(stream: BinaryIO) -> Iterator[list[bytes]]:
-    """Yield the lines of a stream, as many as a block ends; of a long one its beginning."""
+    """Yield the lines of a stream, block by block; of a too long line only the beginning."""
     rest, end = b"", None
     while block := stream.read(BLOCK_BYTES):
-        # Old Macs end lines by a carriage return alone.
+        # Old Macs end lines with a carriage return alone.
         end = end or (b"\r" if b"\r" in block and b"\n" not in block else b"\n")
         *lines, rest = (rest + block).split(end)
         rest = rest[: LONGEST_LINE + 1]
@@ -264,7 +267,7 @@ def _column_names(lines: list[bytes]) -> tuple[int, list[str]]:
 
 
 def _fields(line: bytes) -> list[str] | None:
-    """Return the fields of a line, None if quotation marks make it none."""
+    """Return the fields of a line, None if its quotation marks do not match."""
     try:
         (found,) = csv.reader([line.decode("utf-8", "replace").strip()], strict=True)
     except (csv.Error, ValueError):
@@ -275,7 +278,7 @@ def _fields(line: bytes) -> list[str] | None:
 def _read_lines(
     lines: list[bytes], number: int, width: int, places: dict[str, int], listed: LabelList
 ) -> pa.RecordBatch:
-    """Return the labels of some lines, the first of which has this number."""
+    """Return the labels of some lines; `number` is the number of the first line."""
     plain, plain_numbers = [], []
     quoted, quoted_numbers = [], []
     for place, line in enumerate(lines, number):
@@ -320,7 +323,7 @@ def _split(lines: list[bytes], width: int, places: dict[str, int]) -> dict[str, 
     text = b"\n".join(lines)
     if not text.isascii():
         text = text.decode("utf-8", "replace").encode()
-    # Columns go by their place, since names may be missing or occur twice.
+    # Columns are named by their place, because names may be missing or occur twice.
     names = [str(place) for place in range(width)]
     table = arrow_csv.read_csv(
         pa.BufferReader(text),
@@ -346,7 +349,7 @@ def _wrong_fields(count: int, width: int, text: bytes) -> str:
 
 
 def _check(columns: dict[str, pa.Array], numbers: np.ndarray, listed: LabelList) -> pa.RecordBatch:
-    """Return the labels among some rows of text; `numbers` are their lines."""
+    """Return the rows of text that are labels; `numbers` are the lines of the rows."""
     texts = {column: pc.ascii_trim_whitespace(values) for column, values in columns.items()}
     fine = pc.and_(_match(texts["object"], OBJECT_ID), _match(texts["class"], _CLASS))
     values = {"object": texts["object"], "class": texts["class"]}
@@ -377,16 +380,16 @@ def _match(texts: pa.Array, pattern: str) -> pa.Array:
 
 
 def _numbers(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Return texts as numbers, null where there is none, and which of them may stand there."""
+    """Return texts as numbers (null if missing), and which texts are numbers or missing."""
     is_number = _match(texts, _NUMBER)
     missing = _match(texts, "(?i:nan)?")
-    # Arrow reads no plus sign.
+    # Arrow does not accept a plus sign.
     digits = pc.replace_substring_regex(pc.if_else(is_number, texts, None), "^[+]", "")
     return digits.cast(pa.float64()), pc.or_(is_number, missing)
 
 
 def _why(row: dict[str, str]) -> tuple[str, str]:
-    """Return why a row is no label: a word for counting, and what is wrong."""
+    """Return why a row is rejected: a word for counting, and a description."""
     shown = ", ".join(row.values())[:_BEGINNING]
     name, label = row["object"], row["class"]
     for column, text in (("object", name), ("class", label)):

@@ -1,4 +1,4 @@
-"""The objects that have a label, in a form that takes little memory."""
+"""Look up objects that have a label, with little memory."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -10,31 +10,31 @@ from skymill.alerts.packet import OBJECT_ID_BYTES
 from skymill.ztf.object_ids import as_bytes, respelt
 
 _READING = Lock()
-"""Workers that start together read the list once."""
+"""Threads that start at the same time read the list only once."""
 
 
 class LabelledObjects:
-    """Sorted object ids: ten bytes an object where a set of strings takes a hundred.
+    """Sorted object ids: ten bytes per object instead of a hundred in a set of strings.
 
     Parameters
     ----------
     object_ids
-        Those of the list of labels, bytes.
+        The ids in the list of labels, bytes.
     respelt
-        How ZTF spells those that the list spells otherwise, bytes, sorted.
+        ZTF's names of objects that the list spells differently, bytes, sorted.
     """
 
     def __init__(self, object_ids: np.ndarray, respelt: np.ndarray | None = None):
         self._respelt = as_bytes([]) if respelt is None else respelt
         longest = np.char.str_len(object_ids).max(initial=1)
         self._sorted = object_ids.astype(f"S{longest}")
-        # The table of labels is sorted, and to sort it again takes longer than a small night.
+        # The table of labels is already sorted. Sorting it again takes longer than a small night.
         if not (self._sorted[1:] > self._sorted[:-1]).all():
             self._sorted = np.unique(self._sorted)
 
     @staticmethod
     def read(path: Path) -> "LabelledObjects":
-        """Read the column object_id of a Parquet file; the last file is remembered."""
+        """Read the column object_id of a Parquet file; the last file is cached."""
         with _READING:
             # Absolute: a worker of a cluster may serve several projects.
             return _read(path.absolute(), path.stat().st_mtime_ns)
@@ -44,15 +44,15 @@ class LabelledObjects:
         return _among(object_ids, self._sorted)
 
     def count_respelt(self, object_ids: np.ndarray) -> int:
-        """Return how many of these ids (bytes) the list has in another spelling."""
+        """Return how many of these ids (bytes) are in the list with another spelling."""
         return int(_among(object_ids, self._respelt).sum())
 
 
 def _among(object_ids: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return which ids are among the known ones, which are sorted, boolean."""
+    """Return which ids are among the known ids, boolean; `known` is sorted."""
     if not len(known):
         return np.zeros(len(object_ids), bool)
-    # Of one width, or NumPy would copy the whole list; what is cut off counts below.
+    # With different widths NumPy would copy the whole list. The comparison below uses the full ids.
     places = np.searchsorted(known, object_ids.astype(known.dtype))
     places[places == len(known)] = 0
     return known[places] == object_ids

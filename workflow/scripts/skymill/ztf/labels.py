@@ -1,4 +1,4 @@
-"""One label for each object: repeated objects settled, classes mapped."""
+"""Make one label for each object: resolve repeated objects, and map classes to labels."""
 
 import json
 import logging
@@ -27,26 +27,26 @@ SCHEMA = pa.schema(
         pa.field("probability", pa.float32()),
     ]
 )
-"""One row an object, sorted by object_id."""
+"""One row per object, sorted by object_id."""
 
 ON_CONFLICT = ("drop", "most_probable", "fail")
-"""What happens to objects that are listed with several classes."""
+"""Settings for objects that are listed with several classes."""
 
 UNKNOWN = ("fail", "drop", "other")
-"""What happens to objects of a class that is not known."""
+"""Settings for objects of an unknown class."""
 
 MOST_CLASSES = 1000
-"""A list with more classes than that has something else in the column."""
+"""Maximum number of classes of a list. With more classes, the column contains something else."""
 
 SHOWN = 5
-"""Conflicts that a message shows."""
+"""Number of conflicts that a message shows."""
 SHOWN_CLASSES = 30
-"""Classes that a message names."""
+"""Number of classes that a message names."""
 
 SUM_TOLERANCE = 0.02
-"""How far from 1 the probabilities of an object's classes may add up, being rounded."""
+"""How far the sum of an object's probabilities may be from 1, because lists round them."""
 SUM_SHARE = 0.95
-"""Share of the objects whose probabilities add up to 1 in a list with a row for each class."""
+"""Least share of objects whose probabilities add up to 1 in a list with a row for each class."""
 
 PARTS = (
     "other_classifier",
@@ -57,7 +57,7 @@ PARTS = (
     "merged",
     "kept",
 )
-"""What becomes of the accepted rows: each of them is counted in one of these."""
+"""Counts of accepted rows: each row is counted in one of them."""
 
 
 @dataclass(frozen=True)
@@ -67,22 +67,23 @@ class Rules:
     Attributes
     ----------
     source
-        Which of the published lists, a key of classes.MEMBERS.
+        The published list, a key of classes.MEMBERS.
     columns
         Names of columns, see label_columns.find_columns.
     classifier
-        Only its rows count, where a list has a column of classifiers; None for all rows.
+        Use only the rows of this classifier, if the list has a column of classifiers; None for all
+        rows.
     on_conflict
         One of ON_CONFLICT.
     unknown
         One of UNKNOWN.
     min_probability
-        Rows with a smaller one, or with none, say nothing: they are left out before conflicts are
-        looked for.
+        Rows with a smaller probability, or without one, are left out before the search for
+        conflicts.
     labels
-        Label by class. A class is known if it is named here or in the published lists.
+        Label by class. A class is known if it is listed here or in the published lists.
     other
-        Label of the known classes that are not named.
+        Label of the known classes that are not listed here.
     """
 
     source: str = "predictions"
@@ -120,26 +121,26 @@ def read_labels(raw: Path, output: Path, problems: Path, rules: Rules) -> dict:
     output
         Parquet, see SCHEMA.
     problems
-        JSON lines, sorted: conflicts (reason `conflict`, one an object, with its classes and their
-        probabilities), unknown classes that were left out (`unknown_class`, one a class, with its
+        JSON lines, sorted: conflicts (reason `conflict`, one per object, with its classes and their
+        probabilities), unknown classes that were left out (`unknown_class`, one per class, with its
         number of rows) and rejected rows (their line, with the reasons of label_lists).
 
     Returns
     -------
-    The manifest's part on content: `files`, `list` (its name), `columns` (those that were read),
+    The content of the manifest: `files`, `list` (its name), `columns` (the columns that were read),
     `row_per_class` (whether the list has a row for each class of an object), `counts`, `classes`
     (published and kept) and `labels` (kept).
 
     Raises
     ------
     SkymillError
-        When the list cannot be read, a setting cannot be applied to it, no label is left, or
-        classes are unknown or objects conflict and may not.
+        When the list cannot be read, a setting cannot be applied to the list, no label is left, or
+        the settings do not allow its unknown classes or conflicts.
     """
     listed = read_list(raw, rules.source, rules.columns)
-    settled = settle(listed, rules, str(raw))
-    counts = settled.counts
-    found = settled.told + [
+    resolved = resolve(listed, rules, str(raw))
+    counts = resolved.counts
+    found = resolved.problems + [
         {"reason": r.reason, "line": r.line, "detail": r.detail} for r in listed.rejects
     ]
     if more := counts["rejected"] - len(listed.rejects):
@@ -150,46 +151,46 @@ def read_labels(raw: Path, output: Path, problems: Path, rules: Rules) -> dict:
         shown = "\n".join(f"  {entry['detail']}: {entry['classes']}" for entry in conflicts[:SHOWN])
         raise SkymillError(
             f"{raw}: {counts['conflicting_objects']:,} objects of {listed.name} are listed with "
-            f"several classes:\n{shown}\nMend the list, or set labels.on_conflict to drop or "
+            f"several classes:\n{shown}\nFix the list, or set labels.on_conflict to drop or "
             "most_probable."
         )
-    if not settled.table.num_rows:
+    if not resolved.table.num_rows:
         reasons = ", ".join(
             f"{name} {counts[name]:,}" for name in ("rejected", *PARTS) if counts[name]
         )
         shown = "\n".join(f"  {line}" for line in lines[:SHOWN])
         raise SkymillError(
             f"{raw}: no label is left of the {counts['rows']:,} rows of {listed.name}"
-            f"{reasons and f' ({reasons})'}.\n{shown}\nIs it the right list, with the right "
-            f"columns ({_columns(listed)})? Otherwise look at the settings in labels."
+            f"{reasons and f' ({reasons})'}.\n{shown}\nCheck that this is the right list, with the "
+            f"right columns ({_columns(listed)}), and check the settings in labels."
         )
     with new_file(problems) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    _warn(listed, settled, rules)
+    _warn(listed, resolved, rules)
     return {
-        "files": [write_table(output, settled.table)],
+        "files": [write_table(output, resolved.table)],
         "list": listed.name,
         "columns": listed.columns,
-        "row_per_class": settled.row_per_class,
+        "row_per_class": resolved.row_per_class,
         "counts": counts,
-        "classes": _compare(settled.table, listed),
-        "labels": _count(settled.table["label"]),
+        "classes": _compare(resolved.table, listed),
+        "labels": _count(resolved.table["label"]),
     }
 
 
 @dataclass(frozen=True)
-class Settled:
-    """Labels, and what became of the rows.
+class Resolved:
+    """Labels, and counts of the rows.
 
     Attributes
     ----------
     table
         See SCHEMA.
     counts
-        rows = accepted + rejected; accepted = the sum over PARTS. And the number of objects, of
-        those with several classes, and of those that were left out because of that.
-    told
-        What is to be told of conflicts and of unknown classes that were left out.
+        rows = accepted + rejected; accepted = the sum over PARTS. Also the number of objects, of
+        objects with several classes, and of objects that were left out because of several classes.
+    problems
+        Conflicts, and unknown classes that were left out.
     unknown
         The unknown classes that an object would have or has, and their rows.
     row_per_class
@@ -198,24 +199,26 @@ class Settled:
 
     table: pa.Table
     counts: dict
-    told: list[dict]
+    problems: list[dict]
     unknown: dict[str, int]
     row_per_class: bool
 
 
-def settle(listed: LabelList, rules: Rules, where: str = "the list") -> Settled:
-    """Return one label an object, whatever order the rows came in.
+def resolve(listed: LabelList, rules: Rules, where: str = "the list") -> Resolved:
+    """Return one label per object. The order of the rows does not matter.
 
-    Rows of one object with the same class merge, and the highest probability stays. Where a list
-    has a row for each class of an object (it says so by a column of classifiers or rankings, or the
-    probabilities of each object add up to 1) the most probable class counts. Elsewhere an object
-    with several classes is in conflict: it is left out, or under `most_probable` keeps the class
-    with the highest probability. Classes that are equally probable decide nothing.
+    Rows of one object with the same class are merged, with the highest probability. Some lists have
+    a row for each class of an object: lists with a column of classifiers or rankings, and lists
+    where the probabilities of each object add up to 1. In these lists the most probable class
+    counts. In other lists an object with several classes is a conflict: it is left out, or with
+    `most_probable` keeps the class with the highest probability. If the highest probability occurs
+    twice, the object stays undecided.
 
     Raises
     ------
     SkymillError
-        When a filter cannot be applied, or unknown classes may not be; `where` names the list.
+        When a filter cannot be applied, or the settings do not allow unknown classes; `where` names
+        the list.
     """
     counts = {
         "rows": listed.lines,
@@ -242,7 +245,7 @@ def settle(listed: LabelList, rules: Rules, where: str = "the list") -> Settled:
     kept = ~several
     if row_per_class or rules.on_conflict == "most_probable":
         kept |= _most_probable(single)
-    # A class that a more probable one replaces is no conflict where each class has its row.
+    # In a list with a row for each class, a less probable class is not a conflict.
     decided = np.logical_or.reduceat(kept, single.starts) if len(sizes) else np.zeros(0, bool)
     decided = np.repeat(decided, single.of_object)
     in_conflict = several & ~decided if row_per_class else several
@@ -253,7 +256,8 @@ def settle(listed: LabelList, rules: Rules, where: str = "the list") -> Settled:
     counts["undecided_objects"] = int((in_conflict & ~decided)[single.starts].sum())
     if counts["conflicting_objects"]:
         _require_choice(listed, rules, where)
-    told = _tell_conflicts(single.table.filter(pa.array(in_conflict)), names, kept[in_conflict])
+    conflicts = single.table.filter(pa.array(in_conflict))
+    problems = _describe_conflicts(conflicts, names, kept[in_conflict])
     codes = single.table["class"].to_numpy()
     is_unknown = kept & ~is_known[codes]
     unknown = _rows_by_class(codes[is_unknown], single.rows[is_unknown], names)
@@ -263,7 +267,7 @@ def settle(listed: LabelList, rules: Rules, where: str = "the list") -> Settled:
     if rules.unknown == "drop":
         counts["unknown_class"] = int(single.rows[is_unknown].sum())
         kept &= ~is_unknown
-        told += [
+        problems += [
             {"reason": "unknown_class", "detail": name, "rows": count}
             for name, count in unknown.items()
         ]
@@ -281,11 +285,11 @@ def settle(listed: LabelList, rules: Rules, where: str = "the list") -> Settled:
             f"{where}: {listed.columns['class']} has more than {MOST_CLASSES:,} classes, such as "
             f"{', '.join(names[:SHOWN])}. Name the column of classes in labels.columns.class."
         )
-    return Settled(table, counts, told, unknown, row_per_class)
+    return Resolved(table, counts, problems, unknown, row_per_class)
 
 
 def _require_choice(listed: LabelList, rules: Rules, where: str) -> None:
-    """Refuse to look for the most probable class where nothing says how probable they are."""
+    """Refuse `most_probable` for a list without probabilities and rankings."""
     if rules.on_conflict == "most_probable" and not (
         listed.has("probability") or listed.has("ranking")
     ):
@@ -299,28 +303,28 @@ def _require_choice(listed: LabelList, rules: Rules, where: str) -> None:
 
 def _of_classifier(listed: LabelList, rules: Rules, where: str) -> pa.Table:
     """Return the rows of the classifier that was chosen."""
-    wanted = rules.classifier
-    if wanted is None:
+    chosen = rules.classifier
+    if chosen is None:
         return listed.rows
     if not listed.has("classifier"):
         raise SkymillError(
             f"{where} has no column of classifiers ({_columns(listed)}), so labels.classifier "
-            f"{wanted} cannot be chosen.{_doubt(listed, 'classifier')} Set it to null, or take "
-            "another list."
+            f"{chosen} cannot be chosen.{_doubt(listed, 'classifier')} Set labels.classifier to "
+            "null, or use another list."
         )
-    rows = listed.rows.filter(pc.equal(listed.rows["classifier"], wanted))
+    rows = listed.rows.filter(pc.equal(listed.rows["classifier"], chosen))
     if not rows.num_rows:
         raise SkymillError(
-            f"{where} has no row of the classifier {wanted}, which labels.classifier names. It has "
+            f"{where} has no row of the classifier {chosen}, which labels.classifier names. It has "
             f"{_shown(_count(listed.rows['classifier']))}."
         )
     return rows
 
 
 def _coded(rows: pa.Table, known: KnownClasses) -> tuple[pa.Table, list[str], np.ndarray]:
-    """Return the rows with the place of their class in a list of names (int32), and the names.
+    """Return the rows with codes as classes, the names of the codes, and which names are known.
 
-    And which of these classes are known, bool. Unknown ones are named as the list spells them.
+    A code (int32) is the place in the names. Unknown classes keep the spelling of the list.
     """
     encoded = rows["class"].combine_chunks().dictionary_encode()
     spellings = encoded.dictionary.to_pylist()
@@ -341,11 +345,11 @@ class _Single:
     Attributes
     ----------
     table
-        The row with the highest probability of each.
+        The row with the highest probability of each object and class.
     rows
-        How many rows there are of each object and class, int64, shape (n,).
+        Number of rows of each object and class, int64, shape (n,).
     starts, of_object
-        Where each object begins, and how many classes it has, shape (objects,).
+        Where each object begins, and its number of classes, shape (objects,).
     """
 
     table: pa.Table
@@ -368,7 +372,7 @@ def _single(rows: pa.Table) -> _Single:
 
 
 def _changes(column: pa.ChunkedArray) -> np.ndarray:
-    """Return where a column without nulls differs from the row before, bool, shape (n,)."""
+    """Return where a column without nulls differs from the previous row, bool, shape (n,)."""
     changed = np.ones(len(column), bool)
     if len(column) > 1:
         changed[1:] = pc.not_equal(column[1:], column[:-1]).to_numpy()
@@ -401,7 +405,7 @@ def _sure(rows: pa.Table, listed: LabelList, rules: Rules, where: str) -> pa.Tab
         raise SkymillError(
             f"{where}: {listed.rejected[OUTSIDE]:,} rows of {listed.columns['probability']} are "
             f"not between 0 and 1, so labels.min_probability cannot be applied. The first is in "
-            f"line {first.line:,}: {first.detail}. Mend the list, name another column in "
+            f"line {first.line:,}: {first.detail}. Fix the list, name another column in "
             "labels.columns.probability, or set labels.min_probability to 0."
         )
     sure = pc.greater_equal(rows["probability"], rules.min_probability)
@@ -409,10 +413,10 @@ def _sure(rows: pa.Table, listed: LabelList, rules: Rules, where: str) -> pa.Tab
 
 
 def _most_probable(single: _Single) -> np.ndarray:
-    """Return which row is the most probable one of its object, bool, shape (n,).
+    """Return which row is the most probable row of its object, bool, shape (n,).
 
-    Between equal probabilities the ranking decides. None where several share both; what is missing
-    comes last.
+    If probabilities are equal, the ranking decides. If the rankings are equal too, no row of the
+    object is chosen. Missing values come last.
     """
     best = np.ones(len(single.rows), bool)
     if not len(best):
@@ -427,19 +431,19 @@ def _most_probable(single: _Single) -> np.ndarray:
     return best & np.repeat(alone, single.of_object)
 
 
-def _tell_conflicts(rows: pa.Table, names: list[str], kept: np.ndarray) -> list[dict]:
-    """Return what is told of each object with several classes."""
-    told: dict[str, dict] = {}
+def _describe_conflicts(rows: pa.Table, names: list[str], kept: np.ndarray) -> list[dict]:
+    """Return the problem of each object with several classes."""
+    conflicts: dict[str, dict] = {}
     for row, winner in zip(rows.to_pylist(), kept.tolist(), strict=True):
         name = names[row["class"]]
-        entry = told.setdefault(
+        entry = conflicts.setdefault(
             row["object"],
             {"reason": "conflict", "detail": row["object"], "classes": {}, "kept": None},
         )
         entry["classes"][name] = row["probability"]
         if winner:
             entry["kept"] = name
-    return list(told.values())
+    return list(conflicts.values())
 
 
 def _rows_by_class(codes: np.ndarray, rows: np.ndarray, names: list[str]) -> dict[str, int]:
@@ -450,12 +454,12 @@ def _rows_by_class(codes: np.ndarray, rows: np.ndarray, names: list[str]) -> dic
 
 
 def _unknown(where: str, unknown: dict[str, int], rules: Rules) -> str:
-    """Return the message on classes that are not known."""
+    """Return the message about unknown classes."""
     example = json.dumps({name: "..." for name in [*unknown][:2]}, ensure_ascii=False)
     return (
-        f"{where}: {sum(unknown.values()):,} rows have a class that neither the published lists "
-        f"nor labels.map know: {_shown(unknown)}. Give them labels in labels.map, say {example}, "
-        f"or set labels.unknown to `drop`, or to `other` to give them the label {rules.other}."
+        f"{where}: {sum(unknown.values()):,} rows have a class that is neither in the published "
+        f"lists nor in labels.map: {_shown(unknown)}. Add labels in labels.map, such as {example}. "
+        f"Or set labels.unknown to `drop`, or to `other` for the label {rules.other}."
     )
 
 
@@ -474,7 +478,7 @@ def _label(rows: pa.Table, names: list[str], labels: dict[str, str], other: str)
 
 
 def _compare(table: pa.Table, listed: LabelList) -> dict:
-    """Return the objects of each class that are kept and, where they were counted, published."""
+    """Return the number of objects of each class, kept and published; None if not published."""
     counted = _count(table["alerce_class"])
     published = PUBLISHED_COUNTS if listed.name == MEMBERS["predictions"] else {}
     return {
@@ -484,13 +488,13 @@ def _compare(table: pa.Table, listed: LabelList) -> dict:
 
 
 def _count(column: pa.ChunkedArray) -> dict[str, int]:
-    """Return how often each value occurs, the most frequent first."""
+    """Return the number of occurrences of each value, the most frequent first."""
     counted = Counter({e["values"]: e["counts"] for e in pc.value_counts(column).to_pylist()})
     return dict(sorted(counted.items(), key=lambda entry: (-entry[1], str(entry[0]))))
 
 
 def _shown(counted: dict[str, int]) -> str:
-    """Return names with their numbers, the first of many."""
+    """Return the first names with their counts."""
     shown = [f"{name} ({count:,})" for name, count in [*counted.items()][:SHOWN_CLASSES]]
     more = [f"and {len(counted) - SHOWN_CLASSES:,} more"] if len(counted) > SHOWN_CLASSES else []
     return ", ".join(shown + more)
@@ -505,9 +509,9 @@ def _doubt(listed: LabelList, column: str) -> str:
     return f" Is {' or '.join(names)} meant?" if names else ""
 
 
-def _warn(listed: LabelList, settled: Settled, rules: Rules) -> None:
-    """Say what the user must know: losses and doubts."""
-    counts, name = settled.counts, listed.name
+def _warn(listed: LabelList, resolved: Resolved, rules: Rules) -> None:
+    """Log warnings about losses, and about columns and classifiers that the user should check."""
+    counts, name = resolved.counts, listed.name
     if counts["rejected"]:
         logger.warning(
             "%s: %s of %s rows are rejected: %s",
@@ -523,9 +527,9 @@ def _warn(listed: LabelList, settled: Settled, rules: Rules) -> None:
             f"{counts['conflicting_objects']:,}",
             rules.on_conflict,
         )
-    if settled.unknown:
+    if resolved.unknown:
         fate = "are left out" if rules.unknown == "drop" else f"have the label {rules.other}"
-        logger.warning("%s: rows of unknown classes %s: %s", name, fate, _shown(settled.unknown))
+        logger.warning("%s: rows of unknown classes %s: %s", name, fate, _shown(resolved.unknown))
     for column, meant in listed.doubts.items():
         logger.warning(
             "%s: the column %s is not read. If it is the %s, %s",
@@ -539,8 +543,8 @@ def _warn(listed: LabelList, settled: Settled, rules: Rules) -> None:
     classifiers = _count(listed.rows["classifier"]) if listed.has("classifier") else {}
     if rules.classifier is None and len(classifiers) > 1:
         logger.warning(
-            "%s has rows of several classifiers, and the most probable class of all counts: %s. "
-            "Choose one in labels.classifier",
+            "%s has rows of several classifiers: %s. The most probable class of all of them "
+            "counts. Choose one classifier in labels.classifier",
             name,
             _shown(classifiers),
         )

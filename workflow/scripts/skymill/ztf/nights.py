@@ -1,4 +1,4 @@
-"""Which nights the setting `ztf.nights` asks for: a list, a range of days, or a file of both."""
+"""Read the nights in the setting `ztf.nights`: a list, a range of days, or a file of both."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -10,33 +10,33 @@ from skymill.engine.errors import SkymillError
 from skymill.raw.registry import ARCHIVE_NIGHT, NIGHT
 
 FIRST_YEAR, LAST_YEAR = 2017, 2099
-"""ZTF has observed since 2017; other years are slips of the pen."""
+"""ZTF has observed since 2017; other years are typing errors."""
 
 FIRST_PUBLIC = date(2018, 6, 1)
 """The first night of the public archive."""
 
 TAKEN = "labels"
-"""No name for a night: in this folder beside the nights are the labels."""
+"""A name that no night can have: the folder of the labels, next to the nights, has this name."""
 PREFIX = "ztf_public_"
-"""What stands before a night in the names of its files."""
+"""The text before the night in the names of its files."""
 
 MOST_NIGHTS = 5_000
-"""Days of ranges, in all: each takes memory and time to plan. ZTF's whole archive has fewer."""
+"""Maximum days of all ranges: each day needs memory and time to plan. ZTF's archive has fewer."""
 
 _ENTRY = re.compile(r"[\w-]+( *\.\. *\w*)?")
-"""What is meant as a night or a range, right or wrong; other text is the name of a file."""
+"""A text that is meant as a night or a range, right or wrong. Other texts are names of files."""
 
 
 @dataclass(frozen=True)
 class Nights:
-    """The nights that were asked for, each once and sorted.
+    """The nights in the setting, each once and sorted.
 
     Attributes
     ----------
     named
-        Those that stand there one by one: they have to exist.
+        Nights that are listed one by one: they must exist.
     ranged
-        The days of ranges: on some of them there was no night.
+        The days of ranges: some of these days may have no night.
     """
 
     named: tuple[str, ...]
@@ -44,19 +44,20 @@ class Nights:
 
 
 def read_nights(setting: int | str | list[int | str]) -> Nights:
-    """Return the nights that `ztf.nights` asks for.
+    """Return the nights in `ztf.nights`.
 
     Parameters
     ----------
     setting
-        A night as in the name of its tarball (YYYYMMDD, perhaps with _programid3, or a name of the
-        user's own), a range (`20180601..20181231`: every day from the first to the last), a list
-        of these, or the path of a file with one of these a line, where `#` begins a comment.
+        A night as in the name of its tarball (YYYYMMDD, perhaps with _programid3, or a user's own
+        name), a range (`20180601..20181231`: every day from the first to the last), a list of
+        nights and ranges, or the path of a file with one night or range per line, where `#` begins
+        a comment.
 
     Raises
     ------
     SkymillError
-        When something is no night or range, or a night is there twice; it says what and where.
+        When an entry is neither a night nor a range, or a night occurs twice. The error says where.
     """
     places: dict[str, str] = {}
     named, ranged = [], []
@@ -66,7 +67,7 @@ def read_nights(setting: int | str | list[int | str]) -> Nights:
         for night in nights:
             if night in places:
                 raise SkymillError(
-                    f"{place}: {entry} asks for night {night}, as {places[night]} does. Delete one."
+                    f"{place}: {entry} names night {night}, like {places[night]}. Delete one."
                 )
             places[night] = place
         (ranged if is_range else named).extend(nights)
@@ -76,14 +77,14 @@ def read_nights(setting: int | str | list[int | str]) -> Nights:
 
 
 def is_archive_night(night: str) -> bool:
-    """Return whether a night is named as in the archive."""
+    """Return whether a night has a name of the archive."""
     return re.fullmatch(ARCHIVE_NIGHT, night) is not None
 
 
 def spans(nights: Iterable[str]) -> str:
-    """Return nights as text, days in a row as a range: `20180601..20180604, 20180607`.
+    """Return nights as text, consecutive days as a range: `20180601..20180604, 20180607`.
 
-    Nights of other programs, and those with names of the user's own, come last.
+    Nights of other programs, and nights with a user's own names, come last.
     """
     runs: list[list[str]] = []
     for night in sorted(nights, key=lambda night: (not _is_day(night), night)):
@@ -95,12 +96,12 @@ def spans(nights: Iterable[str]) -> str:
 
 
 def days_since_first_public(night: str) -> int:
-    """Return how many days after the archive's first night a night is; negative before it."""
+    """Return the days from the archive's first night to a night; negative for earlier nights."""
     return (_date(night) - FIRST_PUBLIC).days
 
 
 def _entries(setting: int | str | list) -> Iterator[tuple[str, str]]:
-    """Yield each night or range as text, with where it stands for messages."""
+    """Yield the place (for messages) and the text of each night or range."""
     if isinstance(setting, list):
         for number, entry in enumerate(setting, start=1):
             yield f"ztf.nights, entry {number}", str(entry).strip()
@@ -114,8 +115,9 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """Yield the nights and ranges of a file."""
     if not path.is_file():
         raise SkymillError(
-            f"ztf.nights: there is no file {path}. Give the path of a file of nights, from the "
-            "folder that Snakemake runs in, or nights (20180601), or a range (20180601..20181231)."
+            f"ztf.nights: there is no file {path}. Set nights (20180601), a range "
+            "(20180601..20181231), or the path of a file of nights, relative to the folder where "
+            "Snakemake runs."
         )
     empty = True
     # Some editors put a mark before the first character.
@@ -125,21 +127,21 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
             empty = False
             yield f"{path}, line {number}", entry
     if empty:
-        raise SkymillError(f"{path} names no night. Write one a line, say 20180601.")
+        raise SkymillError(f"{path} contains no night. Write one night per line, such as 20180601.")
 
 
 def _night(entry: str, place: str) -> str:
-    """Return a night after checking it."""
+    """Return a night after a check of its name."""
     if not re.fullmatch(NIGHT, entry) or (entry.isdigit() and len(entry) != len("YYYYMMDD")):
         raise SkymillError(
-            f"{place}: {entry} is neither a night nor a range. Nights are written as in the names "
-            "of their tarballs, 20180601 or 20180603_programid3, ranges 20180601..20181231. Your "
-            "own have up to 64 letters, digits, _ and -, the first of them no -."
+            f"{place}: {entry} is neither a night nor a range. Write nights as in the names of "
+            "their tarballs (20180601 or 20180603_programid3) and ranges as 20180601..20181231. "
+            "Your own names have up to 64 letters, digits, _ and -, and do not begin with -."
         )
     if entry == TAKEN:
         raise SkymillError(
-            f"{place}: no night can have the name {entry}, which is that of the folder of labels. "
-            "Take another name."
+            f"{place}: no night can have the name {entry}, because the folder of labels has this "
+            "name. Use another name."
         )
     if entry.startswith(PREFIX):
         raise SkymillError(
@@ -151,7 +153,7 @@ def _night(entry: str, place: str) -> str:
         year = _date(entry).year
     except ValueError:
         raise SkymillError(
-            f"{place}: {entry} is no date. Nights are written year, month, day: 20180601."
+            f"{place}: {entry} is not a date. Write year, month, day: 20180601."
         ) from None
     if not FIRST_YEAR <= year <= LAST_YEAR:
         raise SkymillError(
@@ -166,8 +168,8 @@ def _days(entry: str, place: str) -> list[str]:
     first, last = (_night(part.strip(), place) for part in entry.split("..", 1))
     if not (_is_day(first) and _is_day(last)):
         raise SkymillError(
-            f"{place}: {entry} is no range of days. Ranges are of plain nights, YYYYMMDD: name "
-            "those of other programs, and your own, one by one."
+            f"{place}: {entry} is not a range of days. Ranges have plain nights, YYYYMMDD. List "
+            "nights of other programs, and your own nights, one by one."
         )
     days = (_date(last) - _date(first)).days
     if days < 0:
@@ -178,7 +180,7 @@ def _days(entry: str, place: str) -> list[str]:
 
 
 def _too_many(entry: str, place: str, nights: int) -> SkymillError:
-    """Return the error for ranges of more nights than a run can plan."""
+    """Return the error for ranges with more nights than a run can plan."""
     return SkymillError(
         f"{place}: with {entry} the ranges have {nights:,} nights, more than {MOST_NIGHTS:,}. "
         "Correct the dates, or run in batches: one range, such as a year, in each run."

@@ -1,4 +1,4 @@
-"""Keyed hashes of object names: chance that hangs on the name alone, not on the other objects."""
+"""Keyed hashes of object names: random numbers that depend only on the name."""
 
 import numpy as np
 import pyarrow as pa
@@ -6,19 +6,19 @@ import pyarrow as pa
 from skymill.engine.randomness import keyed_hash
 
 _WORD = 8
-"""Bytes that are folded in at a time."""
+"""Bytes that are added to the hash at a time."""
 
 
 def name_hashes(names: pa.Array | pa.ChunkedArray, key: int) -> np.ndarray:
     """Return a uniform uint64 for each name, shape (n,).
 
-    The length and the UTF-8 bytes, eight at a time, are folded in one after the other by
-    `skymill.engine.randomness.keyed_hash`. Names of up to eight bytes and of one length never tie;
-    longer ones may, once in 2^64, so whoever sorts by the hash sorts by the name next.
+    `skymill.engine.randomness.keyed_hash` hashes the length, then the UTF-8 bytes, eight at a time.
+    Names of the same length with up to eight bytes never tie. Longer names may tie, once in 2^64.
+    So if you sort by the hash, also sort by the name.
     """
     if isinstance(names, pa.ChunkedArray):
         names = names.combine_chunks()
-    # From the beginning of the buffers, without an offset.
+    # Copy, so that the buffers begin with the first name.
     names = pa.concat_arrays([names.cast(pa.large_binary())])
     _, offsets, content = names.buffers()
     if not len(names) or content is None:
@@ -28,7 +28,7 @@ def name_hashes(names: pa.Array | pa.ChunkedArray, key: int) -> np.ndarray:
     start, lengths = bounds[:-1], np.diff(bounds)
     state = keyed_hash(lengths, key)
     for begin in range(0, int(lengths.max(initial=0)), _WORD):
-        # Shorter names are done: what longer ones there are must not bear on them.
+        # Shorter names are complete: longer names must not change their hashes.
         active = np.flatnonzero(lengths > begin)
         places = start[active, None] + np.arange(begin, begin + _WORD)
         inside = places < (start + lengths)[active, None]
@@ -39,7 +39,7 @@ def name_hashes(names: pa.Array | pa.ChunkedArray, key: int) -> np.ndarray:
 
 
 def order_by_hash(names: pa.Array | pa.ChunkedArray, key: int) -> np.ndarray:
-    """Return the positions of the names in the order of their hashes, equal ones by name."""
+    """Return the positions of the names in the order of their hashes, ties by name."""
     import pyarrow.compute as pc
 
     hashes = pa.array(name_hashes(names, key))
@@ -50,5 +50,5 @@ def order_by_hash(names: pa.Array | pa.ChunkedArray, key: int) -> np.ndarray:
 
 
 def fractions(hashes: np.ndarray) -> np.ndarray:
-    """Return uint64 hashes as float64 from 0 to below 1."""
+    """Return uint64 hashes as float64 in [0, 1)."""
     return (hashes >> np.uint64(11)) * 2.0**-53

@@ -1,4 +1,4 @@
-"""Names of objects: what may be one, and what another spelling of a ZTF name means."""
+"""Names of objects: check their form, and recognise other spellings of ZTF names."""
 
 import re
 
@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 OBJECT_ID = "[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}"
-"""What a name is: nothing that a table calculator or a page would take for more than text."""
+"""The form of a name: spreadsheets and web pages treat such names only as text."""
 
 ZTF_NAME = "ZTF[0-9]{2}[a-z]{7}"
 """A name as ZTF gives it: the year and seven letters."""
@@ -22,12 +22,12 @@ _SURVEYS = (0, 1)
 
 
 def ztf_name(text: str) -> str | None:
-    """Return the ZTF name that another spelling stands for, None when it stands for none.
+    """Return the ZTF name that another spelling means, None if there is none.
 
-    Other spellings are those in other letter case, without `ZTF` or with more around it
-    (`18abcdefg`, `ztf_18abcdefg`), and the number that ALeRCE's newer database has: the survey (0
-    or 1 for ZTF) in the bits from 55, below it year x 26^7 + the seven letters as a number
-    (alercebroker/pipeline, libs/idmapper).
+    Other spellings are names in other letter case, names without `ZTF` or with more text around
+    (`18abcdefg`, `ztf_18abcdefg`), and the numbers of ALeRCE's newer database. The number has the
+    survey (0 or 1 for ZTF) in the bits from 55, and year x 26^7 + the seven letters as a number in
+    the lower bits (alercebroker/pipeline, libs/idmapper).
     """
     if re.fullmatch(r"[0-9]{8,19}(\.0*)?", text):
         survey, number = divmod(int(text.partition(".")[0]), 2**_SURVEY_BIT)
@@ -45,7 +45,7 @@ def ztf_name(text: str) -> str | None:
 
 
 def respelt(object_ids: pa.Array | pa.ChunkedArray) -> dict[str, str]:
-    """Return {ZTF name: the spelling in the list} of the names that ZTF spells otherwise."""
+    """Return {ZTF name: spelling in the list} of the names that ZTF spells differently."""
     odd = pc.invert(pc.match_substring_regex(object_ids, f"^{ZTF_NAME}$"))
     spellings = object_ids.filter(odd).to_pylist()
     return {name: text for text in reversed(spellings) if (name := ztf_name(text))}

@@ -1,4 +1,4 @@
-"""A contact sheet of each label: what a model is going to see."""
+"""Draw a contact sheet for each label: the stamps that a model will see."""
 
 import logging
 from pathlib import Path
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ROWS, COLUMNS = 8, 6
-"""Objects below and beside one another."""
+"""Rows and columns of objects on a sheet."""
 SIDE = 63
-"""Pixels that a stamp has on the sheet, or a few more: smaller stamps are magnified."""
+"""Approximate width of a stamp on the sheet, in pixels: smaller stamps are magnified."""
 PERCENTILES = (1, 99)
-"""What is drawn black and white."""
+"""Percentiles that are drawn black and white."""
 
 GAP, LINE, MARGIN = 2, 13, 8
-"""Pixels between the stamps of an object, of a line of text, and around an object."""
+"""Pixels between the stamps of an object, height of a line of text, and margin of an object."""
 BACKGROUND, INK = 255, 0
 
 
 def draw_sheet(table: Path, array: Path, path: Path, *, label: str, seed: int) -> list[dict]:
     """Draw up to 48 sampled objects of a label; return the entry of the PNG for a manifest.
 
-    Each object is its science, template and difference stamp, with its id below. Which objects are
-    drawn hangs on the seed and their ids alone; of several alerts the one with the smallest candid
-    is drawn.
+    Each object has its science, template and difference stamp, with the id below. The choice of
+    objects depends only on the seed and the ids. If an object has several alerts, the alert with
+    the smallest candid is drawn.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def draw_sheet(table: Path, array: Path, path: Path, *, label: str, seed: int) -
     )
     sheet = contact_sheet(stamps[rows[drawn]], shown, caption)
     with new_file(Path(path)) as temporary:
-        # Written with fixed settings and without a time, so that equal stamps give equal bytes.
+        # Fixed settings and no time stamp, so that equal stamps make equal bytes.
         sheet.save(temporary, format="PNG", compress_level=6, optimize=False)
         entry = {**describe_file(temporary, len(shown)), "name": Path(path).name}
     logger.info("%s: %d of %d objects drawn", label, len(shown), len(names))
@@ -66,7 +66,7 @@ def draw_sheet(table: Path, array: Path, path: Path, *, label: str, seed: int) -
 
 
 def sampled_objects(table: Path, label: str) -> tuple[np.ndarray, pa.Array, int]:
-    """Return first row and id of each sampled object of a label, and how many were matched."""
+    """Return first row and id of each sampled object of a label, and the number of all objects."""
     columns = ["object_id", "candid", "label", "sampled"]
     keys = read_table(table, columns=columns)
     row = np.flatnonzero(keys["label"].to_numpy() == label)
@@ -82,7 +82,7 @@ def sampled_objects(table: Path, label: str) -> tuple[np.ndarray, pa.Array, int]
 def stretch(stamp: np.ndarray) -> np.ndarray:
     """Return a stamp as uint8, its first percentile black and its 99th white.
 
-    What is not finite is drawn black; a stamp of one value is grey.
+    Pixels that are not finite are black; a stamp with only one value is grey.
     """
     finite = np.isfinite(stamp)
     if not finite.any():
@@ -96,18 +96,18 @@ def stretch(stamp: np.ndarray) -> np.ndarray:
 
 
 def contact_sheet(stamps: np.ndarray, names: list[str], caption: str) -> "Image.Image":
-    """Return the sheet as a grey image: a caption, then six objects a row.
+    """Return the sheet as a grey image: a caption, then six objects per row.
 
     Parameters
     ----------
     stamps
         float32, shape (objects, 3, crop, crop).
     names
-        What stands below each object.
+        The text below each object.
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    # The one font that is the same with and without FreeType.
+    # The only font that is the same with and without FreeType.
     font = ImageFont.load_default_imagefont()
     scale = max(1, round(SIDE / max(1, stamps.shape[-1])))
     side = scale * stamps.shape[-1]
@@ -136,5 +136,5 @@ def _width(font: "ImageFont.ImageFont", text: str) -> int:
 
 
 def _printable(text: str) -> str:
-    """Return a text with nothing that the font lacks."""
+    """Return a text with `?` for characters that are missing in the font."""
     return text.encode("latin-1", "replace").decode("latin-1")

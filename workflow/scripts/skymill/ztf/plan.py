@@ -1,8 +1,8 @@
-"""The plan: which alert stands for an object, what its label is, who is sampled, who goes where.
+"""Make the plan: which alerts represent each object, its label, its split, and the sample.
 
-Only keys are read here, never stamps. Whatever order the nights come in, the plan is the same, and
-a night more changes the fate of an object as little as it can: its place in the sample only when
-smaller hashes come, its split only when it brings an object that joins groups.
+This module reads only keys, never stamps. The order of the nights does not matter. An additional
+night changes as little as possible: an object leaves the sample only if the night has objects with
+smaller hashes, and changes its split only if a new object joins two groups.
 """
 
 import logging
@@ -30,20 +30,20 @@ RANKED_BY = {
     "brightest": ("magpsf", 1),
     "best_rb": ("rb", -1),
 }
-"""What stands for an object: the smallest (1) or largest (-1) of a column."""
+"""The alert that represents an object: with the smallest (1) or largest (-1) value of a column."""
 
 POSITION = ("ra", "dec")
-"""Columns that groups of objects are found by."""
+"""Columns for grouping objects."""
 
 SPLITS = ("train", "validation", "test")
 
 PUBLISHED_OBJECTS = 358_163
 """Objects with stamps in the published run."""
 PUBLISHED_MATCHED = {"QSO": 2_804, "AGN": 1_359, "YSO": 6_935, "Otro": 122_968}
-"""Objects of each label after the published cross-match."""
+"""Objects of each label in the published cross-match."""
 
 ROWS_AT_A_TIME = 2**20
-"""Alerts that are looked up among the labels at once: each time all labels are hashed anew."""
+"""Alerts that are looked up among the labels in one step: each step hashes all labels again."""
 
 _WORD = pa.dictionary(pa.int8(), pa.string())
 _CLASS = pa.dictionary(pa.int16(), pa.string())
@@ -72,43 +72,43 @@ def make_plan(
     split: dict[str, float],
     seed: int,
 ) -> tuple[pa.Table, dict]:
-    """Cross-match all nights with the labels, and decide what becomes of each object.
+    """Cross-match all nights with the labels, and decide sample and split of each object.
 
     Parameters
     ----------
     nights
-        The Parquet of each night, in any order; a night is named by its file. Of each, the columns
-        object_id, candid, ra, dec and what the representative is chosen by are read.
+        The Parquet of each night, in any order; the file name is the name of the night. The columns
+        object_id, candid, ra, dec and the column that ranks the alerts are read.
     labels
         Parquet with object_id (unique), alerce_class, label and probability.
     representative
-        Which alert stands for an object: a key of RANKED_BY, or `all`. Missing values come last,
-        and between equals the smaller candid wins.
+        The alert that represents an object: a key of RANKED_BY, or `all`. Missing values come last.
+        If values are equal, the smaller candid wins.
     sample
-        Objects that a label is sampled down to: those with the smallest keyed hashes.
+        Number of objects in the sample, by label: the objects with the smallest keyed hashes.
     split
-        Share of the objects in `validation` and `test`, by the keyed hashes of their groups:
-        approached, not hit.
+        Approximate shares of the objects in `validation` and `test`, by the keyed hashes of their
+        groups.
     seed
-        As in the configuration.
+        The seed of the configuration.
 
     Returns
     -------
     plan
         A table with PLAN_SCHEMA, a row for each alert of the cross-match, sampled or not, sorted
-        by (label, object_id, candid). `row` is the place in the night's Parquet.
+        by (label, object_id, candid). `row` is the row in the night's Parquet.
     counts
-        Alerts and objects met, matched and sampled.
+        Alerts and objects that are read, matched and sampled.
 
     Raises
     ------
     SkymillError
-        When two nights have one name, an object two labels, or shares add up to more than 1.
+        When two nights have one name, an object has two labels, or shares add up to more than 1.
     """
     if sum(split.values()) > 1:
         raise SkymillError(
-            f"ztf.split gives away {sum(split.values()):g} of the objects. Lower validation or "
-            "test: together at most 1."
+            f"the shares in ztf.split add up to {sum(split.values()):g}. Lower validation or "
+            "test: the sum may be at most 1."
         )
     known = _read_labels(labels)
     nights = _by_name(nights)
@@ -146,7 +146,7 @@ def make_plan(
 
 
 def _by_name(nights: list[Path]) -> dict[str, Path]:
-    """Return the nights by their names, sorted."""
+    """Return the paths of the nights by name, sorted."""
     named = {path.stem: path for path in sorted(map(Path, nights))}
     if len(named) < len(nights):
         raise SkymillError(
@@ -156,7 +156,7 @@ def _by_name(nights: list[Path]) -> dict[str, Path]:
 
 
 def _read_labels(path: Path) -> pa.Table:
-    """Return the labels, strings plain; raise SkymillError when an object has two."""
+    """Return the labels, with plain strings; raise SkymillError when an object has two labels."""
     table = read_table(path, columns=["object_id", "alerce_class", "label", "probability"])
     table = table.cast(
         pa.schema(
@@ -169,8 +169,8 @@ def _read_labels(path: Path) -> pa.Table:
     distinct = pc.count_distinct(table["object_id"]).as_py()
     if distinct != table.num_rows:
         raise SkymillError(
-            f"{path} has {table.num_rows:,} rows for {distinct:,} objects; it should have one "
-            "each. Delete it and run again."
+            f"{path} has {table.num_rows:,} rows for {distinct:,} objects, but should have one row "
+            "per object. Delete it and run again."
         )
     return table
 
@@ -178,29 +178,29 @@ def _read_labels(path: Path) -> pa.Table:
 def _read_alerts(
     nights: list[Path], known: pa.ChunkedArray, representative: str
 ) -> tuple[dict[str, np.ndarray], pa.Array]:
-    """Read the keys of all nights and look their objects up among the known ones.
+    """Read the keys of all nights and look up their objects among the known objects.
 
     Returns
     -------
     alerts
         Arrays of shape (alerts,), night after night: `candid` int64, `object` int32 (place among
-        the known objects, -1 for others), `night` int16, `row` int32, and `rank` float64, the
-        smaller the better, unless every alert is kept. `ra` and `dec`, float64, are those of the
-        alerts of known objects alone.
+        the known objects, -1 for unknown objects), `night` int16, `row` int32, and `rank` float64
+        (smaller is better; absent if every alert is kept). `ra` and `dec`, float64, have only the
+        alerts of known objects.
     unmatched
-        Names of the objects that are not known.
+        Names of the unknown objects.
     """
     from tqdm import tqdm
 
     column, sign = RANKED_BY.get(representative, (None, 1))
     columns = ["object_id", "candid", *POSITION, *([column] if column else [])]
-    parts, strangers, waiting, rows = [], [], [], 0
+    parts, unmatched, waiting, rows = [], [], [], 0
 
     def look_up() -> None:
         nonlocal waiting, rows
         names = pa.chunked_array([chunk for part in waiting for chunk in part.pop("names")])
         place = pc.index_in(names, value_set=known)
-        strangers.append(pc.unique(names.filter(pc.is_null(place))))
+        unmatched.append(pc.unique(names.filter(pc.is_null(place))))
         merged = {name: np.concatenate([part[name] for part in waiting]) for name in waiting[0]}
         place = pc.fill_null(place, -1).to_numpy()
         merged |= {name: merged[name][place >= 0] for name in POSITION}
@@ -233,17 +233,17 @@ def _read_alerts(
             [], pa.string()
         )
     alerts = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return alerts, pc.unique(pa.chunked_array(strangers))
+    return alerts, pc.unique(pa.chunked_array(unmatched))
 
 
 def _count_respelt(known: pa.ChunkedArray, unmatched: pa.Array) -> int:
-    """Return how many of the objects are known in another spelling."""
+    """Return how many unmatched objects are known with another spelling."""
     names = pa.array([*respelt(known)], pa.string())
     return pc.sum(pc.is_in(unmatched, value_set=names)).as_py() or 0
 
 
 def _first_of_each(candid: np.ndarray) -> np.ndarray:
-    """Tell of each alert whether it is the first with its candid: bool, shape (alerts,)."""
+    """Return which alerts are the first with their candid: bool, shape (alerts,)."""
     order = np.argsort(candid, kind="stable")
     sorted_candid = candid[order]
     once = np.ones(len(candid), dtype=bool)
@@ -263,10 +263,11 @@ def _one_of_each(objects: np.ndarray, rank: np.ndarray, candid: np.ndarray) -> n
 def _groups(
     known: pa.ChunkedArray, alerts: dict[str, np.ndarray], positions: dict[str, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the matched objects, by their place among the known ones, and the group of each.
+    """Return the matched objects (their places among the known objects), and the group of each.
 
-    An object is where its alert with the smallest candid is. Later nights have larger candids, so
-    they leave it there. A group is the place of its object with the smallest name.
+    The position of an object is the position of its alert with the smallest candid. Later nights
+    have larger candids, so they do not change the position. The number of a group is the place of
+    its object with the smallest name.
     """
     order = np.lexsort((alerts["candid"], alerts["object"]))
     objects = alerts["object"][order]
@@ -289,16 +290,16 @@ def _decide(
     split: dict,
     seed: int,
 ) -> pa.Table:
-    """Return the matched objects sorted by (label, object_id), with what was decided of each.
+    """Return the matched objects with `group`, `split` and `sampled`, sorted by (label, object_id).
 
-    That is `group`, `split` and `sampled`; `object` is their place among the known ones.
+    `object` is the place among the known objects.
     """
     objects = known.take(pa.array(matched)).append_column("object", pa.array(matched))
     objects = objects.append_column("group", known["object_id"].take(pa.array(group)))
     by_name = [("label", "ascending"), ("object_id", "ascending")]
     objects = objects.take(pc.sort_indices(objects, sort_keys=by_name)).combine_chunks()
     share = fractions(name_hashes(objects["group"], key(seed, "ztf", "split")))
-    # Test first: another share of validation then leaves the test set as it is.
+    # Test comes first, so that another share of validation does not change the test set.
     in_test = share < split.get("test", 0)
     held_out = share < split.get("test", 0) + split.get("validation", 0)
     splits = np.where(in_test, 2, np.where(held_out, 1, 0)).astype(np.int8)
@@ -313,7 +314,7 @@ def _decide(
 
 
 def _assemble(alerts: dict[str, np.ndarray], objects: pa.Table, nights: list[str]) -> pa.Table:
-    """Return the plan: alerts sorted by (label, object_id, candid), with what was decided."""
+    """Return the plan: alerts with the columns of their objects, by (label, object_id, candid)."""
     place = objects["object"].to_numpy()
     position = np.empty(int(place.max(initial=-1)) + 1, dtype=np.int32)
     position[place] = np.arange(len(place), dtype=np.int32)
@@ -346,7 +347,7 @@ def _words(column: pa.ChunkedArray) -> pa.DictionaryArray:
 
 
 def _describe(plan: pa.Table, labels: list[str], sample: dict[str, int]) -> dict:
-    """Return alerts and objects of the plan by label and by split, beside published ones."""
+    """Count alerts and objects of the plan by label and by split, and add published counts."""
     slim = plan.select(["label", "split", "sampled", "object_id"])
     slim = slim.set_column(0, "label", slim["label"].cast(pa.string()))
     slim = slim.set_column(1, "split", slim["split"].cast(pa.string()))
@@ -359,19 +360,19 @@ def _describe(plan: pa.Table, labels: list[str], sample: dict[str, int]) -> dict
     grouped = slim.group_by(["label", "split", "sampled"])
     grouped = grouped.aggregate([("objects", "sum"), ("objects", "count")]).to_pylist()
 
-    def total(measure: str, **wanted) -> int:
+    def total(measure: str, **selected) -> int:
         return sum(
             group[f"objects_{measure}"]
             for group in grouped
-            if all(group[name] == value for name, value in wanted.items())
+            if all(group[name] == value for name, value in selected.items())
         )
 
-    def both(**wanted) -> dict:
+    def both(**selected) -> dict:
         return {
-            "objects": total("sum", **wanted),
-            "alerts": total("count", **wanted),
-            "sampled_objects": total("sum", sampled=True, **wanted),
-            "sampled_alerts": total("count", sampled=True, **wanted),
+            "objects": total("sum", **selected),
+            "alerts": total("count", **selected),
+            "sampled_objects": total("sum", sampled=True, **selected),
+            "sampled_alerts": total("count", sampled=True, **selected),
         }
 
     by_label = {label: both(label=label) for label in labels}
@@ -402,7 +403,7 @@ def _describe(plan: pa.Table, labels: list[str], sample: dict[str, int]) -> dict
 
 
 def _log(counts: dict, sample: dict[str, int]) -> None:
-    """Say what was matched, and which labels have too few objects to sample from."""
+    """Log what was matched, and which labels have too few objects for their samples."""
     logger.info(
         "%d alerts in %d nights, %d of them twice; %d objects, %d with a label",
         counts["alerts"],
@@ -413,13 +414,13 @@ def _log(counts: dict, sample: dict[str, int]) -> None:
     )
     if counts["duplicate_alerts"]:
         logger.warning(
-            "%s of %s alerts are in another night of an earlier name already: they count once",
+            "%s of %s alerts are also in a night with an earlier name: they count once",
             f"{counts['duplicate_alerts']:,}",
             f"{counts['alerts']:,}",
         )
     for label in counts["taken_whole"]:
         logger.warning(
-            "%s has %d objects, not more than the %d of ztf.sample: all of them are taken",
+            "%s has %d objects, not more than the %d in ztf.sample: all of them are used",
             label,
             counts["by_label"][label]["objects"],
             sample[label],

@@ -1,4 +1,4 @@
-"""The columns that a night of stamps has."""
+"""The columns of a night of stamps."""
 
 import json
 
@@ -8,7 +8,7 @@ import pyarrow as pa
 from skymill.alerts.packet import OBJECT_ID_BYTES, VERSION_BYTES
 
 STAMPS = "stamps"
-"""The column of a night, and of the product, that holds science, template and difference."""
+"""The column with science, template and difference, in a night and in the product."""
 CUTOUTS = ("science", "template", "difference")
 """The images of an alert, in the order of the array's second axis."""
 
@@ -46,7 +46,7 @@ def stamps_schema(crop: int) -> pa.Schema:
 
 
 def stamps_field(crop: int) -> pa.Field:
-    """Return the column of the pixels: a list of float32, whose metadata tell shape and axes."""
+    """Return the column of the pixels: a list of float32 with shape and axes in its metadata."""
     pixels = pa.field("element", pa.float32(), nullable=False)
     shape = {
         "shape": json.dumps([len(CUTOUTS), crop, crop]),
@@ -58,11 +58,11 @@ def stamps_field(crop: int) -> pa.Field:
 
 
 NULL_FIELD = -(2**31)
-"""What stands for no field in rows; a null float is NaN there."""
+"""The value of a missing `field` in rows; missing floats are NaN in rows."""
 
 
 def row_type(crop: int) -> np.dtype:
-    """Return the fixed-width form of one alert, in which alerts wait to be sorted."""
+    """Return the fixed-width type of one alert. Alerts have this type until they are sorted."""
     return np.dtype(
         [
             ("object_id", f"S{OBJECT_ID_BYTES}"),
@@ -82,7 +82,8 @@ def row_type(crop: int) -> np.dtype:
             ("programid", "i1"),
             ("isdiffpos", "i1"),
             ("recovered", "?"),
-            # What alignment would leave here has no fixed bytes, and rows are compared by theirs.
+            # Without this field, alignment would leave bytes undefined here. Rows are compared by
+            # their bytes.
             ("zero", "<i2"),
             ("stamps", "<f4", (3 * crop * crop,)),
         ],

@@ -1,7 +1,7 @@
-"""From a cutout to the pixels around the source.
+"""Find the pixels around the source in a cutout.
 
-A regular cutout is 63 x 63 with the source in its centre. At the detector's edge it is cut, not
-padded, so the source is off the centre: its place follows from which side is cut.
+A regular cutout has 63 x 63 pixels with the source in the centre. A cutout at the detector's edge
+is cut, not padded, so the source is off the centre. Its place depends on the side that is cut.
 """
 
 import numpy as np
@@ -11,11 +11,11 @@ from skymill.alerts.packet import STAMP
 CENTRE = STAMP // 2
 
 DETECTOR_ROWS, DETECTOR_COLUMNS = 3080, 3072
-"""Pixels of a ZTF readout channel (Masci et al. 2019, section 2): ypos runs over rows."""
+"""Pixels of a ZTF readout channel (Masci et al. 2019, section 2): ypos counts rows."""
 
 
 class Unfit(Exception):
-    """A cutout that gives no stamp; `reason` is `wrong_shape` or `dropped_at_edge`."""
+    """A cutout without a usable stamp; `reason` says why, such as `wrong_shape`."""
 
     def __init__(self, reason: str, detail: str):
         super().__init__(detail)
@@ -35,14 +35,14 @@ def window(
     crop
         How many rows and columns to keep around the source, odd.
     edge
-        `recover` or `drop`: what becomes of a cutout that an edge has cut.
+        `recover` or `drop` cutouts that are cut at an edge.
     xpos, ypos
-        Where the source is on the detector, in pixels; NaN when that is not known.
+        Position of the source on the detector, in pixels; NaN if unknown.
 
     Raises
     ------
     Unfit
-        When the pixels asked for are not there.
+        When pixels around the source are missing (`wrong_shape` or `dropped_at_edge`).
     """
     if (rows, columns) == (STAMP, STAMP):
         whole = slice(CENTRE - crop // 2, CENTRE + crop // 2 + 1)
@@ -63,9 +63,9 @@ def window(
 
 
 def source_place(size: int, position: float, detector: int) -> int:
-    """Return the row or column of the source, given how many are left and where it is.
+    """Return the row or column of the source in a cutout of `size` rows or columns.
 
-    -1, which fits nowhere, when some are missing and the position is not known.
+    Returns -1, which is never inside the cutout, if the cutout is cut and the position is unknown.
     """
     if size == STAMP:
         return CENTRE

@@ -1,4 +1,4 @@
-"""What the stamps of the training alerts are like, by kind, and the alerts' classes."""
+"""Statistics of the stamps of the training alerts, by kind, and of the alerts' classes."""
 
 import math
 from collections import Counter
@@ -27,12 +27,12 @@ from skymill.ztf.write import open_array
 TRAIN = "train"
 SPLITS = (TRAIN, "validation", "test")
 PIECE_BYTES = 2**26
-"""What is in memory of the stamps at a time. Pieces do not depend on the workers."""
+"""Bytes of stamps in memory at a time. Pieces do not depend on the workers."""
 
 
 @dataclass(frozen=True)
 class StampsPiece:
-    """Some training alerts: their rows, and how many pixels of each kind had no value."""
+    """Some training alerts: their rows, and their number of pixels without a value, by kind."""
 
     array: Path
     rows: np.ndarray
@@ -72,7 +72,7 @@ def describe_alerts(table: Path, array: Path) -> list[dict]:
 
 
 def count_splits(table: Path) -> dict[str, dict]:
-    """Return by split its alerts, also by label: of all of them, exported or not."""
+    """Count the alerts of each split, also by label. All alerts count, exported or not."""
     alerts = read_table(table, ["label", "split"])
     labels, splits = (alerts[name].cast(pa.string()).to_pylist() for name in ("label", "split"))
     found = Counter(zip(splits, labels, strict=True))
@@ -109,12 +109,12 @@ def _kinds(
 
 
 def first_pass(piece: StampsPiece) -> list[tuple[Moments, Counts]]:
-    """Return moments and upper halves of each kind of stamp."""
+    """Return moments and upper halves of the values, for each kind of stamp."""
     return [(Moments.of(values), upper_halves(values)) for values in _values(piece)]
 
 
 def second_pass(piece: StampsPiece) -> list[dict[int, Counts]]:
-    """Return the lower halves of each kind, where a quantile is."""
+    """Return the lower halves of the values near quantiles, for each kind of stamp."""
     return [
         lower_halves(values, halves)
         for values, halves in zip(_values(piece), piece.halves, strict=True)
@@ -122,10 +122,10 @@ def second_pass(piece: StampsPiece) -> list[dict[int, Counts]]:
 
 
 def _values(piece: StampsPiece) -> list[np.ndarray]:
-    """Return the pixels that the survey has a value of, by kind, float32, shape (n,).
+    """Return the pixels with a value from the survey, by kind, float32, shape (n,).
 
-    The others are 0 in the stamps. Which of several zeros is one of them cannot be told, and does
-    not matter: so many of the alert's zeros are left out.
+    Pixels without a value are 0 in the stamps. They cannot be distinguished from other zeros, but
+    this does not matter: the same number of the alert's zeros is left out.
     """
     stamps = open_array(piece.array)[piece.rows]
     stamps = stamps.reshape(*stamps.shape[:2], math.prod(stamps.shape[2:]))

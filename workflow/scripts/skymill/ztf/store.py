@@ -1,9 +1,10 @@
-"""Alerts leave as one Parquet file, sorted by candid.
+"""Write the alerts of a night to one Parquet file, sorted by candid.
 
-A night may hold a million and a half alerts; only their candids fit into memory. The archive's
-tarballs hold them in order, so row groups are written while the night is still read. Rows also wait
-in a file beside the output: if one comes out of order, the Parquet file is begun again when all
-are there, each row group gathered from that file. Either way its bytes are the same.
+A night may have a million and a half alerts; only their candids fit into memory. The archive's
+tarballs contain them in order, so row groups are written while the night is still being read. All
+rows also go to a temporary file in the folder of the output. If a row comes out of order, the
+Parquet file is written again after the night is read, from the rows of the temporary file. In both
+cases the Parquet file has the same bytes.
 """
 
 import itertools
@@ -23,7 +24,7 @@ UNIX_EPOCH = 2_440_587.5
 """1970-01-01 as a Julian date."""
 
 GROUP_BYTES = 2**21
-"""Bytes of pixels in a row group, about: what one read for a few alerts costs at least."""
+"""Approximate bytes of pixels in a row group: a reader of a few alerts reads at least this much."""
 
 
 class RowStore:
@@ -46,7 +47,8 @@ class RowStore:
     def order(self) -> tuple[np.ndarray, int]:
         """Return the places of the rows in their final order, and how many repeat a candid.
 
-        Of rows with one candid the one whose bytes come first is kept, whichever came first.
+        Of several rows with one candid, the row with the smallest bytes is kept. So the result does
+        not depend on the order of the rows.
         """
         candids = np.concatenate([np.empty(0, np.int64), *self._candids])
         order = np.argsort(candids, kind="stable")
@@ -63,7 +65,7 @@ class RowStore:
         return order[keep], len(repeats)
 
     def gather(self, places: np.ndarray | list[int]) -> np.ndarray:
-        """Return the rows at these places; neighbours are read together."""
+        """Return the rows at some places; adjacent rows are read together."""
         places = np.asarray(places)
         rows = np.empty(len(places), self.type)
         target = memoryview(rows.view(np.uint8))
@@ -82,7 +84,7 @@ class RowStore:
 
 
 def _plain(rows: np.ndarray) -> np.ndarray:
-    """Return rows as plain bytes, uint8 of shape (rows, bytes of a row)."""
+    """Return rows as plain bytes: uint8, shape (rows, bytes per row)."""
     return np.ascontiguousarray(rows).view(np.uint8).reshape(-1, rows.itemsize)
 
 
@@ -109,15 +111,15 @@ def as_table(rows: np.ndarray, night: str, crop: int) -> pa.Table:
 
 
 class StampsWriter:
-    """Writes rows, which must come in their final order, as a Parquet file of stamps_schema.
+    """Writes rows to a Parquet file of stamps_schema. The rows must come in their final order.
 
     Attributes
     ----------
     group
         Rows in a row group.
     rows, recovered, alerts_with_nan, nan_pixels
-        How many rows were written, how many of them were recovered from an edge, how many held NaN
-        pixels, and how many such pixels there were in each of the three stamps.
+        Number of rows that were written, of rows that were recovered from an edge, of rows with NaN
+        pixels, and of NaN pixels in each of the three stamps.
     """
 
     def __init__(self, path: Path, night: str, crop: int):
@@ -132,10 +134,10 @@ class StampsWriter:
         self._writer = pq.ParquetWriter(self._file, schema, **parquet_settings(schema))
 
     def add(self, rows: np.ndarray) -> None:
-        """Write rows, by whole row groups; the rest waits."""
+        """Write whole row groups; keep the remaining rows for the next group."""
         while len(rows):
             part = rows[: self.group - self._waiting]
-            # As plain bytes they are copied at once and not field by field.
+            # Plain bytes are copied in one step, not field by field.
             _plain(self._rows)[self._waiting : self._waiting + len(part)] = _plain(part)
             self._waiting += len(part)
             rows = rows[len(part) :]
@@ -143,14 +145,14 @@ class StampsWriter:
                 self._write()
 
     def close(self) -> dict:
-        """Write what waits, and return the file's entry for a manifest."""
+        """Write the remaining rows; return the file's entry for a manifest."""
         if self._waiting:
             self._write()
         self._writer.close()
         return self._file.describe(self.rows)
 
     def abandon(self) -> None:
-        """Close the file as it is: of no use, unless `close` was called before."""
+        """Close the file without its remaining rows. The file is usable only after `close`."""
         self._writer.close()
         self._file.close()
 
@@ -165,7 +167,7 @@ class StampsWriter:
 
 
 class SortedStamps:
-    """Takes a night's rows as they come, and makes the Parquet file of them sorted by candid."""
+    """Takes a night's rows in any order, and writes them to a Parquet file sorted by candid."""
 
     def __init__(self, path: Path, waiting: BinaryIO, night: str, crop: int):
         self._store = RowStore(waiting, crop)
@@ -179,11 +181,11 @@ class SortedStamps:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the file, however far it is."""
+        """Close the file, complete or not."""
         self._writer.abandon()
 
     def add(self, rows: np.ndarray) -> None:
-        """Take the next rows."""
+        """Add the next rows."""
         if not len(rows):
             return
         self._store.append(rows)
@@ -197,7 +199,7 @@ class SortedStamps:
                 self._in_order = False
 
     def finish(self) -> tuple[StampsWriter, dict, int]:
-        """Return the writer with its counts, the file's entry, and how many rows were repeats."""
+        """Return the writer with its counts, the file's entry, and the number of duplicates."""
         duplicates = 0
         if not self._in_order:
             order, duplicates = self._store.order()

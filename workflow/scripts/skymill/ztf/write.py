@@ -1,8 +1,9 @@
-"""The cross-matched stamps in one place: Parquet, a memory-mappable array, and a list of labels.
+"""Gather the cross-matched stamps: Parquet, a memory-mappable array, and a list of labels.
 
-Row by row the three hold the same alerts, in the order of the plan. Each night is read once, a few
-thousand stamps at a time, and writes its stamps to where the plan says; so neither the order of
-nights nor the workers show in the bytes, and memory does not grow with the stamps.
+All three files have the same alerts in the same rows, in the order of the plan. Each night is read
+once, a few thousand stamps at a time, and its stamps are written to their places in the plan. So
+the bytes do not depend on the order of nights or on the workers, and memory does not grow with the
+number of stamps.
 """
 
 import itertools
@@ -28,7 +29,7 @@ from skymill.ztf.schema import CUTOUTS, STAMPS, stamps_field
 logger = logging.getLogger(__name__)
 
 PLAN_COLUMNS = ("alerce_class", "label", "probability", "split", "sampled", "group")
-"""What the plan adds to the columns of a night."""
+"""Columns that the plan adds to the columns of a night."""
 LIST_COLUMNS = (
     *("object_id", "candid", "label", "alerce_class", "probability", "split", "sampled"),
     *("isdiffpos", "fid", "rb", "group"),
@@ -36,25 +37,25 @@ LIST_COLUMNS = (
 """Columns of `labels.csv` after `row`."""
 
 BATCH_BYTES = 2**23
-"""Stamps that are read at once: 8 MB."""
+"""Bytes of stamps that are read at a time: 8 MB."""
 GROUP_BYTES = 2**24
-"""Stamps of a row group of the product: 16 MB."""
+"""Bytes of stamps in a row group of the product: 16 MB."""
 
 
 @dataclass(frozen=True)
 class NightPiece:
-    """What one worker takes from one night.
+    """The rows of one night that one worker copies.
 
     Attributes
     ----------
     path, sha256
-        The night's Parquet, and what its manifest has of it.
+        The night's Parquet, and the digest in its manifest.
     rows
-        int64, ascending and distinct: rows of it to take.
+        int64, ascending and distinct: rows of the night to copy.
     places
-        int64: row of the product that each goes to.
+        int64: row of the product for each row of the night.
     array, start
-        The `.npy` file to write stamps into, and the byte where they begin.
+        The `.npy` file for the stamps, and the byte where the stamps begin.
     """
 
     path: Path
@@ -83,21 +84,21 @@ def gather(
     plan
         The plan, see `skymill.ztf.plan.PLAN_SCHEMA`.
     nights
-        Parquet of each night, in any order, with the SHA-256 of its manifest.
+        Parquet of each night, in any order, with the SHA-256 in its manifest.
     table
-        Where the Parquet goes: columns of the nights, PLAN_COLUMNS, and stamps.
+        The Parquet to write: columns of the nights, PLAN_COLUMNS, and stamps.
     array
-        Where the array goes: float32 of shape (alerts, 3, crop, crop).
+        The array to write: float32 of shape (alerts, 3, crop, crop).
     listing
-        Where the CSV goes: `row` and LIST_COLUMNS.
+        The CSV to write: `row` and LIST_COLUMNS.
     workers
         Processes that read nights.
 
     Raises
     ------
     SkymillError
-        When a night is missing, damaged or not the one that was planned from, or stamps of
-        different nights have different shapes.
+        When a night is missing, damaged or changed since the plan, or stamps of different nights
+        have different shapes.
     """
     planned = read_table(plan)
     paths = {path.stem: path for path in nights}
@@ -139,9 +140,9 @@ def gather(
 
 
 def identity(alerts: pa.Table) -> str:
-    """Return the digest that tells whether files have the same alerts in the same rows.
+    """Return a digest of the rows. Files with one digest have the same alerts in the same rows.
 
-    It is the SHA-256 over a line for each alert, `object_id,candid`.
+    The digest is the SHA-256 of the lines `object_id,candid` of all alerts.
     """
     keys = zip(alerts["object_id"].to_pylist(), alerts["candid"].to_pylist(), strict=True)
     return ordered_digest(f"{object_id},{candid}" for object_id, candid in keys)
@@ -155,8 +156,9 @@ def _common_schema(paths: list[Path]) -> tuple[pa.Schema, int]:
     for path, size in sizes.items():
         if size != sizes[first]:
             raise SkymillError(
-                f"stamps of {path} have {size:,} values, those of {first} {sizes[first]:,}. Delete "
-                "the older of the two and run again, with one ztf.crop for both."
+                f"stamps of {path} have {size:,} values, but stamps of {first} have "
+                f"{sizes[first]:,}. Delete the older file and run again, with the same "
+                "ztf.crop for both."
             )
     crop = math.isqrt(sizes[first] // len(CUTOUTS))
     fields = [
@@ -168,12 +170,12 @@ def _common_schema(paths: list[Path]) -> tuple[pa.Schema, int]:
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """Return the type of the values when a type is a dictionary of them."""
+    """Return the value type of a dictionary type; return other types unchanged."""
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _cut(planned: pa.Table, paths: dict[str, Path]) -> list[tuple[Path, np.ndarray, np.ndarray]]:
-    """Return (night, rows, places) of each night that the plan takes something from, by name."""
+    """Return (night, rows, places) of each night with planned alerts, sorted by name."""
     night = planned["night"].combine_chunks()
     names, codes = night.dictionary.to_pylist(), night.indices.to_numpy()
     rows = planned["row"].to_numpy().astype(np.int64)
@@ -184,15 +186,15 @@ def _cut(planned: pa.Table, paths: dict[str, Path]) -> list[tuple[Path, np.ndarr
         name = names[codes[places[0]]]
         if name not in paths:
             raise SkymillError(
-                f"the plan takes alerts from night {name}, but its stamps are not among the "
-                "inputs. Delete the plan and run again."
+                f"the plan has alerts of night {name}, but the stamps of this night are not among "
+                "the inputs. Delete the plan and run again."
             )
         pieces[name] = (paths[name], rows[places], places)
     return [pieces[name] for name in sorted(pieces)]
 
 
 def allocate(path: Path, shape: tuple[int, ...]) -> int:
-    """Write a `.npy` file of float32 zeros of this shape; return the byte where they begin."""
+    """Write a `.npy` file of float32 zeros; return the byte where the zeros begin."""
     with open(path, "wb") as stream:
         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, header)
@@ -202,7 +204,7 @@ def allocate(path: Path, shape: tuple[int, ...]) -> int:
 
 
 def open_array(path: Path) -> np.ndarray:
-    """Return a `.npy` file as a map; one without rows, which cannot be mapped, as an array."""
+    """Return a `.npy` file as a memory map; an empty file cannot be mapped and is an array."""
     with open(path, "rb") as stream:
         np.lib.format.read_magic(stream)
         shape, _, _ = np.lib.format.read_array_header_1_0(stream)
@@ -211,11 +213,11 @@ def open_array(path: Path) -> np.ndarray:
 
 def take_night(piece: NightPiece) -> pa.Table:
     """Write the stamps of a night to their places; return its other columns, in order of row."""
-    # Stamps lie in nearly all row groups, so this brings from the disk what is read next.
+    # Nearly all row groups have planned stamps, so the check reads bytes that are needed next.
     require_content(piece.path, piece.sha256)
     tables, done = [], 0
-    # For writing alone: an NFS client that may read writes whole pages back, and with them over
-    # what a worker on another machine put beside.
+    # Open for writing only: an NFS client that may also read writes whole pages back, and could
+    # overwrite nearby bytes of a worker on another machine.
     with os.fdopen(os.open(piece.array, os.O_WRONLY), "wb", buffering=0) as stream:
         for first, batch in _batches(piece):
             last = int(np.searchsorted(piece.rows, first + batch.num_rows))
@@ -235,7 +237,7 @@ def take_night(piece: NightPiece) -> pa.Table:
             done = last
     if done < len(piece.rows):
         raise SkymillError(
-            f"the plan takes row {piece.rows[done]} of {piece.path}, which does not have so many. "
+            f"the plan has row {piece.rows[done]} of {piece.path}, but the file has fewer rows. "
             "Delete the plan and run again."
         )
     return pa.concat_tables(tables).combine_chunks()
@@ -244,9 +246,9 @@ def take_night(piece: NightPiece) -> pa.Table:
 def _write_rows(
     file: int, start: int, places: np.ndarray, values: np.ndarray, local: np.ndarray
 ) -> None:
-    """Write rows `local` of `values` to their places in the array; neighbours go together.
+    """Write rows `local` of `values` to their places in the array; adjacent rows in one step.
 
-    Not through a map: that would count as memory, and a full disk would kill the process.
+    A memory map is not used: it would count as memory, and a full disk would kill the process.
     """
     order = np.argsort(places)
     places, rows = places[order], values[local[order]]
@@ -266,17 +268,17 @@ def _without_dictionaries(table: pa.Table) -> pa.Table:
 
 
 def _batches(piece: NightPiece) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield the batches of a night that hold something to take, each with its first row.
+    """Yield the first row and the batch, for the batches of row groups with planned rows.
 
-    Row groups without such a row are not read.
+    Row groups without planned rows are not read.
     """
     file = ParquetFile(piece.path, memory_map=True)
     width = 4 * file.schema_arrow.field(STAMPS).type.list_size
     begin = 0
     for group in range(file.num_row_groups):
         end = begin + file.metadata.row_group(group).num_rows
-        wanted = np.searchsorted(piece.rows, [begin, end])
-        if wanted[0] < wanted[1]:
+        planned = np.searchsorted(piece.rows, [begin, end])
+        if planned[0] < planned[1]:
             start = begin
             for batch in file.iter_batches(max(1, BATCH_BYTES // width), row_groups=[group]):
                 yield start, batch
@@ -287,12 +289,12 @@ def _batches(piece: NightPiece) -> Iterator[tuple[int, pa.RecordBatch]]:
 def _in_order(
     tables: list[pa.Table], pieces: list[tuple], schema: pa.Schema, planned: pa.Table
 ) -> pa.Table:
-    """Return the columns of all nights in the order of the plan, with what the plan adds.
+    """Return the columns of all nights in the order of the plan, with PLAN_COLUMNS.
 
     Raises
     ------
     SkymillError
-        When what was read is not what was planned.
+        When the alerts that were read do not match the plan.
     """
     for (path, _, _), table in zip(pieces, tables, strict=True):
         if table.schema.names != schema.names or table.schema.types != schema.types:
@@ -315,8 +317,8 @@ def _in_order(
     for name in ("object_id", "candid"):
         if not ordered[name].equals(planned[name]):
             raise SkymillError(
-                f"{name} in the nights is not that of the plan: a night was made anew since. "
-                "Delete the plan and run again."
+                f"{name} differs between the nights and the plan: a night was made again after the "
+                "plan. Delete the plan and run again."
             )
     for name in PLAN_COLUMNS:
         column = planned[name]
@@ -330,7 +332,7 @@ def _write_table(path: Path, metadata: pa.Table, stamps: BinaryIO, crop: int) ->
     size = len(CUTOUTS) * crop**2
     field = stamps_field(crop)
     schema = metadata.schema.append(field)
-    # Not write_table: memory need not hold this table.
+    # Written in parts, because the whole table may not fit into memory.
     with pq.ParquetWriter(path, schema, **parquet_settings(schema)) as writer:
         for start, stop in ranges(metadata.num_rows, GROUP_BYTES // (4 * size)):
             values = np.fromfile(stamps, "<f4", (stop - start) * size)
@@ -340,19 +342,19 @@ def _write_table(path: Path, metadata: pa.Table, stamps: BinaryIO, crop: int) ->
     rows = ParquetFile(path).metadata.num_rows
     if rows != metadata.num_rows:
         raise SkymillError(
-            f"{path} holds {rows:,} rows instead of {metadata.num_rows:,}. The disk may be full or "
+            f"{path} has {rows:,} rows instead of {metadata.num_rows:,}. The disk may be full or "
             "faulty: check it and run again."
         )
 
 
 def ranges(total: int, size: int) -> list[tuple[int, int]]:
-    """Return the half-open ranges that cut `total` rows into parts of `size`, at least one row."""
+    """Return half-open ranges that cut `total` rows into parts of `size` rows (at least one)."""
     size = max(1, size)
     return [(start, min(start + size, total)) for start in range(0, total, size)]
 
 
 def write_listing(path: Path, metadata: pa.Table) -> None:
-    """Write which row holds what, as CSV."""
+    """Write the list of alerts, by row, as CSV."""
     import pyarrow.csv as pa_csv
 
     rows = pa.array(np.arange(metadata.num_rows))
