@@ -365,7 +365,7 @@ rule illustrate_magnetic:
     resources:
         mem_mb=1500,
     params:
-        **stage("illustrate_magnetic.py", *magnetic_keys(config)),
+        **stage("illustrate_magnetic.py", "magnetic.input", *magnetic_keys(config)),
     script:
         "../scripts/illustrate_magnetic.py"
 
