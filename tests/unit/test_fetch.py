@@ -688,7 +688,7 @@ def test_a_secret_is_in_nothing_that_a_job_writes_or_prints(kaggle, tmp_path, ki
     good = answer is None and not any(word in kind for word in UNUSABLE)
     assert (done.returncode == 0) == (tmp_path / "x.zip").exists() == good, done.stderr
     assert PLANTED not in done.stdout + done.stderr
-    assert "please report it" not in done.stderr
+    assert "Please report the bug" not in done.stderr
     for path in tmp_path.rglob("*"):
         if path.is_file() and (tmp_path / "home") not in path.parents:
             assert PLANTED.encode() not in path.read_bytes(), path

@@ -170,7 +170,7 @@ def test_a_product_in_the_bucket_is_judged_as_on_a_disk(bucket):
     job = Job("interim/one.manifest.json", ("interim/one",), code="c", settings="s")
     assert why(job, bucket.folder()) is None
     bucket.put("data/interim/one")
-    assert why(job, bucket.folder()).text == "its manifest is gone"
+    assert why(job, bucket.folder()).text == "its manifest is missing"
     bucket.put(document)
     assert why(job, bucket.folder()) is None
     bucket.content[f"{ROOT}interim/one"] += b"more"

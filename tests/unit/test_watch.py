@@ -267,7 +267,7 @@ def test_leftovers_are_those_of_one_results_folder(left):
 def test_a_damaged_list_of_products_is_refused_by_name():
     Path("data").mkdir()
     Path("data/products.json").write_text("{")
-    with pytest.raises(SkymillError, match=r"products\.json holds no JSON object"):
+    with pytest.raises(SkymillError, match=r"products\.json contains no JSON object"):
         leftovers_of(data())
 
 
