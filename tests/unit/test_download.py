@@ -513,7 +513,7 @@ def test_a_proxy_that_wants_a_password_says_so(server, tmp_path, monkeypatch):
     [
         ("http://far.invalid/x.json", "the server's name is unknown here"),
         (f"http://me:{PASSWORD}@{NOWHERE}/x.json", "no connection (Connection refused)"),
-        ("http://127.0.0.1:99999/x.json", "no address"),
+        ("http://127.0.0.1:99999/x.json", "is not valid"),
         ("ftp://127.0.0.1/x.json", "does not begin with http or https"),
     ],
 )

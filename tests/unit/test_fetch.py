@@ -215,7 +215,9 @@ def test_a_tarball_that_was_complete_when_the_run_was_killed_is_not_fetched_agai
 
 def test_a_member_that_is_not_there_is_told_with_what_is(place):
     place.server.files["/x.tar.gz"] = tarball(features=b"1")
-    with pytest.raises(SkymillError, match=r"must contain labels\.csv exactly once, but contains folder/features"):
+    with pytest.raises(
+        SkymillError, match=r"must contain labels\.csv exactly once, but contains folder/features"
+    ):
         place.fetch("/x.tar.gz", kind="text", member="labels.csv")
 
 

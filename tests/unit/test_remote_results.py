@@ -241,7 +241,7 @@ def test_a_run_in_a_bucket_says_what_it_made_and_where(bucket):
     watch = watch_of(bucket, {"ztf": ["data/interim/one.manifest.json"]})
     assert judge(watch) is None
     lines = [line for _, line in watch.closing_lines()]
-    assert lines[0] == f"`skymill summary {PROJECT}/data` lists what was made and where."
+    assert lines[0] == f"`skymill summary {PROJECT}/data` lists all products."
     assert lines[1].startswith("SIMULATED DATA")
 
 

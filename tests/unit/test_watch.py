@@ -300,13 +300,13 @@ def manifest_of(name, *, at=STARTED - 1, **content):
     return path
 
 
-SUMMARY = (logging.INFO, "`skymill summary` lists what was made and where.")
+SUMMARY = (logging.INFO, "`skymill summary` lists all products.")
 
 
 @pytest.mark.parametrize("results", ["trial", "runs/trial", "/scratch/trial"])
 def test_a_run_says_where_to_look_for_results_of_another_folder(results):
     lines = list(Watch(results, {}, []).closing_lines())
-    said = f"`skymill summary {results}` lists what was made and where."
+    said = f"`skymill summary {results}` lists all products."
     assert lines == [(logging.INFO, said)]
 
 

@@ -32,7 +32,7 @@ def test_a_run_says_what_it_will_make_how_far_it_is_and_what_it_made(project):
         r"^Made in data/ in \d:\d\d:\n  stealth +1 product +[\d.]+ kB   rejected: \d of 400 lines$"
     )
     assert re.search(made, text, re.MULTILINE)
-    assert "`skymill summary` lists what was made and where." in text
+    assert "`skymill summary` lists all products." in text
     for word in ("localrule", "jobid", "Select jobs", "Provided", "Finished"):
         assert word not in text
     assert len(text.splitlines()) < 30
