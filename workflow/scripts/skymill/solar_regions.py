@@ -63,7 +63,7 @@ def group_regions(
     Returns
     -------
     int64, shape (n,): the smallest NOAA number of the group, whether or not it is among `regions`.
-    A region without a link is a group of its own.
+    A region without a link is a separate group.
     """
     smallest = _components(harp_table() if links is None else links)
     numbers, place = np.unique(np.asarray(regions, dtype=np.int64), return_inverse=True)

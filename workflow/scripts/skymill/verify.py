@@ -81,7 +81,7 @@ class Verdict:
         total = sum(path.stat().st_size for path in files if path.is_file())
         lines = [
             f"{inventory.results}/: {len(files):,} files ({total / 1e9:.2f} GB) and "
-            f"{len(inventory.documents):,} manifests and receipts compared with what was written."
+            f"{len(inventory.documents):,} manifests and receipts compared with their checksums."
         ]
         by_hand = [one for one in self.damaged if one.kind == OWN]
         others = [one for one in self.damaged if one.kind != OWN]

@@ -20,7 +20,7 @@ PATIENCE = 20
 EXIT = 130
 """The exit code after Ctrl-C: 128 plus the number of the signal, as in shells."""
 
-GOING_ON = "interrupted: run the same command again to continue"
+HOW_TO_CONTINUE = "interrupted: run the same command again to continue"
 
 
 SAID = ("Terminating processes on user request", "Cancelling snakemake on user request")
@@ -56,7 +56,7 @@ class Interrupt:
     def _say(self) -> None:
         """Print how to continue, if the log has not said so."""
         if self.came and not self._is_said:
-            sys.stderr.write(f"{GOING_ON}\n")
+            sys.stderr.write(f"{HOW_TO_CONTINUE}\n")
 
     def _end(self, *_) -> None:
         """End the jobs, then Snakemake. The second Ctrl-C kills the jobs without waiting."""
@@ -83,7 +83,7 @@ class Interrupt:
         if self._is_said:
             return False
         self._is_said = True
-        record.msg, record.args, record.levelno, record.levelname = GOING_ON, (), 40, "ERROR"
+        record.msg, record.args, record.levelno, record.levelname = HOW_TO_CONTINUE, (), 40, "ERROR"
         record.__dict__.pop("event", None)
         return True
 

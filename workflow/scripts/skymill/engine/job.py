@@ -13,7 +13,7 @@ from pathlib import Path
 import skymill
 from skymill.engine.digests import document_digest
 from skymill.engine.errors import SkymillError
-from skymill.engine.interrupt import EXIT, GOING_ON
+from skymill.engine.interrupt import EXIT, HOW_TO_CONTINUE
 from skymill.engine.listing import listing_digest
 from skymill.engine.names import Names, raw_name
 from skymill.engine.products import (
@@ -349,7 +349,7 @@ def logged_job(script: str, log: str) -> Iterator[Warnings]:
         require_own_package(Path(script))
         yield warnings
     except KeyboardInterrupt:
-        handler.stream.write(f"{GOING_ON}\n")
+        handler.stream.write(f"{HOW_TO_CONTINUE}\n")
         raise SystemExit(EXIT) from None
     except Exception as error:  # noqa: BLE001 (every failure ends in a message and a log)
         _fail(handler, log, traceback.format_exc(), _what_to_do(error, log))

@@ -23,7 +23,7 @@ def take_scratch() -> Path:
 
 
 def delete_scratch(folder: str | None) -> None:
-    """Delete the scratch folder of a killed run, if it exists and its name is that of one."""
+    """Delete the scratch folder of a killed run, if it exists and has a scratch folder's name."""
     path = Path(folder or "")
     if path.name.startswith(PREFIX) and path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)

@@ -33,8 +33,8 @@ CHECKS = "checks"
 CHANGED = -1
 
 MANY = 1000
-"""The most members that a document lists. A longer list is in a file of its own, and the document
-has a count and a digest."""
+"""The most members that a document lists. A longer list is in a separate file, and the document has
+a count and a digest."""
 
 
 @dataclass(frozen=True)

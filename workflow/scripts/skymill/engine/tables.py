@@ -62,8 +62,8 @@ def describe_columns(schema: pa.Schema, shapes: dict[str, list[int]] | None = No
 def in_declared_order(table: pa.Table) -> pa.Table:
     """Return a table whose categorical columns have the declared categories, in their order.
 
-    Values that are not declared follow the declared ones. Columns without declared categories are
-    left unchanged.
+    Values that are not declared follow the declared values. Columns without declared categories do
+    not change.
     """
     for place, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type) and CATEGORIES in (field.metadata or {}):

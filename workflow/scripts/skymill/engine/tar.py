@@ -192,7 +192,7 @@ def read_members(stream: BinaryIO) -> Iterator[Member]:
             continue
         if kind == SPARSE:
             more_sparse_blocks(block, take)
-        # A name that ends with a slash is a folder's, whatever its kind (old tars).
+        # In old tars, a name that ends with a slash is the name of a folder, for any kind.
         name = announced.name(block)
         is_file = kind in REGULAR and not announced.is_sparse and not name.endswith("/")
         member = Member(

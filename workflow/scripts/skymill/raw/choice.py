@@ -183,11 +183,14 @@ class RawFiles:
 
     @functools.cached_property
     def absent_partitions(self) -> tuple[str, ...]:
-        """The magnetic files that are missing with `source: local`; empty if none can be made."""
+        """The magnetic files that are missing with `source: local`.
+
+        Empty if all training files are missing: then all files are required.
+        """
         if self.source("magnetic") != "local":
             return ()
         absent = tuple(name for name in self.input.files if self._is_missing(self.magnetic(name)))
-        # Nothing can be made without a training file. If all are missing, all are required.
+        # Nothing can be made without a training file.
         return () if {*self.input.train} <= {*absent} else absent
 
     def partition_absence(self) -> str:

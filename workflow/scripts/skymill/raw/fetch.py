@@ -332,7 +332,7 @@ def _listed(source: Source, folder: Path, patience: Patience) -> dict[str, str]:
     """Return the checksums in the archive's list, by file name."""
     path = folder / f"{source.file.rpartition('/')[2]}.checksums"
     try:
-        # At least one line is enough: a list that is cut short has fewer files, but no wrong ones.
+        # One line is enough: a list that is cut short has fewer files, but no wrong checksums.
         expected = Expected(kind="text", min_lines=1)
         download([source.checksums], path, expected, patience=patience)
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
