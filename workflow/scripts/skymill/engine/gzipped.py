@@ -20,7 +20,7 @@ MOST_RATIO, MOST_RATIO_FROM = 100, 2**26
 
 Text packs to a fifth of its size. A stream of zeros could fill any disk."""
 
-TOO_MUCH = f"unpacks to more than {MOST_RATIO} times its size, as no data do"
+TOO_MUCH = f"unpacks to more than {MOST_RATIO} times its size, which no real data do"
 """The message about a file that exceeds MOST_RATIO."""
 
 READ_BYTES = 2**20
