@@ -384,5 +384,5 @@ def test_a_release_is_a_workflow_crate_whose_parts_exist(tmp_path):
     assert entities[root["license"]["@id"]]["name"] == release.LICENCE
     assert all((REPOSITORY / part["@id"]).is_file() for part in root["hasPart"])
     assert {part["@id"] for part in root["hasPart"]} <= {*entities}
-    with pytest.raises(SkymillError, match="whole checkout"):
+    with pytest.raises(SkymillError, match="complete checkout"):
         describe_release(tmp_path)

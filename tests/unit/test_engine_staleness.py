@@ -180,7 +180,7 @@ def test_a_file_of_the_folder_is_written_and_read(results):
 def test_a_damaged_file_of_the_folder_is_refused_by_name(results):
     results.path.mkdir()
     results.place("products.json").write_text("{")
-    with pytest.raises(SkymillError, match=r"products\.json holds no JSON object"):
+    with pytest.raises(SkymillError, match=r"products\.json contains no JSON object"):
         results.folder().read("products.json")
 
 
@@ -217,16 +217,16 @@ def test_a_folder_is_looked_at_anew_when_that_is_asked_for(chain):
 def test_a_product_without_a_manifest_is_made_again(chain):
     chain.place(VALUES.document).unlink()
     assert found(chain) == {
-        VALUES.document: "its manifest is gone",
-        ACCEPTED.document: f"{VALUES.document}, which it was made from, is gone or damaged",
-        PLAN.document: f"{VALUES.document}, which it was made from, is gone or damaged",
+        VALUES.document: "its manifest is missing",
+        ACCEPTED.document: f"{VALUES.document}, which it was made from, is missing or damaged",
+        PLAN.document: f"{VALUES.document}, which it was made from, is missing or damaged",
     }
 
 
 def test_one_output_of_several_is_enough_to_miss_the_manifest(chain):
     chain.place(VALUES.document).unlink()
     chain.place("interim/values").unlink()
-    assert chain.why(VALUES) == "its manifest is gone"
+    assert chain.why(VALUES) == "its manifest is missing"
     chain.place("interim/rejects.jsonl").unlink()
     assert chain.why(VALUES) is None
 
@@ -249,7 +249,7 @@ def test_a_file_that_is_gone_is_noticed(chain):
 def test_an_output_that_no_entry_describes_must_be_there_as_well(chain):
     chain.change(VALUES.document, files=[])
     chain.place("interim/rejects.jsonl").unlink()
-    assert chain.why(VALUES) == "interim/rejects.jsonl is gone"
+    assert chain.why(VALUES) == "interim/rejects.jsonl is missing"
 
 
 def test_a_file_in_a_folder_of_the_product_is_noticed(results):
@@ -270,7 +270,7 @@ def test_an_empty_folder_is_a_product_too(results):
     write_document(results.place(job.document), {"files": []})
     assert results.why(job) is None
     results.place("set").rmdir()
-    assert results.why(job) == "set is gone"
+    assert results.why(job) == "set is missing"
 
 
 def test_a_folder_that_became_a_file_is_noticed(results):
@@ -292,11 +292,11 @@ def test_a_folder_that_became_a_file_is_noticed(results):
         (b"", "is empty"),
         (b"\0" * 512, "is empty"),
         (b" \n", "is empty"),
-        (b"{", "holds no JSON object"),
-        (b"[]", "holds no JSON object"),
-        (b"null", "holds no JSON object"),
-        (b"\xff\xfe", "holds no JSON object"),
-        (b"<html>", "holds no JSON object"),
+        (b"{", "contains no JSON object"),
+        (b"[]", "contains no JSON object"),
+        (b"null", "contains no JSON object"),
+        (b"\xff\xfe", "contains no JSON object"),
+        (b"<html>", "contains no JSON object"),
         (b"{}", "does not have the content that was written"),
         (b'{"digest": "0"}', "does not have the content that was written"),
         (b'{"digest": null, "files": 3}', "does not have the content that was written"),
@@ -309,7 +309,7 @@ def test_a_damaged_document_is_named(chain, content, said):
     reasons = found(chain)
     assert set(reasons) == {VALUES.document, ACCEPTED.document, PLAN.document}
     assert reasons[VALUES.document].startswith(f"{chain.place(VALUES.document)} {said}: ")
-    gone = f"{VALUES.document}, which it was made from, is gone or damaged"
+    gone = f"{VALUES.document}, which it was made from, is missing or damaged"
     assert reasons[ACCEPTED.document] == reasons[PLAN.document] == gone
 
 
@@ -317,7 +317,7 @@ def test_a_damaged_document_is_named(chain, content, said):
 def test_a_truncated_document_is_named(chain, share):
     content = chain.place(PLAN.document).read_bytes()
     chain.place(PLAN.document).write_bytes(content[: int(share * len(content))])
-    assert f"{chain.place(PLAN.document)} holds no JSON object" in found(chain)[PLAN.document]
+    assert f"{chain.place(PLAN.document)} contains no JSON object" in found(chain)[PLAN.document]
 
 
 @given(data=st.data())
@@ -366,7 +366,7 @@ def test_an_input_that_was_written_again_with_the_same_content_is_no_change(chai
 def test_an_input_that_is_gone_is_named(chain):
     chain.place(RAW.document).unlink()
     assert found(chain) == {
-        VALUES.document: f"{RAW.document}, which it was made from, is gone or damaged"
+        VALUES.document: f"{RAW.document}, which it was made from, is missing or damaged"
     }
 
 
@@ -386,7 +386,7 @@ def test_a_check_may_say_something_else(chain):
 def test_a_check_that_is_gone_has_to_pass_again(chain):
     chain.place(ACCEPTED.document).unlink()
     assert found(chain) == {
-        PLAN.document: f"the check that wrote {ACCEPTED.document} has to pass again"
+        PLAN.document: f"the check that wrote {ACCEPTED.document} must pass again"
     }
 
 
@@ -523,7 +523,7 @@ def test_a_change_among_many_inputs_is_noticed(gathered):
 def test_the_one_of_many_inputs_that_is_gone_or_damaged_is_named(gathered, damage):
     damage(gathered.place(SOURCES[7]))
     said = gathered.why(GATHERED)
-    assert said == f"{SOURCES[7]}, which it was made from, is gone or damaged"
+    assert said == f"{SOURCES[7]}, which it was made from, is missing or damaged"
 
 
 @pytest.mark.parametrize("inputs", [SOURCES[:-1], SOURCES[:3]])
@@ -598,7 +598,7 @@ def test_a_file_too_few_too_many_or_of_another_size_is_noticed(folder_of_many, d
 
 def test_a_folder_of_many_files_that_is_gone_is_noticed(folder_of_many):
     shutil.rmtree(folder_of_many.place("alerts"))
-    assert folder_of_many.why(ALERTS) == "alerts is gone"
+    assert folder_of_many.why(ALERTS) == "alerts is missing"
 
 
 @given(st.dictionaries(st.text("abc", max_size=3), st.integers(0, 3)))

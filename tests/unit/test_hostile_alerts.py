@@ -301,7 +301,7 @@ def test_a_tarball_that_unpacks_to_much_is_not_whole(tmp_path, monkeypatch):
     raw = write(tmp_path / "night.tar.gz", gzip.compress(content, 9))
     seen = Night()
     parts = list(read_parts(raw, seen))
-    assert seen.broken_off == "it unpacks to more than 100 times its size, as no data do"
+    assert seen.broken_off == "it unpacks to more than 100 times its size, which no real data do"
     assert len(parts) == 1
 
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from records import SCRIPTS
 
-from skymill.engine.interrupt import EXIT, GOING_ON, Interrupt, end_processes
+from skymill.engine.interrupt import EXIT, HOW_TO_CONTINUE, Interrupt, end_processes
 
 JOB = """
 import sys, time
@@ -56,7 +56,7 @@ def test_a_job_that_is_ended_leaves_no_temporary_files_and_no_traceback(tmp_path
     assert job.communicate()[1] == ""
     assert job.returncode == EXIT
     assert list((tmp_path / "made").iterdir()) == []
-    assert (tmp_path / "log.txt").read_text().splitlines()[-1] == GOING_ON
+    assert (tmp_path / "log.txt").read_text().splitlines()[-1] == HOW_TO_CONTINUE
 
 
 @contextlib.contextmanager
@@ -109,6 +109,6 @@ def test_after_ctrl_c_one_line_is_logged():
     assert before.msg == "Finished jobid: 3"
     said = record("Terminating processes on user request, this might take some time.")
     assert interrupt.filter(said)
-    assert (said.getMessage(), said.levelname) == (GOING_ON, "ERROR")
+    assert (said.getMessage(), said.levelname) == (HOW_TO_CONTINUE, "ERROR")
     for more in ("Error in rule x", "At least one job did not complete successfully."):
         assert not interrupt.filter(record(more, event="job_error"))

@@ -47,14 +47,14 @@ def test_what_a_job_logs_stands_in_its_log(tmp_path):
     ("error", "advice"),
     [
         (SkymillError("raise the limit"), "raise the limit"),
-        (MemoryError(), "out of memory: run with fewer cores"),
+        (MemoryError(), "out of memory. Run with fewer cores"),
         (pa.lib.ArrowMemoryError("malloc of size 64 failed"), "out of memory"),
         (OSError(12, "Cannot allocate memory"), "out of memory"),
         (ImportError("libarrow.so: failed to map segment from shared object"), "out of memory"),
         (RuntimeError("can't start new thread"), "out of memory"),
-        (ImportError("No module named 'numba'"), "type `make setup`"),
+        (ImportError("No module named 'numba'"), "Run `make setup`"),
         (OSError(28, "No space left on device", "a.parquet"), "The disk is full"),
-        (KeyError("USFLUX"), "please report it with"),
+        (KeyError("USFLUX"), "Please report the bug with"),
     ],
 )
 def test_the_last_line_of_log_and_stderr_says_what_to_do(tmp_path, capsys, error, advice):
@@ -70,20 +70,20 @@ def test_the_last_line_of_log_and_stderr_says_what_to_do(tmp_path, capsys, error
 @pytest.mark.parametrize(
     ("number", "said"),
     [
-        (errno.ENOSPC, "Make room"),
+        (errno.ENOSPC, "Free some space"),
         (errno.EDQUOT, "quota"),
         (errno.EACCES, "permissions"),
-        (errno.EROFS, "reading only"),
+        (errno.EROFS, "read-only"),
         (errno.EMFILE, "ulimit -n"),
         (errno.EAGAIN, "ulimit -u"),
         (errno.ENOENT, "deleted or renamed"),
-        (errno.EIO, "disk failed"),
+        (errno.EIO, "connection to it failed"),
         (errno.ENAMETOOLONG, "shorter path"),
         (errno.ECONNREFUSED, "network"),
         (errno.ENETUNREACH, "network"),
         (errno.ETIMEDOUT, "network"),
         (errno.EPIPE, "has ended"),
-        (errno.ENOMEM, "run with fewer cores"),
+        (errno.ENOMEM, "Run with fewer cores"),
         (errno.EILSEQ, "report it with job.log"),
     ],
 )
@@ -356,7 +356,7 @@ def test_an_empty_folder_has_no_entries(folder):
 
 
 def test_a_file_that_is_described_but_no_output_is_a_fault(folder):
-    with pytest.raises(AssertionError, match=r"\['other'\] are described, but no outputs"):
+    with pytest.raises(AssertionError, match=r"\['other'\] are described, but are not outputs"):
         finish(files=[{"name": "other", "bytes": 1, "sha256": "", "rows": 1}])
     assert not Path(OUTPUTS["manifest"]).exists()
 
@@ -438,7 +438,7 @@ def test_the_source_that_a_job_states_counts_as_well(inputs):
 
 def test_a_damaged_input_is_refused_by_name(inputs):
     Path("data/interim/one.manifest.json").write_text("{")
-    with pytest.raises(SkymillError, match=r"one\.manifest\.json holds no JSON object"):
+    with pytest.raises(SkymillError, match=r"one\.manifest\.json contains no JSON object"):
         finish(inputs)
     assert not Path(OUTPUTS["manifest"]).exists()
 

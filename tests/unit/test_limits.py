@@ -11,7 +11,7 @@ def lines(valid, rejected, blank=0):
     return {"valid": valid, "rejected": rejected, "blank": blank, "lines": valid + rejected + blank}
 
 
-LOST_LINES = "it counts more losses than limits.max_rejected_fraction allows"
+LOST_LINES = "it has more losses than limits.max_rejected_fraction allows"
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_rejected_lines_are_compared_with_those_that_are_not_blank(
 def test_dropped_records_are_compared_with_the_valid_ones(dropped, exceeds):
     receipt = {"counts": {"valid": 10, "dropped_identical": dropped}}
     config = {"limits": {"max_dropped_fraction": 0.1}}
-    said = "it counts more losses than limits.max_dropped_fraction allows"
+    said = "it has more losses than limits.max_dropped_fraction allows"
     assert limits.dropped_records(receipt, config) == (said if exceeds else None)
 
 
@@ -53,7 +53,7 @@ def regions(unit, allowed):
 
 def test_a_region_may_have_just_the_share_that_is_allowed():
     assert regions("region", 0.4) is None
-    said = "it counts more losses than limits.max_region_fraction allows"
+    said = "it has more losses than limits.max_region_fraction allows"
     assert regions("region", 0.39) == said
 
 
@@ -126,7 +126,7 @@ def slots(**otherwise):
     ],
 )
 def test_damaged_images_and_lost_samples_are_compared_each_with_its_limit(counts, named):
-    assert sdo(**counts) == f"it counts more losses than {named} allows"
+    assert sdo(**counts) == f"it has more losses than {named} allows"
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def night_counts(records=10, corrupt=0, **otherwise):
 def test_each_cause_of_loss_of_a_night_has_its_limit(counts, named):
     receipt = {"night": "x", "counts": night_counts(**counts), "truncated": False}
     config = {"limits": dict.fromkeys(ALL_ALLOWED, 0.25), "ztf": {"accept_truncated": []}}
-    said = f"it counts more losses than {named} allows"
+    said = f"it has more losses than {named} allows"
     assert limits.lost_alerts(receipt, config) == said
     assert limits.lost_alerts(receipt, {**config, "limits": ALL_ALLOWED}) is None
 
@@ -231,7 +231,7 @@ def labels(**otherwise):
 )
 def test_lost_rows_and_objects_of_a_list_of_labels_are_compared_each_with_its_limit(counts, named):
     said = labels(**counts)
-    assert said == (named and f"it counts more losses than {named} allows")
+    assert said == (named and f"it has more losses than {named} allows")
 
 
 def night(corrupt, allowed=0.1, *, truncated=False, accepted=()):
@@ -255,7 +255,7 @@ def test_a_night_may_have_just_the_corrupt_alerts_that_are_allowed(corrupt, allo
 
 @pytest.mark.parametrize(("corrupt", "allowed"), [(1, 0), (2, 0.1)])
 def test_a_night_with_more_corrupt_alerts_is_refused(corrupt, allowed):
-    said = "it counts more losses than limits.max_corrupt_fraction allows"
+    said = "it has more losses than limits.max_corrupt_fraction allows"
     assert night(corrupt, allowed) == said
 
 
@@ -267,7 +267,7 @@ def test_a_night_without_alerts_exceeds_no_limit():
 
 @pytest.mark.parametrize("accepted", [(), ("20181130",), (20181130,)])
 def test_a_night_that_is_not_whole_has_to_be_accepted(accepted):
-    assert "ztf.accept_truncated does not name the night" in night(0, truncated=True)
+    assert "ztf.accept_truncated does not list the night" in night(0, truncated=True)
     assert night(0, truncated=True, accepted=accepted) is not None
 
 
@@ -290,4 +290,4 @@ def test_what_a_partition_of_swan_sf_lost_is_compared_with_its_limits(rejected, 
     counts = {"windows": 100, "rejected": rejected, "steps": 100, "differing_steps": differing}
     allowed = {"max_rejected_windows_fraction": 0.02, "max_differing_steps_fraction": 0.01}
     said = limits.lost_windows({"counts": counts}, {"limits": allowed})
-    assert said == (named and f"it counts more losses than {named} allows")
+    assert said == (named and f"it has more losses than {named} allows")

@@ -57,10 +57,13 @@ def test_a_time_to_come_does_not_count(folder):
     [
         (lambda own: None, None),
         (lambda own: (own / "a").write_bytes(b"54321"), "was changed after it was read"),
-        (lambda own: (own / "a").write_bytes(b"1"), "other files now"),
-        (lambda own: (own / "c").touch(), "other files now"),
-        (lambda own: (own / "deep/er/b").unlink(), "other files now"),
-        (lambda own: (own / "deep/er/b").rename(own / "deep/b"), "other files now"),
+        (lambda own: (own / "a").write_bytes(b"1"), "have changed since they were read"),
+        (lambda own: (own / "c").touch(), "have changed since they were read"),
+        (lambda own: (own / "deep/er/b").unlink(), "have changed since they were read"),
+        (
+            lambda own: (own / "deep/er/b").rename(own / "deep/b"),
+            "have changed since they were read",
+        ),
     ],
 )
 def test_a_folder_has_changed_by_names_sizes_and_times(folder, edit, said):

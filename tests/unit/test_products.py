@@ -124,10 +124,10 @@ def test_a_page_is_written_whole(tmp_path):
         (b"", "is empty"),
         (b"\0\0\0", "is empty"),
         (b" \n", "is empty"),
-        (b'{"a": 1', "holds no JSON object"),
-        (b"[1]", "holds no JSON object"),
-        (b"null", "holds no JSON object"),
-        (b"\xff\xfe", "holds no JSON object"),
+        (b'{"a": 1', "contains no JSON object"),
+        (b"[1]", "contains no JSON object"),
+        (b"null", "contains no JSON object"),
+        (b"\xff\xfe", "contains no JSON object"),
     ],
 )
 def test_json_that_is_damaged_is_refused_by_name(tmp_path, content, said):
@@ -243,7 +243,7 @@ def test_a_product_knows_its_results_folder(tmp_path, monkeypatch):
 
 def test_a_product_without_a_manifest_says_what_to_do(tmp_path):
     (tmp_path / "set").mkdir()
-    with pytest.raises(SkymillError, match=r"set\.manifest\.json is not there: run again"):
+    with pytest.raises(SkymillError, match=r"set\.manifest\.json is missing\. Run again"):
         Product(tmp_path / "set")
 
 

@@ -152,7 +152,7 @@ def left():
 def test_leftovers_are_listed_and_nothing_is_deleted(left):
     before = below()
     assert prune("data").splitlines() == [
-        "Left by an earlier configuration (`--delete` deletes them):",
+        "Leftovers of an earlier configuration (--delete deletes them):",
         "  data/interim/ztf/old.receipt.json",
         "  data/interim/ztf/old.jsonl",
         "  data/processed/ztf/old.csv",
@@ -172,7 +172,7 @@ def test_leftovers_are_deleted_when_that_is_asked_for(left):
     ]
     files = {name for name in below() if (DATA / name).is_file()}
     assert files == {"processed/ztf/kept.csv", "processed/ztf/kept.csv.manifest.json"}
-    assert prune("data", delete=True) == "data/ holds nothing but what its configuration makes."
+    assert prune("data", delete=True) == "data/ contains only the products of its configuration."
 
 
 def test_products_of_a_branch_that_is_off_stay(left):
@@ -183,9 +183,9 @@ def test_products_of_a_branch_that_is_off_stay(left):
 
 def test_where_no_run_has_written_anything_nothing_is_left_over():
     make("processed/ztf/old.csv")
-    assert prune("data") == "data/ holds nothing but what its configuration makes."
+    assert prune("data") == "data/ contains only the products of its configuration."
     assert (
-        prune("nowhere", delete=True) == "nowhere/ holds nothing but what its configuration makes."
+        prune("nowhere", delete=True) == "nowhere/ contains only the products of its configuration."
     )
 
 

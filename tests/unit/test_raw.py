@@ -59,7 +59,7 @@ def verify(tmp_path, content):
         (b"\n  <html>", "HTML page"),
         (b"\xef\xbb\xbf<!DOCTYPE html>", "HTML page"),
         ("\ufeff<!DOCTYPE html>".encode("utf-16"), "HTML page"),
-        (record(1).decode().encode("utf-16"), "no JSON object"),
+        (record(1).decode().encode("utf-16"), "not JSON in UTF-8"),
         (gzip.compress(b"<html>", mtime=0), "HTML page"),
         (gzip.compress(gzip.compress(record(1), mtime=0), mtime=0), "compressed archive"),
         (bz2.compress(record(1)), "compressed archive"),
@@ -74,9 +74,9 @@ def verify(tmp_path, content):
         (json.dumps({"values": OLD["values"], "classNum": 1}).encode(), "2019 competition"),
         (b'{"message": "403 - Forbidden", "code": 403}', "error message in JSON"),
         (b'{"error": "not found"}\n', "error message in JSON"),
-        (b"TOTUSJH\tTOTBSQ\n1\t2\n", "no JSON object"),
-        (b"\xef\xbb\xbfversion 1\n", "no JSON object"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "no JSON object"),
+        (b"TOTUSJH\tTOTBSQ\n1\t2\n", "not a JSON object"),
+        (b"\xef\xbb\xbfversion 1\n", "not a JSON object"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "not a JSON object"),
     ],
 )
 def test_what_is_not_the_2020_data_set_is_named(tmp_path, content, said):
@@ -136,7 +136,7 @@ def test_a_table_may_be_gzipped(tmp_path):
 def test_a_folder_gets_a_receipt_over_names_and_content(tmp_path):
     folder = tmp_path / "ztf_public_20181129"
     folder.mkdir()
-    with pytest.raises(SkymillError, match="holds no files"):
+    with pytest.raises(SkymillError, match="contains no files"):
         verify_raw(folder, "folder")
     (folder / "1.avro").write_bytes(b"Obj")
     first = verify_raw(folder, "folder")
@@ -445,5 +445,5 @@ def test_a_file_in_a_folder_that_changes_gives_another_receipt(unpacked):
 
 def test_an_empty_folder_is_refused(tmp_path):
     (tmp_path / "night" / "deep").mkdir(parents=True)
-    with pytest.raises(SkymillError, match="holds no files"):
+    with pytest.raises(SkymillError, match="contains no files"):
         HashedRaw(tmp_path / "night", "folder")

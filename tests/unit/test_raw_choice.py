@@ -312,7 +312,7 @@ def test_the_magnetic_branch_reads_the_files_that_are_there(place, there):
     if absent:
         end = ": no holdout_test." if 3 not in there else "."
         assert raw.partition_absence() == (
-            f"The magnetic branch does without {', '.join(absent)}, not found in "
+            f"The magnetic branch runs without {', '.join(absent)}, not found in "
             f"data/raw/solar_flare_2020{end}"
         )
 
@@ -323,7 +323,7 @@ def test_a_file_under_another_name_is_named_beside_the_absent_one(place):
     said = place.raw(branches=["magnetic"]).partition_absence()
     assert place.raw(branches=["magnetic"]).absences() == [said]
     assert place.raw(branches=["stealth"]).absences() == []
-    assert ": no holdout_test. Not read: test_4_5_data.json.zip (files are named as" in said
+    assert ": no holdout_test. Not read: test_4_5_data.json.zip (use the published names" in said
 
 
 @pytest.mark.parametrize("there", [[], [3]])
@@ -434,7 +434,7 @@ def test_of_a_range_of_local_nights_those_are_read_that_are_there(place):
     assert raw.nights == ["20180602", "20180604"]
     assert raw.absent_nights == ["20180601", "20180603", "20180605"]
     assert raw.absence() == (
-        "Days of ztf.nights left out, as data/raw/ztf has no file of them: "
+        "Days of ztf.nights left out, because data/raw/ztf has no file for them: "
         "20180601, 20180603, 20180605."
     )
 
@@ -514,7 +514,7 @@ def test_a_night_of_ones_own_that_was_read_may_go(place, file):
 
 @pytest.mark.parametrize("source", ["sample", "archive"])
 def test_only_local_nights_may_have_names_of_ones_own(place, source):
-    with pytest.raises(SkymillError, match="my_alerts is no night of the archive"):
+    with pytest.raises(SkymillError, match="my_alerts is not a night of the archive"):
         _ = place.raw(source, nights=["my_alerts", 20180601]).nights
 
 
@@ -768,7 +768,7 @@ def test_the_aligned_branch_runs_with_the_partitions_that_are_there(place):
     assert raw.swan_partitions == ["partition1", "partition4"]
     assert raw.files("aligned") == [SWAN[0], SWAN[3]]
     assert raw.swan_absence() == (
-        "The aligned branch does without partition2_instances.tar.gz, "
+        "The aligned branch runs without partition2_instances.tar.gz, "
         "partition3_instances.tar.gz, partition5_instances.tar.gz, not found in data/raw/swan_sf."
     )
 
@@ -806,11 +806,11 @@ def test_both_branches_name_a_partition_that_is_not_there_once(swan):
     raw.require()
     assert raw.partitions == tuple(f"partition{number}" for number in range(2, 6))
     assert raw.absences() == [
-        "The magnetic and the aligned branch do without partition1_instances.tar.gz, not found in "
+        "The magnetic and the aligned branch run without partition1_instances.tar.gz, not found in "
         "data/raw/swan_sf."
     ]
     raw = swan.raw(branches=["magnetic"])
-    assert raw.absences()[0].startswith("The magnetic branch does without partition1_")
+    assert raw.absences()[0].startswith("The magnetic branch runs without partition1_")
 
 
 def test_without_any_partition_the_magnetic_branch_asks_for_all(swan):

@@ -170,7 +170,7 @@ def test_a_product_in_the_bucket_is_judged_as_on_a_disk(bucket):
     job = Job("interim/one.manifest.json", ("interim/one",), code="c", settings="s")
     assert why(job, bucket.folder()) is None
     bucket.put("data/interim/one")
-    assert why(job, bucket.folder()).text == "its manifest is gone"
+    assert why(job, bucket.folder()).text == "its manifest is missing"
     bucket.put(document)
     assert why(job, bucket.folder()) is None
     bucket.content[f"{ROOT}interim/one"] += b"more"
@@ -241,7 +241,7 @@ def test_a_run_in_a_bucket_says_what_it_made_and_where(bucket):
     watch = watch_of(bucket, {"ztf": ["data/interim/one.manifest.json"]})
     assert judge(watch) is None
     lines = [line for _, line in watch.closing_lines()]
-    assert lines[0] == f"`skymill summary {PROJECT}/data` lists what was made and where."
+    assert lines[0] == f"`skymill summary {PROJECT}/data` lists all products."
     assert lines[1].startswith("SIMULATED DATA")
 
 

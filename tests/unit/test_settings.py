@@ -60,8 +60,8 @@ def test_a_split_may_be_left_without_a_file_or_with_the_fraction_0(default_confi
         (5, None, None),
         (5, 0, None),
         (5, 4, None),
-        (5, 5, "split.fold is 5, but 5 folds have the numbers 0 to 4."),
-        (None, 0, "split.fold is 0, but there are no folds: set split.folds to their number."),
+        (5, 5, "split.fold is 5, but the numbers of 5 folds are 0 to 4."),
+        (None, 0, "split.fold is 0, but there are no folds. Set split.folds to their number."),
     ],
 )
 def test_a_fold_is_one_of_the_folds(default_config, problems, folds, fold, said):
@@ -249,7 +249,7 @@ def test_a_folder_that_a_run_has_written_to_may_hold_the_results_of_the_next(
 )
 def test_a_path_that_is_not_plain_is_no_results_folder(results, name):
     assert results(name) == [
-        f"results: {name} is no plain path of a folder, such as `trial` or `runs/trial`."
+        f"results: {name} is not a plain path such as `trial` or `runs/trial`."
     ]
 
 
@@ -258,7 +258,7 @@ def test_a_path_that_is_not_plain_is_no_results_folder(results, name):
 )
 def test_the_folders_of_the_workflow_are_no_results_folders(results, name):
     (problem,) = results(name)
-    assert problem == f"results: {name} is a folder of the workflow itself. Take another name."
+    assert problem == f"results: {name} is a folder of the workflow itself. Choose another name."
 
 
 @pytest.mark.parametrize("name", ["data/raw", "data/raw/ztf", "data/raw/a/b"])
@@ -270,7 +270,7 @@ def test_results_do_not_go_among_the_raw_files(results, name):
 @pytest.mark.parametrize("name", ["data/trial", "data/interim", "data/runs/trial"])
 def test_results_do_not_go_into_the_default_results_folder(results, name):
     (problem,) = results(name)
-    assert problem.startswith(f"results: {name} is inside data, which is a results folder as well")
+    assert problem.startswith(f"results: {name} is inside data, another results folder")
 
 
 @pytest.mark.parametrize("name", ["first/second", "first/deep/second", "first/interim"])
@@ -278,14 +278,14 @@ def test_results_do_not_go_into_other_results(results, tmp_path, name):
     assert results(name) == []
     make_results(tmp_path / "first")
     (problem,) = results(name)
-    assert problem.startswith(f"results: {name} is inside first, which is a results folder")
-    assert problem.endswith("Take a folder beside it.")
+    assert problem.startswith(f"results: {name} is inside first, another results folder")
+    assert problem.endswith("Choose a folder outside first.")
 
 
 def test_results_do_not_go_into_others_anywhere_else(results, tmp_path):
     make_results(tmp_path / "first")
     (problem,) = results(tmp_path / "first" / "second")
-    assert f"is inside {tmp_path / 'first'}, which is a results folder" in problem
+    assert f"is inside {tmp_path / 'first'}, another results folder" in problem
 
 
 @pytest.mark.parametrize("inner", ["runs/trial", "runs/deep/trial"])
@@ -294,14 +294,14 @@ def test_results_do_not_go_around_other_results(results, tmp_path, inner):
     assert results("runs") == []
     make_results(tmp_path / inner)
     assert results("runs") == [
-        f"results: runs holds another results folder, {inner}. Take one beside it."
+        f"results: runs contains another results folder, {inner}. Choose another name."
     ]
 
 
 def test_results_do_not_go_around_others_anywhere_else(results, tmp_path):
     make_results(tmp_path / "runs" / "trial")
     (problem,) = results(tmp_path / "runs")
-    assert problem.startswith(f"results: {tmp_path / 'runs'} holds another results folder, ")
+    assert problem.startswith(f"results: {tmp_path / 'runs'} contains another results folder, ")
 
 
 def test_results_beside_each_other_are_no_problem(results, tmp_path):
@@ -315,7 +315,7 @@ def test_the_folder_that_snakemake_runs_in_need_not_be_named(default_config, tmp
     make_results(tmp_path / "runs" / "trial")
     for name in ("runs", str(tmp_path / "runs")):
         (problem,) = check_settings({**default_config, "results": name})
-        assert problem.startswith(f"results: {name} holds another results folder, ")
+        assert problem.startswith(f"results: {name} contains another results folder, ")
 
 
 @pytest.mark.parametrize(
@@ -493,8 +493,8 @@ def test_a_source_of_the_other_input_is_refused(swan_config, problems):
     swan_config["branches"] = ["magnetic"]
     swan_config["source"] = {"default": "sample", "magnetic": "local"}
     assert problems(swan_config) == [
-        "source.magnetic is for the files of 2020, and magnetic.input is swan_sf. Say where "
-        "SWAN-SF comes from: `source: {swan_sf: local}`."
+        "source.magnetic is for the files of 2020, but magnetic.input is swan_sf. Set the "
+        "source of SWAN-SF: `source: {swan_sf: local}`."
     ]
     swan_config["source"]["swan_sf"] = "local"
     assert problems(swan_config) == []
@@ -523,7 +523,7 @@ def doubled(levels, kind="list"):
 def test_a_file_whose_aliases_expand_without_end_is_refused(tmp_path, kind):
     path = tmp_path / "config.yaml"
     path.write_text(doubled(60, kind))
-    with pytest.raises(SkymillError, match=r"config\.yaml: its aliases .* Write out"):
+    with pytest.raises(SkymillError, match=r"config\.yaml: aliases .* Write the settings"):
         require_bounded_file(path)
     path.write_text(doubled(5, kind))
     require_bounded_file(path)
@@ -549,9 +549,9 @@ def test_a_configuration_of_the_command_line_is_counted_with_all_its_repetitions
     inner = ["x"] * 10
     for _ in range(20):
         inner = [inner, inner]
-    with pytest.raises(SkymillError, match="it: its aliases"):
+    with pytest.raises(SkymillError, match="it: aliases"):
         require_bounded({**default_config, "results": inner}, "it")
     cycle = []
     cycle.append(cycle)
-    with pytest.raises(SkymillError, match="it: its aliases"):
+    with pytest.raises(SkymillError, match="it: aliases"):
         require_bounded({"results": cycle}, "it")

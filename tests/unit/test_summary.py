@@ -66,7 +66,7 @@ def test_a_damaged_product_is_named_below_the_others(tmp_path, content):
     damaged.write_text(content)
     lines = summarise(str(tmp_path)).splitlines()
     assert lines[2].split()[0].endswith("processed/one")
-    assert lines[3:5] == ["", "DAMAGED, the next run makes them again:"]
+    assert lines[3:5] == ["", "DAMAGED (the next run makes them again):"]
     assert lines[5].startswith(f"  {damaged} ")
     assert len(lines) == 6
 
@@ -96,7 +96,8 @@ def test_what_an_earlier_configuration_left_is_named_apart(tmp_path):
     ]
     assert lines[4:] == [
         "",
-        f"LEFT by an earlier configuration, nothing makes them now (`skymill prune {tmp_path}`):",
+        "LEFTOVERS of an earlier configuration, which your configuration does not make "
+        f"(`skymill prune {tmp_path}`):",
         f"  {tmp_path}/interim/ztf/old",
         f"  {tmp_path}/processed/ztf/old",
     ]
@@ -142,7 +143,7 @@ def test_warnings_of_jobs_are_listed_once(tmp_path):
     make(tmp_path, "interim/b", warnings=["3 alerts of night 20180601 are lost", "and more"])
     lines = summarise(str(tmp_path)).splitlines()
     assert lines[-3:] == [
-        "WARNINGS of the jobs that made them:",
+        "WARNINGS of the jobs that made the products:",
         "  3 alerts of night 20180601 are lost",
         "  and more",
     ]

@@ -363,7 +363,7 @@ def test_an_image_of_the_users_own_that_is_gone_is_not_said_to_be_made_again():
     assert verify().is_sound
     image.unlink()
     text = verify(repair=True).text()
-    assert f"{image}: is not there any more" in text
+    assert f"{image}: is missing now" in text
     assert "makes them again" not in text
     assert (DATA / paths.SDO_RECEIPT).exists()
 
@@ -406,7 +406,7 @@ def test_a_raw_file_that_was_deleted_after_it_was_read_is_no_damage():
         sidecar_path(path).unlink()
     verdict = verify()
     assert verdict.is_sound
-    assert "Gone since they were read" in verdict.text()
+    assert "Deleted since they were read" in verdict.text()
 
 
 def test_downloads_are_no_matter_to_results_that_were_not_made_from_them():

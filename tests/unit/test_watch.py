@@ -267,7 +267,7 @@ def test_leftovers_are_those_of_one_results_folder(left):
 def test_a_damaged_list_of_products_is_refused_by_name():
     Path("data").mkdir()
     Path("data/products.json").write_text("{")
-    with pytest.raises(SkymillError, match=r"products\.json holds no JSON object"):
+    with pytest.raises(SkymillError, match=r"products\.json contains no JSON object"):
         leftovers_of(data())
 
 
@@ -300,13 +300,13 @@ def manifest_of(name, *, at=STARTED - 1, **content):
     return path
 
 
-SUMMARY = (logging.INFO, "`skymill summary` lists what was made and where.")
+SUMMARY = (logging.INFO, "`skymill summary` lists all products.")
 
 
 @pytest.mark.parametrize("results", ["trial", "runs/trial", "/scratch/trial"])
 def test_a_run_says_where_to_look_for_results_of_another_folder(results):
     lines = list(Watch(results, {}, []).closing_lines())
-    said = f"`skymill summary {results}` lists what was made and where."
+    said = f"`skymill summary {results}` lists all products."
     assert lines == [(logging.INFO, said)]
 
 

@@ -127,5 +127,5 @@ def test_a_configuration_that_expands_without_end_is_refused_first_of_all(projec
     path = project.path(file)
     path.write_text(path.read_text() + BOMB)
     done = project.run("-n", succeeds=False)
-    assert "its aliases (*name) or sections make it more than 100,000 values" in said(done)
+    assert "aliases (*name) or sections expand to more than 100,000 values" in said(done)
     assert "Traceback" not in said(done)

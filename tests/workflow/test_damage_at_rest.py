@@ -98,7 +98,7 @@ def test_no_job_makes_a_product_of_what_is_damaged(finished, name, target):
     done = finished.run("--cores", "2", "--force", target, succeeds=False)
     assert name.removeprefix("data/") in said(done)
     assert "skymill verify --repair" in said(done)
-    assert "fault of Skymill" not in said(done)
+    assert "bug in Skymill" not in said(done)
 
 
 def test_an_edit_in_a_folder_of_the_users_own_is_noticed(finished):

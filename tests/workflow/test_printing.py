@@ -34,7 +34,7 @@ def test_a_run_says_what_it_will_make_how_far_it_is_and_what_it_made(project):
         r"rejected: \d of 400 lines\n  report +1 product +[\d.]+ kB$"
     )
     assert re.search(made, text, re.MULTILINE)
-    assert "`skymill summary` lists what was made and where." in text
+    assert "`skymill summary` lists all products." in text
     for word in ("localrule", "jobid", "Select jobs", "Provided", "Finished"):
         assert word not in text
     assert len(text.splitlines()) < 30

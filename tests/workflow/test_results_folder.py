@@ -96,7 +96,7 @@ def test_what_an_earlier_configuration_left_is_named_listed_and_deleted(finished
     assert LEFT[1] in said(done)
 
     summary = python(finished, "skymill", "summary").stdout
-    current, _, left = summary.partition("LEFT by an earlier configuration")
+    current, _, left = summary.partition("LEFTOVERS of an earlier configuration")
     assert LEFT[1] in left
     assert LEFT[1] not in current
 

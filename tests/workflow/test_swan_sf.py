@@ -114,7 +114,7 @@ def test_a_partition_that_is_not_there_is_named_and_the_rest_is_catalogued(own):
     own.set("{branches: [sdo, aligned], source: local}")
     done = own.run("--cores", "2", "swan_sf")
     assert (
-        "The aligned branch does without partition2_instances.tar.gz, "
+        "The aligned branch runs without partition2_instances.tar.gz, "
         "partition5_instances.tar.gz, not found in data/raw/swan_sf."
     ) in said(done)
     steps = own.path("data/interim/swan_sf").glob("*/steps.parquet")

@@ -1,10 +1,10 @@
-"""Skymill: mills raw sky archives into data sets that a model can be trained on.
+"""Skymill mills raw sky archives into data sets for training models.
 
     import skymill
     train = skymill.load("magnetic", "train")
 
-This module imports nothing when it is loaded: the digest of a script covers every module that it
-imports, and a package that imported its parts here would put all of them into every digest.
+This module imports nothing when it is loaded. The digest of a script covers every module that the
+script imports, so imports here would add their modules to every digest.
 """
 
 __version__ = "0.1.0"
@@ -13,7 +13,7 @@ __all__ = ["Dataset", "lineage", "load", "statistics"]
 
 
 def __getattr__(name: str):
-    """Return what users of the products call, when it is first asked for."""
+    """Import and return a name of __all__ when it is first used."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -1,4 +1,4 @@
-"""`python -m skymill` is the command `skymill`, where the command itself is not on the path."""
+"""`python -m skymill` runs the command `skymill`, also if the command is not on the path."""
 
 from skymill.command.app import main
 

@@ -1,7 +1,7 @@
-"""TAI and UTC. SWAN-SF's times are taken as TAI, those of SDOBenchmark are UTC.
+"""TAI and UTC. We assume that SWAN-SF's times are TAI; the times of SDOBenchmark are UTC.
 
-SWAN-SF does not name its time scale. HARPs are sampled at multiples of 720 s of TAI, and so are its
-times: that they are TAI is inferred.
+SWAN-SF does not name its time scale. HARPs are sampled at multiples of 720 s of TAI. The times of
+SWAN-SF are multiples of 720 s too, so we infer that they are TAI.
 """
 
 import warnings
@@ -11,7 +11,7 @@ import numpy as np
 from skymill.engine.errors import SkymillError
 
 _FIRST_YEAR = 1972
-"""From here on TAI and UTC differ by whole seconds."""
+"""From this year on, TAI and UTC differ by whole seconds."""
 
 
 class Clock:
@@ -20,7 +20,7 @@ class Clock:
     Parameters
     ----------
     first, last
-        The times to convert are between these (in either scale), as datetime64.
+        The times to convert are between these times (in either scale), as datetime64.
 
     Raises
     ------
@@ -33,10 +33,10 @@ class Clock:
         if years[0] <= _FIRST_YEAR:
             raise SkymillError(
                 f"there are times from {years[0]}, before SDO was built: a table of samples or "
-                "steps holds wrong times. Look at its first rows."
+                "steps contains wrong times. Look at the table's first rows."
             )
-        # Leap seconds come at the end of June or December. A half-year more at each end: the scales
-        # differ by less.
+        # Leap seconds come at the end of June or December. Half a year is added at each end,
+        # because the two scales differ by less than half a year.
         months = np.arange(f"{years[0] - 1}-07", f"{years[1] + 1}-08", 6, dtype="M8[M]")
         self._utc = months.astype("M8[ns]")
         self.offset = tai_minus_utc(months)
@@ -49,7 +49,7 @@ class Clock:
         return utc + self._at(self._utc, utc)
 
     def to_utc(self, tai: np.ndarray) -> np.ndarray:
-        """Return TAI as UTC, datetime64[ns]; within a leap second, the second behind it."""
+        """Return TAI as UTC, datetime64[ns]; within a leap second, the second after it."""
         tai = np.asarray(tai, dtype="M8[ns]")
         return tai - self._at(self._tai, tai)
 
@@ -59,7 +59,7 @@ class Clock:
 
 
 def clock_for(*seconds: np.ndarray) -> Clock:
-    """Return a clock for times in seconds since 1970, of either scale, int64; some may be empty."""
+    """Return a clock for times in seconds since 1970, of either scale, int64, possibly empty."""
     times = np.concatenate([np.asarray(part, dtype=np.int64) for part in seconds])
     if not len(times):
         times = np.array([np.datetime64("2010-05-01", "s").astype(np.int64)])
@@ -67,9 +67,9 @@ def clock_for(*seconds: np.ndarray) -> Clock:
 
 
 def tai_minus_utc(months: np.ndarray) -> np.ndarray:
-    """Return the seconds of TAI minus UTC at the begin of some months (UTC), int64.
+    """Return the seconds of TAI minus UTC at the beginning of some months (UTC), int64.
 
-    Astropy's own table of leap seconds is used, and no network.
+    The leap seconds are from Astropy's own table; the network is not used.
     """
     from astropy.time import Time
     from astropy.utils import iers
@@ -77,11 +77,11 @@ def tai_minus_utc(months: np.ndarray) -> np.ndarray:
     begin = np.asarray(months).astype("M8[ms]")
     with (
         iers.conf.set_temp("auto_download", False),
-        # Else a table that expires within months would be looked for on the network.
+        # Else Astropy would look on the network for a new table months before the table expires.
         iers.conf.set_temp("auto_max_age", None),
         warnings.catch_warnings(),
     ):
-        # Of years for which no leap second can be known yet: the last offset goes on.
+        # A warning about future years: their leap seconds are unknown, so the last offset is used.
         warnings.filterwarnings("ignore", message=".*dubious year.*")
         tai = Time(np.datetime_as_string(begin).tolist(), format="isot", scale="utc").tai.isot
     away = tai.astype("M8[ms]") - begin

@@ -1,6 +1,6 @@
-"""What a run prints: its plan, one line of progress, warnings and errors, and nothing else.
+"""The output of a run: its plan, one line of progress, warnings and errors, and nothing else.
 
-Snakemake itself is not imported here: a record of its logger says by `event` what it is about.
+Snakemake itself is not imported here; the attribute `event` of its log records is enough.
 """
 
 import copy
@@ -14,16 +14,16 @@ from typing import TextIO
 from skymill.engine.words import clock_text, listed
 
 STEP = 5
-"""Percent of the jobs after which a log file gets a line of progress."""
+"""A log file gets a line of progress after this percentage of the jobs."""
 
 SILENCE = 30
-"""Seconds after which it gets one in any case."""
+"""A log file gets a line of progress after this number of seconds without one."""
 
 REDRAWN = 1
-"""Seconds after which the line on a terminal is drawn anew."""
+"""Seconds between two redraws of the line on a terminal."""
 
 NAMED = 3
-"""Running jobs that a line of progress names."""
+"""The most running jobs that a line of progress names."""
 
 RED, YELLOW, PLAIN, CLEAR = "\033[31m", "\033[33m", "\033[0m", "\r\033[K"
 
@@ -39,10 +39,10 @@ CHATTER = (
     "Select jobs to execute",
     "Execute ",
     "Elapsed time",
-    # A script that failed: Snakemake goes on to name the job, and shows its log.
+    # A script failed. Snakemake's next message names the job and shows its log.
     "RuleException:\nCalledProcessError",
 )
-"""How messages of Snakemake begin that tell a user of Skymill nothing."""
+"""How messages of Snakemake begin that are not useful for users of Skymill."""
 
 SILENT = {
     "workflow_started",
@@ -53,23 +53,23 @@ SILENT = {
     "progress",
     "rulegraph",
 }
-"""Events that need no line of their own."""
+"""Events that are not printed."""
 
 
 class Console(logging.Handler):
-    """Prints a run for people, in place of Snakemake's own handler.
+    """Prints the output of a run, in place of Snakemake's own handler.
 
-    On a terminal the line of progress is drawn anew all the time. Elsewhere a line follows each 5 %
-    of the jobs, and each 30 seconds.
+    On a terminal the line of progress is redrawn every second. Elsewhere a new line is printed
+    after every 5 % of the jobs, and after 30 seconds without a line.
 
     Parameters
     ----------
     stream
-        Where to print.
+        The output stream.
     errors
-        Snakemake's formatter, which words its errors.
+        Snakemake's formatter, for its errors.
     plan
-        Returns how many jobs there are, and the lines that say what they will make.
+        Returns the number of jobs, and lines that describe their products.
     clock
         Returns the time in seconds.
     """
@@ -93,12 +93,12 @@ class Console(logging.Handler):
         self._ended = threading.Event()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print what a record says, if that is for people."""
+        """Print a record, if it is useful for users."""
         try:
             self._take(record)
         except BrokenPipeError:
             raise
-        except Exception:  # noqa: BLE001 (logging's own way: a message must not end a run)
+        except Exception:  # noqa: BLE001 (as in logging: a message must not end a run)
             self.handleError(record)
 
     def close(self) -> None:
@@ -113,7 +113,7 @@ class Console(logging.Handler):
         if event == "run_info":
             self._begin(record)
         elif event == "job_info":
-            # A target has no output and no work, and the plan does not count it.
+            # A target has no output and no work, and is not counted in the plan.
             if record.output:
                 self._running[record.jobid] = _job_name(record)
                 self._draw()
@@ -136,16 +136,16 @@ class Console(logging.Handler):
         self._print(text, colour)
 
     def _begin(self, record: logging.LogRecord) -> None:
-        """Print the plan of the run, and begin with the progress."""
+        """Print the plan of the run, and start the progress."""
         self._total, lines = self._plan()
-        # Behind its table Snakemake's message has what filters have added.
+        # In Snakemake's message, texts that filters have added follow the table.
         added = str(record.msg).partition("\ntotal")[2].partition("\n")[2].strip()
         self._print("\n".join([*lines, *([added] if added else [])]))
         self._started = self._printed = self._clock()
         threading.Thread(target=self._tick, daemon=True).start()
 
     def _tick(self) -> None:
-        """Draw the line anew, or print one after a long silence, until the end."""
+        """Until the end, redraw the line, or print a line after a long silence."""
         while not self._ended.wait(REDRAWN):
             with self.lock:
                 if self._is_terminal:
@@ -180,7 +180,7 @@ class Console(logging.Handler):
         return line
 
     def _draw(self) -> None:
-        """Draw the line of progress where it was, on a terminal."""
+        """Redraw the line of progress in place, on a terminal."""
         if self._is_terminal and self._done < self._total and not self._ended.is_set():
             width = _width(self._stream)
             self._stream.write(CLEAR + self._line()[: width - 1])
@@ -202,14 +202,14 @@ class Console(logging.Handler):
 
 
 def _job_name(record: logging.LogRecord) -> str:
-    """Return the rule of a job, and what tells it from the rule's other jobs."""
+    """Return a job's rule and wildcards, such as `extract_night 20180601`."""
     wildcards = getattr(record, "wildcards", None) or {}
     values = wildcards.values() if hasattr(wildcards, "values") else wildcards
     return " ".join([record.rule_name, *map(str, values)])
 
 
 def _with_lists(record: logging.LogRecord) -> logging.LogRecord:
-    """Return a record of a failed job whose long lists of files have a line for each file."""
+    """Return the record of a failed job, with one line per file in its lists of files."""
     record = copy.copy(record)
     for name in ("input", "output"):
         files = getattr(record, name, None)
@@ -219,7 +219,7 @@ def _with_lists(record: logging.LogRecord) -> logging.LogRecord:
 
 
 def _width(stream: TextIO) -> int:
-    """Return the columns of a terminal."""
+    """Return the number of columns of a terminal."""
     try:
         return os.get_terminal_size(stream.fileno()).columns or 80
     except OSError:

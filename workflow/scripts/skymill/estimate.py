@@ -1,9 +1,9 @@
-"""About how long a run takes: what jobs cost by themselves, and what each GB of raw files adds."""
+"""An estimate of a run's duration: a fixed time per job, and a time per GB of raw files."""
 
 from collections.abc import Mapping
 
 START = 1.3
-"""Seconds of one core that a job takes whatever its data: Python, its libraries, its manifest.
+"""Seconds of one core that a job takes for any data: for Python, libraries and the manifest.
 
 Measured: the demo, when it had 112 jobs, on two cores of a shared Xeon (2.3 GHz).
 """
@@ -18,15 +18,15 @@ RATES = {
     "baseline": 140,
     "report": 0,
 }
-"""Seconds of one core that a GB of a branch's raw files takes, from raw file to last product.
+"""Seconds of one core per GB of a branch's raw files, from raw file to last product.
 
 Measured, see benchmarks/README.md: the magnetic branch on 1.95 GB, SDOBenchmark at full size, a
-tenth of SWAN-SF, 20,000 alerts. Raw files: about what the simulator takes, a guess. The baseline:
-the models on 76,773 described records, for each division.
+tenth of SWAN-SF, 20,000 alerts. The rate of `raw files` is a guess for the simulator. The
+rate of the baseline is of all divisions of 76,773 described records.
 """
 
 HASHED = 2
-"""Seconds of one core that hashing a GB takes, about: raw files that need no simulation."""
+"""Approximate seconds of one core to hash a GB of raw files that are not simulated."""
 
 SIMULATED = {
     "magnetic": (("records", "test_records"), 46e3),
@@ -35,18 +35,19 @@ SIMULATED = {
     "stealth": (("rows",), 30),
     "ztf": (("alerts",), 50e3),
 }
-"""What a simulated branch is counted in, by its settings, and about the raw bytes of each."""
+"""The settings with the number of simulated items of a branch, and the approximate raw bytes per
+item."""
 
 
 def simulated_gigabytes(branch: str, settings: Mapping, nights: int = 1) -> float:
-    """Return about how large the simulated raw files of a branch are, in GB.
+    """Return the approximate size of the simulated raw files of a branch, in GB.
 
     Parameters
     ----------
     settings
         `simulate` of the configuration.
     nights
-        The nights of ZTF, each of which has so many alerts.
+        The number of nights of ZTF; the setting has the alerts per night.
     """
     names, size = SIMULATED[branch]
     # SWAN-SF has the series of the magnetic records.
@@ -63,20 +64,20 @@ def seconds(
     *,
     is_simulated: bool = False,
 ) -> float:
-    """Return about how many seconds a run takes, without downloads.
+    """Return the approximate duration of a run in seconds, without downloads.
 
     Parameters
     ----------
     needed
-        Jobs that will run, by branch or `raw files`.
+        Number of jobs that will run, by branch or `raw files`.
     jobs
-        The same of all jobs that the targets need, whether they will run or not.
+        Number of all jobs that the targets need, also those that will not run.
     gigabytes
         Size of the raw files, by branch.
     cores
-        Cores that work at a time.
+        Number of cores that work at the same time.
     is_simulated
-        Whether the raw files are made here.
+        Whether the run simulates the raw files.
     """
     work = 0.0
     for branch, number in needed.items():
@@ -91,7 +92,7 @@ def seconds(
 
 
 def about(seconds: float) -> str:
-    """Return a time in words, no more exact than it is known: about 40 seconds."""
+    """Return a duration in words, rounded because it is an estimate: about 40 seconds."""
     for size, unit in ((3600, "hours"), (60, "minutes")):
         if seconds >= 1.5 * size:
             number = seconds / size

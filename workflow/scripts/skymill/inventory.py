@@ -1,6 +1,6 @@
-"""What a results folder and its raw files hold, and what the documents say that each file must be.
+"""The files in a results folder and its raw files, and the content that documents state for each.
 
-Nothing is read here but documents, sidecars and lists: see skymill.verify for the comparison.
+Only documents, sidecars and lists are read here. skymill.verify compares the files.
 """
 
 from collections.abc import Iterable, Iterator
@@ -28,27 +28,28 @@ SIDECAR = ".source.json"
 """How the names of sidecars end."""
 
 PRODUCT, FETCHED, TREE, OWN = "product", "raw file", "unpacked tree", "own"
-"""Whose a file is: of a rule with a document; a download or a simulated raw file; of the tree that
-was unpacked from SDOBenchmark's zip; the user's own, which nothing deletes."""
+"""Kinds of files: an output of a rule with a document; a download or a simulated raw file; a file
+of the tree that was unpacked from SDOBenchmark's zip; the user's own file, which is never deleted.
+"""
 
-GONE = "is not there any more"
-"""What is wrong with a file of the user's own that is missing: no run makes it again."""
+GONE = "is missing now"
+"""The damage of a missing file of the user. No run makes such a file again."""
 
 
 @dataclass(frozen=True)
 class Described:
-    """A file, and what it must be.
+    """A file, and the size and digest that it must have.
 
     Attributes
     ----------
     path
-        Where it is.
+        The file's path.
     size
-        Its bytes, None where they are not known.
+        The bytes that the file must have, or None if unknown.
     digest
-        As `algorithm:hexadecimal`; `files:...` is that of a folder, see raw.files.HashedRaw.
+        As `algorithm:hexadecimal`; `files:...` is the digest of a folder, see raw.files.HashedRaw.
     by
-        The document or sidecar that says so.
+        The document or sidecar with the size and digest.
     kind
         PRODUCT, FETCHED, TREE or OWN.
     """
@@ -62,9 +63,9 @@ class Described:
 
 @dataclass(frozen=True)
 class Damage:
-    """Something that is not what was written: where, what is wrong, whose it is, and who says so.
+    """A damaged file: its path, the damage, the kind, and the document that shows the damage.
 
-    `path` is the file that is named; `by` is the document to delete, so that it is made again.
+    `path` is named to the user. To repair the file, delete the document `by`.
     """
 
     path: Path
@@ -75,20 +76,20 @@ class Damage:
 
 @dataclass
 class Inventory:
-    """All that there is to compare.
+    """All files to compare.
 
     Attributes
     ----------
     described
-        Files that are there.
+        Existing files that a document describes.
     damaged
-        What shows already: documents, sidecars, lists, and files of the user's own that are gone.
+        Damage that is known already: documents, sidecars and lists, and missing files of the user.
     missing
-        Files and documents that others name, and that are not there.
+        Missing files and documents that a document names.
     absent
-        Raw files that were read and are gone, as users may have it.
+        Raw files that were deleted after they were read, which users may do.
     elsewhere
-        Raw files in folders that no document tells.
+        Raw files whose folders are in no document.
     undescribed
         Files among the products that no document describes.
     """
@@ -104,16 +105,16 @@ class Inventory:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing at all: no results folder, most probably."""
+        """Whether there are no files at all. The folder is probably not a results folder."""
         found = (self.documents, self.described, self.damaged, self.missing, self.undescribed)
         return not any((*found, self.absent, self.elsewhere))
 
 
 def take_inventory(results: str) -> Inventory:
-    """Return what there is to compare of a results folder, and of the raw files it was made from.
+    """Return the files to compare: those of a results folder and of the raw files it was made from.
 
-    Downloads in the shared folder of raw files are compared where the results were made from it,
-    and with the default results folder.
+    Downloads in the shared raw folder are included if the results were made from them, or if this
+    is the default results folder.
     """
     return _Collector(results).collect()
 
@@ -171,13 +172,13 @@ class _Collector:
     def _product_files(self) -> Iterator[Path]:
         for area in PRODUCT_AREAS:
             for path in (self.root / area).rglob("*"):
-                # Snakemake's notes, unfinished files of a killed run.
+                # Names that begin with a dot are notes of Snakemake or a killed run's files.
                 inside = path.relative_to(self.root).parts
                 if not any(part.startswith(".") for part in inside) and path.is_file():
                     yield path
 
     def _read(self, path: Path, kind: str) -> dict | None:
-        """Return a document, None when it is damaged."""
+        """Return a document, or None when it is damaged."""
         try:
             document = read_document(path)
             _require_text(path, document)
@@ -209,7 +210,7 @@ class _Collector:
             self.found.missing.append(path)
 
     def _members(self, by: Path, document: dict, kind: str) -> list[dict]:
-        """Return the rows of a document's list of members; none where it has no list."""
+        """Return the rows of a document's list of members, or an empty list."""
         from skymill.engine.tables import read_table
 
         entry = document.get("members_list")
@@ -220,12 +221,12 @@ class _Collector:
             self.found.missing.append(path)
             return []
         if file_sha256(path) != entry["sha256"]:
-            self._damaged(path, "is not the list that was written", kind, by)
+            self._damaged(path, "is not the list as it was written", kind, by)
             return []
         return read_table(path).to_pylist()
 
     def _add_missing_documents(self, there: set[str]) -> None:
-        """Add the documents that others name, and those of products that stand without one."""
+        """Add missing documents: those that a document names, and those of existing products."""
         known = self._products_known()
         left = set(find_leftovers(there, known["products"], known["branches"]))
         for name, document in self.found.documents.items():
@@ -246,7 +247,7 @@ class _Collector:
                     self.found.missing.append(self.root / name)
 
     def _products_known(self) -> dict:
-        """Return what the latest run wrote of its configuration; nothing where that is damaged."""
+        """Return the latest run's list of products, or an empty list if it cannot be read."""
         nothing = {"products": {}, "branches": []}
         try:
             return {**nothing, **read_json(self.root / paths.PRODUCTS)}
@@ -262,7 +263,7 @@ class _Collector:
         return any(name.startswith(RAW) for name in named)
 
     def _add_raw(self, name: str, document: dict) -> None:
-        """Add the raw file that a document tells of."""
+        """Add the raw file that a document names."""
         raw = document.get("raw")
         if raw is None:
             return
@@ -279,7 +280,7 @@ class _Collector:
         self.found.described.append(Described(path, raw["bytes"], digest, by, kind))
 
     def _add_sidecars(self, folder: Path) -> None:
-        """Add what the sidecars say of raw files, also of those in the cache."""
+        """Add raw files with sidecars, also those in the cache."""
         for sidecar in sorted(folder.rglob(f"*{SIDECAR}")):
             if sidecar.name.startswith("."):
                 continue
@@ -301,7 +302,7 @@ class _Collector:
                 )
 
     def _add_tree(self, folder: Path) -> None:
-        """Add the images of SDOBenchmark: of an unpacked tree, or one put there by hand."""
+        """Add the images of the SDOBenchmark tree, which was unpacked or put there by hand."""
         tree = folder / paths.SDO_FOLDER
         manifest = manifest_path(tree)
         if not tree.is_dir():
@@ -313,7 +314,7 @@ class _Collector:
         if document is None:
             return
         if "members_list" not in document:
-            self.found.elsewhere.append(f"{tree}/, which an earlier version has unpacked")
+            self.found.elsewhere.append(f"{tree}/, which an earlier version unpacked")
         for row in self._members(manifest, document, TREE):
             path = tree / row["name"]
             if path.is_file():
@@ -323,7 +324,7 @@ class _Collector:
                 self.found.missing.append(path)
 
     def _add_own_tree(self, tree: Path) -> None:
-        """Add the images that the catalogue lists of a tree that was put there by hand."""
+        """Add the images of a tree that was put there by hand, from the catalogue."""
         from skymill.engine.tables import read_table
 
         receipt = self.root / paths.SDO_RECEIPT
@@ -339,7 +340,7 @@ class _Collector:
                 self.found.damaged.append(Damage(path, GONE, OWN, receipt))
         try:
             samples, images = map(read_table, tables)
-        except SkymillError:  # damaged, and named as products
+        except SkymillError:  # damaged; they are listed among the products
             return
         keys = zip(samples["set"].to_pylist(), samples["row"].to_pylist(), strict=True)
         homes = dict(zip(keys, samples["folder"].to_pylist(), strict=True))
@@ -360,7 +361,7 @@ class _Collector:
             for name, document in self.found.documents.items()
             if "members_list" in document
         }
-        # What a damaged document described is not known: it stands beside it, or is its product.
+        # The files of a damaged document are unknown. They are in its folder, or in its product.
         damaged = [one for one in self.found.damaged if one.kind != OWN]
         doubtful = [Path(str(one.by).removesuffix(MANIFEST)) for one in damaged]
         self.found.undescribed = [
@@ -377,13 +378,13 @@ class _Collector:
 
 
 def _require_text(path: Path, content: dict) -> None:
-    """Raise SkymillError when a JSON file is not the very text that was written."""
+    """Raise SkymillError when the text of a JSON file differs from the text as it was written."""
     if path.read_bytes() != json_text(content).encode():
-        raise SkymillError(f"{path} is not the text that was written")
+        raise SkymillError(f"{path} is not the text as it was written")
 
 
 def documents_of(raw: Path, inventory: Inventory) -> list[str]:
-    """Return the documents that tell of a raw file: its receipt, the manifest of what read it."""
+    """Return the documents that name a raw file: its receipt, or the manifest of its reader."""
     names = Names(inventory.results)
     return sorted(
         name
@@ -395,7 +396,7 @@ def documents_of(raw: Path, inventory: Inventory) -> list[str]:
 
 
 def in_cache(raw: Path) -> Path | None:
-    """Return where the cache keeps a download, None for another raw file."""
+    """Return the path of a download in the cache, or None for another raw file."""
     shared = Path(SHARED_RAW)
     if shared not in raw.parents or CACHE in raw.parents:
         return None
@@ -403,7 +404,7 @@ def in_cache(raw: Path) -> Path | None:
 
 
 def with_lists(documents: Iterable[Path]) -> list[Path]:
-    """Return documents and the lists of their members, each document last."""
+    """Return documents, each after its list of members, if any."""
     found = []
     for path in documents:
         members = Path(str(path).removesuffix(".json") + ".members.parquet")

@@ -1,9 +1,9 @@
-"""Limits of the configuration, compared with what was counted.
+"""Comparison of counts with the limits of the configuration.
 
-A limit makes nothing stale: while Snakemake builds its graph, the numbers in each receipt are
-compared with the limits as they are now. A check whose limit no longer holds runs again, and fails
-by name. Each function takes a receipt or manifest and the configuration, and returns what exceeds
-the limit, None when nothing does.
+A changed limit makes nothing stale. Instead, while Snakemake builds its graph, the counts in each
+receipt are compared with the present limits. If a limit is now exceeded, its check runs again, and
+fails with a message that names the limit. Each function takes a receipt or manifest and the
+configuration. It returns which limit is exceeded, or None.
 """
 
 from skymill.magnetic import check as magnetic
@@ -21,14 +21,14 @@ def rejected_lines(receipt: dict, config: dict) -> str | None:
 
 
 def dropped_records(receipt: dict, config: dict) -> str | None:
-    """Compare the records dropped as identical with limits.max_dropped_fraction."""
+    """Compare the records that were dropped as identical with limits.max_dropped_fraction."""
     allowed = config["limits"]["max_dropped_fraction"]
     exceeds = magnetic.dropped_too_many(receipt["counts"], allowed)
     return _said(exceeds, "limits.max_dropped_fraction")
 
 
 def large_region(receipt: dict, config: dict) -> str | None:
-    """Compare the largest region with limits.max_region_fraction, where regions are split."""
+    """Compare the largest region with limits.max_region_fraction, if splits are by region."""
     exceeds = config["split"]["unit"] == "region" and magnetic.is_too_large(
         receipt["counts"], config["limits"]["max_region_fraction"]
     )
@@ -36,13 +36,13 @@ def large_region(receipt: dict, config: dict) -> str | None:
 
 
 def damaged_sdo(receipt: dict, config: dict) -> str | None:
-    """Compare what SDOBenchmark lost, and how many slots it fills, with the limits."""
+    """Compare the losses of SDOBenchmark, and the share of filled slots, with the limits."""
     exceeded = sdo.exceeded(receipt["counts"], config["limits"])
     return _said(bool(exceeded), ", ".join(exceeded))
 
 
 def lost_windows(receipt: dict, config: dict) -> str | None:
-    """Compare what a partition of SWAN-SF lost with its limits."""
+    """Compare the losses of a partition of SWAN-SF with the limits."""
     exceeded = swan_sf.exceeded(receipt["counts"], config["limits"])
     return _said(bool(exceeded), ", ".join(exceeded))
 
@@ -56,19 +56,19 @@ def rejected_rows(manifest: dict, config: dict) -> str | None:
 
 
 def lost_labels(receipt: dict, config: dict) -> str | None:
-    """Compare the lost rows and objects of the list of labels with their limits."""
+    """Compare the lost rows and objects of the list of labels with the limits."""
     exceeded = label_check.exceeded(receipt["counts"], config["limits"])
     named = ", ".join(f"limits.{limit}" for limit in exceeded)
     return _said(bool(exceeded), named)
 
 
 def lost_alerts(receipt: dict, config: dict) -> str | None:
-    """Compare what a night lost with its limits, and its end with ztf.accept_truncated."""
+    """Compare the losses of a night with the limits, and its end with ztf.accept_truncated."""
     if ztf.is_cut_short(receipt["night"], receipt, config["ztf"]["accept_truncated"]):
-        return "its archive is not whole, and ztf.accept_truncated does not name the night"
+        return "its archive is incomplete, and ztf.accept_truncated does not list the night"
     exceeded = [f"limits.{name}" for name in ztf.exceeded(receipt["counts"], config["limits"])]
     return _said(bool(exceeded), ", ".join(exceeded))
 
 
 def _said(exceeds: bool, setting: str) -> str | None:
-    return f"it counts more losses than {setting} allows" if exceeds else None
+    return f"it has more losses than {setting} allows" if exceeds else None

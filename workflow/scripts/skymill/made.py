@@ -1,4 +1,4 @@
-"""What a run has made of each branch: how many products, how large, and what was rejected."""
+"""The results of a run by branch: the number and size of products, and the rejected share."""
 
 from collections.abc import Iterable, Mapping
 
@@ -11,14 +11,14 @@ REPORT = "report"
 
 
 def made_lines(documents: Mapping[str, Mapping[str, dict]], new: Iterable[str]) -> list[str]:
-    """Return a line for each branch of which something was made.
+    """Return a line for each branch with new products.
 
     Parameters
     ----------
     documents
-        Manifests and receipts by name, of each branch.
+        Manifests and receipts by name, for each branch.
     new
-        The names of those that were written now. What was rejected is told of the whole branch.
+        The names of the documents of this run. The rejected share is that of the whole branch.
     """
     new = set(new)
     lines = []
@@ -32,7 +32,7 @@ def made_lines(documents: Mapping[str, Mapping[str, dict]], new: Iterable[str]) 
 
 
 def is_final(name: str) -> bool:
-    """Return whether a document describes what users work with: no receipt, nothing of interim/."""
+    """Return whether a document is of a product for users: not a receipt, and not in interim/."""
     return name.endswith(MANIFEST) and not name.startswith("interim/")
 
 
@@ -59,21 +59,22 @@ def _images(counts: dict) -> tuple[int, int]:
 
 
 CATALOGUES = {
-    # Of the files of 2020, or of windows of SWAN-SF.
+    # The first is for the files of 2020, the second for windows of SWAN-SF.
     "magnetic": ((paths.VALUES, "lines", _lines), (paths.CATALOGUE, "windows", _lines)),
     "sdo": ((paths.SDO_SAMPLES, "images", _images),),
     "aligned": ((paths.SWAN_STEPS, "windows", _windows),),
     "stealth": ((paths.STEALTH_ROWS, "lines", _lines),),
     "ztf": ((paths.ZTF_NIGHT, "alerts", _alerts),),
 }
-"""Where a branch counts what it has rejected: products, what is counted, and (rejected, of all).
+"""For each branch: the products with the counts, what they count, and a function that returns the
+numbers of rejected and of all items.
 
-Of several places the first one counts that there is.
+If a branch has several entries, the first with an existing product is used.
 """
 
 
 def _rejected(branch: str, documents: Mapping[str, dict]) -> str:
-    """Return how much of a branch's raw data was rejected."""
+    """Return a text with the rejected share of a branch's raw data."""
     for pattern, what, count in CATALOGUES.get(branch, ()):
         beginning, _, end = f"{pattern}{MANIFEST}".partition("{")
         end = end.partition("}")[2]

@@ -1,7 +1,7 @@
 """Every path that the workflow reads or writes.
 
-Products are given below the results folder (`results` in the configuration), see below; raw files
-below the folder of their source, see raw_folder.
+Paths of products are relative to the results folder (`results` in the configuration), see the
+function `below`. Paths of raw files are relative to the folder of their source, see raw_folder.
 """
 
 from collections.abc import Callable
@@ -17,12 +17,12 @@ _SIMULATED_RAW = "sample/raw"
 
 
 def raw_folder(source: str, results: str) -> str:
-    """Return the folder of raw files of a source: a simulated file is never where a real one is."""
+    """Return the folder of raw files of a source; simulated and real files are never mixed."""
     return f"{results}/{_SIMULATED_RAW}" if source == "sample" else SHARED_RAW
 
 
 def below(results: str) -> SimpleNamespace:
-    """Return the patterns of all products, below a results folder."""
+    """Return the path patterns of all products in a results folder."""
     return SimpleNamespace(
         **{
             name: f"{results}/{value}"
@@ -36,7 +36,7 @@ def below(results: str) -> SimpleNamespace:
 
 
 def manifest(product: str | list[str] | Callable) -> str | list[str] | Callable:
-    """Return the manifest of a product: of its pattern, of several, or of what a function gives."""
+    """Return the manifest of a product pattern, a list of patterns, or an input function."""
     if callable(product):
         return lambda wildcards: manifest(product(wildcards))
     if isinstance(product, str):
@@ -50,7 +50,7 @@ def logs(results: str) -> str:
 
 
 PRODUCTS = "products.json"
-"""What the configuration of the latest run makes."""
+"""The list of products that the configuration of the latest run makes."""
 
 RAW_RECEIPT = "interim/raw/{file}.receipt.json"
 
@@ -84,7 +84,7 @@ SDO_FILE = "sdobenchmark.zip"
 """The download of SDOBenchmark, below the folder of its source."""
 
 SDO_FOLDER = "sdo"
-"""The unpacked tree, below the folder of raw files; it has a manifest only when it was unpacked."""
+"""The unpacked tree, below the raw folder. It has a manifest only if Skymill unpacked it."""
 
 _SDO_INTERIM = "interim/sdo"
 SDO_RECEIPT = _SDO_INTERIM + "/raw.receipt.json"
@@ -136,7 +136,7 @@ ZTF_NIGHT_FOLDER = "ztf/ztf_public_{night}"
 
 ZTF_OWN_NIGHT_FILE = "ztf/{night}.tar.gz"
 ZTF_OWN_NIGHT_FOLDER = "ztf/{night}"
-"""What users may also call nights of their own."""
+"""Other names that users may give to their own nights."""
 
 ZTF_LABELS_FOLDER = "ztf/labels/"
 ZTF_LABELS_ARCHIVE = ZTF_LABELS_FOLDER + "files_for_lc_classifier_SanchezSaez2020.tar.gz"
@@ -145,7 +145,7 @@ ZTF_LABELS_FILES = {
     + "ALeRCE_lc_classifier_outputs_ZTF_unlabeled_set_20200609.csv",
     "catalogue": ZTF_LABELS_FOLDER + "labeled_set_lc_classifier_SanchezSaez_2020.csv",
 }
-"""The labels as published, and the files in it by `labels.source`."""
+"""The published archive of labels, and the files in it by `labels.source`."""
 
 _ZTF_INTERIM = "interim/ztf"
 ZTF_QUARANTINE = _ZTF_INTERIM + "/quarantine/{night}.jsonl"
@@ -178,7 +178,7 @@ DATA_SETS = {
     "aligned": _ALIGNED,
     "ztf": ZTF_DATA,
 }
-"""What people load: each data set and its folder."""
+"""The data sets for users, and their folders."""
 
 REPORT = "processed/report.html"
 SECTION = "processed/report/{branch}"
@@ -186,7 +186,7 @@ SECTION = "processed/report/{branch}"
 
 CARD = "processed/{data_set}/README.md"
 CROISSANT = "processed/{data_set}/croissant.json"
-"""What a data set is, for people and for programs; `data_set` is the name of its folder."""
+"""The descriptions of a data set, for people and for programs; `data_set` is its folder's name."""
 
 BRANCH_FOLDERS = {
     "magnetic": (
@@ -229,7 +229,7 @@ BRANCH_FOLDERS = {
 """How the paths of each branch's products begin."""
 
 RAW_OF_BRANCH = {"aligned": "swan_sf"}
-"""Collections of raw files (see config/sources.yaml) with another name than their branch."""
+"""Collections of raw files (see config/sources.yaml) whose names differ from their branches."""
 
 _RAW_FILES = frozenset(
     {
@@ -245,4 +245,4 @@ _RAW_FILES = frozenset(
     | {"ZTF_OWN_NIGHT_FILE", "ZTF_OWN_NIGHT_FOLDER"}
     | {"ZTF_NIGHT_FILE", "ZTF_NIGHT_FOLDER", "ZTF_LABELS_FOLDER", "ZTF_LABELS_ARCHIVE"}
 )
-"""What is not below a results folder."""
+"""Names in this module that are not paths in a results folder."""

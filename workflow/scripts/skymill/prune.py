@@ -1,7 +1,7 @@
-"""What an earlier configuration left: `skymill prune [RESULTS] [--delete]`.
+"""Products of an earlier configuration: `skymill prune [RESULTS] [--delete]`.
 
-A run writes what its configuration makes to `products.json` in the results folder. Every other
-product in the folder is a leftover, but not those of branches that are switched off.
+A run writes the list of its configuration's products to `products.json` in the results folder.
+Every other product in the folder is a leftover, except products of branches that are switched off.
 """
 
 import shutil
@@ -29,7 +29,7 @@ def files_of(results: Path, name: str) -> list[Path]:
 
 
 def delete_leftover(results: Path, name: str) -> None:
-    """Delete a leftover: its document last, so that what is left of it is found again."""
+    """Delete a leftover. Its document goes last, so that an interrupted deletion can continue."""
     for path in files_of(results, name):
         if path.is_dir():
             shutil.rmtree(path)
@@ -38,14 +38,14 @@ def delete_leftover(results: Path, name: str) -> None:
 
 
 def prune(results: str, *, delete: bool = False) -> str:
-    """Return what was found, and what was done about it.
+    """Return a text that lists the leftovers, and says whether they were deleted.
 
     Parameters
     ----------
     results
         The results folder.
     delete
-        Delete what was found.
+        Delete the leftovers.
 
     Raises
     ------
@@ -57,10 +57,12 @@ def prune(results: str, *, delete: bool = False) -> str:
     folder = Path(results)
     names = leftovers_of(open_results(results))
     if not names:
-        return f"{folder}/ holds nothing but what its configuration makes."
+        return f"{folder}/ contains only the products of its configuration."
     listed = [f"  {path}" for name in names for path in files_of(folder, name)]
     if not delete:
-        return "\n".join(["Left by an earlier configuration (`--delete` deletes them):", *listed])
+        return "\n".join(
+            ["Leftovers of an earlier configuration (--delete deletes them):", *listed]
+        )
     for name in names:
         delete_leftover(folder, name)
     return "\n".join(["Deleted:", *listed])

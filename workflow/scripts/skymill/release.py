@@ -1,4 +1,7 @@
-"""What this release is called, as CITATION.cff has it, which is in the checkout alone."""
+"""Name, authors, licence and date of this release, as in CITATION.cff.
+
+CITATION.cff is only in a checkout, not in the installed package.
+"""
 
 NAME = "Skymill"
 AUTHORS = ("The Skymill developers",)

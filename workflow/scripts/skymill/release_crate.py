@@ -1,9 +1,9 @@
-"""A Workflow RO-Crate of this release: what the repository is, and the language of its workflow.
+"""A Workflow RO-Crate of this release. It describes the repository and the workflow's language.
 
     python -m skymill.release_crate
 
-writes `ro-crate-metadata.json` into the checkout. Authors, licence and date are those of
-CITATION.cff. The profile is https://w3id.org/workflowhub/workflow-ro-crate/1.0.
+writes `ro-crate-metadata.json` into the checkout. Authors, licence and date are from CITATION.cff.
+The profile is https://w3id.org/workflowhub/workflow-ro-crate/1.0.
 """
 
 import sys
@@ -23,7 +23,7 @@ PARTS = {
     "CITATION.cff": "How to cite Skymill",
     "LICENSE": "The licence",
 }
-"""Files that the crate describes, beside the workflow."""
+"""Files that the crate describes, besides the workflow."""
 
 _CRATE_PROFILE = "https://w3id.org/ro/crate/1.1"
 _WORKFLOW_PROFILE = "https://w3id.org/workflowhub/workflow-ro-crate/1.0"
@@ -36,13 +36,13 @@ def describe_release(checkout: Path) -> dict:
     Raises
     ------
     SkymillError
-        When a file that the crate describes is not there.
+        When a file that the crate describes is missing.
     """
     import yaml
 
     for name in (WORKFLOW, *PARTS):
         if not (checkout / name).is_file():
-            raise SkymillError(f"{checkout / name} is not there. Run this in a whole checkout.")
+            raise SkymillError(f"{checkout / name} is missing. Run this in a complete checkout.")
     cited = yaml.safe_load((checkout / "CITATION.cff").read_text(encoding="utf-8"))
     licence = f"https://spdx.org/licenses/{cited['license']}"
     authors = [
@@ -93,7 +93,7 @@ def describe_release(checkout: Path) -> dict:
 
 
 def _author(author: dict) -> dict:
-    """Return an author of CITATION.cff: an entity has a name, a person two."""
+    """Return an author of CITATION.cff: an entity has one name, a person has two."""
     if "name" in author:
         return {"@type": "Organization", "name": author["name"]}
     name = f"{author.get('given-names', '')} {author.get('family-names', '')}".strip()

@@ -1,18 +1,18 @@
-"""What a job may need. Only cluster profiles use it; an attempt after a failure gets more."""
+"""Resources of jobs. Only cluster profiles use them; a retry after a failure gets more."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 
 def memory(base: int, each: int = 0, per_gb: int = 0, of: str | None = None) -> Callable:
-    """Return `mem_mb` of a job: a fixed part, one a thread, one a GB of the input `of`."""
+    """Return `mem_mb` of a job: a fixed part, a part per thread, a part per GB of input `of`."""
     return lambda wildcards, input, threads, attempt: (
         attempt * round(base + each * threads + (per_gb * gigabytes(input[of]) if of else 0))
     )
 
 
 def minutes(base: int, per_gb: int = 0, of: str | None = None) -> Callable:
-    """Return `runtime` of a job: a fixed part, and one for each GB of the input named `of`."""
+    """Return `runtime` of a job: a fixed part, and a part per GB of the input named `of`."""
     return lambda wildcards, input, attempt: (
         attempt * round(base + (per_gb * gigabytes(input[of]) if of else 0))
     )
@@ -21,7 +21,8 @@ def minutes(base: int, per_gb: int = 0, of: str | None = None) -> Callable:
 def gigabytes(files: str | list[str]) -> float:
     """Return the size of files, and of the files directly in folders, in GB (10^9 bytes).
 
-    A night that was unpacked by hand has 100,000s of files: taken for the largest night there is.
+    A night that was unpacked by hand has 100,000s of files. These are not counted: the size of the
+    largest known night is used.
     """
     size = 0
     for path in map(Path, [files] if isinstance(files, str) else files):

@@ -1,4 +1,4 @@
-"""What a schema cannot say about the configuration."""
+"""Checks of the configuration that a schema cannot express."""
 
 import functools
 from collections.abc import Iterator
@@ -13,42 +13,42 @@ from skymill.paths import DEFAULT_RESULTS, RAW_OF_BRANCH
 from skymill.ztf.classes import one_class
 
 MOST_VALUES = 100_000
-"""Values of a configuration, each as often as an alias repeats it."""
+"""The most values in a configuration; a value counts as often as aliases repeat it."""
 
 MOST_DEPTH = 100
-"""Sections within sections."""
+"""The most levels of sections within sections."""
 
 
 def require_bounded(config: object, name: str) -> None:
-    """Refuse a configuration whose aliases make it large without end.
+    """Raise SkymillError when aliases make a configuration extremely large.
 
-    In YAML a value that has a name (`&name`) can be repeated (`*name`), also within another one: a
-    few lines can stand for more values than any memory holds. So this comes before all that looks
-    at them.
+    In YAML a value with a name (`&name`) can be repeated (`*name`), also within another named
+    value. So a few lines can expand to more values than fit into memory. This check must run before
+    any code reads the values.
 
     Parameters
     ----------
     config
-        What a configuration file says, or the nodes of its text as `yaml.compose` gives them.
+        The content of a configuration file, or its nodes from `yaml.compose`.
     name
-        Where it stands, for the message.
+        The name of the file or the option, for the message.
 
     Raises
     ------
     SkymillError
-        When it has more than MOST_VALUES values, or nests deeper than MOST_DEPTH.
+        When the configuration has more than MOST_VALUES values, or nests deeper than MOST_DEPTH.
     """
     if _expanded_values(config, {}, MOST_DEPTH) > MOST_VALUES:
         raise SkymillError(
-            f"{name}: its aliases (*name) or sections make it more than {MOST_VALUES:,} values, or "
-            f"nest more than {MOST_DEPTH} deep. Write out what it should say without them."
+            f"{name}: aliases (*name) or sections expand to more than {MOST_VALUES:,} values, or "
+            f"nest more than {MOST_DEPTH} deep. Write the settings without aliases."
         )
 
 
 def require_bounded_file(path: Path) -> None:
-    """Refuse a configuration file as `require_bounded` does, before its values are made.
+    """Apply `require_bounded` to a configuration file, before its values are made.
 
-    What is no YAML at all is left to whoever reads it.
+    A file that is not YAML passes: the code that reads the file reports the error.
     """
     import yaml
 
@@ -62,9 +62,9 @@ def require_bounded_file(path: Path) -> None:
 
 
 def _expanded_values(value: object, known: dict[int, int], depth: int) -> int:
-    """Return how many values a value holds with all repetitions; too many where it is too deep.
+    """Return how many values a value contains, with all repetitions; too many if it is too deep.
 
-    Each value is looked at once: `known` has the numbers of those that were met.
+    Each value is counted once: `known` has the counts of the values so far.
     """
     if id(value) in known:
         return known[id(value)]
@@ -77,7 +77,7 @@ def _expanded_values(value: object, known: dict[int, int], depth: int) -> int:
         parts = inner
     else:
         return 1
-    # One that is within itself has no end.
+    # A value that contains itself has no end.
     known[id(value)] = MOST_VALUES + 1
     found = 1 + sum(_expanded_values(part, known, depth - 1) for part in parts)
     known[id(value)] = found
@@ -85,9 +85,9 @@ def _expanded_values(value: object, known: dict[int, int], depth: int) -> int:
 
 
 def source_of_branch(config: dict, branch: str) -> str:
-    """Return `sample`, `archive` or `local` for a branch: its own entry, else the common one.
+    """Return `sample`, `archive` or `local` for a branch: its own entry, or else the common entry.
 
-    That of a branch that reads SWAN-SF is that of SWAN-SF.
+    A branch that reads SWAN-SF has the source of SWAN-SF.
     """
     source = config["source"]
     if isinstance(source, str):
@@ -103,22 +103,22 @@ def collection_of_branch(config: dict, branch: str) -> str:
 
 
 OPEN_SECTIONS = ("augmentation", "labels.map", "split.partitions", "ztf.sample")
-"""Sections with as few or as many entries as the user wants."""
+"""Sections in which the user may add and remove entries."""
 
 
 def in_force(config: dict) -> dict:
-    """Return the configuration that counts: without the entries that were left out by null.
+    """Return the effective configuration, without the entries that are null.
 
-    Snakemake merges configuration files entry by entry, so that a later file cannot delete an entry
-    of `OPEN_SECTIONS`: it sets the entry, or the whole section, to null.
+    Snakemake merges configuration files entry by entry, so a later file cannot delete an entry of
+    `OPEN_SECTIONS`. Instead the file sets the entry, or the whole section, to null.
     """
     return functools.reduce(_without_nulls_in, OPEN_SECTIONS, config)
 
 
 def of_input(config: dict) -> dict:
-    """Return the configuration with those entries alone that bear on `magnetic.input`.
+    """Return the configuration with only the entries for the present `magnetic.input`.
 
-    `features.columns` is the list of this input, `split.partitions` has its files.
+    `features.columns` becomes the list for this input, and `split.partitions` has only its files.
     """
     one = input_of(config)
     columns, partitions = config["features"]["columns"], config["split"]["partitions"]
@@ -135,7 +135,7 @@ def of_input(config: dict) -> dict:
 
 
 def without_nulls(section: dict | None) -> dict:
-    """Return a section without what is null in it, at any depth; an empty one for null."""
+    """Return a section without its null entries, at any depth; an empty section for null."""
     return {
         name: without_nulls(value) if isinstance(value, dict) else value
         for name, value in (section or {}).items()
@@ -144,7 +144,7 @@ def without_nulls(section: dict | None) -> dict:
 
 
 def _without_nulls_in(config: dict, path: str) -> dict:
-    """Return a configuration in which one section has no nulls; what is no section stays."""
+    """Return a configuration without nulls in one section; other values stay as they are."""
     name, _, rest = path.partition(".")
     found = config.get(name)
     if rest:
@@ -172,7 +172,7 @@ def magnetic_keys(config: dict) -> list[str]:
 
 
 def data_set_keys(config: dict, name: str) -> list[str]:
-    """Return the settings that decide what a data set holds: those that its card tells."""
+    """Return the settings that decide the content of a data set; its card lists them."""
     if name == "magnetic":
         return magnetic_keys(config)
     return {
@@ -181,17 +181,17 @@ def data_set_keys(config: dict, name: str) -> list[str]:
         "ztf": [
             "seed",
             *(f"labels.{key}" for key in config["labels"] if key != "file"),
-            *(f"ztf.{key}" for key in config["ztf"] if key not in NOT_TOLD),
+            *(f"ztf.{key}" for key in config["ztf"] if key not in NOT_ON_CARD),
         ],
     }[name]
 
 
-NOT_TOLD = ("nights", "accept_truncated", "csv", "alert_files")
-"""Settings of ZTF that leave the stamps as they are; the nights are told with their files."""
+NOT_ON_CARD = ("nights", "accept_truncated", "csv", "alert_files")
+"""Settings of ZTF that do not change the stamps. The nights are on the card with their files."""
 
 
 def check_settings(config: dict, root: Path = Path()) -> Iterator[str]:
-    """Yield what is wrong with settings that each fit the schema, as sentences.
+    """Yield the errors in settings that fit the schema, as sentences.
 
     `root` is the folder that Snakemake runs in.
     """
@@ -216,7 +216,7 @@ def check_settings(config: dict, root: Path = Path()) -> Iterator[str]:
 
 
 def _check_columns(features: dict, one: Input) -> Iterator[str]:
-    """Yield which columns cannot be computed at all, or not from what the branch reads."""
+    """Yield which columns cannot be computed, at all or from the input of the branch."""
     try:
         columns = Columns(features)
     except SkymillError as error:
@@ -237,19 +237,19 @@ def _check_columns(features: dict, one: Input) -> Iterator[str]:
 
 
 def _unread_source(config: dict) -> Iterator[str]:
-    """Yield why an entry of `source` does not say where the windows of SWAN-SF are from."""
+    """Yield why `source.magnetic` does not set the source of SWAN-SF's windows."""
     source = config["source"]
     if input_of(config) is not SWAN or not isinstance(source, dict) or "magnetic" not in source:
         return
     if source["magnetic"] != source_of_branch(config, "magnetic"):
         yield (
-            "source.magnetic is for the files of 2020, and magnetic.input is swan_sf. Say where "
-            f"SWAN-SF comes from: `source: {{swan_sf: {source['magnetic']}}}`."
+            "source.magnetic is for the files of 2020, but magnetic.input is swan_sf. Set the "
+            f"source of SWAN-SF: `source: {{swan_sf: {source['magnetic']}}}`."
         )
 
 
 def _two_ways_to_undersample(config: dict) -> Iterator[str]:
-    """Yield why classes cannot be thinned one by one and in their ratios."""
+    """Yield why classes cannot be undersampled both singly and by their ratio."""
     if config["magnetic"]["quiet_per_flare"] is None:
         return
     for label, methods in config["augmentation"].items():
@@ -262,23 +262,23 @@ def _two_ways_to_undersample(config: dict) -> Iterator[str]:
 
 
 def _useless_columns(derived: list[dict]) -> Iterator[str]:
-    """Yield which derived columns hold nothing, or a copy of another column."""
+    """Yield which derived columns are always 0, or copies of another column."""
     for column in derived:
         operation, window = column["operation"], column["window"]
         where = f"features.derived: {operation} of {column['parameter']} with window {window}"
         if operation in ("diff", "lag") and window >= STEPS:
             yield (
-                f"{where} is 0 at every step: no two of the {STEPS} steps of a record are as far "
-                f"apart. Take a window below {STEPS}."
+                f"{where} is 0 at every step: no two of the {STEPS} steps of a record are so far "
+                f"apart. Set a window below {STEPS}."
             )
         if operation == "rolling_std" and window < 2:
-            yield f"{where} is 0 at every step: one step does not deviate. Take 2 or more."
+            yield f"{where} is 0 at every step: one step has no deviation. Set 2 or more."
         if operation == "rolling_mean" and window < 2:
-            yield f"{where} is {column['parameter']} itself. Take 2 or more."
+            yield f"{where} is {column['parameter']} itself. Set 2 or more."
 
 
 def _useless_augmentation(augmentation: dict) -> Iterator[str]:
-    """Yield which entries of `augmentation` make and remove nothing, or leave nothing."""
+    """Yield which entries of `augmentation` change nothing, or remove everything."""
     for label, methods in augmentation.items():
         entries = dict(methods)
         duplicate = entries.pop("duplicate", None)
@@ -293,35 +293,37 @@ def _useless_augmentation(augmentation: dict) -> Iterator[str]:
                 )
     gone = [name for name, methods in augmentation.items() if methods.get("undersample") == 1]
     if {*gone} == {*LABELS}:
-        yield "augmentation: undersample 1 for every class removes all records. Take less of one."
+        yield (
+            "augmentation: undersample 1 for every class removes all records. Set less for a class."
+        )
     for label in gone:
         made = [name for name in augmentation[label] if name != "undersample"]
         if made:
             yield (
-                f"augmentation.{label}: undersample 1 removes every record, and {made[0]} makes "
-                "copies of them. Leave one of the two out."
+                f"augmentation.{label}: undersample 1 removes every record, but {made[0]} copies "
+                "these records. Leave out one of the two."
             )
 
 
 def _check_split(split: dict) -> Iterator[str]:
-    """Yield what is wrong with fractions and folds."""
+    """Yield the errors in fractions and folds."""
     folds, fold = split.get("folds"), split.get("fold")
     total = sum(split["fractions"].values())
     if folds is None and abs(total - 1) > 1e-9:
         yield f"split.fractions add up to {total:g}, not to 1."
     if folds is None and fold is not None:
-        yield f"split.fold is {fold}, but there are no folds: set split.folds to their number."
+        yield f"split.fold is {fold}, but there are no folds. Set split.folds to their number."
     if split["unit"] == "partition" and not folds and not split["partitions"]:
         yield (
-            "split.partitions leaves out every file that the magnetic branch reads. Name the split "
-            "of some of them."
+            "split.partitions leaves out every file that the magnetic branch reads. Assign some "
+            "files to splits."
         )
     if folds is not None and fold is not None and fold >= folds:
-        yield f"split.fold is {fold}, but {folds} folds have the numbers 0 to {folds - 1}."
+        yield f"split.fold is {fold}, but the numbers of {folds} folds are 0 to {folds - 1}."
 
 
 def _check_aligned(config: dict) -> Iterator[str]:
-    """Yield why the aligned branch cannot join what the configuration reads."""
+    """Yield why the aligned branch cannot join the inputs of the configuration."""
     if "sdo" not in config["branches"]:
         yield "branches: aligned needs the samples of sdo. Add sdo, or leave aligned out."
         return
@@ -337,8 +339,8 @@ def _check_aligned(config: dict) -> Iterator[str]:
         real = [name for name in sources if name not in simulated]
         yield (
             f"source: {', '.join(simulated)} would be simulated and {', '.join(real)} real. The "
-            "aligned branch joins them, and simulated data have no place in the real sky. Give all "
-            "of them real files or none, or leave aligned out of `branches`."
+            "aligned branch joins them, but simulated data do not fit the real sky. Set real files "
+            "for all of them or for none, or leave aligned out of `branches`."
         )
 
 
@@ -346,26 +348,28 @@ _TAKEN = ("workflow", "config", "envs", "profiles", "logs", "tests", "docs", ".s
 
 
 def _check_results(results: str, root: Path) -> Iterator[str]:
-    """Yield why a folder cannot be a results folder: it holds another one, or is in one."""
+    """Yield why a folder cannot be a results folder, such as another results folder inside it."""
     path = PurePosixPath(results)
     if str(path) != results or ".." in path.parts or results in (".", "/"):
-        yield f"results: {results} is no plain path of a folder, such as `trial` or `runs/trial`."
+        yield f"results: {results} is not a plain path such as `trial` or `runs/trial`."
         return
     own = _below(path, root)
     if own.parts[:1] and own.parts[0] in _TAKEN:
-        yield f"results: {results} is a folder of the workflow itself. Take another name."
+        yield f"results: {results} is a folder of the workflow itself. Choose another name."
         return
     above = [str(parent) for parent in path.parents if str(parent) not in (".", "/")]
     if own.is_relative_to(SHARED_RAW):
-        yield f"results: {results} is in {SHARED_RAW}, the folder of raw files. Take another name."
+        yield (
+            f"results: {results} is in {SHARED_RAW}, the folder of raw files. Choose another name."
+        )
         return
     for parent in above:
         if _below(PurePosixPath(parent), root) == PurePosixPath(
             DEFAULT_RESULTS
         ) or _is_results_folder(root / parent):
             yield (
-                f"results: {results} is inside {parent}, which is a results folder as well: what "
-                "one run cleans up, another one made. Take a folder beside it."
+                f"results: {results} is inside {parent}, another results folder: a run in one "
+                f"could delete files of the other. Choose a folder outside {parent}."
             )
             return
     inner = [
@@ -377,11 +381,13 @@ def _check_results(results: str, root: Path) -> Iterator[str]:
         and _is_results_folder(child)
     ]
     if inner:
-        yield f"results: {results} holds another results folder, {inner[0]}. Take one beside it."
+        yield (
+            f"results: {results} contains another results folder, {inner[0]}. Choose another name."
+        )
 
 
 def _below(path: PurePosixPath, root: Path) -> PurePosixPath:
-    """Return a path as it is spelled below the folder that Snakemake runs in, if it is there."""
+    """Return a path relative to the folder that Snakemake runs in, if it is in this folder."""
     here = PurePosixPath(root.absolute().as_posix())
     return path.relative_to(here) if path.is_relative_to(here) else path
 

@@ -1,9 +1,9 @@
-"""Which active regions are one patch of the Sun: groups of NOAA numbers that HARPs link.
+"""Groups of active regions on the same patch of the Sun: NOAA numbers that HARPs link.
 
-A NOAA number is a name, not a place: a patch that HMI follows (a HARP) may hold several numbered
-regions, and a region may lie in several HARPs. Samples of two numbers can show the same pixels at
-the same time. So a group is a connected component over NOAA and HARP numbers, by JSOC's table.
-Overlap in time alone links nothing: it would make one group of the whole Sun.
+A NOAA number is a name, not a place. A patch that HMI follows (a HARP) may contain several numbered
+regions, and a region may be in several HARPs. So samples of two NOAA numbers can show the same
+pixels at the same time. A group is a connected component over NOAA and HARP numbers, from JSOC's
+table. Overlap in time alone links nothing, because it would make one group of the whole Sun.
 """
 
 import functools
@@ -16,9 +16,9 @@ import numpy as np
 from skymill.engine.errors import SkymillError
 
 TABLE = Path(__file__).with_name("harp_to_noaa.2020.txt")
-"""JSOC's public table as it was in 2020; its first lines say where it is from."""
+"""JSOC's public table as of 2020; the first lines of the file name its origin."""
 TABLE_SHA256 = "51bf79eca6799ac84a6f59fa4cb560364df73a179c5f0b18919e581452a7c93b"
-"""Of the table: as part of the code it makes stale what was made by another one."""
+"""The table's digest. It is part of the code, so products of another table are stale."""
 TABLE_NAME = "JSOC's table of HARP and NOAA numbers of 2020"
 
 
@@ -29,11 +29,11 @@ def harp_table() -> tuple[tuple[int, int], ...]:
     Raises
     ------
     SkymillError
-        When the table is not the one that belongs to this code.
+        When the table is not the table of this version.
     """
     content = TABLE.read_bytes()
     if hashlib.sha256(content).hexdigest() != TABLE_SHA256:
-        raise SkymillError(f"{TABLE} is not the table of this version: install Skymill again.")
+        raise SkymillError(f"{TABLE} is not the table of this version. Install Skymill again.")
     lines = [line for line in content.decode().splitlines() if not line.startswith("#")]
     rows = (line.split() for line in lines[1:])
     return tuple((int(harp), int(noaa)) for harp, numbers in rows for noaa in numbers.split(","))
@@ -58,12 +58,12 @@ def group_regions(
     regions
         NOAA numbers, int64, shape (n,).
     links
-        Pairs (HARP number, NOAA number), those of the table by default.
+        Pairs (HARP number, NOAA number), by default those of the table.
 
     Returns
     -------
     int64, shape (n,): the smallest NOAA number of the group, whether or not it is among `regions`.
-    A region without a link is a group of its own.
+    A region without a link is a separate group.
     """
     smallest = _components(harp_table() if links is None else links)
     numbers, place = np.unique(np.asarray(regions, dtype=np.int64), return_inverse=True)
@@ -72,7 +72,7 @@ def group_regions(
 
 
 def _components(links: Iterable[tuple[int, int]]) -> dict[int, int]:
-    """Return the smallest NOAA number of each one's component."""
+    """Return, for each NOAA number, the smallest number of its component."""
     above: dict[int, int] = {}
 
     def top(noaa: int) -> int:
@@ -84,6 +84,6 @@ def _components(links: Iterable[tuple[int, int]]) -> dict[int, int]:
     for harp, noaa in links:
         above.setdefault(noaa, noaa)
         one, other = top(first_of.setdefault(harp, noaa)), top(noaa)
-        # The smaller number is above, so it names the component in the end.
+        # The smaller number is above, so the smallest number is on top of its component.
         above[max(one, other)] = min(one, other)
     return {noaa: top(noaa) for noaa in above}

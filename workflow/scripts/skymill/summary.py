@@ -1,4 +1,4 @@
-"""What was made and where: `skymill summary [RESULTS]`.
+"""A table of all products: `skymill summary [RESULTS]`.
 
 RESULTS is the results folder, `data` by default, or its address in object storage.
 """
@@ -13,7 +13,7 @@ from skymill.watch import leftovers_of, open_results
 def summarise(results: str) -> str:
     """Return a table of the products of a results folder: rows, size, source and classes of each.
 
-    Products that cannot be read, and those that an earlier configuration left, are named below.
+    Damaged products and leftovers of an earlier configuration are listed below the table.
     """
     header = ("product", "rows", "size", "source", "records by class")
     rows, damaged, read = [], [], {}
@@ -45,18 +45,20 @@ def summarise(results: str) -> str:
         return f"Nothing has been made in {results}/ yet: run `snakemake`."
     lines = _table(header, rows)
     if damaged:
-        lines += ["", "DAMAGED, the next run makes them again:", *(f"  {line}" for line in damaged)]
+        lines += ["", "DAMAGED (the next run makes them again):"]
+        lines += [f"  {line}" for line in damaged]
     if warnings := warnings_in(read):
-        lines += ["", "WARNINGS of the jobs that made them:", *(f"  {text}" for text in warnings)]
+        lines += ["", "WARNINGS of the jobs that made the products:"]
+        lines += [f"  {text}" for text in warnings]
     if left:
         lines += [
             "",
-            "LEFT by an earlier configuration, nothing makes them now "
+            "LEFTOVERS of an earlier configuration, which your configuration does not make "
             f"(`skymill prune {results}`):",
             *(f"  {results}/{name}" for name in left),
         ]
     if "sample" in sources:
-        lines += ["", "SIMULATED DATA: products with source `sample` do not come from the sky."]
+        lines += ["", "SIMULATED DATA: products with source `sample` are not from the sky."]
     return "\n".join(lines)
 
 

@@ -1,8 +1,8 @@
-"""Damage at rest: `skymill verify [RESULTS] [--repair]`.
+"""A search for damaged files: `skymill verify [RESULTS] [--repair]`.
 
-Every product, manifest, receipt, raw file and unpacked image is read and compared with what was
-written down when it was made. `--repair` deletes the manifest or receipt of what is damaged, so
-that the next run makes it again, and whatever was made from it.
+The command reads every product, manifest, receipt, raw file and unpacked image, and compares its
+content with the digest from when it was made. `--repair` deletes the manifest or receipt of each
+damaged file. Then the next run makes this file again, and all products that were made from it.
 """
 
 import contextlib
@@ -44,24 +44,24 @@ from skymill.raw.fetch import CACHE
 from skymill.raw.files import HashedRaw, sidecar_path
 
 SHOWN = 50
-"""Lines of each list that are shown."""
+"""The most lines of each list that are printed."""
 READ_BYTES = 2**20
 PIECE_BYTES, PIECE_FILES = 2**26, 256
-"""What one thread takes at a time, at most: one large file, or many small ones."""
+"""The most that a thread reads in one task: bytes (but at least one file), and number of files."""
 
 
 @dataclass
 class Verdict:
-    """What a comparison has found.
+    """The result of a comparison.
 
     Attributes
     ----------
     inventory
-        What there was to compare.
+        The files that were compared.
     damaged
-        Sorted by path.
+        The damage, sorted by path.
     deleted, left
-        What a repair has deleted, and why it has not deleted other things that are damaged.
+        Files that a repair deleted, and texts that say which damaged files it left, and why.
     """
 
     inventory: Inventory
@@ -71,7 +71,7 @@ class Verdict:
 
     @property
     def is_sound(self) -> bool:
-        """Return whether all is there and as it was written."""
+        """Return whether all files are there and unchanged."""
         return not self.damaged and not self.inventory.missing
 
     def text(self) -> str:
@@ -81,33 +81,39 @@ class Verdict:
         total = sum(path.stat().st_size for path in files if path.is_file())
         lines = [
             f"{inventory.results}/: {len(files):,} files ({total / 1e9:.2f} GB) and "
-            f"{len(inventory.documents):,} manifests and receipts compared with what was written."
+            f"{len(inventory.documents):,} manifests and receipts compared with their checksums."
         ]
         by_hand = [one for one in self.damaged if one.kind == OWN]
         others = [one for one in self.damaged if one.kind != OWN]
         lines += _listed("DAMAGED:", [f"{one.path}: {one.what}" for one in others])
         lines += _listed(
-            "CHANGED, your own, which nothing here touches (put the right file there, or run again "
-            "if you meant it):",
+            "CHANGED, your own files, which Skymill never changes (put the right file there, or "
+            "run again if you meant the change):",
             [f"{one.path}: {one.what}" for one in by_hand],
         )
-        lines += _listed("MISSING, the next run makes them again:", map(str, inventory.missing))
+        lines += _listed("MISSING (the next run makes them again):", map(str, inventory.missing))
         lines += _listed(
             "Described by no manifest, and in no product that Skymill reads:",
             map(str, inventory.undescribed),
         )
-        lines += _listed("Gone since they were read, and not compared:", map(str, inventory.absent))
+        lines += _listed(
+            "Deleted since they were read, and not compared:", map(str, inventory.absent)
+        )
         lines += _listed("Not compared:", inventory.elsewhere)
         lines += _listed("Deleted:", map(str, self.deleted))
         lines += _listed("Not deleted:", self.left)
         if self.deleted:
-            lines += ["", "Run again: what is damaged is made anew, and what was made from it."]
+            lines += [
+                "",
+                "Run again to make the damaged files again, and all products made from them.",
+            ]
         elif others:
             repair = f"`skymill verify {inventory.results} --repair`"
             lines += [
                 "",
-                f"{repair} deletes the manifests and receipts of what is damaged, and damaged "
-                "downloads. Then run again: it is made anew, and what was made from it.",
+                f"{repair} deletes the manifests and receipts of damaged files, and damaged "
+                "downloads. Then run again to make these files again, and all products made from "
+                "them.",
             ]
         elif self.is_sound:
             lines += ["Nothing is damaged or missing."]
@@ -120,33 +126,33 @@ def _listed(title: str, lines: Iterable[str]) -> list[str]:
 
 
 def verify(results: str = DEFAULT_RESULTS, *, repair: bool = False) -> Verdict:
-    """Compare a results folder, and the raw files it was made from, with what was written down.
+    """Compare a results folder, and the raw files it was made from, with the recorded digests.
 
     Parameters
     ----------
     results
-        The folder, seen from the folder that Snakemake runs in.
+        The folder, relative to the folder that Snakemake runs in.
     repair
-        Delete the documents of what is damaged, and damaged downloads, simulated files and
+        Delete the documents of damaged products, and damaged downloads, simulated files and
         unpacked trees. The user's own files stay.
 
     Raises
     ------
     SkymillError
-        When a run works in the folder, there is no such folder, or it holds nothing to compare.
+        When a run works in the folder, or the folder does not exist or contains nothing to compare.
     """
     if "://" in results:
         raise SkymillError("verify works on a folder of this machine, not on object storage.")
     folder, results = results, results.rstrip("/")
     if not results or not Path(results).is_dir():
         where = folder or "without a name"
-        raise SkymillError(f"There is no folder {where}: nothing has been made there yet.")
+        raise SkymillError(f"There is no folder {where}, so there are no results to compare.")
     with _alone(results, writes=repair):
         inventory = take_inventory(results)
         if inventory.is_empty:
             raise SkymillError(
-                f"{results}/ has no products, and no raw files that Skymill has fetched or made. "
-                "Name the results folder that you mean."
+                f"{results}/ has no products, and no raw files that Skymill fetched or simulated. "
+                "Give the name of a results folder."
             )
         verdict = Verdict(inventory, _compare(inventory))
         if repair:
@@ -156,9 +162,10 @@ def verify(results: str = DEFAULT_RESULTS, *, repair: bool = False) -> Verdict:
 
 @contextlib.contextmanager
 def _alone(results: str, *, writes: bool) -> Iterator[None]:
-    """Refuse to work beside a run; what it is writing would look damaged.
+    """Raise SkymillError if a run works in the folder: its unfinished files would look damaged.
 
-    A repair takes the note of a run. A comparison takes none, and looks again at its end.
+    A repair writes a run's note, see run_lock. A comparison writes no note, but checks again at its
+    end.
     """
     folders = [results, *([SHARED_RAW] if Path(SHARED_RAW).is_dir() else [])]
     lock = RunLock(folders, Path.cwd())
@@ -169,7 +176,7 @@ def _alone(results: str, *, writes: bool) -> Iterator[None]:
         return
     try:
         if lock.take(LOCAL):
-            # What a run does that follows a killed one: after this nobody knows of it any more.
+            # The note of a killed run is now gone, so its unfinished files must be deleted here.
             for folder in folders:
                 delete_partial(folder, leave=SHARED_RAW)
         yield
@@ -178,7 +185,7 @@ def _alone(results: str, *, writes: bool) -> Iterator[None]:
 
 
 def _compare(inventory: Inventory) -> list[Damage]:
-    """Return all that is damaged, sorted by path."""
+    """Return all damage, sorted by path."""
     asked: dict[Path, set[str]] = {}
     for one in inventory.described:
         if one.size is None or _size(one) == one.size or one.digest.startswith("files:"):
@@ -193,7 +200,7 @@ def _compare(inventory: Inventory) -> list[Damage]:
         elif isinstance(digests, str):
             what = digests
         elif digests[algorithm] != expected:
-            what = f"has other content than {one.by} says"
+            what = f"has other content than stated in {one.by}"
         else:
             continue
         damaged.append(Damage(one.path, what, one.kind, one.by))
@@ -201,9 +208,10 @@ def _compare(inventory: Inventory) -> list[Damage]:
 
 
 def _judged(damaged: list[Damage], inventory: Inventory) -> list[Damage]:
-    """Return what is damaged, each file once.
+    """Return the damage, each file once.
 
-    A download that is what its sidecar says is whole: then the receipt is that of another one.
+    If a download matches its sidecar but not its receipt, the receipt is of another download. Then
+    the receipt is the damaged file.
     """
     kept = {}
     vouched = {one.path for one in inventory.described if one.by == sidecar_path(one.path)} - {
@@ -211,7 +219,7 @@ def _judged(damaged: list[Damage], inventory: Inventory) -> list[Damage]:
     }
     for one in damaged:
         if one.kind == FETCHED and one.path in vouched and one.by != sidecar_path(one.path):
-            one = Damage(one.by, f"is not of the {one.path} that is there", PRODUCT, one.by)
+            one = Damage(one.by, f"is not of the present {one.path}", PRODUCT, one.by)
         kept.setdefault(one.path, one)
     return sorted(kept.values(), key=lambda one: str(one.path))
 
@@ -223,7 +231,7 @@ def _size(one: Described) -> int:
 def _digests(asked: dict[Path, set[str]]) -> dict[Path, dict[str, str] | str]:
     """Return the digests of files by algorithm, or why a file cannot be read.
 
-    All cores read at once. A file of several names is read once.
+    All cores read at the same time. A file with several names (hard links) is read once.
     """
     from tqdm import tqdm
 
@@ -232,7 +240,7 @@ def _digests(asked: dict[Path, set[str]]) -> dict[Path, dict[str, str] | str]:
         status = path.stat()
         files.setdefault((status.st_dev, status.st_ino), (path, set()))[1].update(algorithms)
     sizes = {key: path.stat().st_size for key, (path, _) in files.items()}
-    # The largest first: else one core would read the last of them while the others wait.
+    # The largest files come first. Else one core could read a large file while the others wait.
     order = sorted(files, key=lambda key: (-sizes[key], str(files[key][0])))
     pieces, size = [[]], 0
     for key in order:
@@ -267,7 +275,7 @@ def _digests(asked: dict[Path, set[str]]) -> dict[Path, dict[str, str] | str]:
 def _digest(
     path: Path, algorithms: set[str], advance: Callable[[int], None]
 ) -> dict[str, str] | str:
-    """Return the digests of a file by algorithm, or why it cannot be read."""
+    """Return the digests of a file by algorithm, or a text that says why it cannot be read."""
     try:
         if path.is_dir():
             return {"files": HashedRaw(path, "folder").receipt()["sha256"]}
@@ -300,7 +308,7 @@ _NEW = {"crc32": _Crc32, "blake2b64": functools.partial(hashlib.blake2b, digest_
 
 
 def _repair(verdict: Verdict) -> None:
-    """Delete what has damaged products made again."""
+    """Delete documents and files so that the next run makes damaged products again."""
     doomed: list[Path] = []
     for one in verdict.damaged:
         if one.kind == PRODUCT:
@@ -313,14 +321,14 @@ def _repair(verdict: Verdict) -> None:
     verdict.deleted = [path for path in dict.fromkeys(doomed) if path.exists()]
     for path in verdict.deleted:
         if path.is_dir():
-            # Renamed first: half a tree must not pass for a whole one.
+            # Renamed first, because a half-deleted tree must not look like a complete tree.
             shutil.rmtree(path.replace(partial_path(path)))
         else:
             path.unlink()
 
 
 def _of_raw(one: Damage, verdict: Verdict) -> list[Path]:
-    """Return what goes with a damaged download or simulated file, or with its damaged sidecar."""
+    """Return what to delete for a damaged download or simulated file, or a damaged sidecar."""
     raw = Path(str(one.path).removesuffix(SIDECAR))
     documents = documents_of(raw, verdict.inventory)
     kept = in_cache(raw)
@@ -330,8 +338,8 @@ def _of_raw(one: Damage, verdict: Verdict) -> list[Path]:
         is_as_read = read and "local" not in read and raw not in {d.path for d in verdict.damaged}
         if not (is_linked or is_as_read):
             verdict.left.append(
-                f"{raw}: its sidecar is damaged, so it may be your own. If it is, delete "
-                f"{one.path}; if not, delete both."
+                f"{raw}: its sidecar is damaged, so it may be your own file. If it is yours, "
+                f"delete {one.path}. Else delete both files."
             )
             return []
     found = [Path(verdict.inventory.results, name) for name in documents]
@@ -342,15 +350,16 @@ def _of_raw(one: Damage, verdict: Verdict) -> list[Path]:
 
 
 def _of_tree(one: Damage, verdict: Verdict) -> list[Path]:
-    """Return what goes with a damaged image of the unpacked tree: all of it, if its zip is there.
+    """Return what to delete for a damaged image: the whole unpacked tree, if its zip is there.
 
-    Without its manifest the tree would pass for the user's own, so the manifest never goes alone.
+    Without its manifest the tree would look like the user's own, so the manifest is never deleted
+    alone.
     """
     tree = Path(str(one.by).removesuffix(MANIFEST))
     archive = tree.with_name(paths.SDO_FILE)
     own = {other.path for other in verdict.damaged if other.kind == OWN}
     if not archive.exists() or archive in own:
-        verdict.left.append(f"{tree}: it is unpacked from {archive}, which is not there as it was")
+        verdict.left.append(f"{tree}: it was unpacked from {archive}, which is missing or changed")
         return []
     receipt = Path(verdict.inventory.results, paths.SDO_RECEIPT)
     return [receipt, tree, *with_lists([manifest_path(tree)])]

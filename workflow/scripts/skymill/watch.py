@@ -1,6 +1,6 @@
-"""What a run looks at before Snakemake decides what to make, and what it says at its end.
+"""The check of a results folder before Snakemake decides what to run, and the last lines of a run.
 
-Snakemake itself is not imported here: the rules give paths, digests and settings.
+Snakemake itself is not imported here: the rules pass paths, digests and settings.
 """
 
 import logging
@@ -19,25 +19,25 @@ from skymill.engine.words import clock_text
 from skymill.made import REPORT, made_lines
 
 SHOWN = 20
-"""Warnings that the end of a run repeats; the summary has all of them."""
+"""The most warnings that the end of a run repeats; the summary lists all warnings."""
 
 
 class Watch:
-    """Looks at the results folder while Snakemake builds its graph.
+    """Checks the results folder while Snakemake builds its graph.
 
     Parameters
     ----------
     results
         The results folder.
     products
-        What the configuration makes: the paths of each branch's products, and of the report.
+        The paths of the products that the configuration makes, by branch, and of the report.
     branches
         The branches that are switched on.
     objects
-        Gives the storage object of an address, where a storage provider of Snakemake keeps all
-        files; None where they are on a disk.
+        Returns the storage object of an address, if a storage provider of Snakemake keeps all
+        files; None if the files are on a disk.
     prefix
-        The address below which the provider keeps them.
+        The address below which the provider keeps the files.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Watch:
         self._started = time.time()
 
     def folder(self, path) -> Folder:
-        """Return the results folder that a file is in, as Snakemake gives it to a function."""
+        """Return the results folder of a file, by the path that Snakemake passes."""
         names = Names.around(path, self.results)
         if names.base not in self._folders:
             self._folders[names.base] = (
@@ -83,12 +83,12 @@ class Watch:
         settings: dict,
         also: Callable[[dict], str | None] | None = None,
     ) -> Reason | None:
-        """Return why a job must run, None when its products are current.
+        """Return why a job must run, or None when its products are current.
 
         Parameters
         ----------
         output, input
-            Those of the job, as Snakemake gives them to a function.
+            Outputs and inputs of the job, as Snakemake passes them to a function.
         code, settings
             Digest of the code, and the settings that the rule reads.
         also
@@ -113,18 +113,18 @@ class Watch:
         return self.folder(path).document(Names.around(path, self.results).name(path))
 
     def is_younger(self, output) -> Callable[[float], bool]:
-        """Return whether a job's document was written after a moment, see Folder.is_younger."""
+        """Return a function for a job's document, see Folder.is_younger."""
         document = output.get("manifest") or output.receipt
         name = Names.around(document, self.results).name(document)
         return lambda moment: self.folder(document).is_younger(name, moment)
 
     def damage(self, manifest) -> str | None:
-        """Return why a manifest cannot be read, None when it can or is not there."""
+        """Return why a manifest cannot be read; None when it can be read or is missing."""
         found = self.document(manifest)
         return str(found) if isinstance(found, SkymillError) else None
 
     def write_products(self, folder: Folder, settings: dict | None = None) -> None:
-        """Write what the configuration makes, for the summary, `prune` and `diff`."""
+        """Write the list of the configuration's products, for the summary, `prune` and `diff`."""
         content = {
             "branches": sorted(self.branches),
             "products": self.documents,
@@ -137,7 +137,10 @@ class Watch:
         return find_leftovers(folder.documents(), self.documents, self.branches)
 
     def warnings(self) -> Iterator[tuple[int, str]]:
-        """Yield again what jobs warned of, each line with its level: their own are far above."""
+        """Yield the warnings of all jobs again, each line with its level.
+
+        The jobs' own output is far above the end of a run.
+        """
         warnings = warnings_in(self._made())
         if warnings:
             yield logging.WARNING, f"Warnings about the results in {self.results}/:"
@@ -148,7 +151,7 @@ class Watch:
             yield logging.WARNING, f"  and {more}: `{self._summary()}` lists them."
 
     def made_lines(self) -> list[str]:
-        """Return what this run has made, in how long, where, and what was rejected; see made."""
+        """Return lines that say what this run made, where and in what time; see made."""
         made = self._made()
         documents = {
             branch: {name: made[name] for name in names if name in made}
@@ -161,24 +164,24 @@ class Watch:
         return [f"Made in {self.results}/ in {took}:", *lines] if lines else []
 
     def closing_lines(self) -> Iterator[tuple[int, str]]:
-        """Yield the last lines of a run, each with its level: where the results are and of what."""
+        """Yield the last lines of a run, each with its level: warnings, and hints for the user."""
         yield from self.warnings()
-        yield logging.INFO, f"`{self._summary()}` lists what was made and where."
+        yield logging.INFO, f"`{self._summary()}` lists all products."
         made = self._made()
         cross_match = made.get(paths.ZTF_STAMPS + MANIFEST)
         if cross_match and not cross_match["counts"]["rows"]:
             yield (
                 logging.WARNING,
                 "NO STAMPS: no object of these nights is in the list of labels, so the ZTF "
-                "products are empty. Take other nights (ztf.nights) or another list (labels, see "
+                "products are empty. Choose other nights (ztf.nights) or another list (labels, see "
                 "docs/configuration.md).",
             )
         sources = {made[name].get("source") for name in made if name.endswith(MANIFEST)}
         if "sample" in sources:
             yield (
                 logging.INFO,
-                "SIMULATED DATA: these results come from `source: sample`, not from the sky. Set "
-                "`source: local` or `source: archive` in config/config.yaml for real data.",
+                "SIMULATED DATA: these results come from `source: sample`, not from the sky. For "
+                "real data, set `source: local` or `source: archive` in config/config.yaml.",
             )
 
     def _summary(self) -> str:
@@ -189,10 +192,10 @@ class Watch:
         return "skymill summary" + ("" if place == paths.DEFAULT_RESULTS else f" {place}")
 
     def _made(self) -> dict[str, dict]:
-        """Return the manifests and receipts that are there, by name.
+        """Return the existing manifests and receipts, by name.
 
-        The report is about all branches. Of branches that are switched off, those count that this
-        run has made: a target may be theirs.
+        The report belongs to all branches. For branches that are switched off, only documents of
+        this run count: a target may be a product of these branches.
         """
         folders = [folder.again() for folder in self._folders.values()]
         made = {}
@@ -212,14 +215,14 @@ def find_leftovers(
 ) -> list[str]:
     """Return the products of a results folder that its configuration no longer makes, sorted.
 
-    Products of a branch that is switched off are no leftovers.
+    Products of a branch that is switched off are not leftovers.
 
     Parameters
     ----------
     found
         The documents in the results folder.
     documents
-        Those that the configuration makes, by branch.
+        The documents that the configuration makes, by branch.
     branches
         The branches that are switched on.
     """
@@ -235,9 +238,9 @@ def open_results(results: str) -> Folder:
 
 
 def leftovers_of(folder: Folder) -> list[str]:
-    """Return the leftovers in a results folder, by what its latest run wrote; see find_leftovers.
+    """Return the leftovers in a results folder, from its products.json; see find_leftovers.
 
-    None are known where no run has written anything.
+    Without products.json, the result is an empty list.
     """
     known = folder.read(paths.PRODUCTS)
     if known is None:

@@ -1,1 +1,1 @@
-"""What every branch stands on: products, staleness, jobs, workers. Knows nothing of the sky."""
+"""The base of every branch: products, staleness, jobs, workers. Nothing here is about the sky."""

@@ -1,7 +1,7 @@
-"""Arrow arrays made of memory.
+"""Arrow arrays from NumPy arrays and sequences.
 
-PyArrow's own `pa.array` imports pandas wherever it is installed: a third of a second or more, in
-every job and every worker process.
+PyArrow's own `pa.array` imports pandas if pandas is installed. That import takes a third of a
+second or more in every job and every worker process.
 """
 
 import json
@@ -15,24 +15,24 @@ import pyarrow as pa
 def to_arrow(
     values: np.ndarray | Sequence, kind: pa.DataType, missing: np.ndarray | None = None
 ) -> pa.Array:
-    """Return values as an Arrow array, which for numbers shares their memory.
+    """Return values as an Arrow array. An array of numbers shares the memory of the values.
 
     Parameters
     ----------
     values
-        Numbers or truth values, shape (n,), or bytes (dtype S) for a string column; or a sequence
-        of str, bytes or int in which None is null.
+        An array, shape (n,), of numbers, bool, or bytes (dtype S, for a string column). Or a
+        sequence of str, bytes or int, in which None is null.
     kind
-        The Arrow type: of numbers, bool, string, or binary of a fixed length.
+        The Arrow type: a numeric type, bool, string, or binary of a fixed length.
     missing
         bool, shape (n,): which elements of an array are null.
 
     Raises
     ------
     TypeError, OverflowError
-        When the type does not hold all values of the array's, or a value of the sequence.
+        When the type cannot represent all values of the array's type, or a value of the sequence.
     ValueError
-        When a binary value has another length than the type.
+        When the length of a binary value is not that of the type.
     """
     if not isinstance(values, np.ndarray):
         return _sequence_to_arrow(values, kind)
@@ -55,7 +55,7 @@ def _sequence_to_arrow(values: Sequence, kind: pa.DataType) -> pa.Array:
     if pa.types.is_fixed_size_binary(kind):
         parts = [bytes(kind.byte_width) if value is None else value for value in values]
         if any(len(part) != kind.byte_width for part in parts):
-            raise ValueError(f"a value has not the {kind.byte_width} bytes of its type")
+            raise ValueError(f"a value does not have the {kind.byte_width} bytes of its type")
         return _array(kind, len(values), valid, b"".join(parts))
     parts = [b"" if value is None else value.encode() for value in values]
     sizes = np.array([len(part) for part in parts], np.int64)
@@ -78,7 +78,7 @@ def _offsets(sizes: np.ndarray) -> np.ndarray:
 
 
 def shaped(column: pa.ChunkedArray, field: pa.Field) -> np.ndarray:
-    """Return a column of lists in the shape that its field's metadata says, shape (n, ...)."""
+    """Return a column of lists as an array, shape (n, ...), by the shape in field.metadata."""
     flat = pa.concat_arrays(
         [chunk.flatten() for chunk in column.chunks] or [pa.array([], field.type.value_type)]
     )

@@ -1,8 +1,9 @@
-"""A running Dask cluster that works on the pieces of a job as the job's own processes would.
+"""A running Dask cluster that does the tasks of a job, as the job's own processes would.
 
-What would go wrong silently or obscurely there is looked for: whether workers see the project's
-files, have the same code and the same packages, and stand in the project's directory. Workers come
-and go, so each looks for itself before its first piece of a job.
+Some errors on a cluster would be silent or obscure. So each worker checks that it sees the
+project's files, and that it has the same code and the same packages as the job. A worker does its
+tasks in the project's directory. Workers may join at any time, so each worker checks itself before
+its first task of a job.
 """
 
 import asyncio
@@ -46,24 +47,24 @@ PACKAGES = (
     "isal",
     "cramjam",
 )
-"""What pieces are computed and carried with; of another version, bytes may differ."""
+"""Packages that compute or transfer tasks. Another version may produce other bytes."""
 
-CARRIERS = ("dask", "distributed")
-"""What the scheduler needs of the same version; it computes nothing."""
+SCHEDULER_PACKAGES = ("dask", "distributed")
+"""Packages whose versions must be the same on the scheduler. The scheduler computes nothing."""
 
 LOOK_SECONDS = 5
-"""How often a job that waits counts the workers."""
+"""How often a waiting job counts the workers."""
 
 TOKENS = Path(".snakemake")
-"""Where in the project a job leaves the file that tells workers that they see the project."""
+"""The folder of a job's token file. A worker that finds the file sees the project."""
 
 
 @dataclass(frozen=True)
-class Seal:
-    """What a worker must have in common with the job that it works for.
+class Requirement:
+    """What a worker must have in common with its job.
 
-    `root` is the project's directory, `token` a file in it, `code` the digest of the package, and
-    `versions` those of PACKAGES that the job has.
+    `root` is the project's directory, `token` a file in this directory, `code` the digest of the
+    package, and `versions` the versions of the PACKAGES that the job has.
     """
 
     root: str
@@ -77,26 +78,28 @@ def map_on_cluster(
 ) -> Iterator:
     """Yield `function(item)` for each item, in order, computed by the workers of a cluster.
 
-    Items are taken as workers come free, never more than `ahead` for each thread of theirs. What
-    a worker that dies was working on, another does again: `function` must bear to be called twice.
-    The scheduler holds an item until its result is there, so that it need not be made again.
+    Items are read when workers become free, and never more than `ahead` items for each thread of
+    the workers. If a worker dies, another worker does its tasks again. So it must be safe to call
+    `function` twice for an item. The scheduler keeps an item until it has the result, so no item is
+    read twice.
 
     Raises
     ------
     SkymillError
-        When no scheduler or no worker is there within the patience of Dask's setting
-        `distributed.comm.timeouts.connect`, the scheduler goes away, a piece costs one worker
-        after the other, or a worker has other code or packages or does not see the project.
+        When no scheduler or no worker is there within the time of Dask's setting
+        `distributed.comm.timeouts.connect`, when the scheduler goes away, when one worker after
+        the other dies on the same task, or when a worker has other code or packages or does not
+        see the project.
     """
-    with _connected(address) as client, _sealed() as seal:
+    with _connected(address) as client, _requirement() as required:
         name = f"{what}-{uuid.uuid4().hex}"
         waiting: deque[Future] = deque()
         looked, room = -float("inf"), ahead
         for number, item in enumerate(items):
             with _scheduler_there(client):
-                errand = pickle.dumps(_Errand(function, item, seal), pickle.HIGHEST_PROTOCOL)
+                task = pickle.dumps(_Task(function, item, required), pickle.HIGHEST_PROTOCOL)
                 key = f"{name}-{number}"
-                waiting.append(client.submit(pickle.loads, errand, key=key, pure=False))
+                waiting.append(client.submit(pickle.loads, task, key=key, pure=False))
                 if time.monotonic() - looked > LOOK_SECONDS:
                     looked, room = time.monotonic(), ahead * max(1, threads(client))
             while len(waiting) >= room:
@@ -106,22 +109,23 @@ def map_on_cluster(
 
 
 def threads(client: "Client") -> int:
-    """Return how many pieces the cluster can work on at a time."""
+    """Return how many tasks the cluster can do at the same time."""
     return sum(client.nthreads().values())
 
 
 @contextlib.contextmanager
 def _connected(address: str) -> Iterator["Client"]:
-    """Connect to a scheduler, with workers like this process; closing drops what is not done."""
+    """Connect to a scheduler whose workers match this process; closing cancels unfinished tasks."""
     import dask
     from distributed import Client
     from distributed.versions import VersionMismatchWarning
 
-    # An item must travel with its task: sent ahead it would be lost with the worker that has it.
+    # Dask must send an item within its task. An item that is sent before its task would be lost if
+    # the worker that has the item dies.
     settings = {"distributed.admin.large-graph-warning-threshold": "1 GB"}
     with dask.config.set(settings), contextlib.ExitStack() as stack:
         with warnings.catch_warnings():
-            # Versions are compared below.
+            # The versions are compared below.
             warnings.simplefilter("ignore", VersionMismatchWarning)
             try:
                 asyncio.run(asyncio.wait_for(_greet(address), _patience()))
@@ -129,9 +133,9 @@ def _connected(address: str) -> Iterator["Client"]:
             except (OSError, ValueError, TypeError) as error:
                 why = str(error) or f"silence for {_patience():g} s"
                 raise SkymillError(
-                    f"no Dask scheduler answers at {address} ({why}). Start one, correct "
-                    "dask.scheduler_address (or the variable DASK_SCHEDULER_ADDRESS, which comes "
-                    "first), or empty both to work without a cluster."
+                    f"no Dask scheduler answers at {address} ({why}). Start the scheduler, or "
+                    "correct dask.scheduler_address (or the variable DASK_SCHEDULER_ADDRESS, which "
+                    "takes precedence). Empty both to work without a cluster."
                 ) from error
         stack.enter_context(client)
         _require_workers(client)
@@ -140,7 +144,7 @@ def _connected(address: str) -> Iterator["Client"]:
 
 
 async def _greet(address: str) -> None:
-    """Shake hands with a scheduler: a client would wait for ever for one that keeps silent."""
+    """Connect once: a client would wait forever for a scheduler that does not answer."""
     from distributed import Security
     from distributed.comm import connect
 
@@ -157,34 +161,34 @@ def _patience() -> float:
 
 
 def _require_workers(client: "Client") -> None:
-    """Wait for a worker, as long as one would wait for the scheduler."""
+    """Wait for a worker, for as long as this process waits for the scheduler."""
     try:
         client.wait_for_workers(1, timeout=_patience())
     except TimeoutError as error:
         raise SkymillError(
             f"the Dask scheduler at {client.scheduler.address} had no worker for {_patience():g} "
-            "s. Start some (`dask worker`), or be more patient: "
-            "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT=600 waits 600 s."
+            "s. Start workers (`dask worker`), or wait longer: set "
+            "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT=600 to wait 600 s."
         ) from error
 
 
 def _require_same_versions(client: "Client") -> None:
-    """Compare the packages of the scheduler and of all workers that are there."""
+    """Compare this process's packages with those of the scheduler and of all present workers."""
     found = client.get_versions(packages=PACKAGES)
     own = found["client"]["packages"]
     scheduler = found["scheduler"]["packages"]
-    _require_same({name: own[name] for name in CARRIERS}, scheduler, "the scheduler")
+    _require_same({name: own[name] for name in SCHEDULER_PACKAGES}, scheduler, "the scheduler")
     for address, worker in found["workers"].items():
         _require_same(_present(own), worker["packages"], f"the worker {address}")
 
 
 def _present(versions: Mapping[str, str | None]) -> dict[str, str]:
-    """Return the versions of those of PACKAGES that are installed."""
+    """Return the versions of the installed packages of PACKAGES."""
     return {name: versions[name] for name in PACKAGES if versions[name]}
 
 
 def _require_same(own: Mapping[str, str], other: Mapping[str, str | None], whose: str) -> None:
-    """Refuse another version of anything that this process has."""
+    """Raise SkymillError when `other` has another version of a package of `own`."""
     differ = [
         f"{name} {version} here, {other.get(name) or 'none'} there"
         for name, version in own.items()
@@ -193,32 +197,32 @@ def _require_same(own: Mapping[str, str], other: Mapping[str, str | None], whose
     if differ:
         raise SkymillError(
             f"{whose} of the Dask cluster has other packages: {', '.join(differ)}. Results could "
-            "differ: start the cluster in the environment that runs Snakemake, or in one of the "
-            "same versions (envs/requirements.txt)."
+            "differ. Start the cluster in the environment that runs Snakemake, or in an "
+            "environment with the same versions (envs/requirements.txt)."
         )
 
 
 @contextlib.contextmanager
-def _sealed() -> Iterator[Seal]:
-    """Yield the seal of a job; its token lies in the project for as long."""
+def _requirement() -> Iterator[Requirement]:
+    """Yield the requirement of a job; its token file exists until the block ends."""
     from distributed.versions import get_versions
 
     versions = get_versions(packages=PACKAGES)["packages"]
     TOKENS.mkdir(exist_ok=True)
-    # A name that was never looked for: file systems remember for seconds what was not there.
+    # A new name: network file systems remember for some seconds that a file did not exist.
     token = TOKENS / f"skymill_{uuid.uuid4().hex}.token"
     token.touch()
     try:
-        yield Seal(str(Path.cwd()), str(token), package_digest(), _present(versions))
+        yield Requirement(str(Path.cwd()), str(token), package_digest(), _present(versions))
     finally:
         token.unlink(missing_ok=True)
 
 
 @functools.cache
 def package_digest() -> str:
-    """Return the digest of all modules of this package, as they were when it was first asked.
+    """Return the digest of all modules of this package, as they were at the first call.
 
-    A process that goes on working after an edit still has the old modules.
+    The result is cached: a process that still runs after an edit uses the old modules.
     """
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
@@ -228,7 +232,7 @@ def package_digest() -> str:
 
 
 def _result(client: "Client", future: "Future", what: str) -> object:
-    """Wait for a result; see to it that there is a worker that it can come from."""
+    """Wait for a result, and check every few seconds that there is a worker to compute it."""
     from distributed import CancelledError
     from distributed.scheduler import KilledWorker
 
@@ -238,17 +242,17 @@ def _result(client: "Client", future: "Future", what: str) -> object:
         except KilledWorker as error:
             raise SkymillError(
                 f"{what}: {error.allowed_failures + 1} workers died one after the other on the "
-                f"same piece, the last one {error.last_worker.address}. Mostly that is for want of "
-                "memory: look at the workers' logs, give them more, and run again."
+                f"same task; the last one was {error.last_worker.address}. Most often they ran out "
+                "of memory. Look at the workers' logs, give the workers more memory, and run again."
             ) from error
         except ImportError as error:
             raise SkymillError(
-                f"{what}: a worker of the Dask cluster could not load its piece ({error}). Start "
+                f"{what}: a worker of the Dask cluster could not load its task ({error}). Start "
                 "the workers in the environment that runs Snakemake, where this project's "
                 "skymill is installed, and run again."
             ) from error
         except TimeoutError:
-            if future.status == "error":  # it is the piece's own
+            if future.status == "error":  # the task itself raised the error
                 raise
             with _scheduler_there(client):
                 _require_workers(client)
@@ -260,7 +264,7 @@ def _result(client: "Client", future: "Future", what: str) -> object:
 
 @contextlib.contextmanager
 def _scheduler_there(client: "Client") -> Iterator[None]:
-    """Say so when the scheduler does not answer any more."""
+    """Turn the errors of a scheduler that no longer answers into a SkymillError."""
     from distributed import CancelledError
     from distributed.client import ClosedClientError
 
@@ -272,84 +276,85 @@ def _scheduler_there(client: "Client") -> Iterator[None]:
 
 def _lost(client: "Client") -> SkymillError:
     return SkymillError(
-        f"the Dask scheduler at {client.scheduler.address} went away in the middle of the job. "
-        "Look at its log, start it again, and run again."
+        f"the Dask scheduler at {client.scheduler.address} went away during the job. "
+        "Look at the scheduler's log, restart the scheduler, and run again."
     )
 
 
-class _Errand:
-    """A piece of work that is done when it is unpickled, and unpickles to its result.
+class _Task:
+    """A function and an item. Unpickling the task calls the function and returns its result.
 
-    Dask unpickles tasks as they arrive, and a worker that cannot, for want of a module, breaks
-    down. So the task itself is `pickle.loads`, which every worker has; what needs this package is
-    unpickled within the task, where a failure is an error of that task and no more.
+    Dask unpickles tasks when they arrive, and a worker without a needed module breaks down. So
+    the function that Dask sees is `pickle.loads`, which every worker has. The parts that need this
+    package are unpickled within the task: a failure there is an error of this task alone.
     """
 
-    def __init__(self, function: Callable, item: object, seal: Seal):
-        self._parts = (seal, pickle.dumps((function, item), pickle.HIGHEST_PROTOCOL))
+    def __init__(self, function: Callable, item: object, required: Requirement):
+        self._parts = (required, pickle.dumps((function, item), pickle.HIGHEST_PROTOCOL))
 
     def __reduce__(self):
         return _work, self._parts
 
 
-def _work(seal: Seal, packed: bytes) -> object:
-    """Do a piece of work on a worker: in the right place, after the checks."""
-    _require_kin(seal)
-    with _DIRECTORY.entered(seal.root):
+def _work(required: Requirement, packed: bytes) -> object:
+    """Do a task on a worker, after the checks, in the project's directory."""
+    _require_match(required)
+    with _DIRECTORY.entered(required.root):
         function, item = pickle.loads(packed)
         return function(item)
 
 
-_kin: deque[str] = deque(maxlen=64)
-"""Tokens of jobs that this worker has found to be like itself."""
+_matched: deque[str] = deque(maxlen=64)
+"""Tokens of the jobs whose requirements this worker meets."""
 
 
-def _require_kin(seal: Seal) -> None:
-    """Check that this worker sees the job's project, and has its packages and its code."""
+def _require_match(required: Requirement) -> None:
+    """Check that this worker sees the job's project, and has the job's packages and code."""
     from distributed import get_worker
     from distributed.versions import get_versions
 
-    if seal.token in _kin:
+    if required.token in _matched:
         return
     whose = f"the worker {get_worker().address} ({socket.gethostname()})"
-    if not Path(seal.root, seal.token).is_file():
+    if not Path(required.root, required.token).is_file():
         raise SkymillError(
-            f"{whose} of the Dask cluster does not see the files of {seal.root}. Workers need the "
-            "project's file system, under the same path and as the same user: start them on "
-            "machines that have it."
+            f"{whose} of the Dask cluster does not see the files of {required.root}. Workers need "
+            "the project's file system, under the same path and as the same user. Start the "
+            "workers on machines that have this file system."
         )
-    versions = get_versions(packages=list(seal.versions))["packages"]
-    _require_same(seal.versions, versions, whose)
-    if package_digest() != seal.code:
+    versions = get_versions(packages=list(required.versions))["packages"]
+    _require_same(required.versions, versions, whose)
+    if package_digest() != required.code:
         raise SkymillError(
-            f"{whose} of the Dask cluster has another copy of Skymill's code ({__file__}), or an "
-            "older one from before an edit. Let it import this project's copy (`make setup`, or "
-            "PYTHONPATH=workflow/scripts), start it anew, and run again."
+            f"{whose} of the Dask cluster has another copy of Skymill's code ({__file__}), or "
+            "code from before an edit. Let the worker import this project's copy (`make setup`, or "
+            "PYTHONPATH=workflow/scripts), restart the worker, and run again."
         )
-    _kin.append(seal.token)
+    _matched.append(required.token)
 
 
 class _Directory:
-    """The working directory of this process: pieces of one project share it, others wait.
+    """The working directory of this process. Tasks of one project share it; other tasks wait.
 
-    Pieces name files relative to their project, and a process has one working directory for all
-    its threads.
+    Tasks use paths relative to their project, and a process has one working directory for all its
+    threads.
     """
 
     def __init__(self):
-        self._door = threading.Lock()
+        self._entry = threading.Lock()
         self._left = threading.Condition()
         self._inside = 0
         self._root = self._home = ""
 
     @contextlib.contextmanager
     def entered(self, root: str) -> Iterator[None]:
-        """Stand in a directory; wait until nobody stands in another one."""
-        # Who waits holds the door, so that pieces of the other project do not come in for ever.
-        with self._door, self._left:
+        """Work in a directory; first wait until no thread works in another directory."""
+        # A thread that waits keeps the entry lock. Else new tasks of the other project could enter
+        # again and again, and this thread would wait forever.
+        with self._entry, self._left:
             self._left.wait_for(lambda: self._inside == 0 or self._root == root)
             if self._inside == 0:
-                self._home, self._root = os.getcwd(), root  # noqa: PTH109 (as it is undone)
+                self._home, self._root = os.getcwd(), root  # noqa: PTH109 (chdir restores it)
                 os.chdir(root)
             self._inside += 1
         try:

@@ -1,4 +1,4 @@
-"""Functions that Numba compiles once, and that outlive damage to its cache."""
+"""Functions that Numba compiles once. They work also if Numba's cache is damaged."""
 
 import pickle
 from collections.abc import Callable
@@ -7,18 +7,18 @@ from pathlib import Path
 from numba import njit
 
 DAMAGE = (EOFError, pickle.UnpicklingError, ValueError, KeyError, AttributeError, ImportError)
-"""What reading a cache raises that is empty, cut or overwritten, as after a power cut."""
+"""Errors of a cache file that is empty, cut short or overwritten, such as after a power cut."""
 
 
 def compiled(signature, **options) -> Callable:
-    """Return a decorator like numba.njit with a cache: a damaged cache is made anew.
+    """Return a decorator like numba.njit with a cache, which replaces a damaged cache.
 
     Parameters
     ----------
     signature
         The types of the arguments and of the result.
     options
-        Those of numba.njit.
+        Options of numba.njit.
     """
 
     def decorate(function: Callable) -> Callable:
@@ -27,14 +27,14 @@ def compiled(signature, **options) -> Callable:
         except DAMAGE:
             for file in _cache_files(function, options):
                 file.unlink(missing_ok=True)
-            # What is wrong with the function itself is raised now.
+            # If the function itself is wrong, this second call raises the error.
             return njit(signature, cache=True, **options)(function)
 
     return decorate
 
 
 def _cache_files(function: Callable, options: dict) -> list[Path]:
-    """Return the files in which Numba keeps what it compiled of a function."""
+    """Return Numba's cache files of a function."""
     folder = Path(njit(cache=True, **options)(function).stats.cache_path)
     module = Path(function.__code__.co_filename).stem
     return sorted(folder.glob(f"{module}.{function.__qualname__}-*.nb[ic]"))

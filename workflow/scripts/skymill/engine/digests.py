@@ -1,4 +1,4 @@
-"""Digests of files, settings and code: what makes a product stale, and what proves it whole."""
+"""Digests of files, settings and code. They show whether a product is stale or damaged."""
 
 import ast
 import functools
@@ -19,7 +19,7 @@ def file_sha256(path: Path) -> str:
 
 
 def large_file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """Return a file's digest in hexadecimal, with a progress bar when a person is watching."""
+    """Return a file's digest in hexadecimal, with a progress bar on a terminal."""
     from tqdm import tqdm
 
     digest = hashlib.new(algorithm)
@@ -33,13 +33,13 @@ def large_file_digest(path: Path, algorithm: str = "sha256") -> str:
 
 
 def document_digest(document: dict) -> str:
-    """Return the SHA-256 of a document in canonical JSON: the order of its keys is no change."""
+    """Return the SHA-256 of a document in canonical JSON; the order of keys does not matter."""
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def ordered_digest(keys: Iterable[str]) -> str:
-    """Return the SHA-256 of texts in their order, each with a line feed behind it."""
+    """Return the SHA-256 of texts in their order, each followed by a line feed."""
     digest = hashlib.sha256()
     for key in keys:
         digest.update(f"{key}\n".encode())
@@ -49,8 +49,8 @@ def ordered_digest(keys: Iterable[str]) -> str:
 def code_digest(script: Path, root: Path | None = None) -> str:
     """Return a digest over a script and every module of the package that it imports, transitively.
 
-    Comments, docstrings and blank lines do not count. `root` is the folder that holds the package,
-    by default that of the script.
+    Comments, docstrings and blank lines do not count. `root` is the folder that contains the package,
+    by default the folder of the script.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def code_digest(script: Path, root: Path | None = None) -> str:
 def sources(script: Path, root: Path) -> dict[str, Path]:
     """Return a script and every module of the package that it imports, transitively, by name.
 
-    Imports inside functions count as well: heavy ones are there so that jobs start fast.
+    Imports inside functions count: heavy imports are inside functions so that jobs start fast.
     """
     found = {script.name: script}
     waiting = [script]
@@ -82,7 +82,7 @@ def sources(script: Path, root: Path) -> dict[str, Path]:
 
 @dataclass(frozen=True)
 class _Source:
-    """What the digest needs of a Python file: the package's files that it imports, and its code.
+    """The code of a Python file, and the files of the package that it imports.
 
     Files are named by their paths below the folder that holds the package.
     """
@@ -102,7 +102,7 @@ def _read_source(path: Path, root: Path) -> _Source:
 
 
 def _statements(tree: ast.Module) -> Iterator[ast.AST]:
-    """Yield a module and all statements in it: imports and docstrings are nowhere else."""
+    """Yield a module and all its statements; only these can be imports or have docstrings."""
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
@@ -126,8 +126,8 @@ _STRING_OR_COMMENT = re.compile(
 def bare_code(text: str, nodes: Iterable[ast.AST] | None = None) -> str:
     """Return Python source without comments, docstrings, blank lines and white space at line ends.
 
-    What is cut is found by its position in the text, so that the answer is the same under every
-    Python: what `ast.dump` and `ast.unparse` write changes from one to the next.
+    Texts are cut by their position in the source, so the result is the same in every version of
+    Python. The output of `ast.dump` and `ast.unparse` changes between versions.
     """
     text = text.replace("\r\n", "\n")
     text = _without_docstrings(text, _statements(ast.parse(text)) if nodes is None else nodes)
@@ -137,11 +137,11 @@ def bare_code(text: str, nodes: Iterable[ast.AST] | None = None) -> str:
         parts.append((match["string"] or "", False))
         at = match.end()
     parts.append((text[at:], True))
-    # White space inside a string belongs to it: a mark stands for strings while lines are cleaned.
+    # White space inside strings must stay, so "\0" replaces each string while lines are cleaned.
     strings = [part for part, is_code in parts if not is_code]
     code = "\0".join(part for part, is_code in parts if is_code)
     lines = [line.rstrip() for line in code.split("\n")]
-    # A comment left an empty text behind: a line of nothing else is blank as well.
+    # A comment was replaced by an empty string; a line with nothing else is blank.
     marks = iter(strings)
     kept = []
     for line in lines:
@@ -162,7 +162,7 @@ def _without_docstrings(text: str, nodes: Iterable[ast.AST]) -> str:
         first = node.body[0]
         head = lines[first.lineno - 1].encode()[: first.col_offset].decode()
         tail = lines[first.end_lineno - 1].encode()[first.end_col_offset :].decode()
-        # As many lines as before: what is still to be cut keeps its place.
+        # The number of lines must not change: the next docstrings are found by line number.
         lines[first.lineno - 1] = head + (tail if first.end_lineno == first.lineno else "")
         for number in range(first.lineno, first.end_lineno):
             lines[number] = tail if number == first.end_lineno - 1 else ""
@@ -170,7 +170,7 @@ def _without_docstrings(text: str, nodes: Iterable[ast.AST]) -> str:
 
 
 def _imported_modules(nodes: list[ast.AST], path: Path, root: Path) -> frozenset[str]:
-    """Return the files of the package that a Python file imports itself, wherever it does so."""
+    """Return the files of the package that a Python file imports directly, anywhere in the file."""
     names = set()
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -178,8 +178,8 @@ def _imported_modules(nodes: list[ast.AST], path: Path, root: Path) -> frozenset
         elif isinstance(node, ast.ImportFrom):
             base = _absolute(node, path, root)
             names.add(base)
-            # `from package import module` imports a module, `from module import name` does not;
-            # a name that is no file is dropped below.
+            # `from package import module` imports a module, `from module import name` does not.
+            # Names without a file are dropped below.
             names.update(f"{base}.{alias.name}" for alias in node.names)
     return frozenset().union(*(_files_of(name, root) for name in names))
 
@@ -197,7 +197,7 @@ def _files_of(module: str, root: Path) -> frozenset[str]:
 
 
 def _absolute(node: ast.ImportFrom, path: Path, root: Path) -> str:
-    """Return the module that a `from ... import` names, with leading dots resolved."""
+    """Return the module of a `from ... import`, with leading dots resolved."""
     if not node.level:
         return node.module or ""
     package = path.relative_to(root).parts[: -node.level]

@@ -1,9 +1,9 @@
-"""Files that outlive a power cut: they are on the disk before their names are.
+"""Files that survive a power cut: their content is on the disk before their names.
 
-A file system may write a name before the content behind the name. After a power cut the file is
-then there, and empty. So content goes to the disk first, and the name second. The document that
-describes the content comes last, and only its folder is waited for: a name that is lost shows all
-the same, because the document lists the name.
+A file system may write the name of a file before its content. After a power cut the file then
+exists, but is empty. So the content goes to the disk first, and the name second. The document that
+describes the files comes last. Only for the document do we wait until its name is on the disk too:
+if the name of another file is lost, the document shows this, because it lists the name.
 """
 
 import ctypes
@@ -15,14 +15,14 @@ import shutil
 from pathlib import Path
 
 FEW = 100
-"""Files that are flushed one by one."""
+"""Up to this number, files are flushed one by one."""
 
 _PARTIAL = re.compile(r"\..+\.[0-9a-f]{12}\.partial")
 """Names of unfinished files and folders, see partial_path."""
 
 
 def partial_path(path: Path) -> Path:
-    """Return a temporary path beside a file or folder, which no other process takes."""
+    """Return a temporary path in the folder of `path`, which no other process uses."""
     return path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
 
 
@@ -46,9 +46,9 @@ def flush_tree(folder: Path) -> None:
 
 
 def flush_file_system(folder: Path) -> None:
-    """Wait until all that was written to the file system of a folder is on the disk.
+    """Wait until everything that was written to the file system of a folder is on the disk.
 
-    One call for thousands of files: each fsync waits for the disk.
+    One call serves thousands of files, while an fsync of each file would wait for the disk.
 
     Raises
     ------
@@ -69,11 +69,11 @@ def flush_file_system(folder: Path) -> None:
 
 
 def flush_names(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk, where the file system can say so."""
+    """Wait until the names in a folder are on the disk, if the file system supports this."""
     try:
         flush(folder)
     except OSError as error:
-        # Some network file systems know no fsync of a folder.
+        # Some network file systems do not support fsync of a folder.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
 
@@ -81,7 +81,7 @@ def flush_names(folder: Path) -> None:
 def delete_partial(root: Path | str, *, leave: Path | str | None = None) -> list[Path]:
     """Delete the unfinished files and folders that a killed run left below a folder; return them.
 
-    Nobody else may be writing there. A folder `leave` below it is not looked into.
+    No other process may be writing there. The folder `leave` is skipped.
     """
     left = []
     for folder, folders, files in os.walk(root):

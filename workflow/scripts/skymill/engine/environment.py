@@ -1,4 +1,4 @@
-"""Whether the environment that runs Snakemake can run its jobs: its place, and what shadows it."""
+"""Check that Snakemake's environment can run jobs: its path, and packages that hide its own."""
 
 import os
 import re
@@ -7,33 +7,34 @@ from collections.abc import Iterable
 from pathlib import Path
 
 UNSAFE = re.compile(r"""[\s"'$&()*;<>?\[\\\]^`{|}!#]""")
-"""What a shell takes for something else: Snakemake starts jobs by the path of Python, unquoted."""
+"""Characters with a meaning in a shell: Snakemake does not quote Python's path in commands."""
 
 NEVER_PACKAGES = {"__pycache__", "skymill"}
-"""Names that may be in two places: a checkout's own package may come by PYTHONPATH."""
+"""Names that may be in two places: a checkout's own package may be imported by PYTHONPATH."""
 
 
 def unsafe_python(executable: str) -> str | None:
-    """Return why jobs cannot be started with this Python, None if they can."""
+    """Return why jobs cannot be started with this Python, or None if they can."""
     found = UNSAFE.search(executable)
     if not found:
         return None
     return (
         f"Snakemake cannot start jobs with {executable}: there is {found.group()!r} in its path. "
-        "Move the project, or the environment, to a path without spaces, quotes and the like."
+        "Move the project or the environment to a path without spaces, quotes or other special "
+        "characters."
     )
 
 
 def shadowed_packages(pythonpath: str, prefix: str, base_prefix: str) -> str | None:
-    """Return why packages of PYTHONPATH would be taken for the environment's own, None if not.
+    """Return which packages in PYTHONPATH hide those of the environment, or None if none do.
 
     Parameters
     ----------
     pythonpath
         The variable.
     prefix, base_prefix
-        Those of `sys`: where they are equal there is no environment of the project's own, and
-        PYTHONPATH may be the site's way to give packages.
+        Those of `sys`. If they are equal, the project has no own environment, and the site may
+        use PYTHONPATH to provide packages.
     """
     if not pythonpath or prefix == base_prefix:
         return None
@@ -52,7 +53,7 @@ def shadowed_packages(pythonpath: str, prefix: str, base_prefix: str) -> str | N
 
 
 def _packages(folder: Path) -> set[str]:
-    """Return what can be imported from a folder, as far as its names tell."""
+    """Return the names in a folder that look importable."""
     if not folder.is_dir():
         return set()
     names = {

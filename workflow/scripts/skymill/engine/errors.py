@@ -1,8 +1,8 @@
-"""The one error that is meant for users."""
+"""The error whose message is for users."""
 
 
 class SkymillError(Exception):
-    """Something that the user can mend: bad input, a bad setting, a limit exceeded.
+    """A problem that the user can fix: bad input, a bad setting, an exceeded limit.
 
     The message says what happened, where (file, line or record), and what to do next.
     """

@@ -1,4 +1,4 @@
-"""Gzipped files, told by their content: under the plain name, or with `.gz` behind it."""
+"""Gzipped files, recognised by their content. Their names may end in `.gz` or not."""
 
 import contextlib
 import gzip
@@ -10,39 +10,39 @@ from typing import BinaryIO
 from skymill.engine.errors import SkymillError
 
 MAGIC = b"\x1f\x8b"
-"""How every gzip stream begins."""
+"""The first bytes of every gzip stream."""
 
 SUFFIX = ".gz"
-"""What the name of a compressed file ends with, beside that of the plain one."""
+"""A gzipped file has the name of the plain file, or this name with the suffix."""
 
 MOST_RATIO, MOST_RATIO_FROM = 100, 2**26
-"""How many times its own size a file that is unpacked may have, and from which size on.
+"""The largest allowed ratio of unpacked to packed size, and the unpacked size from which it counts.
 
-Text packs to a fifth; a stream of zeros could fill any disk."""
+Text packs to a fifth of its size. A stream of zeros could fill any disk."""
 
-TOO_MUCH = f"unpacks to more than {MOST_RATIO} times its size, as no data do"
-"""What is said of a file that does."""
+TOO_MUCH = f"unpacks to more than {MOST_RATIO} times its size, which no real data do"
+"""The message about a file that exceeds MOST_RATIO."""
 
 READ_BYTES = 2**20
-"""Bytes of the text that are held at a time."""
+"""Bytes of the text in memory at a time."""
 
 
 def is_gzipped(path: Path) -> bool:
-    """Return whether the content of a file is a gzip stream, whatever its name."""
+    """Return whether the content of a file is a gzip stream; the name does not matter."""
     with open(path, "rb") as stream:
         return stream.read(len(MAGIC)) == MAGIC
 
 
 def unpack(path: Path, output: Path) -> None:
-    """Write the content of a gzipped file to another one, in little memory.
+    """Unpack a gzipped file to another file, in little memory.
 
-    The stream is read to its end, so that its checksum and its length are compared.
+    The stream is read to its end, so that its checksum and its length are checked.
 
     Raises
     ------
     SkymillError
-        When it is damaged or cut short, something else is behind its end, or it unpacks to more
-        than any data do.
+        When the stream is damaged or cut short, when other bytes follow its end, or when the
+        stream unpacks to more than any data do.
     """
     most = most_bytes(path.stat().st_size)
     with opened(path) as text, open(output, "wb") as target:
@@ -53,17 +53,17 @@ def unpack(path: Path, output: Path) -> None:
 
 
 def most_bytes(size: int) -> int:
-    """Return how many bytes a packed file of a size may unpack to."""
+    """Return the largest allowed unpacked size of a file, in bytes, from its packed size."""
     return max(MOST_RATIO_FROM, MOST_RATIO * size)
 
 
 def beginning(path: Path, size: int) -> bytes:
-    """Return the first bytes of a file, or of the text in it when it is gzipped.
+    """Return the first bytes of a file, or of the unpacked text if the file is gzipped.
 
     Raises
     ------
     SkymillError
-        When a gzip stream is damaged so near its beginning.
+        When a gzip stream is damaged within these first bytes.
     """
     if not is_gzipped(path):
         with open(path, "rb") as stream:
@@ -74,7 +74,7 @@ def beginning(path: Path, size: int) -> bytes:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """Open a gzipped file to read its text; damage ends in an error that names the file."""
+    """Open a gzipped file to read its text; damage raises an error that names the file."""
     try:
         with gzip.open(path) as text:
             yield text

@@ -1,8 +1,8 @@
-"""What Ctrl-C does: the jobs end, tidily and soon, and the run says how to go on.
+"""Ctrl-C: the jobs clean up and end soon, and the run says how to continue.
 
-A terminal sends Ctrl-C to all processes at once, also to jobs that still import their libraries,
-and each would print a traceback. So jobs are started with Ctrl-C ignored, see IGNORED, and the run
-ends them. A job that is asked to end (SIGTERM) removes what it has not finished.
+A terminal sends Ctrl-C to all processes at the same time, also to jobs that still import their
+libraries. Each of these jobs would print a traceback. So jobs ignore Ctrl-C, see IGNORED, and the
+run ends them with SIGTERM. A job that receives SIGTERM removes its unfinished files.
 """
 
 import atexit
@@ -12,33 +12,33 @@ import signal
 import sys
 
 IGNORED = "set -euo pipefail; trap '' INT; "
-"""What Snakemake writes before each command: its own words, and that Ctrl-C is ignored."""
+"""The prefix of each shell command: Snakemake's own, and a trap that ignores Ctrl-C."""
 
 PATIENCE = 20
-"""Seconds that jobs have to end."""
+"""Seconds until jobs that do not end are killed."""
 
 EXIT = 130
-"""The exit code of what Ctrl-C has ended: 128 and its number, as shells have it."""
+"""The exit code after Ctrl-C: 128 plus the number of the signal, as in shells."""
 
-GOING_ON = "interrupted: run the same command again to continue"
+HOW_TO_CONTINUE = "interrupted: run the same command again to continue"
 
 
 SAID = ("Terminating processes on user request", "Cancelling snakemake on user request")
-"""How Snakemake's own messages of Ctrl-C begin."""
+"""How Snakemake's own messages about Ctrl-C begin."""
 
 
 class Interrupt:
-    """Takes Ctrl-C for a run of Snakemake.
+    """Handles Ctrl-C for a run of Snakemake.
 
     Attributes
     ----------
     came
-        Whether there was one.
+        Whether Ctrl-C was pressed.
     had_to_kill
-        Whether a job did not end by itself, and has left unfinished files.
+        Whether a job did not end by itself, and left unfinished files.
     is_local
-        Whether all jobs are processes of this machine. Else some processes are commands that submit
-        jobs or ask about them, and are left alone.
+        Whether all jobs are processes of this machine. Else some child processes submit jobs or ask
+        for their states; these processes are not ended.
     """
 
     def __init__(self):
@@ -48,18 +48,18 @@ class Interrupt:
         self._is_said = False
 
     def listen(self) -> None:
-        """Take over Ctrl-C, unless whoever started this process has it ignored."""
+        """Handle Ctrl-C, unless this process was started with Ctrl-C ignored."""
         if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
             signal.signal(signal.SIGINT, self._end)
             atexit.register(self._say)
 
     def _say(self) -> None:
-        """Say how to go on, if nothing was logged any more."""
+        """Print how to continue, if the log has not said so."""
         if self.came and not self._is_said:
-            sys.stderr.write(f"{GOING_ON}\n")
+            sys.stderr.write(f"{HOW_TO_CONTINUE}\n")
 
     def _end(self, *_) -> None:
-        """End the jobs, and tell Snakemake; the second Ctrl-C waits for nothing."""
+        """End the jobs, then Snakemake. The second Ctrl-C kills the jobs without waiting."""
         import psutil
 
         again, self.came = self.came, True
@@ -70,11 +70,12 @@ class Interrupt:
         ]
         if end_processes(jobs, 0 if again else PATIENCE):
             self.had_to_kill = True
-        # Snakemake takes it like Ctrl-C while jobs run. At other times it ends Python quietly.
+        # While jobs run, Snakemake handles SystemExit like Ctrl-C. At other times SystemExit ends
+        # Python without a message.
         raise SystemExit(EXIT)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether a record is logged: after Ctrl-C nothing but how to go on, once."""
+        """Return whether to log a record: after Ctrl-C only how to continue, once."""
         if str(record.msg).startswith(SAID):
             self.came = True
         if not self.came:
@@ -82,7 +83,7 @@ class Interrupt:
         if self._is_said:
             return False
         self._is_said = True
-        record.msg, record.args, record.levelno, record.levelname = GOING_ON, (), 40, "ERROR"
+        record.msg, record.args, record.levelno, record.levelname = HOW_TO_CONTINUE, (), 40, "ERROR"
         record.__dict__.pop("event", None)
         return True
 

@@ -1,4 +1,4 @@
-"""What every job does around its work: the right code, a log, helpful errors, and a manifest."""
+"""The frame of every job: a check of the code, a log, helpful errors, and a manifest."""
 
 import contextlib
 import functools
@@ -13,7 +13,7 @@ from pathlib import Path
 import skymill
 from skymill.engine.digests import document_digest
 from skymill.engine.errors import SkymillError
-from skymill.engine.interrupt import EXIT, GOING_ON
+from skymill.engine.interrupt import EXIT, HOW_TO_CONTINUE
 from skymill.engine.listing import listing_digest
 from skymill.engine.names import Names, raw_name
 from skymill.engine.products import (
@@ -35,15 +35,15 @@ logger = logging.getLogger(__name__)
 
 
 def run_job(main: Callable[["Run"], None], snakemake, *, workers: str | None = None) -> None:
-    """Run the work of a script: `main` is given its Run.
+    """Run the work of a script: call `main` with the Run.
 
     Parameters
     ----------
     snakemake
         The object that Snakemake puts into a script.
     workers
-        The module whose function spreads the job's work, if one does: its workers start while the
-        job itself imports.
+        The module of the function that the job's workers run, if the job has workers. The workers
+        start while the job itself imports.
     """
     with logged_job(sys.modules["__main__"].__file__, snakemake.log[0]) as warnings:
         if workers:
@@ -54,7 +54,7 @@ def run_job(main: Callable[["Run"], None], snakemake, *, workers: str | None = N
 
 
 class Warnings(logging.Handler):
-    """Keeps what the package warns of while a job runs: each text once, in order."""
+    """Collects the warnings of the package while a job runs: each text once, in order."""
 
     def __init__(self):
         super().__init__(logging.WARNING)
@@ -68,7 +68,7 @@ class Warnings(logging.Handler):
 
 
 class Paths:
-    """Inputs or outputs of a rule by name: a Path, or a list of them."""
+    """Inputs or outputs of a rule by name: each a Path, or a list of Paths."""
 
     def __init__(self, named: Iterable[tuple[str, object]]):
         self._named = {
@@ -83,7 +83,7 @@ class Paths:
             raise AttributeError(name) from None
 
     def get(self, name: str) -> Path | list[Path] | None:
-        """Return the path or paths of a name, None when the rule has no such name."""
+        """Return the path or paths of a name, or None when the rule has no such name."""
         return self._named.get(name)
 
     def all(self) -> list[Path]:
@@ -95,7 +95,7 @@ class Paths:
 
 
 class Run:
-    """A job: what its rule gives it, and the manifest or receipt that it ends with.
+    """A job: the inputs, outputs and settings of its rule, and the manifest or receipt it writes.
 
     Attributes
     ----------
@@ -104,9 +104,9 @@ class Run:
     settings
         The settings that the rule reads, by their dotted names.
     config
-        The whole configuration: for what makes nothing stale, such as limits.
+        The whole configuration: for settings that make nothing stale, such as limits.
     wildcards, params, threads
-        As Snakemake gives them.
+        As in Snakemake.
     """
 
     def __init__(self, snakemake, warnings: Warnings | None = None):
@@ -128,9 +128,9 @@ class Run:
         return [Product(path) for path in getattr(self.input, name)]
 
     def intact(self, name: str) -> Path | list[Path]:
-        """Return a file that is an input, or several, when they are what their manifests say.
+        """Return an input, a file or a list of files, after a comparison with the manifests.
 
-        Each is read once, as a whole. A manifest that describes the file is an input as well.
+        Each file is read once, as a whole. The manifest of each file must be an input as well.
 
         Raises
         ------
@@ -143,7 +143,7 @@ class Run:
         return found
 
     def digest(self, path: Path) -> str:
-        """Return the SHA-256 that a manifest among the inputs has of a file."""
+        """Return the SHA-256 of a file, from a manifest among the inputs."""
         return self._digests[str(path)]
 
     @functools.cached_property
@@ -164,23 +164,23 @@ class Run:
         source: str | None = None,
         **content,
     ) -> None:
-        """Write the manifest or receipt: the last thing that a job does.
+        """Write the manifest or receipt: the last step of a job.
 
-        Code, settings, inputs and source follow from the rule. What the package has warned of by
-        now is in the document, so that the end of the run can repeat it.
+        Code, settings, inputs and source follow from the rule. The document also lists the
+        warnings of the package up to now, so that the end of the run can repeat them.
 
         Parameters
         ----------
         files
-            Entries of the files whose digests were taken while they were written, see
-            products.describe_file, named as they are in the rule's folder or by their own name.
-            The other outputs of the rule are described here.
+            Entries (see products.describe_file) of the files whose digests were computed while the
+            files were written. An entry has the name of its file, or for a file in an output folder
+            the path below that folder. All other outputs of the rule are hashed here.
         raw
             Receipt of the raw file that was read: name, bytes, sha256, source.
         source
-            Where the data came from, if no input says that.
+            Where the data came from, if no input says so.
         content
-            What else is worth telling: `counts`, and more.
+            Other keys of the document, such as `counts`.
         """
         document = str(self.output.get("manifest") or self.output.receipt)
         names = Names.around(document, self.config["results"])
@@ -208,7 +208,7 @@ class Run:
             "source": source_of(sources),
         }
         if len(set(sources)) > 1:
-            # Such as simulated nights with a list of the user's own.
+            # For instance simulated nights with the user's own list of labels.
             described["sources"] = sorted(set(sources))
         if self._warnings:
             described["warnings"] = self._warnings
@@ -221,7 +221,7 @@ class Run:
         write_document(Path(document), described)
 
     def _describe(self, files: Iterable[dict], names: Names) -> list[dict]:
-        """Return the entries of all outputs, by their names below the results folder."""
+        """Return the entries of all outputs, with their names below the results folder."""
         given = {entry["name"]: entry for entry in files}
         entries = []
         for path in self.output.all():
@@ -240,12 +240,12 @@ class Run:
             else:
                 entries.append({**describe_file(path, _rows(path)), "name": name})
         if given:
-            raise AssertionError(f"{sorted(given)} are described, but no outputs of the rule")
+            raise AssertionError(f"{sorted(given)} are described, but are not outputs of the rule")
         return entries
 
 
 def _rows(path: Path) -> int:
-    """Return the rows of a Parquet file, or the lines of a text; 0 of anything else."""
+    """Return the number of rows of a Parquet file, or of lines of a text; 0 for other files."""
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq
 
@@ -257,14 +257,15 @@ def _rows(path: Path) -> int:
 
 
 def _members_path(document: str) -> Path:
-    """Return where the long lists of a manifest are."""
+    """Return the path of the file with the long lists of a manifest."""
     return Path(document.removesuffix(".json") + ".members.parquet")
 
 
 def _in_a_file(place: Path, entries: list[dict], inputs: dict[str, str]) -> dict:
-    """Write long lists of a manifest to a Parquet file beside it; return what replaces them.
+    """Write long lists of a manifest to a Parquet file in its folder; return shorter entries.
 
-    Snakemake compares the content of files up to 1 MB, and goes by the times of larger ones.
+    Manifests must be small: Snakemake compares the content of files up to 1 MB, but only the times
+    of larger files.
     """
     import pyarrow as pa
 
@@ -308,10 +309,10 @@ def _in_a_file(place: Path, entries: list[dict], inputs: dict[str, str]) -> dict
 
 
 def require_own_package(script: Path) -> None:
-    """Refuse to run when `skymill` is not the copy that is beside the script.
+    """Raise SkymillError when `skymill` is not the copy in the script's folder.
 
-    The digests that decide what is stale describe that copy, so results of another one would
-    carry a false label. A workflow that was loaded from a git address has no copy of its own.
+    The digests that decide what is stale describe that copy, so the manifests of another copy's
+    results would be wrong. A workflow that was loaded from a git address has no own copy.
     """
     imported = Path(skymill.__file__).resolve().parent
     expected = Path(script).resolve().parent / "skymill"
@@ -327,17 +328,17 @@ def require_own_package(script: Path) -> None:
 def logged_job(script: str, log: str) -> Iterator[Warnings]:
     """Run a script's work with its log file; turn an error into a message and a failed job.
 
-    The work is given what it has warned of so far.
+    Yields the warnings so far.
 
-    Everything goes to the log, with tracebacks; what the user must know goes to stderr as well.
-    The last line of both says what to do. Known secrets are in neither.
+    Everything goes to the log, with tracebacks. The message for the user also goes to stderr. The
+    last line of the log and of stderr says what to do. Known secrets are removed from both.
     """
     path = Path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, mode="w")
     handler.setFormatter(RedactedFormatter("%(levelname)s %(name)s: %(message)s"))
     warnings = Warnings()
-    # What ends a job is raised in it, so that it removes what it has not finished.
+    # SIGTERM raises an exception in the job, so that the job removes its unfinished files.
     before = signal.signal(signal.SIGTERM, _raise_interrupt)
     root = logging.getLogger()
     level = root.level
@@ -348,7 +349,7 @@ def logged_job(script: str, log: str) -> Iterator[Warnings]:
         require_own_package(Path(script))
         yield warnings
     except KeyboardInterrupt:
-        handler.stream.write(f"{GOING_ON}\n")
+        handler.stream.write(f"{HOW_TO_CONTINUE}\n")
         raise SystemExit(EXIT) from None
     except Exception as error:  # noqa: BLE001 (every failure ends in a message and a log)
         _fail(handler, log, traceback.format_exc(), _what_to_do(error, log))
@@ -365,7 +366,7 @@ def _raise_interrupt(*_) -> None:
 
 
 NO_MEMORY = ("Cannot allocate memory", "failed to map segment", "can't start new thread")
-"""What errors say that come of too little memory, and are no MemoryError."""
+"""Texts of errors that mean too little memory but are not a MemoryError."""
 
 
 def _what_to_do(error: Exception, log: str) -> str:
@@ -376,14 +377,14 @@ def _what_to_do(error: Exception, log: str) -> str:
         return OUT_OF_MEMORY
     if isinstance(error, ImportError):
         return (
-            f"{error}. The environment is not the one that envs/ describes: type `make setup`, or "
+            f"{error}. The environment is not the one that envs/ describes. Run `make setup`, or "
             "install envs/requirements.txt."
         )
     if isinstance(error, OSError):
         return advice(error, log)
     return (
-        f"{type(error).__name__}: {error}. This is a fault of Skymill, not of your data: "
-        f"please report it with {log}."
+        f"{type(error).__name__}: {error}. This is a bug in Skymill, not a problem with your data. "
+        f"Please report the bug with {log}."
     )
 
 
@@ -393,5 +394,5 @@ def _fail(handler: logging.FileHandler, log: str, trace: str, message: str) -> N
     handler.flush()
     sys.stderr.write(redacted(f"{Path(log).stem}: {message}\n"))
     sys.stderr.flush()
-    # os._exit would skip what cleans up; SystemExit ends the script without a second traceback.
+    # os._exit would skip the cleaning up. SystemExit ends the script without a second traceback.
     raise SystemExit(os.EX_SOFTWARE)

@@ -1,4 +1,4 @@
-"""What is in a folder that no document describes file by file: names, sizes, the latest change."""
+"""The listing of a folder (names, sizes, latest change), if no document lists its files."""
 
 import hashlib
 import os
@@ -7,18 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 _OWN = ".snakemake"
-"""How the names begin of what Snakemake leaves in directories that it made."""
+"""How the names of Snakemake's own files in output directories begin."""
 
 
 def list_files(folder: Path) -> tuple[dict[str, int], float]:
-    """Return the files of a folder and its folders, and when one of them was last changed.
+    """Return all files below a folder, and the latest time at which one of them changed.
 
-    Nothing is read but the folders themselves. Links to other folders are not followed.
+    Only the folders are read, not the files. Links to other folders are not followed.
 
     Returns
     -------
-    Bytes by path below the folder, with slashes, and seconds since 1970. Times to come do not
-    count: they are of a clock that is wrong.
+    Bytes by path below the folder, with slashes, and seconds since 1970. Times in the future do
+    not count: they come from a wrong clock.
     """
     listing: dict[str, int] = {}
     latest, now = 0.0, time.time()
@@ -44,7 +44,7 @@ def listing_digest(listing: dict[str, int]) -> str:
     """Return the SHA-256 over the names and sizes of files."""
     digest = hashlib.sha256()
     for name in sorted(listing):
-        # Names are bytes to Linux, and need not be UTF-8.
+        # On Linux, names are bytes, and not always UTF-8.
         digest.update(f"{name}\0{listing[name]}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
@@ -55,20 +55,21 @@ def changed_folder(
     listing_sha256: str,
     is_younger: Callable[[float], bool],
 ) -> str | None:
-    """Return why a folder that the user put in place is not the one that was read, else None.
+    """Return how a folder of the user has changed since it was read, or None.
 
     Parameters
     ----------
     found
-        What list_files gives now.
+        The present result of list_files.
     listing_sha256
-        Digest of the listing when it was read.
+        Digest of the listing when the folder was read.
     is_younger
-        Whether the document of what read it was written after a moment, see Folder.is_younger.
+        Returns whether the document of the job that read the folder was written after a given time,
+        see Folder.is_younger.
     """
     listing, latest = found
     if listing_digest(listing) != listing_sha256:
-        return f"{folder} has other files now, or files of other sizes"
+        return f"the files in {folder}, or their sizes, have changed since they were read"
     if listing and not is_younger(latest):
         return f"a file in {folder} was changed after it was read"
     return None

@@ -1,4 +1,4 @@
-"""Tables and text in Markdown, for the pages that people read."""
+"""Tables and text in Markdown, for reports and data cards."""
 
 import json
 import re
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 _MARKUP = re.compile(
     r"""[&<>"`*\[\]|~\\@]      # HTML, code, emphasis, links, cells, mail addresses
-    |(?<![^\W_])_|_(?![^\W_])  # an underscore that does not stand inside a word
-    |:(?=//)|(?<=www)\.        # addresses, which readers make links of
+    |(?<![^\W_])_|_(?![^\W_])  # an underscore that is not inside a word
+    |:(?=//)|(?<=www)\.        # addresses, which viewers turn into links
     |^(?!-$)[#+=-](?=[#=-]*(\s|$))|^\d+[.)](?=\s|$)  # headings, rules and lists
     """,
     re.VERBOSE | re.IGNORECASE,
@@ -15,21 +15,21 @@ _MARKUP = re.compile(
 
 
 def escaped(text: object) -> str:
-    """Return text that came with the data as it is shown in a page, in Markdown and in HTML.
+    """Return text from the data, escaped for a page in Markdown or HTML.
 
-    What a reader of Markdown or HTML takes for markup becomes a character reference. In HTML the
-    text may be an element's content or an attribute in double quotes. What cannot be printed, such
-    as a line feed or a change of the writing direction, becomes its escape in Python. A lone dash
-    stays: pages write it where there is nothing.
+    Markup characters become character references. In HTML the text may be the content of an
+    element, or an attribute in double quotes. Characters that cannot be printed, such as a line
+    feed or a change of the writing direction, become their escapes in Python. A single dash stays:
+    pages use it for an empty cell.
     """
     shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(text))
     return _MARKUP.sub(lambda found: f"{found[0][:-1]}&#{ord(found[0][-1])};", shown)
 
 
 def markdown_table(header: list[str], rows: list[list]) -> str:
-    """Return a Markdown table; numbers are aligned right and grouped by thousands.
+    """Return a Markdown table; numbers are aligned right and have thousands separators.
 
-    Cells are text, not markup: see escaped.
+    Cells are text, not markup, see `escaped`.
     """
     shown = [
         [f"{cell:,}" if isinstance(cell, int) else escaped(cell) for cell in row] for row in rows
@@ -53,12 +53,12 @@ def markdown_table(header: list[str], rows: list[list]) -> str:
 
 
 def settings_table(settings: dict) -> str:
-    """Return settings by their dotted names: one row for each entry of a section."""
+    """Return a table of settings by their dotted names, with one row per entry of a section."""
     return markdown_table(["setting", "value"], setting_rows(settings))
 
 
 def setting_rows(settings: Mapping) -> list[list[str]]:
-    """Return the rows of settings_table: a dotted name, and the value as a file has it."""
+    """Return the rows of `settings_table`: a dotted name, and the value as in the config file."""
     rows = []
     for name, value in sorted(settings.items()):
         if isinstance(value, dict) and value:
@@ -69,5 +69,5 @@ def setting_rows(settings: Mapping) -> list[list[str]]:
 
 
 def _as_written(value) -> str:
-    """Return a setting as a configuration file has it on one line."""
+    """Return the value of a setting as one line of a configuration file."""
     return json.dumps(value).replace('"', "")

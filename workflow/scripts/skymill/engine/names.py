@@ -1,8 +1,9 @@
-"""Names of files as documents write them: the same on every machine and in every storage.
+"""Names of files in documents: the same on every machine and in every storage.
 
-A file of a results folder is named by its path below that folder. A raw file that all results
-folders share is named `raw:` and its path below the folder of raw files. A raw file that the user
-has elsewhere is named `file:` and its own name: documents hold no path of one machine alone.
+The name of a file in a results folder is its path below that folder. The name of a raw file that
+all results folders share is `raw:` and its path below the folder of raw files. The name of a raw
+file elsewhere is `file:` and the file's own name, because documents contain no path of a single
+machine.
 """
 
 from dataclasses import dataclass
@@ -16,18 +17,18 @@ SHARED_RAW = "data/raw"
 
 PRODUCT_AREAS = ("interim", "preprocessed", "processed")
 AREAS = (*PRODUCT_AREAS, "sample")
-"""The folders in a results folder: of products, and of simulated raw files."""
+"""The folders in a results folder: for products, and for simulated raw files."""
 
 
 def raw_name(path: str | Path, results: str) -> str:
-    """Return the name of a raw file, wherever it is."""
+    """Return the name of a raw file in any folder."""
     if _place(path, results) is None:
         return f"{ELSEWHERE}{Path(path).name}"
     return Names.around(path, results).name(path)
 
 
 def _place(path: str | Path, results: str) -> int | None:
-    """Return where in a path the results folder or that of raw files begins, None if nowhere."""
+    """Return where in a path the results folder or the raw folder begins, or None."""
     text = str(path)
     folders = [f"{SHARED_RAW}/", *(f"{results}/{area}/" for area in AREAS)]
     places = [text.find(folder) for folder in folders]
@@ -37,14 +38,15 @@ def _place(path: str | Path, results: str) -> int | None:
 
 @dataclass(frozen=True)
 class Names:
-    """Turns paths into names and back.
+    """Converts paths to names and back.
 
     Attributes
     ----------
     results
         The results folder.
     base
-        What is before it where a storage provider keeps local copies, or a module has a prefix.
+        The part of a path before the results folder, if a storage provider keeps local copies or
+        the workflow is a module with a prefix.
     """
 
     results: str
@@ -52,7 +54,7 @@ class Names:
 
     @classmethod
     def around(cls, path: str | Path, results: str) -> "Names":
-        """Return the names around a file of the results folder or a raw file, given its path."""
+        """Return the Names for the path of a raw file or of a file in the results folder."""
         place = _place(path, results)
         if place is None:
             raise ValueError(f"{path} is neither in the results folder {results} nor a raw file")

@@ -1,7 +1,7 @@
-"""Independent pieces of one job, spread over processes, or those of a stream over threads.
+"""Independent pieces of one job in several processes, and items of a stream in several threads.
 
-Every data-parallel stage takes its parallelism from here and from nowhere else: from this machine,
-or from a running Dask cluster when there is an address of one.
+Every data-parallel stage uses this module and no other. The work runs on this machine, or on a
+running Dask cluster if the address of its scheduler is known.
 """
 
 import contextlib
@@ -21,33 +21,34 @@ from skymill.engine.errors import SkymillError
 logger = logging.getLogger(__name__)
 
 AHEAD = 3
-"""Items of a stream that wait or are worked on, for each worker."""
+"""Items of a stream that wait or are in work, per worker."""
 
 PIECES_AHEAD = 16
-"""The same for pieces on a cluster: results come in order, and none waits for a slow machine."""
+"""The same number for pieces on a cluster. Results come in order, so a slow worker delays them;
+meanwhile the other workers need pieces to work on."""
 
 SPARE = 1
-"""Items of a stream that are read ahead: nobody has to wait while another one reads."""
+"""Items of a stream that are read ahead, so that a worker need not wait while another one reads."""
 
 ADDRESS = "DASK_SCHEDULER_ADDRESS"
 """The environment variable, Dask's own, that names the scheduler of a running cluster."""
 
 
 def use_cluster(address: str | None) -> None:
-    """Have this process and those that it starts spread their work over a running Dask cluster.
+    """Make this process, and the processes that it starts, use a running Dask cluster.
 
-    Where the environment names one already, or says by an empty variable that there is none, that
-    stands. It is no parameter of a rule: where the work is done makes nothing stale.
+    The environment variable takes precedence: it may name a scheduler, or be empty for no cluster.
+    The address is no parameter of a rule, because the place of the work makes nothing stale.
     """
     if address:
         os.environ.setdefault(ADDRESS, address)
 
 
 def start_workers(module: str, workers: int) -> None:
-    """Start what workers come from, which takes as long as it takes to import `module`.
+    """Start the server that workers are forked from: it takes as long as to import `module`.
 
-    A job says so first, so that its own imports go on at the same time. `module` is the one whose
-    function `map_pieces` will be given; without this it starts the same, later.
+    A job calls this first, so that its own imports run at the same time. `module` contains the
+    function that `map_pieces` will run. The call is optional: `map_pieces` starts a missing server.
     """
     if workers > 1 and not os.environ.get(ADDRESS):
         _start_server(module)
@@ -56,10 +57,9 @@ def start_workers(module: str, workers: int) -> None:
 def map_pieces(function: Callable, pieces: Iterable, *, workers: int, what: str) -> list:
     """Return `[function(piece) for piece in pieces]`, computed by `workers` processes.
 
-    The order of the result is that of the pieces, whatever the workers do. `function` and the
-    pieces must be picklable; `what` names the work in the progress bar and the log. Where there is
-    a Dask cluster its workers compute, however many they are, see `skymill.engine.cluster`; a piece
-    may be computed twice there.
+    The results have the order of the pieces. `function` and the pieces must be picklable; `what`
+    names the work in the progress bar and the log. If there is a Dask cluster, all its workers
+    compute, see `skymill.engine.cluster`. The cluster may compute a piece twice.
     """
     from tqdm import tqdm
 
@@ -68,7 +68,7 @@ def map_pieces(function: Callable, pieces: Iterable, *, workers: int, what: str)
     workers = max(1, min(workers, len(pieces)))
     where = f"the Dask cluster at {address}" if address else f"{workers} workers"
     logger.info("%s: %d pieces, %s", what, len(pieces), where)
-    # disable=None: no bar unless a person is watching.
+    # disable=None: a bar only on a terminal.
     with tqdm(total=len(pieces), desc=what, file=sys.stderr, disable=None, leave=False) as bar:
         if workers > 1 and not address:
             return _map_in_processes(function, pieces, workers, what, bar.update)
@@ -89,19 +89,19 @@ def map_pieces(function: Callable, pieces: Iterable, *, workers: int, what: str)
 def _map_in_processes(
     function: Callable, pieces: list, workers: int, what: str, advance: Callable
 ) -> list:
-    """Return `function(piece)` for each piece, in order, computed by processes of our own.
+    """Return `function(piece)` for each piece, in order, computed by own processes.
 
-    Not by Dask's local schedulers: these begin pieces in an order of their own (that of random
-    names), so that large ones may come last, and a worker has its next piece only when the main
-    process has dealt with the one before.
+    Dask's local schedulers are not used. They start pieces in the order of random names, so that
+    large pieces may come last. Also, a worker gets its next piece only after the main process has
+    handled the piece before.
     """
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from concurrent.futures.process import BrokenProcessPool
 
     _start_server(function.__module__)
     main = vars(sys.modules["__main__"])
-    # Workers would run the main script again to find functions there, with all its imports; ours
-    # are never there.
+    # Workers would run the main script again, with all its imports, to find functions in it. Our
+    # functions are never in the main script.
     path = main.pop("__file__", None)
     context = multiprocessing.get_context("forkserver")
     try:
@@ -113,16 +113,17 @@ def _map_in_processes(
                     advance()
                 return [future.result() for future in futures]
             except BaseException:
-                # They would end what they do, and do what was sent ahead, before anybody is told.
+                # Else the workers would finish all pieces that they already have before the error
+                # is raised.
                 for worker in multiprocessing.active_children():
                     worker.terminate()
                 raise
     except BrokenProcessPool as error:
-        if error.__cause__:  # a result that could not be read
+        if error.__cause__:  # a result that could not be unpickled
             raise
         raise SkymillError(
-            f"a worker process was killed or crashed ({what}): most often there was not enough "
-            f"memory for {workers} at a time. Run again with fewer --cores, or ask for more memory "
+            f"a worker process was killed or crashed ({what}). Most often there was not enough "
+            f"memory for {workers} workers. Run again with fewer --cores, or ask for more memory "
             "(mem_mb)."
         ) from error
     finally:
@@ -131,17 +132,17 @@ def _map_in_processes(
 
 
 def _start_server(module: str) -> None:
-    """Start the server that workers are forked from, unless it runs.
+    """Start the server that workers are forked from, unless it runs already.
 
-    It has imported what they need, so they start in hundredths of a second instead of half a
-    second, and unlike forks of this process they inherit none of its threads and locks.
+    The server has imported the modules of the workers, so workers start in hundredths of a second
+    instead of half a second. Unlike forks of this process, they inherit no threads and no locks.
     """
     multiprocessing.set_forkserver_preload(["concurrent.futures.process", module])
     variables = {
-        # It imports from where this process does: Python 3.11 does not tell it.
+        # The server must import from the same folders; Python 3.11 does not pass them on.
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         "PYTHONSAFEPATH": "1",
-        # A worker has one core. Snakemake allows as many threads as the whole job has.
+        # A worker has one core, but Snakemake sets these variables to the threads of the whole job.
         **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
     }
     before = {name: os.environ.get(name) for name in variables}
@@ -153,7 +154,7 @@ def _start_server(module: str) -> None:
             raise MemoryError from error
         raise SkymillError(
             f"worker processes cannot be started: {error}. If a path is too long, set TMPDIR to a "
-            "shorter one; --cores 1 does without such processes."
+            "shorter path. With --cores 1 no worker processes are needed."
         ) from error
     finally:
         for name, value in before.items():
@@ -164,7 +165,7 @@ def _start_server(module: str) -> None:
 
 
 def _end_with_the_job() -> None:
-    """Have this worker end when its job is killed, instead of waiting for pieces for ever."""
+    """End this worker when its job is killed. Else the worker would wait for pieces forever."""
 
     def watch() -> None:
         multiprocessing.parent_process().join()
@@ -176,14 +177,17 @@ def _end_with_the_job() -> None:
 def map_stream(function: Callable, iterable: Iterable, *, workers: int, what: str) -> Iterator:
     """Yield `function(item)` for each item of a stream, in order, computed by `workers` threads.
 
-    Unlike `map_pieces` it holds neither the stream nor the results: items are taken as workers
-    come free, never more than AHEAD for each, so memory does not grow with the stream. Threads
-    and not processes, because it is meant for streams that are read faster than they could be
-    copied to another process, and for functions that spend most of their time where Python's lock
-    is released (decompression, Arrow, NumPy, compiled loops). Workers that come free read the
-    stream themselves, one at a time, and a little ahead: who comes free meanwhile works on what
-    was read before. With one worker there are no threads. Where there is a Dask cluster, items go
-    to its workers.
+    Unlike `map_pieces`, this function keeps neither the stream nor the results in memory. Items are
+    read when workers become free, never more than AHEAD items per worker, so memory does not grow
+    with the stream.
+
+    The workers are threads, not processes, for two reasons. The streams are read faster than they
+    could be copied to another process. And the functions spend most of their time where Python's
+    lock is released (decompression, Arrow, NumPy, compiled loops).
+
+    A free worker reads the stream itself, and SPARE items ahead. Only one worker reads at a time;
+    meanwhile another free worker processes an item that was read ahead. With one worker there are
+    no threads. If there is a Dask cluster, its workers compute the items.
     """
     address = os.environ.get(ADDRESS)
     if address:
@@ -214,7 +218,7 @@ def map_stream(function: Callable, iterable: Iterable, *, workers: int, what: st
                         return None, None
                 finally:
                     turn.release()
-            # Another one may have been faster.
+            # Another thread may have taken the item.
             with contextlib.suppress(IndexError):
                 return spare.popleft()
 
@@ -245,10 +249,10 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
 def _keep_freed_memory() -> None:
-    """Have memory that was freed stay with this process, where the C library is glibc.
+    """Keep freed memory in this process, if the C library is glibc.
 
-    It would go back to the system at once, megabytes with every item; and when it is next needed
-    the system clears it again, page by page, while other threads wait for it.
+    Else megabytes of memory would return to the system after every item. When the process needs
+    memory again, the system clears it page by page while other threads wait.
     """
     with contextlib.suppress(AttributeError):
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,9 +1,10 @@
-"""Products: files and folders that are whole or absent, each with a manifest beside it.
+"""Products: files and folders that are complete or absent, each with a manifest in its folder.
 
-A product is written under a temporary name beside its place, checked, then renamed. Its manifest
-`X.manifest.json` says what the product holds and what it was made from. The manifest has no times,
-hosts or absolute paths, so that the same inputs give the same manifest. A check has no product: it
-writes a receipt. Manifests and receipts are documents: each carries a digest of its own content.
+A product is written under a temporary name in its folder, checked, then renamed. The manifest
+`X.manifest.json` says what product `X` contains and what it was made from. The manifest has no
+times, hosts or absolute paths, so the same inputs make the same manifest. A check makes no product,
+but writes a receipt. Manifests and receipts are documents: each contains a digest of its own
+content.
 """
 
 import contextlib
@@ -22,18 +23,18 @@ SOURCES = ("sample", "local", "archive")
 """Where raw data came from, the least trustworthy first."""
 
 MANIFEST, RECEIPT = ".manifest.json", ".receipt.json"
-"""How the names of documents end: of what describes a product, and of what a check writes."""
+"""How the names of documents end: a manifest describes a product, and a check writes a receipt."""
 
 REPAIR = "skymill verify --repair"
-"""The command that has what is damaged made again."""
+"""The command to delete damaged files, so that the next run makes them again."""
 
 DIGEST = "digest"
-"""The key of a document's digest of its own content."""
+"""The key of the digest that a document has of its own content."""
 
 
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; give the file its name when the block ends well."""
+    """Yield a temporary path in the folder of `path`; rename the file if the block succeeds."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = partial_path(path)
@@ -47,9 +48,9 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
-    """Yield an empty temporary directory beside `path`; give it its name at the end.
+    """Yield an empty temporary directory in the folder of `path`; rename it at the end.
 
-    What stood at `path` goes only when the new directory is complete.
+    An old directory at `path` is deleted only when the new directory is complete.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +67,7 @@ def new_directory(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def scratch_directory(path: Path) -> Iterator[Path]:
-    """Yield an empty directory for parts of what will be at `path`; delete it at the end."""
+    """Yield an empty directory for parts of the product at `path`; delete it at the end."""
     temporary = partial_path(Path(path))
     temporary.mkdir(parents=True)
     try:
@@ -76,13 +77,13 @@ def scratch_directory(path: Path) -> Iterator[Path]:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Write a page that people read, atomically."""
+    """Write a page of text, atomically."""
     with new_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, content: dict) -> None:
-    """Write readable JSON with sorted keys, atomically; return when it is on the disk."""
+    """Write readable JSON with sorted keys, atomically; return when the file is on the disk."""
     with new_file(path) as temporary:
         temporary.write_text(json_text(content))
     flush_names(Path(path).parent)
@@ -99,7 +100,7 @@ def read_json(path: Path) -> dict:
     Raises
     ------
     SkymillError
-        When the file is empty, cut short, or holds no JSON object; the message names the file.
+        When the file is empty, cut short, or contains no JSON object; the message names the file.
     """
     try:
         content = Path(path).read_bytes()
@@ -115,7 +116,7 @@ def parse_json(content: bytes, name: str) -> dict:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        what = "is empty" if not content.strip(b"\0 \n") else "holds no JSON object"
+        what = "is empty" if not content.strip(b"\0 \n") else "contains no JSON object"
         raise SkymillError(f"{name} {what}: something damaged it. Delete it and run again.")
     return found
 
@@ -126,7 +127,7 @@ def write_document(path: Path, content: dict) -> None:
 
 
 def read_document(path: Path) -> dict:
-    """Read a manifest or receipt, and check that its content is what was written.
+    """Read a manifest or receipt, and check that its content has not changed.
 
     Raises
     ------
@@ -137,11 +138,11 @@ def read_document(path: Path) -> dict:
 
 
 def check_document(document: dict, name: str) -> dict:
-    """Return a manifest or receipt, after a check of the digest of its own content."""
+    """Return a manifest or receipt after a check of its digest."""
     content = {key: value for key, value in document.items() if key != DIGEST}
     try:
         found = document_digest(content)
-    except (ValueError, RecursionError):  # NaN or an infinity, which no document has
+    except (ValueError, RecursionError):  # NaN or an infinity, which no document contains
         found = None
     if found is None or document.get(DIGEST) != found:
         raise SkymillError(
@@ -152,31 +153,31 @@ def check_document(document: dict, name: str) -> dict:
 
 
 def manifest_path(product: Path) -> Path:
-    """Return where the manifest of a product is: beside it, never inside."""
+    """Return the path of a product's manifest: next to the product, never inside it."""
     return Path(f"{product}{MANIFEST}")
 
 
 def document_path(product: Path) -> Path:
-    """Return where the document of a product is: its manifest, or a receipt itself."""
+    """Return the path of a product's manifest, or of the receipt itself."""
     return Path(product) if str(product).endswith(RECEIPT) else manifest_path(product)
 
 
 def is_document(path: object) -> bool:
-    """Return whether a path is that of a manifest or receipt."""
+    """Return whether a path is the path of a manifest or receipt."""
     return str(path).endswith((MANIFEST, RECEIPT))
 
 
 def source_of(sources: Iterable[str]) -> str:
-    """Return the source that a product made from these must state.
+    """Return the source of a product that was made from inputs with these sources.
 
-    One simulated input makes the product simulated; one file put there by hand makes it local.
+    One simulated input makes the product simulated. Else one local input makes the product local.
     """
     present = set(sources)
     return next(source for source in SOURCES if source in present)
 
 
 def own_entries(document: dict) -> list[dict]:
-    """Return the entries of a product's own files: not of what its rule writes beside it."""
+    """Return the entries of a product's own files, without the other outputs of its rule."""
     name = document["product"]
     return [
         entry
@@ -186,13 +187,13 @@ def own_entries(document: dict) -> list[dict]:
 
 
 def warnings_in(documents: dict[str, dict]) -> list[str]:
-    """Return what jobs warned of, by the names of their documents: each text once, in order."""
+    """Return the warnings of jobs from their documents by name: each text once, in order."""
     texts = (text for _, made in sorted(documents.items()) for text in made.get("warnings", ()))
     return list(dict.fromkeys(texts))
 
 
 class Product:
-    """A product or a receipt, known by its document.
+    """A product or a receipt, and its document.
 
     Parameters
     ----------
@@ -202,19 +203,19 @@ class Product:
     Raises
     ------
     SkymillError
-        When its document is missing or damaged.
+        When the document is missing or damaged.
     """
 
     def __init__(self, path: Path | str):
         self.path = Path(str(path).removesuffix(MANIFEST))
         place = document_path(self.path)
         if not place.exists():
-            raise SkymillError(f"{place} is not there: run again, and {self.path} is made anew.")
+            raise SkymillError(f"{place} is missing. Run again to make {self.path} again.")
         self.document = read_document(place)
 
     @property
     def name(self) -> str:
-        """Its path below the results folder."""
+        """The path below the results folder."""
         return self.document["product"]
 
     @property
@@ -224,7 +225,7 @@ class Product:
 
     @property
     def counts(self) -> dict:
-        """What was counted when it was made."""
+        """The counts of the job that made the product."""
         return self.document["counts"]
 
     @property
@@ -234,45 +235,45 @@ class Product:
 
     @property
     def entries(self) -> list[dict]:
-        """The entries of its own files, see describe_file: not of those beside it."""
+        """The entries of the product's own files, see describe_file and own_entries."""
         return own_entries(self.document)
 
     @property
     def rows(self) -> int:
-        """Rows of all its own files together."""
+        """The number of rows in all own files together."""
         return sum(entry["rows"] for entry in self.entries)
 
     def files(self) -> list[Path]:
-        """Return its own files in the order of the manifest, after a check of their sizes.
+        """Return the product's own files in the order of the manifest, after a check of the sizes.
 
         Raises
         ------
         SkymillError
-            When a file is missing or has another size than the manifest says.
+            When a file is missing, or its size is not that in the manifest.
         """
         results, paths = self.results, []
         for entry in self.entries:
             path = results / entry["name"]
             if not path.is_file() or path.stat().st_size != entry["bytes"]:
                 raise SkymillError(
-                    f"{path} is not the file that {document_path(self.path)} describes; something "
-                    f"changed it after it was made. Delete {self.path} and run again."
+                    f"{path} is not the file that {document_path(self.path)} describes: something "
+                    f"changed the file after it was made. Delete {self.path} and run again."
                 )
             paths.append(path)
         return paths
 
 
 def changed_at_rest(path: Path, what: str) -> SkymillError:
-    """Return the error that names a file which is no longer what was written."""
+    """Return the error for a file whose content is no longer what was written."""
     what = what.rstrip(". \n")
     return SkymillError(
-        f"{path} is damaged or was changed after it was made ({what}). Type `{REPAIR}`, with the "
-        "name of the results folder unless it is data/, and run again."
+        f"{path} is damaged or was changed after it was made ({what}). Run `{REPAIR}`, with the "
+        "name of the results folder unless the folder is data/, then run again."
     )
 
 
 def require_content(path: Path, sha256: str) -> None:
-    """Compare a file with the digest in its manifest, reading it once.
+    """Compare a file with the digest in its manifest; the file is read once.
 
     Raises
     ------
@@ -293,7 +294,7 @@ def _entry(name: str, size: int, digest: str, rows: int) -> dict:
 
 
 class HashedFile(io.BufferedWriter):
-    """A new file whose digest is taken while it is written: it may be too large to read again."""
+    """A new file that is hashed while it is written, because reading it again may take too long."""
 
     def __init__(self, path: Path):
         super().__init__(io.FileIO(path, "w"))

@@ -1,7 +1,7 @@
-"""Randomness as a function of (seed, what it is drawn for), never of order.
+"""Randomness as a function of the seed and a purpose, never of the order.
 
-Choices are made by keyed hashes, so a record's fate does not depend on which others there are;
-curves and factors come from a counter-based generator with a key per use.
+Choices use keyed hashes, so the choice for one record does not depend on the other records. Curves
+and factors come from a counter-based generator with a key per use.
 """
 
 import hashlib
@@ -22,8 +22,8 @@ def key(seed: int, *purpose: object) -> int:
 def keyed_hash(identifiers: np.ndarray, key: int) -> np.ndarray:
     """Return a uniform uint64 for each int64 identifier, shape (n,).
 
-    The finaliser of SplitMix64 (Steele, Lea and Flood 2014), applied before and after the key is
-    mixed in: a bijection for each key, so different identifiers never tie.
+    The function applies the finaliser of SplitMix64 (Steele, Lea and Flood 2014) before and after
+    it mixes in the key. This is a bijection for each key, so different identifiers never tie.
     """
     state = _finalise(identifiers.astype(np.int64).view(np.uint64) * _GOLDEN)
     return _finalise(state ^ np.uint64(key))
@@ -38,12 +38,12 @@ def _finalise(state: np.ndarray) -> np.ndarray:
 def smallest(identifiers: np.ndarray, count: int, key: int) -> np.ndarray:
     """Return the `count` identifiers with the smallest keyed hashes, ascending by identifier.
 
-    Whatever order the identifiers come in, the same ones are chosen.
+    The result does not depend on the order of the identifiers.
     """
     order = np.argsort(keyed_hash(identifiers, key), kind="stable")
     return np.sort(identifiers[order[:count]])
 
 
 def generator(key: int, identifier: int) -> np.random.Generator:
-    """Return the generator of one identifier under one key (Philox, counter-based)."""
+    """Return the random generator of one identifier with one key (Philox, counter-based)."""
     return np.random.Generator(np.random.Philox(key=np.array([key, identifier], dtype=np.uint64)))

@@ -13,7 +13,7 @@ from skymill.engine.staleness import Folder
 
 
 class RemoteFolder(Folder):
-    """As Folder, for a results folder at an address; nothing is written there.
+    """As Folder, for a results folder at an address. The folder is only read, never written.
 
     Raises
     ------
@@ -43,7 +43,7 @@ class RemoteFolder(Folder):
             return error
 
     def read(self, name: str) -> dict | None:
-        """Return a JSON object, None when it is not there."""
+        """Return a JSON object, or None when the file is missing."""
         return parse_json(self._read(name), name) if name in self._sizes else None
 
     def _read(self, name: str) -> bytes:

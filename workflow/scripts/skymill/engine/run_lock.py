@@ -1,10 +1,10 @@
-"""One run at a time in a folder, and what a killed run leaves behind.
+"""A lock file for one run at a time in a folder, which is replaced after a killed run.
 
-A run notes in `<folder>/.lock` which process it is, and who runs its jobs. Another run that finds
-the note stops, and says who works there. If neither the process nor any of its jobs lives, the run
-was killed: the next one takes the note over. Jobs are processes here, or stand in SLURM's queue. Of
-other clusters' jobs, and of processes on other hosts, nothing is known: their note stays until the
-user deletes it. Jobs and dry runs take no note.
+A run writes its process and its executor to `<folder>/.lock`, the note. Another run that finds the
+note stops, and names the run that works there. If neither the process nor any of its jobs lives,
+the run was killed, and the next run replaces the note. Jobs are processes on this machine, or are
+in SLURM's queue. Jobs on other clusters and processes on other hosts are unknown: their note stays
+until the user deletes it. Jobs and dry runs write no note.
 """
 
 import atexit
@@ -26,7 +26,7 @@ from skymill.engine.slurm import queued_jobs
 NOTE = ".lock"
 
 LOCAL, SLURM = "local", "slurm"
-"""Snakemake's names for who runs the jobs: processes of this machine, or SLURM."""
+"""Snakemake's names of executors: jobs are processes of this machine, or jobs of SLURM."""
 
 
 class RunLock:
@@ -46,23 +46,24 @@ class RunLock:
         self._taken: list[Path] = []
 
     def take(self, executor: str, scratch: Path | None = None) -> bool:
-        """Note that this process runs here; return whether an earlier run was killed.
+        """Write the notes of this process; return whether an earlier run was killed.
 
-        The notes go when the process ends, see keep. `executor` is Snakemake's name for who runs
-        the jobs, `scratch` the folder of the run's temporary files; that of a killed run goes.
+        The notes are deleted when the process ends, see keep. `executor` is Snakemake's name of the
+        executor, `scratch` the folder of the run's temporary files. The scratch folder of a killed
+        run is deleted.
 
         Raises
         ------
         SkymillError
-            When another run works in one of the folders, when jobs of a killed run do, or when
-            those of a cancelled one are not yet off the cluster.
+            When another run or jobs of a killed run work in one of the folders, or when jobs of a
+            cancelled run are still on the cluster.
         """
         process = psutil.Process()
         own = {
             "pid": process.pid,
             "created": process.create_time(),
             "host": socket.gethostname(),
-            # A run that is itself a job of SLURM ends with it, on whatever node.
+            # A run that is itself a job of SLURM ends with this job, on any node.
             "slurm_job": os.environ.get("SLURM_JOB_ID"),
             "executor": executor,
             "folder": str(self._root.resolve()),
@@ -85,22 +86,22 @@ class RunLock:
         return was_killed
 
     def is_held(self) -> bool:
-        """Return whether another run, not known to be dead, works in one of the folders."""
+        """Return whether another run works in one of the folders and is not known to be dead."""
         return self.holder() is not None
 
     def holder(self) -> str | None:
-        """Return who that run is, None where there is none; see is_held."""
+        """Return a sentence that names the other run, or None if there is no run; see is_held."""
         held = (path for path in self._notes if path not in self._taken and _is_held(path))
         return next(map(_who, held), None)
 
     def require_free(self) -> None:
-        """Raise SkymillError, with who it is, when `is_held`."""
+        """Raise SkymillError that names the other run, if `is_held`."""
         for path in self._notes:
             if path not in self._taken and _is_held(path):
                 raise SkymillError(_in_use(path))
 
     def keep(self) -> None:
-        """Leave the notes when this process ends: its jobs may live on."""
+        """Keep the notes when this process ends, because its jobs may live on."""
         self._taken.clear()
 
     def release(self) -> None:
@@ -111,7 +112,7 @@ class RunLock:
 
 
 def _write(path: Path, note: dict) -> bool:
-    """Write a note unless there is one; return whether it was written."""
+    """Write a note unless it exists; return whether it was written."""
     try:
         with open(path, "x", encoding="utf-8") as stream:
             stream.write(json.dumps(note, indent=2, sort_keys=True) + "\n")
@@ -122,7 +123,7 @@ def _write(path: Path, note: dict) -> bool:
 
 
 def _scratch(path: Path) -> str | None:
-    """Return the folder of temporary files that a note names, on this machine."""
+    """Return the folder of temporary files that a note names, if the note is of this machine."""
     try:
         note = read_json(path)
     except (FileNotFoundError, SkymillError):
@@ -131,7 +132,7 @@ def _scratch(path: Path) -> str | None:
 
 
 def _who(path: Path) -> str:
-    """Return who works in the folder of a note."""
+    """Return a sentence that names the run of a note."""
     try:
         note = read_json(path)
     except (FileNotFoundError, SkymillError):
@@ -143,19 +144,19 @@ def _who(path: Path) -> str:
 
 
 def _in_use(path: Path) -> str:
-    """Return who works in the folder of a note, and what to do."""
-    advice = f"If there is no such run any more, delete {path} and run again."
+    """Return a message that names the run of a note, and says what to do."""
+    advice = f"If this run no longer exists, delete {path} and run again."
     try:
         note = read_json(path)
     except (FileNotFoundError, SkymillError):
         return f"{_who(path)}. {advice}"
     if note["host"] == socket.gethostname() and _lives(note["pid"], note["created"]):
-        return f"{_who(path)}. Wait until it ends, or end it: `kill -INT {note['pid']}`."
-    return f"{_who(path)}. Wait until it ends. {advice}"
+        return f"{_who(path)}. Wait until the run ends, or end it: `kill -INT {note['pid']}`."
+    return f"{_who(path)}. Wait until the run ends. {advice}"
 
 
 def _is_held(path: Path) -> bool:
-    """Return whether there is a note of a run that is not known to be dead, or whose jobs live."""
+    """Return whether there is a note whose run is not known to be dead, or whose jobs live."""
     try:
         return path.exists() and not _is_dead(path)
     except SkymillError:
@@ -163,7 +164,7 @@ def _is_held(path: Path) -> bool:
 
 
 def _is_dead(path: Path) -> bool:
-    """Return whether the run of a note is known to have ended, and all its jobs.
+    """Return whether the run of a note, and all its jobs, are known to have ended.
 
     Raises
     ------
@@ -175,7 +176,7 @@ def _is_dead(path: Path) -> bool:
     except FileNotFoundError:
         return True
     except SkymillError:
-        # The note was lost with the machine: no process is older than its start.
+        # The machine went down and damaged the note. A run from before the boot is dead.
         return path.stat().st_mtime < psutil.boot_time()
     return _has_ended(note) and _jobs_have_ended(note, Path(note["folder"]))
 
@@ -189,12 +190,12 @@ def _has_ended(note: dict) -> bool:
 
 
 def _jobs_have_ended(note: dict, root: Path) -> bool:
-    """Return whether the jobs of a run that has ended are known to have ended as well.
+    """Return whether the jobs of an ended run are known to have ended as well.
 
     Raises
     ------
     SkymillError
-        When some are known to live.
+        When some jobs are known to live.
     """
     if note["executor"] == SLURM:
         jobs = queued_jobs()
@@ -208,17 +209,17 @@ def _jobs_have_ended(note: dict, root: Path) -> bool:
         if live:
             raise SkymillError(
                 "an earlier Snakemake was killed or cancelled here, but its jobs are still in "
-                f"SLURM's queue ({', '.join(live)}). Wait until they end, or type `scancel "
-                f"{' '.join(live)}`, then run again."
+                f"SLURM's queue ({', '.join(live)}). Wait until the jobs end, or run `scancel "
+                f"{' '.join(live)}`. Then run again."
             )
     elif note["executor"] != LOCAL:
         return False
     live = [str(pid) for pid in _jobs_of(root)]
     if live:
         raise SkymillError(
-            "an earlier Snakemake was killed here, but its jobs are still at work (processes "
-            f"{', '.join(live)}). Wait until they end, or type `kill {' '.join(live)}`, then run "
-            "again."
+            "an earlier Snakemake was killed here, but its jobs are still running (processes "
+            f"{', '.join(live)}). Wait until the jobs end, or run `kill {' '.join(live)}`. Then "
+            "run again."
         )
     return True
 
@@ -231,7 +232,7 @@ def _lives(pid: int, created: float) -> bool:
 
 
 def _jobs_of(root: Path) -> list[int]:
-    """Return the processes, other than this one and its ancestors, that run a job in `root`.
+    """Return the processes that run a job in `root`, without this process and its ancestors.
 
     A job is a Snakemake with `--mode subprocess` that starts a script under .snakemake/scripts.
     """

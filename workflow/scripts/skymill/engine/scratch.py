@@ -1,8 +1,8 @@
 """A folder for the temporary files of a run and its jobs, which the next run can find.
 
-Libraries make folders in the system's place for temporary files: sockets of worker processes, for
-instance. A killed process leaves them there, under names that tell nothing. So a run has a folder
-of its own, and its note says which one, see run_lock.
+Libraries make temporary folders in the system's temporary directory, for instance for the sockets
+of worker processes. A killed process leaves these folders there, under random names. So each run
+has its own folder, and the run's note contains its path, see run_lock.
 """
 
 import atexit
@@ -15,7 +15,7 @@ PREFIX = "skymill-"
 
 
 def take_scratch() -> Path:
-    """Make the folder for this process and those that it starts; it goes when this one ends."""
+    """Make the folder for this process and its children; it is deleted when this process ends."""
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -23,7 +23,7 @@ def take_scratch() -> Path:
 
 
 def delete_scratch(folder: str | None) -> None:
-    """Delete the folder that a killed run had, if it is there, and is one."""
+    """Delete the scratch folder of a killed run, if it exists and has a scratch folder's name."""
     path = Path(folder or "")
     if path.name.startswith(PREFIX) and path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)

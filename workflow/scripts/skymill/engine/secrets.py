@@ -1,14 +1,14 @@
-"""Secrets that this process has read, and texts without them.
+"""Secrets that this process has read, and their removal from texts.
 
-Whatever reads a password or a token keeps it here first. What a job logs or prints goes through
-`redacted`.
+Code that reads a password or a token first calls `keep_secret`. All texts that a job logs or prints
+go through `redacted`.
 """
 
 import logging
 import urllib.parse
 
 SHORTEST = 4
-"""Characters of the shortest secret that is looked for: a shorter one is a part of usual words."""
+"""Characters of the shortest secret that is removed: shorter texts are parts of usual words."""
 
 HIDDEN = "[secret]"
 
@@ -16,7 +16,7 @@ _secrets: set[str] = set()
 
 
 def keep_secret(text: str | None) -> None:
-    """Have `redacted` remove a text, also as Python shows it and as an address has it."""
+    """Make `redacted` remove a text, also in the forms of Python's repr and of web addresses."""
     for part in {text, *text.split()} if text else ():
         for form in (part, repr(part)[1:-1], urllib.parse.quote(part, safe="")):
             if len(form.strip()) >= SHORTEST:
@@ -24,7 +24,7 @@ def keep_secret(text: str | None) -> None:
 
 
 def redacted(text: str) -> str:
-    """Return a text without the secrets that are known by now."""
+    """Return a text without the secrets that are known so far."""
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     return text
@@ -39,9 +39,10 @@ class RedactedFormatter(logging.Formatter):
 
 
 def without_password(address: str, *, has_path: bool = True) -> str:
-    """Return a web address without the user and password that it may hold; keep them secret.
+    """Return a web address without its user and password, if any; keep the password secret.
 
-    Behind a host without a path, as a proxy is, no @ can be: there a password may have a slash.
+    The address of a proxy has no path, so all text before the last @ is the user and password. Such
+    a password may contain a slash.
     """
     scheme, mark, rest = address.partition("://")
     host, slash, path = rest.partition("/") if has_path else (rest, "", "")

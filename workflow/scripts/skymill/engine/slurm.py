@@ -1,4 +1,4 @@
-"""What SLURM's queue says of a user's jobs."""
+"""The jobs of a user in SLURM's queue."""
 
 import re
 import subprocess
@@ -16,9 +16,9 @@ class QueuedJob:
     Attributes
     ----------
     number
-        What `scancel` takes.
+        The job's number, as for `scancel`.
     name, folder
-        Its name, and the working directory that it was submitted with.
+        The job's name, and its working directory.
     """
 
     number: int
@@ -27,12 +27,12 @@ class QueuedJob:
 
     @property
     def is_of_snakemake(self) -> bool:
-        """Whether a Snakemake submitted it."""
+        """Whether Snakemake submitted the job."""
         return RUN_NAME.fullmatch(self.name) is not None
 
 
 def queued_jobs() -> list[QueuedJob] | None:
-    """Return the jobs of this user, or None where SLURM does not answer."""
+    """Return the jobs of this user, or None if SLURM does not answer."""
     command = ["squeue", "--me", "--noheader", "--format=%A|%j|%Z"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=30)

@@ -1,10 +1,10 @@
-"""Why a job must run: what is wrong with its products, or differs from what it would make now.
+"""Why a job must run: its products are broken, or differ from what the job would make now.
 
-Snakemake does not make a missing intermediate file again while what was made from it exists, goes
-by times, and knows nothing of products that were copied or that another checkout has written. The
-manifests say what each product holds and was made from. So every run compares them with what is
-there, before Snakemake decides what to run. Nothing is written and no state is kept: what is put
-back in its place is current again.
+Snakemake alone has three gaps. It does not make a missing intermediate file again while the
+products of this file exist. It compares times. And it cannot judge products that were copied, or
+that another checkout has written. The manifests say what each product contains and what it was made
+from. So every run compares the manifests with the files, before Snakemake decides what to run. The
+comparison writes nothing and keeps no state: a product that is put back is current again.
 """
 
 import functools
@@ -28,12 +28,13 @@ from skymill.engine.products import (
 )
 
 CHECKS = "checks"
-"""The input of a rule with the receipts that have to be there before its job runs."""
+"""The name of a rule's input with the receipts that must exist before the job runs."""
 
 CHANGED = -1
 
 MANY = 1000
-"""Members that a document lists itself; of more it holds a count and a digest."""
+"""The most members that a document lists. A longer list is in a separate file, and the document has
+a count and a digest."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +44,15 @@ class Job:
     Attributes
     ----------
     document
-        Name of the manifest or receipt that it writes.
+        Name of the manifest or receipt that the job writes.
     outputs
-        Names of everything else that it writes.
+        Names of all other outputs.
     inputs
-        Names of the documents that its products are made from.
+        Names of the documents of all inputs.
     checks
-        Names of the receipts that have to be there before it runs.
+        Names of the receipts that must exist before the job runs.
     code, settings
-        Digests of its code and of the settings that it reads.
+        Digests of the job's code and of the settings that the job reads.
     """
 
     document: str
@@ -63,26 +64,27 @@ class Job:
 
 
 class Folder:
-    """Documents and sizes of the files below a results folder; each is looked at once.
+    """Documents and sizes of the files below a results folder; each is read once.
 
     Parameters
     ----------
     path_of
-        Gives the path of a name.
+        Returns the path of a name.
     """
 
     address: str | None = None
-    """Where the folder is, if it is not on a disk."""
+    """The address of the folder, if it is not on a disk."""
 
     def __init__(self, path_of: Callable[[str], Path]):
         self._path_of = path_of
         self.document = functools.cache(self._document)
         self.size = functools.cache(self._size)
-        # Snakemake deletes the outputs of a job, and then asks for its parameters again.
+        # Cached, because Snakemake deletes the outputs of a job and then asks for the parameters
+        # again.
         self.written = functools.cache(self._written)
 
     def read(self, name: str) -> dict | None:
-        """Return a JSON object, None when it is not there."""
+        """Return a JSON object, or None when the file is missing."""
         path = self._path_of(name)
         return read_json(path) if path.exists() else None
 
@@ -108,22 +110,22 @@ class Folder:
         return self._path_of(name).stat().st_mtime
 
     def again(self) -> "Folder":
-        """Return the same folder, to be looked at anew."""
+        """Return the same folder with empty caches."""
         return Folder(self._path_of)
 
     def _document(self, name: str) -> dict | SkymillError | None:
-        """Return a document, None when it is not there, or what is wrong with it."""
+        """Return a document, None when it is missing, or an error when it is damaged."""
         try:
             return read_document(self._path_of(name))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except SkymillError as error:
             return error
-        except OSError as error:  # such as a file that this user may not read
+        except OSError as error:  # for instance, this user may not read the file
             return SkymillError(f"{name} cannot be read: {error.strerror}")
 
     def _size(self, name: str) -> int | None:
-        """Return the bytes of a file, 0 for a folder, None when it is not there."""
+        """Return the bytes of a file, 0 for a folder, or None when the file is missing."""
         try:
             status = self._path_of(name).stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -147,7 +149,7 @@ class Folder:
 class Reason:
     """Why a job must run.
 
-    `damaged` is whether its products are broken; else they differ from what it would make now.
+    If `damaged`, the products are broken. Else they differ from what the job would make now.
     """
 
     text: str
@@ -157,20 +159,20 @@ class Reason:
 def why(
     job: Job, folder: Folder, also: Callable[[dict], str | None] | None = None
 ) -> Reason | None:
-    """Return why a job must run, None when its products are current.
+    """Return why a job must run, or None when its products are current.
 
-    Nothing is said of a job whose products are all missing: Snakemake itself sees to that.
+    Also returns None for a job whose products are all missing: Snakemake itself runs such a job.
 
     Parameters
     ----------
     also
-        Looks at the document for what no other document tells: whether a limit still holds, or
-        whether a raw file is still the one that was read.
+        Checks the document for a reason that is in no other document: an exceeded limit, or a raw
+        file that has changed since it was read.
     """
     document = folder.document(job.document)
     if document is None:
         there = [name for name in job.outputs if folder.size(name) is not None]
-        return Reason("its manifest is gone") if there else None
+        return Reason("its manifest is missing") if there else None
     if isinstance(document, SkymillError):
         return Reason(str(document).partition(" Delete ")[0].rstrip("."))
     broken = next(_broken(job, document, folder), None)
@@ -184,7 +186,7 @@ def why(
 
 
 def _broken(job: Job, document: dict, folder: Folder):
-    """Yield what is missing or changed of the products, and of what they were made from."""
+    """Yield why products, or the inputs that they were made from, are missing or changed."""
     own = job.document.removesuffix(MANIFEST)
     if document.get("product", own) != own:
         yield f"its manifest is that of {document['product']}"
@@ -193,30 +195,30 @@ def _broken(job: Job, document: dict, folder: Folder):
             yield f"{name} is not the file that its manifest describes"
     for name in job.outputs:
         if folder.size(name) is None:
-            yield f"{name} is gone"
+            yield f"{name} is missing"
     for name in document.get("checks", ()):
         if folder.document(name) is None:
-            yield f"the check that wrote {name} has to pass again"
+            yield f"the check that wrote {name} must pass again"
     recorded = document.get("inputs", {})
     if "count" in recorded:
-        # A long list has one digest: which of its members changed is not known.
+        # A long list has one digest, so it is unknown which member changed.
         now = {name: _digest(folder, name) for name in job.inputs}
         gone = next((name for name, digest in now.items() if digest is None), None)
         if gone:
-            yield f"{gone}, which it was made from, is gone or damaged"
+            yield f"{gone}, which it was made from, is missing or damaged"
         elif _has_names(job, recorded) and document_digest(now) != recorded["sha256"]:
             yield f"one of the {len(now):,} products that it was made from has changed"
         return
     for name, digest in recorded.items():
         found = _digest(folder, name)
         if found is None:
-            yield f"{name}, which it was made from, is gone or damaged"
+            yield f"{name}, which it was made from, is missing or damaged"
         elif found != digest:
             yield f"{name} has changed since it was made"
 
 
 def _files(document: dict, folder: Folder) -> Iterable[tuple[str, int]]:
-    """Yield name and size of the files that a document describes; CHANGED is no file's size."""
+    """Yield the name and size of each file that a document describes; CHANGED matches no size."""
     for entry in document.get("files", ()):
         yield entry["name"], entry["bytes"]
     members = document.get("members")
@@ -228,18 +230,18 @@ def _files(document: dict, folder: Folder) -> Iterable[tuple[str, int]]:
 
 
 def _has_names(job: Job, recorded: dict) -> bool:
-    """Return whether a long list of inputs has the names that the job's inputs have."""
+    """Return whether a long list of inputs has the names of the job's inputs."""
     return recorded["names_sha256"] == document_digest(dict.fromkeys(job.inputs))
 
 
 def _digest(folder: Folder, name: str) -> str | None:
-    """Return the digest of a document as it is now; None when it is not there or damaged."""
+    """Return the present digest of a document, or None when it is missing or damaged."""
     document = folder.document(name)
     return document[DIGEST] if isinstance(document, dict) else None
 
 
 def _differs(job: Job, document: dict):
-    """Yield in what the products differ from what the job would make now."""
+    """Yield how the products differ from what the job would make now."""
     if job.code is not None and document.get("code") != job.code:
         yield "it was made by other code"
     if job.settings is not None and document.get("settings", {}).get("sha256") != job.settings:

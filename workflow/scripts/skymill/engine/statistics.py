@@ -1,7 +1,7 @@
-"""What values are like: moments and quantiles, of any size, the same for any number of workers.
+"""Moments and quantiles of values of any number, the same for any number of workers.
 
-Quantiles interpolate linearly between the two nearest values, as NumPy's do; the values themselves
-are exact, never estimated.
+Quantiles interpolate linearly between the two nearest values, as in NumPy. These two values are
+exact, never estimated.
 """
 
 import math
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 PERCENTS = (1, 5, 25, 50, 75, 95, 99)
-"""The quantiles that are given."""
+"""The quantiles in a summary."""
 
 _HALF = 16
 """Bits of a float32 that one pass of a selection decides."""
@@ -27,19 +27,19 @@ def class_weights(counts: Mapping[str, int]) -> dict[str, dict]:
 
 
 def summarise(values: np.ndarray, missing: int = 0) -> dict:
-    """Describe values that are in memory.
+    """Return a summary of values in memory.
 
     Parameters
     ----------
     values
         Numbers without NaN, shape (n,).
     missing
-        How many more there would be if none were missing.
+        The number of missing values.
 
     Returns
     -------
-    count, missing_share, mean, deviation (ddof 0), minimum, maximum, quantiles by their share, such
-    as "0.05"; None where there is no value to tell it from.
+    count, missing_share, mean, deviation (ddof 0), minimum, maximum, and quantiles by their share,
+    such as "0.05". Without values, all but the first two are None.
     """
     ordered = np.sort(values.astype(np.float64))
     moments = Moments.of(ordered)
@@ -47,12 +47,12 @@ def summarise(values: np.ndarray, missing: int = 0) -> dict:
 
 
 def summarise_levels(counts: np.ndarray, missing: int = 0) -> dict:
-    """Describe whole numbers from 0 by how often each occurs, exactly; see summarise."""
+    """Return an exact summary of whole numbers from 0, from the count of each; see summarise."""
     counts = [int(count) for count in counts]
     total = sum(counts)
     first = sum(level * count for level, count in enumerate(counts))
     second = sum(level**2 * count for level, count in enumerate(counts))
-    # Python's whole numbers have no limit: nothing is rounded before the two divisions.
+    # Python's integers have no limit, so nothing is rounded before the two divisions.
     squares = (total * second - first**2) / total if total else 0.0
     moments = Moments(total, first / total if total else 0.0, squares)
     until = np.cumsum(counts)
@@ -73,14 +73,14 @@ class Moments:
 
     @classmethod
     def of(cls, values: np.ndarray) -> "Moments":
-        """Return those of values in memory, by two passes over them."""
+        """Return the moments of values in memory, in two passes."""
         if not len(values):
             return cls(0, 0.0, 0.0)
         mean = float(np.mean(values, dtype=np.float64))
         return cls(len(values), mean, float(np.sum((values.astype(np.float64) - mean) ** 2)))
 
     def __add__(self, other: "Moments") -> "Moments":
-        """Return those of both together (Chan, Golub and LeVeque 1983)."""
+        """Return the moments of both sets of values together (Chan, Golub and LeVeque 1983)."""
         count = self.count + other.count
         if not self.count or not other.count:
             return self if self.count else other
@@ -98,7 +98,7 @@ class Moments:
 
 
 def ranks(count: int) -> list[int]:
-    """Return the places, from 0, of the sorted values that a summary of so many needs."""
+    """Return the places, from 0, of the sorted values that a summary of `count` values needs."""
     if not count:
         return []
     lower = {(count - 1) * percent // 100 for percent in PERCENTS}
@@ -107,7 +107,7 @@ def ranks(count: int) -> list[int]:
 
 
 def _summary(moments: Moments, missing: int, values: Mapping[int, float]) -> dict:
-    """Return a summary; `values` has the value of each place that ranks names."""
+    """Return a summary; `values` has the value at each place that `ranks` returns."""
     count = moments.count
     share = missing / (count + missing) if missing else 0.0
     if not count:
@@ -135,7 +135,7 @@ def _share(percent: int) -> str:
 
 
 def order_keys(values: np.ndarray) -> np.ndarray:
-    """Return whole numbers, uint32, that are in the order of the float32 values."""
+    """Return integers, uint32, that sort in the order of the float32 values."""
     bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
     return np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
 
@@ -155,7 +155,7 @@ def upper_halves(values: np.ndarray) -> Counts:
 
 
 def lower_halves(values: np.ndarray, upper: Iterable[int]) -> dict[int, Counts]:
-    """Count the lower halves of the keys with each of these upper ones: the second pass."""
+    """Count the lower halves of the keys with these upper halves: the second pass."""
     keys = order_keys(values)
     above = keys >> _HALF
     return {half: _counts(keys[above == half] & ((1 << _HALF) - 1)) for half in upper}
@@ -177,10 +177,10 @@ def add_counts(parts: Iterable[Counts]) -> Counts:
 
 
 class Selection:
-    """Finds the values that a summary needs among float32 values that do not fit into memory.
+    """Finds the values of a summary among float32 values that do not fit into memory.
 
-    A float32 has 32 bits: the first pass counts their upper halves, the second one the lower halves
-    in the few places where a quantile is.
+    The key of a float32 has 32 bits. The first pass counts the upper halves of the keys. The second
+    pass counts the lower halves, but only at the few upper halves where a quantile is.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ class Selection:
 
     @property
     def halves(self) -> list[int]:
-        """The upper halves whose lower ones are to be counted."""
+        """The upper halves whose lower halves must be counted."""
         return sorted({half for half, _ in self._places.values()})
 
     def summary(self, moments: Moments, missing: int, lower: Mapping[int, Counts]) -> dict:

@@ -1,6 +1,6 @@
 """Documents and sizes of a results folder that a storage provider of Snakemake keeps.
 
-What is asked of a storage object is the interface of all of Snakemake's storage plugins.
+The code uses only methods of storage objects that all storage plugins of Snakemake have.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ class StorageFolder(Folder):
     Parameters
     ----------
     storage
-        Gives the storage object of an address.
+        Returns the storage object of an address.
     prefix, results
         The address below which the provider keeps all files, and the results folder below it.
     """
@@ -34,7 +34,7 @@ class StorageFolder(Folder):
         self.address = f"{self._prefix}/{results}"
 
     def again(self) -> "StorageFolder":
-        """Return the same folder, to be looked at anew."""
+        """Return the same folder with empty caches."""
         return StorageFolder(self._storage, self._prefix, self._results)
 
     def object(self, name: str):
@@ -47,7 +47,7 @@ class StorageFolder(Folder):
         if not self._is_there(name):
             return None
         with tempfile.TemporaryDirectory() as folder:
-            # Never where Snakemake keeps its own copy: it would take an old one for the new.
+            # Not where Snakemake keeps its own copy: Snakemake would use an old copy as the new.
             place = Path(folder) / Path(name).name
             found = self.object(name)
             found.set_local_path(place)
@@ -58,7 +58,7 @@ class StorageFolder(Folder):
                 return SkymillError(str(error).replace(str(place), name))
 
     def _is_there(self, name: str) -> bool:
-        # Raw files that results folders share are not in the listing of this one.
+        # Shared raw files are not in the listing of this results folder.
         return self.object(name).exists() if name.startswith(RAW) else self.size(name) is not None
 
     def _size(self, name: str) -> int | None:
@@ -101,7 +101,7 @@ class StorageFolder(Folder):
         """The bytes of all objects below the results folder, by name, from one listing."""
         cache = SimpleNamespace(exists_in_storage={}, mtime={}, size={})
         first = self.object("products.json")
-        # Snakemake's own loop is at work in this thread.
+        # Snakemake's own event loop runs in this thread, so asyncio.run needs another thread.
         thread = threading.Thread(target=asyncio.run, args=[first.inventory(cache)])
         thread.start()
         thread.join()

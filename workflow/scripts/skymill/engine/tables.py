@@ -1,7 +1,7 @@
-"""Parquet files with the house's fixed settings, so that equal tables give equal bytes.
+"""Parquet files with the project's fixed settings, so that equal tables make equal bytes.
 
-Each page has a checksum, and all reading compares it: a reader that takes some columns or rows of a
-large file finds damage in what it takes, without a look at the rest.
+Each page has a checksum, and every read compares it. So a job that reads some columns or rows of a
+large file finds damage in these columns or rows, without reading the rest.
 """
 
 import contextlib
@@ -30,19 +30,19 @@ CATEGORIES = b"categories"
 def categorical(name: str, categories: Iterable[str], *, nullable: bool = True) -> pa.Field:
     """Return the field of a column of names with a declared order.
 
-    Every file that `write_parquet` writes has all categories in this order, whichever of them it
-    holds, so that codes mean the same in all files. A file without rows keeps them in the metadata
-    of the field alone: Parquet has no place for the values of a column without rows.
+    Every file that `write_parquet` writes has all categories in this order, also those that do not
+    occur in the file. So the codes mean the same in all files. A file without rows has the
+    categories only in the field's metadata: Parquet stores no dictionary for a column without rows.
     """
     kind = pa.dictionary(pa.int8(), pa.string())
     return pa.field(name, kind, nullable, metadata={CATEGORIES: json.dumps([*categories])})
 
 
 def describe_columns(schema: pa.Schema, shapes: dict[str, list[int]] | None = None) -> list[dict]:
-    """Return name, type and, where there are several values a row, shape of each column.
+    """Return the name and type of each column, and the shape if a row has several values.
 
-    The type is that of a value; a shape has -1 where it differs from row to row. `shapes` has the
-    shapes of lists that the metadata of their fields does not tell.
+    The type is the type of one value. A shape has -1 where the length differs from row to row.
+    `shapes` has the shapes of lists whose fields have no shape in their metadata.
     """
     columns = []
     for field in schema:
@@ -62,7 +62,8 @@ def describe_columns(schema: pa.Schema, shapes: dict[str, list[int]] | None = No
 def in_declared_order(table: pa.Table) -> pa.Table:
     """Return a table whose categorical columns have the declared categories, in their order.
 
-    A value that is not declared is put behind them. Columns that declare none stay as they are.
+    Values that are not declared follow the declared values. Columns without declared categories do
+    not change.
     """
     for place, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type) and CATEGORIES in (field.metadata or {}):
@@ -82,12 +83,12 @@ def in_declared_order(table: pa.Table) -> pa.Table:
 
 
 def parquet_settings(schema: pa.Schema, *, page_checksums: bool = True) -> dict:
-    """Return the house's settings of a Parquet file, for pyarrow.parquet.
+    """Return the project's settings of a Parquet file, for pyarrow.parquet.
 
-    Floats and lists of floats are stored byte-stream-split, uint64 (hashes, seldom twice the same)
-    as they are, strings and other integers as dictionaries, everything as zstd at its fast level -1
-    (measured on windows: the size of level 1 in half the time). Pages have checksums,
-    unless a setting leaves them out.
+    Floats and lists of floats are stored byte-stream-split. uint64 columns are stored as they are,
+    because they are hashes, which rarely repeat. Strings and other integers are stored as
+    dictionaries. All columns are compressed with zstd at its fast level -1 (measured on windows:
+    the size of level 1 in half the time). Pages have checksums unless `page_checksums` is false.
     """
     floats, hashes, lists = [], [], []
     for field in schema:
@@ -112,10 +113,10 @@ def parquet_settings(schema: pa.Schema, *, page_checksums: bool = True) -> dict:
 def write_parquet(
     path: Path, table: pa.Table, *, rows_per_group: int, page_checksums: bool = True
 ) -> dict:
-    """Write a table with the house's fixed settings and return its entry for a manifest.
+    """Write a table with the project's fixed settings and return its entry for a manifest.
 
-    Categorical columns have their declared categories, see `categorical`. The file is read back
-    (footer, rows) before it counts as written.
+    Categorical columns have their declared categories, see `categorical`. After writing, the footer
+    is read back and the number of rows is compared.
     """
     table = in_declared_order(table)
     buffer = io.BytesIO()
@@ -126,7 +127,7 @@ def write_parquet(
     rows = pq.read_metadata(path).num_rows
     if rows != table.num_rows:
         raise SkymillError(
-            f"{path} holds {rows:,} rows instead of {table.num_rows:,}. The disk may be full or "
+            f"{path} has {rows:,} rows instead of {table.num_rows:,}. The disk may be full or "
             "faulty: check it and run again."
         )
     digest = hashlib.sha256(content).hexdigest()
@@ -134,7 +135,7 @@ def write_parquet(
 
 
 def write_table(path: Path, table: pa.Table, *, rows_per_group: int = 2**17) -> dict:
-    """Write a table that is a product of its own, atomically; return its entry for a manifest."""
+    """Write a table that is a whole product, atomically; return its entry for a manifest."""
     with new_file(path) as temporary:
         entry = write_parquet(temporary, table, rows_per_group=rows_per_group)
     return {**entry, "name": path.name}
@@ -146,7 +147,7 @@ class ParquetFile(pq.ParquetFile):
     Raises
     ------
     SkymillError
-        When the file is damaged, here or in any of its methods that read; the message names it.
+        When the file is damaged, here or in any method that reads; the message names the file.
     """
 
     def __init__(self, path: Path, *, memory_map: bool = False):
@@ -155,7 +156,7 @@ class ParquetFile(pq.ParquetFile):
             super().__init__(path, memory_map=memory_map, page_checksum_verification=True)
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return all rows, with these columns in this order, or with all columns."""
+        """Return all rows, with the given columns in this order, or with all columns."""
         with _named(self._path):
             return self._ordered(super().read(columns, use_threads=False), columns)
 
@@ -192,7 +193,7 @@ class ParquetFile(pq.ParquetFile):
             yield batch
 
     def _ordered(self, found, columns: Sequence[str] | None):
-        """Return a table or batch with its columns in the order that was asked for."""
+        """Return a table or batch with its columns in the requested order."""
         if columns is None:
             return found
         try:
@@ -203,15 +204,15 @@ class ParquetFile(pq.ParquetFile):
 
 @contextlib.contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Turn what Arrow says of a damaged file into an error that names the file."""
+    """Turn Arrow's errors about a damaged file into an error that names the file."""
     try:
         yield
-    except MemoryError:  # Arrow's own is one of its errors, too
+    except MemoryError:  # Arrow's memory error is also an ArrowException
         raise
     except pa.ArrowException as error:
         raise changed_at_rest(path, str(error)) from error
     except OSError as error:
-        if error.errno is not None:  # of the disk, not of the content
+        if error.errno is not None:  # an error of the disk, not of the content
             raise
         raise changed_at_rest(path, str(error)) from error
 
@@ -224,7 +225,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
 def read_frame(path: Path, names: Sequence[str] | None = None) -> "pd.DataFrame":
     """Return a table as a data frame, or these columns: strings as str, nullable int64 as Int64."""
-    # Imported here: most jobs and all workers do without pandas.
+    # Imported here, because most jobs and all workers do not need pandas.
     import pandas as pd
 
     table = read_table(path, names)

@@ -1,8 +1,9 @@
-"""Headers of a tar archive, and its members one by one, read as a stream in little memory.
+"""Headers and members of a tar archive, read as a stream in little memory.
 
-Not by `tarfile`: it takes a damaged header for the end, holds a name of any length, follows headers
-that announce headers until the interpreter's stack is full, and copies the rest of a pax header for
-each of its records.
+Python's `tarfile` is not used, because it is not safe for damaged or hostile archives. It takes a
+damaged header for the end of the archive, and keeps names of any length in memory. It follows
+headers that announce headers until the interpreter's stack is full, and copies the rest of a pax
+header for each record.
 
 Source: POSIX.1-2017, pax, section ustar Interchange Format; GNU tar manual for long names and
 sparse files.
@@ -21,37 +22,37 @@ REGULAR = b"0\0" + b"7"
 """Kinds of members that are files."""
 
 NO_DATA = b"12345" + b"6"
-"""Kinds without content, whatever their size says."""
+"""Kinds without content; their size field is ignored."""
 
 EXTENSIONS = b"LKxg"
-"""Kinds that tell something of the next member: long names and pax headers."""
+"""Kinds that describe the next member: long names and pax headers."""
 
 SPARSE = b"S"
 """The kind of GNU's files with holes."""
 
 LONGEST_EXTENSION = 2**20
-"""Bytes of the content of such a member."""
+"""The most bytes that the content of an extension may have."""
 
 LONGEST_NAME = 1024
-"""Characters of a name that are kept: no file has a longer one, and names are held in memory."""
+"""Characters of a name that are kept. No file has a longer name, and names are in memory."""
 
 READ_BYTES = 2**20
-"""Bytes passed over at a time."""
+"""Bytes skipped at a time."""
 
 _ZEROS = bytes(BLOCK)
 _DECIMAL = re.compile("[0-9]{1,18}")
 _LENGTH = re.compile(rb"([0-9]{1,18}) ")
 _OCTAL = re.compile(rb"[ \0]*([0-7]{1,20})[ \0]*")
 _HAS_MORE, _HAS_MORE_AGAIN = 482, 504
-"""Where a sparse file's header, and each block behind it, says that another one follows."""
+"""The byte that says whether a map block follows: in a sparse file's header, and in a map block."""
 
 
 class BadTar(Exception):
-    """The archive is not whole; the text says why."""
+    """The archive is damaged or cut short; the text says why."""
 
 
 def read_number(text: bytes) -> int:
-    """Read a size: octal digits, or with its first bit set a binary number (GNU); -1 if neither."""
+    """Read a size: octal digits, or a binary number if the first bit is set (GNU); else -1."""
     if text[0] & 0x80:
         return int.from_bytes(text[1:]) if text[0] == 0x80 else -1
     if not text.strip(b" \0"):
@@ -70,9 +71,9 @@ def read_name(block: bytes) -> str:
 
 
 def read_pax(content: bytes) -> dict[str, str]:
-    """Return the records of a pax header: `length key=value` and a newline each.
+    """Return the records of a pax header: each is `length key=value` and a newline.
 
-    What follows a record that is none is passed over.
+    The first invalid record and everything after it are skipped.
     """
     found, at = {}, 0
     while length := _LENGTH.match(content, at):
@@ -86,14 +87,14 @@ def read_pax(content: bytes) -> dict[str, str]:
 
 
 class Announced:
-    """What extensions have told of the next member."""
+    """The description of the next member by extensions."""
 
     def __init__(self):
         self.long_name: str | None = None
         self.pax: dict[str, str] = {}
 
     def add(self, kind: bytes, content: bytes) -> None:
-        """Take the content of an extension."""
+        """Add the content of an extension."""
         if kind == b"L":
             self.long_name = content.rstrip(b"\0").decode("utf-8", "replace")
         elif kind == b"x":
@@ -105,25 +106,25 @@ class Announced:
         return any(key.startswith("GNU.sparse.") for key in self.pax)
 
     def name(self, block: bytes) -> str:
-        """Return the name of the member with this header, or the beginning of a very long one."""
+        """Return the name of the member with this header, cut at LONGEST_NAME characters."""
         known = self.pax.get("GNU.sparse.name") or self.pax.get("path") or self.long_name
         return known[:LONGEST_NAME] if known else read_name(block)
 
     def size(self, block: bytes) -> int:
-        """Return how many bytes its content has, -1 if the header does not say."""
+        """Return the bytes of the member's content, or -1 if the header does not say."""
         stated = self.pax.get("size", "")
         return int(stated) if _DECIMAL.fullmatch(stated) else read_number(block[SIZE:SIZE_END])
 
 
 def more_sparse_blocks(block: bytes, take) -> None:
-    """Pass over the blocks that go on with the map of a sparse file; `take(size)` gives bytes."""
+    """Skip the blocks that continue the map of a sparse file; `take(size)` returns bytes."""
     flag = _HAS_MORE
     while len(block) == BLOCK and block[flag]:
         block, flag = take(BLOCK), _HAS_MORE_AGAIN
 
 
 class Member:
-    """A member of an archive that is read as a stream, until the next one is asked for."""
+    """A member of an archive that is read as a stream; valid until the next member is read."""
 
     def __init__(self, stream: BinaryIO, name: str, size: int, *, is_file: bool, is_folder: bool):
         self.name = name
@@ -134,12 +135,12 @@ class Member:
         self._left = size
 
     def read(self, size: int) -> bytes:
-        """Return the next bytes of its content, fewer at its end.
+        """Return the next bytes of the content, fewer at its end.
 
         Raises
         ------
         BadTar
-            When the archive ends before it.
+            When the archive ends within the content.
         """
         wanted = min(size, self._left)
         part = self._stream.read(wanted)
@@ -149,16 +150,16 @@ class Member:
         return part
 
     def skip(self) -> None:
-        """Pass over what is left of it."""
+        """Skip the rest of the member."""
         while self.read(READ_BYTES):
             pass
         self._stream.read(-self.size % BLOCK)
 
 
 def read_members(stream: BinaryIO) -> Iterator[Member]:
-    """Yield the members of a plain tar; what is not read of one is passed over.
+    """Yield the members of a plain tar; the unread rest of a member is skipped.
 
-    It ends with the first block of zeros. What is behind it is left to the caller.
+    The iterator ends at the first block of zeros. The caller must read any bytes after this block.
 
     Raises
     ------
@@ -191,7 +192,7 @@ def read_members(stream: BinaryIO) -> Iterator[Member]:
             continue
         if kind == SPARSE:
             more_sparse_blocks(block, take)
-        # A name that ends with a slash is a folder's, whatever its kind (old tars).
+        # In old tars, a name that ends with a slash is the name of a folder, for any kind.
         name = announced.name(block)
         is_file = kind in REGULAR and not announced.is_sparse and not name.endswith("/")
         member = Member(
@@ -208,13 +209,13 @@ def read_members(stream: BinaryIO) -> Iterator[Member]:
 
 
 def is_tar(head: bytes) -> bool:
-    """Return whether the first bytes of a file are those of a tar, also of an empty one."""
+    """Return whether the first bytes of a file are those of a tar, which may be empty."""
     block = head[:BLOCK]
     return len(block) == BLOCK and (block == _ZEROS or _is_header(block))
 
 
 def _is_header(block: bytes) -> bool:
-    """Return whether the checksum of a header holds; its own field counts as spaces."""
+    """Return whether the checksum of a header is right; the checksum field counts as spaces."""
     stated = _OCTAL.fullmatch(block[CHECKSUM:CHECKSUM_END])
     total = sum(block) - sum(block[CHECKSUM:CHECKSUM_END]) + 8 * ord(" ")
     return stated is not None and int(stated[1], 8) == total

@@ -1,18 +1,18 @@
-"""Lists, sizes, times and names as people read them."""
+"""Lists, sizes, times and names in texts for people."""
 
 from collections.abc import Iterable
 
 SHOWN = 10
-"""Items of a list that are printed; of the others their number is."""
+"""Items of a list that are printed. For more items, only the number of the rest is printed."""
 
 FEW = 4
-"""Items that a sentence can hold."""
+"""The most items in a sentence."""
 
 
 def listed(items: Iterable, shown: int = SHOWN, indent: str = "  ") -> str:
-    """Return a list as text: one item a line, and how many more there are than `shown`.
+    """Return a list as text: one item per line, then the number of items beyond `shown`.
 
-    The text begins with the end of the line before.
+    The text begins with a line feed, which ends the line before.
     """
     items = list(items)
     lines = [f"\n{indent}{item}" for item in items[:shown]]
@@ -22,7 +22,7 @@ def listed(items: Iterable, shown: int = SHOWN, indent: str = "  ") -> str:
 
 
 def utf8(name: str) -> str:
-    """Return a name as text that can be written: bytes that are no UTF-8 are escaped."""
+    """Return a name as text that can be written: bytes that are not UTF-8 are escaped."""
     return name.encode(errors="backslashreplace").decode()
 
 
@@ -36,12 +36,12 @@ def size_text(size: float) -> str:
 
 
 def clock_text(seconds: float) -> str:
-    """Return a time: 0:32, or 1:05:32 with hours."""
+    """Return a duration: 0:32, or 1:05:32 with hours."""
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
 def counted(number: int, one: str) -> str:
-    """Return a number and what is counted: 1 product, 2 products."""
+    """Return a number with its noun: 1 product, 2 products."""
     return f"{number:,} {one}{'' if number == 1 else 's'}"

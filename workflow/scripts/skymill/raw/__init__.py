@@ -1,1 +1,1 @@
-"""Raw files: where each comes from, what is there, and how it is fetched."""
+"""Raw files: their origins, which of them are present, and their download."""

@@ -1,4 +1,4 @@
-"""Which raw files a configuration reads: simulated, downloaded, or put there by the user."""
+"""Which raw files a configuration reads: simulated files, downloads, or files of the user."""
 
 import functools
 import re
@@ -20,28 +20,28 @@ from skymill.ztf.nights import is_archive_night, read_nights, spans
 
 
 def one_of(patterns) -> str:
-    """Return a regular expression that matches one of these whole; nothing if there are none."""
+    """Return a regular expression that matches one whole pattern; without patterns, no text."""
     return "|".join(f"(?:{pattern})" for pattern in patterns) or "(?!)"
 
 
 def refuse_two(what: str, found: list[str]) -> None:
-    """Raise SkymillError when there is more than one file that an input could be; name them all.
+    """Raise SkymillError when several files could be an input; name all of them.
 
-    `what` says what they are to be, `found` are the paths of those that are there.
+    `what` names the input, `found` are the paths of the files that are there.
     """
     if len(found) > 1:
         raise SkymillError(
             f"{what} could be {' or '.join(found)}: both are there. Keep the one that you mean, "
-            "and move the other one to another folder."
+            "and move the other file to another folder."
         )
 
 
 SMALL = {"records": 10_000, "training_samples": 200, "alerts": 2_000, "rows": 10_000}
-"""Sizes of simulated raw files, by the setting, up to which one process is enough."""
+"""The largest sizes of simulated raw files, by setting, for which one process is enough."""
 
 
 class RawFiles:
-    """The raw files of a configuration. Files are named by their path below the raw folder.
+    """The raw files of a configuration. A file's name is its path below the raw folder.
 
     Parameters
     ----------
@@ -73,22 +73,22 @@ class RawFiles:
         return branch_of(self.registry, file)
 
     def is_small(self, branch: str) -> bool:
-        """Return whether a branch is simulated so small that its jobs need no workers.
+        """Return whether a branch has so little simulated data that its jobs need no workers.
 
-        Such jobs run side by side instead: starting workers takes longer than their work.
+        Small jobs run at the same time instead: starting workers takes longer than the jobs' work.
         """
         if self.source(branch) != "sample":
             return False
-        # SWAN-SF is as large as the magnetic files, whose series it has.
+        # Simulated SWAN-SF has the series of the magnetic files, so it is as large as they are.
         size = self.config["simulate"]["magnetic" if branch == "aligned" else branch]
         return all(size[name] <= limit for name, limit in SMALL.items() if name in size)
 
     def path(self, file: str) -> str:
-        """Return where a file is."""
+        """Return the path of a file."""
         return f"{self.folder(self.branch(file))}/{file}"
 
     def sidecar(self, file: str) -> list[str]:
-        """Return where the sidecar of a file is: nowhere for one put there by hand, see origin."""
+        """Return the path of a file's sidecar; none for a file put there by hand, see origin."""
         path = self.path(file)
         source = self.source(self.branch(file))
         if source == "local" or (source == "archive" and put_by_hand(self.root / path)):
@@ -96,7 +96,7 @@ class RawFiles:
         return [str(sidecar_path(Path(path)))]
 
     def is_enforced(self, file: str) -> bool:
-        """Return whether a file must have the checksum that the registry knows."""
+        """Return whether a file must have the checksum that is in the registry."""
         return self.source(self.branch(file)) == "archive"
 
     def patterns(self) -> str:
@@ -104,7 +104,7 @@ class RawFiles:
         return one_of(file_patterns(self.registry).values())
 
     def fetchable(self) -> str:
-        """Return a regular expression of the files that may be fetched: none put there by hand."""
+        """Return a regular expression of the files that may be fetched, without the user's own."""
         folder = self.root / paths.SHARED_RAW
         fetchable = one_of(fetchable_patterns(self.registry))
         files = {
@@ -123,11 +123,11 @@ class RawFiles:
 
     @property
     def input(self) -> Input:
-        """What the magnetic branch reads."""
+        """The input of the magnetic branch."""
         return input_of(self.config)
 
     def magnetic(self, partition: str) -> str:
-        """Return the file of a partition: as published, or (of 2020) gzipped by the user."""
+        """Return the file of a partition: as published, or (files of 2020) gzipped by the user."""
         if self.input is SWAN:
             return paths.SWAN_FILE.format(swan_partition=partition)
         return self._as_it_is(paths.MAGNETIC_FILE.format(partition=partition))
@@ -138,7 +138,7 @@ class RawFiles:
         return self._as_it_is(paths.STEALTH_FILE)
 
     def _as_it_is(self, file: str) -> str:
-        """Return the name under which a text is there, or was when it was read."""
+        """Return the present name of a text, plain or gzipped, or its name when it was read."""
         source = self.source(self.branch(file))
         if source == "sample":
             return file
@@ -149,7 +149,7 @@ class RawFiles:
         return (found or [file])[0]
 
     def _texts(self) -> dict[str, list[str]]:
-        """Return the files of each branch that may be there plain or gzipped: plain names."""
+        """Return the files of each branch that may be plain or gzipped, by their plain names."""
         texts = {
             "magnetic": [
                 paths.MAGNETIC_FILE.format(partition=name)
@@ -160,7 +160,7 @@ class RawFiles:
         return {name: own for name, own in texts.items() if self.source(name) != "sample"}
 
     def _plain_and_gzipped(self, file: str) -> list[str]:
-        """Return the paths of a text that are there, plain and gzipped."""
+        """Return the existing paths of a text, plain and gzipped."""
         both = [self.path(name) for name in (file, f"{file}{SUFFIX}")]
         return [path for path in both if (self.root / path).exists()]
 
@@ -168,8 +168,8 @@ class RawFiles:
     def partitions(self) -> tuple[str, ...]:
         """The files that the magnetic branch reads, in order, without the end of their names.
 
-        With `source: local` they are those that are there, or were when they were read. With
-        `split.unit: partition` they are those that a split consists of.
+        With `source: local`, these are the files that are there, or were there when they were read.
+        With `split.unit: partition`, these are the files that belong to a split.
         """
         without = {*self.absent_partitions, *self._left_out()}
         return tuple(name for name in self.input.files if name not in without)
@@ -183,15 +183,18 @@ class RawFiles:
 
     @functools.cached_property
     def absent_partitions(self) -> tuple[str, ...]:
-        """The magnetic files that `source: local` does without."""
+        """The magnetic files that are missing with `source: local`.
+
+        Empty if all training files are missing: then all files are required.
+        """
         if self.source("magnetic") != "local":
             return ()
         absent = tuple(name for name in self.input.files if self._is_missing(self.magnetic(name)))
-        # Without any training file nothing can be made: then all of them are asked for.
+        # Nothing can be made without a training file.
         return () if {*self.input.train} <= {*absent} else absent
 
     def partition_absence(self) -> str:
-        """Return a warning that names the absent magnetic files, and what is not made of them."""
+        """Return a warning that names the missing magnetic files and the products without them."""
         folder = Path(self.folder("magnetic"), paths.MAGNETIC_FILE).parent
         names = ", ".join(f"{name}.json" for name in self.absent_partitions)
         end = ": no holdout_test." if TEST_PARTITION in self.absent_partitions else "."
@@ -201,11 +204,11 @@ class RawFiles:
             for path in (self.root / folder).glob(f"{name}*")
         )
         if near:
-            end += f" Not read: {', '.join(near)} (files are named as published, or `.json.gz`)."
-        return f"The magnetic branch does without {names}, not found in {folder}{end}"
+            end += f" Not read: {', '.join(near)} (use the published names, or `.json.gz`)."
+        return f"The magnetic branch runs without {names}, not found in {folder}{end}"
 
     def _require_partitions_of_splits(self) -> None:
-        """Refuse `split.unit: partition` that deals out a file that is not there."""
+        """Raise SkymillError when `split.partitions` names a missing file."""
         if "split.partitions" not in plan_keys(self.config):
             return
         named = self.config["split"]["partitions"]
@@ -213,23 +216,23 @@ class RawFiles:
             if name in named:
                 file = self.path(self.magnetic(name))
                 raise SkymillError(
-                    f"split.partitions names {name}, but there is no {file}. Put it there, or "
-                    f"leave it out of the splits: `split: {{partitions: {{{name}: null}}}}`."
+                    f"split.partitions names {name}, but there is no {file}. Put the file there, "
+                    f"or leave it out of the splits: `split: {{partitions: {{{name}: null}}}}`."
                 )
 
     # SDOBenchmark
 
     @functools.cached_property
     def sdo_folder(self) -> str:
-        """Where the unpacked SDOBenchmark tree is."""
+        """The path of the unpacked SDOBenchmark tree."""
         return f"{self.folder('sdo')}/{paths.SDO_FOLDER}"
 
     @functools.cached_property
     def sdo_from_zip(self) -> bool:
-        """Whether the SDOBenchmark tree is made from its zip, and not one put there by hand.
+        """Whether the SDOBenchmark tree is made from its zip, and was not put there by hand.
 
-        A tree without a manifest is the user's own. One whose zip was deleted afterwards stays as
-        it is.
+        A tree without a manifest is the user's own. A tree whose zip was deleted after unpacking
+        stays as it is.
         """
         if self.source("sdo") == "sample" or not (self.root / self.sdo_folder).is_dir():
             return True
@@ -239,9 +242,9 @@ class RawFiles:
         return (self.root / f"{self.sdo_folder}.manifest.json").exists() and not zip_gone
 
     def sdo_location(self, storage: str | None) -> dict[str, str]:
-        """Return where the index of SDOBenchmark says that the tree is.
+        """Return the location of the tree for the index of SDOBenchmark.
 
-        `storage` is the address of the object storage that holds all files, if one does.
+        `storage` is the address of the object storage with all files, if there is one.
         """
         return {"root": storage or str(Path.cwd()), "tree": self.sdo_folder}
 
@@ -251,36 +254,37 @@ class RawFiles:
     def swan_partitions(self) -> list[str]:
         """The partitions of SWAN-SF that are read.
 
-        With `source: local` they are those that are there, or were when they were read.
+        With `source: local`, these are the partitions that are there, or were there when they were
+        read.
         """
         return [name for name in SWAN_PARTITIONS if name not in self.absent_swan_partitions]
 
     @functools.cached_property
     def absent_swan_partitions(self) -> list[str]:
-        """The partitions that `source: local` does without; none if none is there."""
+        """The partitions that are missing with `source: local`; empty if all are missing."""
         if self.source("aligned") != "local":
             return []
         files = {name: paths.SWAN_FILE.format(swan_partition=name) for name in SWAN_PARTITIONS}
         absent = [name for name, file in files.items() if self._is_missing(file)]
-        # Without any of them nothing can be joined: then all are asked for.
+        # Nothing can be joined without a partition. If all are missing, all are required.
         return [] if len(absent) == len(files) else absent
 
     def swan_absence(self) -> str:
-        """Return a warning that names the absent partitions of SWAN-SF."""
+        """Return a warning that names the missing partitions of SWAN-SF."""
         folder = Path(self.folder("aligned"), paths.SWAN_FILE).parent
         files = [paths.SWAN_FILE.format(swan_partition=p) for p in self.absent_swan_partitions]
         names = [Path(file).name for file in files]
         readers = ["aligned"] if "aligned" in self.config["branches"] else []
         if "magnetic" in self.config["branches"] and self.input is SWAN:
             readers = ["magnetic", *readers]
-        who = f"The {' and the '.join(readers)} branch {'do' if len(readers) > 1 else 'does'}"
+        who = f"The {' and the '.join(readers)} branch {'run' if len(readers) > 1 else 'runs'}"
         return f"{who} without {', '.join(names)}, not found in {folder}."
 
     # ZTF
 
     @functools.cached_property
     def _ztf_files(self) -> frozenset[str]:
-        """What may be a night in the folder of nights, by its path below that of raw files."""
+        """Possible nights in the folder of nights, by their paths below the raw folder."""
         folder = self.root / self.folder("ztf")
         return frozenset(
             path.relative_to(folder).as_posix()
@@ -290,12 +294,12 @@ class RawFiles:
 
     @functools.cache  # noqa: B019 (one object lives as long as the workflow)
     def night(self, night: str) -> str:
-        """Return the file of a night: its tarball, or the folder that the user unpacked it to.
+        """Return the file of a night: a tarball, or the folder that the user unpacked it to.
 
         Raises
         ------
         SkymillError
-            When several are there: a folder may be what an interrupted unpacking left.
+            When there are several: an interrupted unpacking may have left the folder.
         """
         patterns = [paths.ZTF_NIGHT_FILE, paths.ZTF_NIGHT_FOLDER]
         if not is_archive_night(night):
@@ -309,7 +313,7 @@ class RawFiles:
             )
         if found:
             return found[0]
-        # A night that was read, and whose file was then deleted to have the room.
+        # The night was read, and the user deleted its file to free the space.
         known = self._record(names[0]) if self.source("ztf") == "local" else None
         read = known["raw"]["name"] if known else None
         return next((n for n in names if raw_name(self.path(n), self.results) == read), names[0])
@@ -318,8 +322,8 @@ class RawFiles:
     def nights(self) -> list[str]:
         """The nights that are read, sorted.
 
-        With `source: local` a range means those of its days whose files are there, or were when
-        they were read. Nights that are named one by one have to be there, see missing.
+        With `source: local`, a range means the days whose files are there, or were there when they
+        were read. Nights that are named one by one must be there, see require.
 
         Raises
         ------
@@ -330,14 +334,14 @@ class RawFiles:
         own = [night for night in asked.named if not is_archive_night(night)]
         if own and self.source("ztf") != "local":
             raise SkymillError(
-                f"ztf.nights: {', '.join(own)} is no night of the archive. Nights under names of "
-                "your own are read with `source: {ztf: local}`."
+                f"ztf.nights: {', '.join(own)} is not a night of the archive. To read nights under "
+                "your own names, set `source: {ztf: local}`."
             )
         return sorted({*asked.named, *asked.ranged} - {*self.absent_nights})
 
     @functools.cached_property
     def absent_nights(self) -> list[str]:
-        """The days of ranges that are left out, as `source: local` has no file of them."""
+        """The days of ranges that are left out: with `source: local`, their files are missing."""
         if self.source("ztf") != "local":
             return []
         ranged = read_nights(self.config["ztf"]["nights"]).ranged
@@ -345,15 +349,16 @@ class RawFiles:
 
     @functools.cached_property
     def labels(self) -> str | None:
-        """The list of labels; None when the user names another one, see labels_path.
+        """The list of labels; None when `labels.file` names the user's own list, see labels_path.
 
-        The tarball as published, which has the lists for each `labels.source`, so that another one
-        is not downloaded again; or the one file out of it, or a list under its name, also gzipped.
+        The list is the published tarball, or the file in it for this `labels.source`, or a list
+        with this file's name, which may be gzipped. The tarball has the lists for every
+        `labels.source`, so that another list needs no other download.
 
         Raises
         ------
         SkymillError
-            When several of them are there, of which the user put one there.
+            When several lists are there and one was put there by the user.
         """
         if self.config["labels"]["file"]:
             return None
@@ -365,7 +370,7 @@ class RawFiles:
         folder = self.root / base
         there = [file for file in (tarball, member, f"{member}.gz") if (folder / file).exists()]
         if len(there) > 1 and any(put_by_hand(folder / file) for file in there):
-            what = "The list of labels (labels.file can name it)"
+            what = "The list of labels (labels.file can name the list)"
             refuse_two(what, [f"{base}/{file}" for file in there])
         if there:
             return there[0]
@@ -391,30 +396,31 @@ class RawFiles:
         return file is not None and not file.endswith(".csv.gz") and self.is_enforced(file)
 
     def absence(self) -> str:
-        """Return a warning that names the absent nights."""
+        """Return a warning that names the missing nights."""
         folder = (Path(paths.SHARED_RAW) / paths.ZTF_NIGHT_FILE).parent
         return (
-            f"Days of ztf.nights left out, as {folder} has no file of them: "
+            f"Days of ztf.nights left out, because {folder} has no file for them: "
             f"{spans(self.absent_nights)}."
         )
 
     # All branches
 
     def absences(self) -> list[str]:
-        """Return a warning for each branch that does without some of its files."""
-        said = {
+        """Return a warning for each branch that runs without some of its files."""
+        warnings = {
             "ztf": self.absent_nights and self.absence(),
             "magnetic": self.absent_partitions
             and (self.swan_absence() if self.input is SWAN else self.partition_absence()),
             "aligned": self.absent_swan_partitions and self.swan_absence(),
         }
-        told = [said[name] for name in said if name in self.config["branches"] and said[name]]
-        return list(dict.fromkeys(told))
+        branches = self.config["branches"]
+        texts = [warnings[name] for name in warnings if name in branches and warnings[name]]
+        return list(dict.fromkeys(texts))
 
     def are_written(self) -> bool:
-        """Return whether a run may write to the folder that all results folders share.
+        """Return whether a run may write to the raw folder that all results folders share.
 
-        Downloads and the unpacked SDOBenchmark tree are there.
+        Downloads and the unpacked SDOBenchmark tree are in this folder.
         """
         sources = {name: self.source(name) for name in self.config["branches"]}
         return "archive" in sources.values() or (
@@ -422,7 +428,7 @@ class RawFiles:
         )
 
     def files(self, branch: str) -> list[str]:
-        """Return the files of a branch: no zip when the user put a tree of SDOBenchmark there."""
+        """Return the files of a branch, without the zip if the SDOBenchmark tree is the user's."""
         if branch == "magnetic":
             return [self.magnetic(partition) for partition in self.partitions]
         if branch == "sdo":
@@ -434,14 +440,15 @@ class RawFiles:
         return [*([self.labels] if self.labels else []), *map(self.night, self.nights)]
 
     def require(self) -> None:
-        """Refuse to go on without the files that the user has to put in place.
+        """Raise SkymillError when files that the user must put in place are missing.
 
-        Snakemake alone would take what was made from other files under these names for current.
+        Without this check, Snakemake would regard products of earlier files with these names as
+        current.
 
         Raises
         ------
         SkymillError
-            With the paths of the files that are not there, or of two that may be one night.
+            With the paths of the missing files, or of two files that may be the same input.
         """
         branches = self.config["branches"]
         for branch, files in self._texts().items():
@@ -451,7 +458,7 @@ class RawFiles:
         if "magnetic" in branches:
             self._require_partitions_of_splits()
         if "ztf" in branches:
-            # Also where files are fetched: one of two candidates may be put there by hand.
+            # Also if files are fetched: one of two candidates may have been put there by hand.
             self.files("ztf")
         if "ztf" in branches and self.absent_nights and not self.nights:
             folder = (Path(paths.SHARED_RAW) / paths.ZTF_NIGHT_FILE).parent
@@ -470,7 +477,8 @@ class RawFiles:
         if "ztf" in branches and self.labels is None and self._lacks_labels():
             raise SkymillError(
                 f"labels.file: there is no file {self.labels_path}. Give the path of a list of "
-                "labels, from the folder that Snakemake runs in, or null for the published list."
+                "labels, relative to the folder in which you run Snakemake, or null for the "
+                "published list."
             )
         if missing:
             absent = (
@@ -480,14 +488,14 @@ class RawFiles:
             )
             raise SkymillError(
                 f"source: local, but {absent} (see docs/real-data.md, also "
-                "for ztf.nights, which names the nights that are read), use source: sample, or "
+                "for ztf.nights, which lists the nights that are read), set source: sample, or "
                 "leave the branch out of `branches`."
             )
 
     def _is_missing(self, file: str) -> bool:
-        """Return whether the user still has to put a file in place.
+        """Return whether the user must still put a file in place.
 
-        A file that was read before may be gone, unless what was read under its name was simulated.
+        A file that was read before may have been deleted, unless the earlier file was simulated.
         """
         if (self.root / self.path(file)).exists():
             return False
@@ -495,14 +503,14 @@ class RawFiles:
         return known is None or known["source"] == SOURCES[0]
 
     def _record(self, file: str) -> dict | None:
-        """Return the document that says what was read under the name of a file, if there is one."""
+        """Return the document of the job that read a file with this name, if any."""
         try:
             return read_json(self.root / self.results / self.record(file))
         except (FileNotFoundError, SkymillError):
             return None
 
     def _lacks_labels(self) -> bool:
-        """Return whether the list of labels is not there and was not read before."""
+        """Return whether the list of labels is missing and was not read before."""
         path = self.labels_path
         if (self.root / path).is_file():
             return False
@@ -514,7 +522,7 @@ class RawFiles:
         return known["source"] == SOURCES[0] or name != raw_name(path, self.results)
 
     def record(self, file: str) -> str:
-        """Return the name of the document that says what was read under the name of a file."""
+        """Return the name of the document of the job that read a file."""
         night = re.fullmatch(r"ztf/(?:ztf_public_)?([\w-]+?)(\.tar\.gz)?", file)
         if night:
             return paths.ZTF_NIGHT.format(night=night[1]) + ".manifest.json"

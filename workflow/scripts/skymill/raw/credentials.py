@@ -1,6 +1,6 @@
-"""The user's credentials for Kaggle, from where Kaggle's client looks for them.
+"""The user's credentials for Kaggle, from the places where Kaggle's client looks for them.
 
-Nothing here is shown: what is read is kept as a secret, and errors name the place alone.
+Credentials are never shown: each is kept as a secret, and errors name only its place.
 """
 
 import json
@@ -16,24 +16,24 @@ HOW_TO = (
     "make a token on https://www.kaggle.com/settings and set KAGGLE_API_TOKEN, or write it to "
     "~/.kaggle/access_token; or set KAGGLE_USERNAME and KAGGLE_KEY, or keep ~/.kaggle/kaggle.json"
 )
-"""What gives a user credentials."""
+"""How a user gets credentials, as part of a sentence."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What Kaggle is shown.
+    """The credentials that are sent to Kaggle.
 
     Attributes
     ----------
     place
-        Where they were found, for messages.
+        Where the credentials were found, for messages.
     token
-        An access token, if that is what was found.
+        An access token, if one was found.
     username, key
-        A legacy API key and its owner, if that is what was found.
+        A legacy API key and its owner, if they were found.
     is_login
-        Whether a login in the browser (`kaggle auth login`) is there; Kaggle's client reads and
-        renews it.
+        Whether there is a login in the browser (`kaggle auth login`). Kaggle's client reads and
+        renews the login.
     """
 
     place: str
@@ -44,23 +44,24 @@ class Credentials:
 
 
 def find_credentials() -> Credentials | None:
-    """Return the first credentials in the order of Kaggle's client; None when there are none.
+    """Return the first credentials in the order of Kaggle's client, or None.
 
-    White space around them is no part of them: files end with a line feed, and variables that were
+    White space around credentials is removed: files end with a line feed, and variables that were
     set from a file may end with a carriage return.
 
     Raises
     ------
     SkymillError
-        When they cannot be read, or hold a character that no credentials have.
+        When the credentials cannot be read, or contain a character that no credentials have.
     """
     return next((found for found in _all_credentials() if found), None)
 
 
 def _all_credentials() -> Iterator[Credentials | None]:
-    """Yield what is in each place."""
+    """Yield the credentials in each place, or None."""
     variable = os.environ.get("KAGGLE_API_TOKEN", "").strip()
-    # Path.is_file would raise for a token that is too long for a name, and show it.
+    # For a token that is too long for a file name, Path.is_file would raise an error that shows
+    # the token.
     if os.path.isfile(variable):  # noqa: PTH113
         yield _token(_read(Path(variable)), "the file that KAGGLE_API_TOKEN names")
     else:
@@ -83,7 +84,7 @@ def _token(text: str | None, place: str) -> Credentials | None:
 
 
 def _legacy_key() -> Credentials | None:
-    """Return a user's name and key; variables come before the file, one by one."""
+    """Return a user's name and key. Each variable takes precedence over its entry in the file."""
     path = _config_folder() / "kaggle.json"
     known = _read_json(path)
     values, places = {}, []
@@ -99,7 +100,7 @@ def _legacy_key() -> Credentials | None:
 
 
 def _config_folder() -> Path:
-    """Return the folder that Kaggle's client keeps kaggle.json in."""
+    """Return the folder of kaggle.json, as Kaggle's client finds it."""
     if named := os.environ.get("KAGGLE_CONFIG_DIR"):
         return Path(named)
     own = Path("~/.kaggle").expanduser()
@@ -113,7 +114,7 @@ def _text(value: object) -> str | None:
 
 
 def _clean(text: str | None, place: str, *, secret: bool = True) -> str | None:
-    """Return credentials without white space around them; None for none."""
+    """Return credentials without white space around them, or None for an empty text."""
     text = (text or "").strip().strip("\ufeff\0").strip()
     if not text:
         return None
@@ -121,14 +122,14 @@ def _clean(text: str | None, place: str, *, secret: bool = True) -> str | None:
         keep_secret(text)
     if not (text.isascii() and text.isprintable() and " " not in text):
         raise SkymillError(
-            f"what {place} holds for Kaggle has a space, a line break, or a letter that no "
-            "credentials have. Copy it again, alone on one line."
+            f"the text in {place} for Kaggle has a space, a line break, or a letter that no "
+            "credentials have. Copy the text again, alone on one line."
         )
     return text
 
 
 def _read(path: Path) -> str | None:
-    """Return the text of a file, None when there is none; editors of Windows write UTF-16, too."""
+    """Return the text of a file, or None without the file. Windows editors may write UTF-16."""
     try:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -140,7 +141,7 @@ def _read(path: Path) -> str | None:
 
 
 def _read_json(path: Path) -> dict:
-    """Return the object in a file of JSON; an empty one where there is none, as Kaggle's client."""
+    """Return the object in a JSON file; like Kaggle's client, an empty one without the file."""
     text = _read(path)
     if not text or not text.strip():
         return {}

@@ -1,4 +1,4 @@
-"""What a Dataverse says of the files of a data set: size, checksum, licence.
+"""The metadata of files in a Dataverse: size, checksum, licence.
 
 Source: Dataverse's API guide, "Get JSON Representation of a Dataset".
 """
@@ -12,7 +12,7 @@ _ALGORITHMS = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-512": "s
 
 @dataclass(frozen=True)
 class Listed:
-    """A file of a data set: bytes, `algorithm:hexadecimal`, and the licence; None is not told."""
+    """A file of a data set: bytes, `algorithm:hexadecimal`, and the licence; None is unknown."""
 
     size: int | None = None
     checksum: str | None = None
@@ -20,35 +20,35 @@ class Listed:
 
 
 def find_file(document: dict, persistent_id: str, address: str) -> Listed:
-    """Return what the JSON of a data set tells of a file.
+    """Return the metadata of a file from the JSON of its data set.
 
     Parameters
     ----------
     document
-        The answer of `api/datasets/:persistentId`.
+        The response of `api/datasets/:persistentId`.
     persistent_id
-        Of the file, such as `doi:10.7910/DVN/EBCFKM/BMXYCB`.
+        The file's persistent id, such as `doi:10.7910/DVN/EBCFKM/BMXYCB`.
     address
-        Where the answer came from, for messages.
+        The address of the response, for messages.
 
     Raises
     ------
     NotFetchedError
-        When the answer is not that of a Dataverse, or does not have the file.
+        When the response is not from a Dataverse, or does not list the file.
     """
     try:
         version = document["data"]["latestVersion"]
         files = [entry["dataFile"] for entry in version["files"]]
     except (KeyError, TypeError):
         raise NotFetchedError(
-            f"{address} does not tell of a data set: {str(document)[:200]}"
+            f"{address} does not describe a data set: {str(document)[:200]}"
         ) from None
     found = next((file for file in files if file.get("persistentId") == persistent_id), None)
     if found is None:
         names = ", ".join(str(file.get("filename")) for file in files[:10])
         raise NotFetchedError(
-            f"{address} has no file {persistent_id}, but {names or 'none'}. Correct it in "
-            "config/sources.yaml."
+            f"{address} has no file {persistent_id}, but {names or 'none'}. Correct the id of the "
+            "file in config/sources.yaml."
         )
     licence = version.get("license")
     return Listed(
@@ -59,6 +59,6 @@ def find_file(document: dict, persistent_id: str, address: str) -> Listed:
 
 
 def _checksum(file: dict) -> str | None:
-    told = file.get("checksum") or {"type": "MD5", "value": file.get("md5")}
-    algorithm = _ALGORITHMS.get(told.get("type"))
-    return f"{algorithm}:{told['value'].lower()}" if algorithm and told.get("value") else None
+    known = file.get("checksum") or {"type": "MD5", "value": file.get("md5")}
+    algorithm = _ALGORITHMS.get(known.get("type"))
+    return f"{algorithm}:{known['value'].lower()}" if algorithm and known.get("value") else None

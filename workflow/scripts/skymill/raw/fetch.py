@@ -1,8 +1,8 @@
-"""A raw file put into place: from the cache when it is still good, else from its archive.
+"""Put a raw file into place: from the cache if the cached file is valid, else from its archive.
 
-The cache holds a hard link of every file that was fetched, so it takes no room. Snakemake deletes
-a rule's outputs before it runs the rule again; what is in the cache is then hashed instead of
-downloaded.
+The cache contains a hard link to every fetched file, so it uses no extra space. Snakemake deletes
+a rule's outputs before it reruns the rule. The job then hashes the file in the cache instead of
+downloading it again.
 """
 
 import gzip
@@ -42,11 +42,11 @@ from skymill.raw.registry import LOCK, Source, enforced_checksum, learn, learnt
 logger = logging.getLogger(__name__)
 
 CACHE = Path("data/raw/.cache")
-"""On the disk of the raw files, because hard links do not reach another."""
+"""On the disk of the raw files, because hard links must be on the same disk."""
 
 
 def is_cached(file: str, cache: Path = CACHE) -> bool:
-    """Return whether a file is in the cache, so that it need not be downloaded."""
+    """Return whether a file is in the cache and need not be downloaded."""
     return (cache / file).exists() and sidecar_path(cache / file).exists()
 
 
@@ -59,16 +59,16 @@ def fetch(
     patience: Patience = PATIENCE,
     may_be_absent: bool = False,
 ) -> None:
-    """Put the file of a registry entry at `target`, with a sidecar that says where it came from.
+    """Put the file of a registry entry at `target`, with a sidecar that names its origin.
 
-    With `may_be_absent` a tarball that the archive does not have, though it has later ones, becomes
-    an empty one, and the sidecar says so. The cache does not keep it: the next time it is asked for
-    again.
+    With `may_be_absent`, an empty tarball replaces a tarball that the archive does not have, if the
+    archive has later tarballs. The sidecar says so. The empty tarball is not in the cache, so the
+    next run of the rule asks the archive again.
 
     Raises
     ------
     SkymillError
-        When the file cannot be had, or is not the one that the registry or the lock describes.
+        When no origin provides the file, or the file is not the one in the registry or the lock.
     """
     kept = cache / source.file
     note = _usable(kept, source, lock)
@@ -81,19 +81,19 @@ def fetch(
             _write_empty(source, target)
             return
         write_sidecar(kept, "archive", **note)
-    # First: a file without a sidecar would pass for one put there by hand.
+    # The sidecar comes first: a file without a sidecar counts as put there by hand.
     write_sidecar(target, "archive", **note)
     with new_file(target) as temporary:
         try:
             os.link(kept, temporary)
-        except OSError:  # the file system knows no hard links
+        except OSError:  # the file system has no hard links
             shutil.copyfile(kept, temporary)
-        # Now, not when the archive wrote it: what was made from an earlier file is older.
+        # The file's time must be now: products of an earlier file are then older than this file.
         os.utime(temporary)
 
 
 def _write_empty(source: Source, target: Path) -> None:
-    """Put a tarball without members in the place of one that the archive does not have."""
+    """Write an empty tarball in place of a tarball that the archive does not have."""
     logger.warning("%s is not in the archive: a night without alerts", source.web)
     content = gzip.compress(bytes(tarfile.RECORDSIZE), mtime=0)
     checksum = f"sha256:{hashlib.sha256(content).hexdigest()}"
@@ -104,7 +104,7 @@ def _write_empty(source: Source, target: Path) -> None:
 
 
 def _usable(kept: Path, source: Source, lock: Path) -> dict | None:
-    """Return the note of a file in the cache if it is whole and what the registry asks for."""
+    """Return the note of a cached file; None if the file is damaged or not as in the registry."""
     if not kept.exists() or not sidecar_path(kept).exists():
         return None
     if (note := _note_in_cache(kept)) is not None:
@@ -116,14 +116,14 @@ def _usable(kept: Path, source: Source, lock: Path) -> dict | None:
             if found == wanted:
                 logger.info("%s is in the cache and unchanged", source.file)
                 return {**note, "checksum": found, "origin": origin}
-    logger.warning("%s in the cache is another one, or damaged: fetching it anew", source.file)
+    logger.warning("%s in the cache is another file or damaged: fetching it again", source.file)
     kept.unlink()
     sidecar_path(kept).unlink()
     return None
 
 
 def _note_in_cache(kept: Path) -> dict | None:
-    """Return what the sidecar of a file in the cache says, None when it is damaged."""
+    """Return the content of a cached file's sidecar, or None when the sidecar is damaged."""
     try:
         return {key: value for key, value in read_sidecar(kept).items() if key != "source"}
     except SkymillError:
@@ -131,19 +131,20 @@ def _note_in_cache(kept: Path) -> dict | None:
 
 
 def _note(source: Source, origin: str, checksum: str, size: int) -> dict:
-    """Return what the sidecar of a fetched file says."""
+    """Return the content of a fetched file's sidecar."""
     return {"checksum": checksum, "bytes": size, "origin": origin, "version": source.version}
 
 
 def _bring(source: Source, kept: Path, lock: Path, patience: Patience) -> dict:
-    """Download a file into the cache, from the first origin that gives it; return its note.
+    """Download a file into the cache, from the first origin that provides it; return its note.
 
     Raises
     ------
     NotThereError
-        When every origin answers that it has no such file.
+        When every origin answers that it does not have the file.
     NotFetchedError
-        When no origin gives the file, or one gives another than before; it says what to do.
+        When no origin provides the file, or an origin provides another file than before. The
+        message says what to do.
     SkymillError
         When the disk is full, or the file is damaged.
     """
@@ -154,15 +155,15 @@ def _bring(source: Source, kept: Path, lock: Path, patience: Patience) -> dict:
         described, licence = source, None
         try:
             if source.dataverse and known is None:
-                told = _ask_dataverse(source, kept.parent, patience)
-                described = replace(source, size=told.size, checksum=told.checksum)
-                licence = told.licence
+                listed = _ask_dataverse(source, kept.parent, patience)
+                described = replace(source, size=listed.size, checksum=listed.checksum)
+                licence = listed.licence
             checksum, proven = _bring_from(described, origin, addresses, kept, known, patience)
         except NotFetchedError as error:
             failures.append(str(error))
             kinds.append(type(error))
             if isinstance(error, OtherContentError):
-                # Another origin would only hide that.
+                # Trying another origin would only hide the change.
                 failures += [_if_you_trust_it(known, lock)] if known else []
                 break
             continue
@@ -176,9 +177,9 @@ def _bring(source: Source, kept: Path, lock: Path, patience: Patience) -> dict:
 def _origins(
     source: Source, kept: Path, failures: list[str], kinds: list[type[NotFetchedError]]
 ) -> Iterator[tuple[str, list[Address | str]]]:
-    """Yield the origins to try, each with its addresses; add why Kaggle is none to the failures."""
+    """Yield the origins to try, each with its addresses. If Kaggle is left out, add the failure."""
     if source.kaggle:
-        # Imported here: only needed for Kaggle's data sets.
+        # Imported here, because only Kaggle's data sets need this module.
         from skymill.raw.kaggle import adopt_part, kaggle_address
 
         adopt_part(source, _download_path(source, kept), kept.parent / ".kaggle")
@@ -203,20 +204,20 @@ def _origins(
 
 def _if_you_trust_it(known: dict, lock: Path) -> str:
     return (
-        f"The first download of it had {known['checksum']}. If it has changed and you trust the "
-        f"new one, delete its entry in {lock} and run again."
+        f"The first download of the file had {known['checksum']}. If the file has changed and you "
+        f"trust the new one, delete its entry in {lock} and run again."
     )
 
 
 def _or_by_hand(source: Source) -> str:
     return (
-        "What has arrived is kept: run again to resume it. Or get the file from "
-        f"{source.page} and put it at data/raw/{source.file}."
+        "The bytes that have arrived are kept: run again to resume the download. Or get the file "
+        f"from {source.page} and put it at data/raw/{source.file}."
     )
 
 
 def _download_path(source: Source, kept: Path) -> Path:
-    """Return where a download goes: what holds a member is not kept."""
+    """Return the path of a download. The archive of a member has another name, and is deleted."""
     return kept.with_name(f"{kept.name}.archive") if source.member else kept
 
 
@@ -232,7 +233,8 @@ def _bring_from(
 
     Returns
     -------
-    Its checksum, as `algorithm:hexadecimal`, and whether later downloads must have the same.
+    The file's checksum, as `algorithm:hexadecimal`, and whether later downloads must have the same
+    checksum.
     """
     if source.member is None:
         expected = known["checksum"] if known else None
@@ -245,7 +247,7 @@ def _bring_from(
     wanted = {"origin": origin, "version": source.version, "checksum": source.checksum}
     left = (_note_in_cache(archive) if archive.exists() and note.exists() else None) or {}
     if left.items() >= wanted.items():
-        # An earlier run was ended while it read the archive, or did not find the member.
+        # An earlier run was stopped while it read the archive, or did not find the member.
         proven = left["proven"]
     else:
         arrived = _download(source, origin, addresses, archive, source.checksum, patience)
@@ -268,7 +270,7 @@ def _download(
     checksum: str | None,
     patience: Patience,
 ) -> Arrived:
-    """Download what holds a file; the checksum is `algorithm:hexadecimal`."""
+    """Download a file, or the archive of a member; `checksum` is `algorithm:hexadecimal`."""
     algorithm, _, wanted = (checksum or "sha256:").partition(":")
     expected = Expected(
         kind=_kind(source, origin),
@@ -284,58 +286,58 @@ def _download(
 
 
 def _kind(source: Source, origin: str) -> str:
-    """Return the kind of what is downloaded."""
+    """Return the kind of the downloaded file."""
     if source.member is None:
         return source.kind
     return "zip" if origin == source.kaggle_page or origin.endswith(".zip") else "gzip"
 
 
 def _checksum(source: Source, origin: str, folder: Path, patience: Patience) -> str | None:
-    """Return the checksum that the registry knows, or that the archive publishes in a list."""
+    """Return the checksum from the registry, or from a list that the archive publishes."""
     if source.checksum or not source.checksums or origin != source.web:
         return source.checksum
     name = source.file.rpartition("/")[2]
     listed = _listed(source, folder, patience)
     if name not in listed:
-        logger.warning("%s does not list %s: nothing to compare it with", source.checksums, name)
+        logger.warning("%s does not list %s: its checksum is unknown", source.checksums, name)
     return listed.get(name)
 
 
 def _ask_dataverse(source: Source, folder: Path, patience: Patience) -> Listed:
-    """Return what the file's Dataverse tells of it: size, checksum, licence."""
+    """Return the metadata of a file in its Dataverse: size, checksum, licence."""
     address = source.dataverse["dataset"]
     path = folder / f"{source.file.rpartition('/')[2]}.dataset.json"
     try:
         download([address], path, Expected(kind="json"), patience=patience)
         document = read_json(path)
     except NotThereError as error:
-        # It is the data set that is not there, not the file.
+        # The data set is missing, not the file.
         raise NotFetchedError(str(error)) from None
     finally:
         path.unlink(missing_ok=True)
     listed = find_file(document, source.dataverse["file"], address)
     if listed.checksum is None:
-        logger.warning("%s tells no checksum of %s: it is learnt", address, source.file)
+        logger.warning("%s has no checksum of %s: the first download sets it", address, source.file)
     return listed
 
 
 def _passed_over(source: Source, folder: Path, patience: Patience) -> bool:
-    """Return whether the archive's list leaves a file out, but names later ones."""
+    """Return whether the archive's list leaves a file out, but contains later files."""
     name = source.file.rpartition("/")[2]
     listed = _listed(source, folder, patience) if source.checksums else {}
     return name not in listed and any(other > name for other in listed)
 
 
 def _listed(source: Source, folder: Path, patience: Patience) -> dict[str, str]:
-    """Return the checksums of the files that the archive's list names."""
+    """Return the checksums in the archive's list, by file name."""
     path = folder / f"{source.file.rpartition('/')[2]}.checksums"
     try:
-        # A line at least: a list that is cut short names fewer files, and says nothing wrong.
+        # One line is enough: a list that is cut short has fewer files, but no wrong checksums.
         expected = Expected(kind="text", min_lines=1)
         download([source.checksums], path, expected, patience=patience)
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except NotThereError as error:
-        # It is the list that is not there, not the file.
+        # The list is missing, not the file.
         raise NotFetchedError(str(error)) from None
     finally:
         path.unlink(missing_ok=True)
@@ -352,7 +354,7 @@ def _extract(archive: Path, member: str, path: Path) -> str:
     Raises
     ------
     SkymillError
-        When it is not there; the message names what is.
+        When the archive does not contain the file; the message lists the members.
     """
     digest = hashlib.sha256()
     try:
@@ -367,14 +369,14 @@ def _extract(archive: Path, member: str, path: Path) -> str:
     except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
         archive.unlink()
         raise SkymillError(
-            f"{archive} is damaged ({error}) and was deleted: run again to fetch it anew."
+            f"{archive} is damaged ({error}) and was deleted. Run again to fetch it again."
         ) from None
     return digest.hexdigest()
 
 
 @contextmanager
 def _open_member(archive: Path, member: str) -> Iterator[BinaryIO]:
-    """Open the one member of a zip or tarball that has this name, whatever folder it is in."""
+    """Open the only member of a zip or tarball with this name, in any folder."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
             names = opened.namelist()
@@ -392,6 +394,6 @@ def _open_member(archive: Path, member: str) -> Iterator[BinaryIO]:
                     yield opened.extractfile(info)
                     return
     raise SkymillError(
-        f"{archive} holds no single {member}, but {', '.join(names[:20])}. Correct `member` in "
-        "config/sources.yaml."
+        f"{archive} must contain {member} exactly once, but contains {', '.join(names[:20])}. "
+        "Correct `member` in config/sources.yaml."
     )

@@ -1,4 +1,4 @@
-"""Kinds of raw files, told by their first bytes: error pages saved as data end here."""
+"""Kinds of raw files, recognised by their first bytes. Error pages saved as data are refused."""
 
 import gzip
 import json
@@ -15,25 +15,25 @@ KINDS = {
     "gzip": "a gzip file",
     "text": "plain text",
 }
-"""Kinds by the word that the registry uses, with what a message calls them."""
+"""Names of kinds in the registry, and in messages."""
 
 TEXTS = ("json_lines", "text")
-"""Kinds of text, which may be gzipped, under the name of the plain file or with `.gz` behind it."""
+"""Kinds of text. The file may be gzipped; its name may end in `.gz` or not."""
 
 _MAGIC = {"zip": (b"PK\x03\x04", b"PK\x05\x06"), "gzip": (b"\x1f\x8b",)}
 
 
 def require_kind(head: bytes, kind: str, name: str) -> None:
-    """Refuse content that is not of a kind, naming what it looks like instead.
+    """Raise SkymillError when content is not of a kind; the message says what it looks like.
 
     Parameters
     ----------
     head
-        The first bytes, some kB or all of it.
+        The first bytes: some kB, or the whole content.
     kind
         A key of KINDS.
     name
-        What the message calls the file.
+        The name of the file in the message.
     """
     found = _looks_like(head)
     if found == kind:
@@ -67,7 +67,7 @@ def _is_error_message(head: bytes) -> bool:
 
 
 PROVEN_BY_END = ("zip", "gzip", "json")
-"""Kinds whose end tells a whole file from one that was cut short."""
+"""Kinds whose end shows whether a file is complete or cut short."""
 
 _ZIP_END = struct.Struct("<4s4H2LH")
 _ZIP_END_64 = struct.Struct("<4sQ2H2L4Q")
@@ -75,9 +75,9 @@ _ZIP_LOCATOR_64 = struct.Struct("<4sLQL")
 
 
 def ends_whole(path: Path, kind: str) -> bool:
-    """Return whether a file of one of PROVEN_BY_END ends as a whole one does.
+    """Return whether a file, of a kind in PROVEN_BY_END, has the end of a complete file.
 
-    All of a gzip file is unpacked, of a zip archive the end alone is read.
+    A gzip file is unpacked as a whole. Of a zip archive, only the end is read.
     """
     looks = {"zip": _zip_ends_whole, "gzip": _gzip_ends_whole, "json": _json_ends_whole}
     return looks[kind](path)
@@ -102,7 +102,7 @@ def _gzip_ends_whole(path: Path) -> bool:
 
 
 def _zip_ends_whole(path: Path) -> bool:
-    """Return whether a table of contents ends where the file's last record says that it does."""
+    """Return whether the table of contents ends at the position that the last record states."""
     size = path.stat().st_size
     with open(path, "rb") as stream:
         start = max(0, size - _ZIP_END.size - 2**16)

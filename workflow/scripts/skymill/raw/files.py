@@ -1,4 +1,4 @@
-"""Raw files: where each came from, and whether it is what its name says."""
+"""Raw files: where each came from, and whether its content is of the expected kind."""
 
 import codecs
 import hashlib
@@ -22,12 +22,12 @@ HEAD_BYTES = 2**20
 
 
 def sidecar_path(raw: Path) -> Path:
-    """Return where a raw file's origin is written: beside it, by whoever wrote the file."""
+    """Return the path of a raw file's sidecar. The job that writes the file writes the sidecar."""
     return Path(f"{raw}.source.json")
 
 
 def write_sidecar(raw: Path, source: str, **details) -> None:
-    """Write down where a raw file came from, with a digest of what is written."""
+    """Write the sidecar of a raw file: where it came from, and a digest of the sidecar itself."""
     write_document(sidecar_path(raw), {"source": source, **details})
 
 
@@ -35,16 +35,18 @@ _WITHOUT_DIGEST = frozenset(
     {"source", "checksum", "bytes", "origin", "version", "instead_of", "absent", "simulator"}
     | {"proven"}
 )
-"""What sidecars of earlier versions may hold, which had no digest."""
+"""The keys in sidecars of earlier versions, which had no digest."""
 
 
 def read_sidecar(raw: Path) -> dict:
-    """Return what the sidecar of a raw file says, without its digest.
+    """Return the content of a raw file's sidecar, without the digest.
+
+    A sidecar without a digest is from an earlier version.
 
     Raises
     ------
     SkymillError
-        When it is damaged, or says no source. One that has no digest is of an earlier version.
+        When the sidecar is damaged, or has no source.
     """
     sidecar = sidecar_path(raw)
     note = read_json(sidecar)
@@ -59,7 +61,7 @@ def read_sidecar(raw: Path) -> dict:
 def origin(raw: Path) -> str:
     """Return `sample`, `archive` or `local`.
 
-    A file without a sidecar, or of another size than its sidecar says, was put there by hand.
+    A file without a sidecar, or with another size than in its sidecar, was put there by hand.
     """
     sidecar = sidecar_path(raw)
     if not sidecar.exists():
@@ -68,8 +70,8 @@ def origin(raw: Path) -> str:
         note = read_sidecar(raw)
     except SkymillError:
         raise SkymillError(
-            f"{sidecar} does not say where {raw.name} came from. Delete it if you put the file "
-            "there yourself, else fetch or simulate the file again."
+            f"{sidecar} does not say where {raw.name} came from. If you put the file there "
+            f"yourself, delete {sidecar.name}. Else fetch or simulate the file again."
         ) from None
     if raw.exists() and note.get("bytes", raw.stat().st_size) != raw.stat().st_size:
         return "local"
@@ -77,33 +79,33 @@ def origin(raw: Path) -> str:
 
 
 def fetched_from(raw: Path) -> str | None:
-    """Return the origin that a raw file was fetched from, see Source; None where none is known."""
+    """Return the origin that a raw file was fetched from, see Source, or None if it is unknown."""
     return _note(raw).get("origin")
 
 
 def _note(raw: Path) -> dict:
-    """Return the sidecar of a fetched file; an empty one for another file."""
+    """Return the sidecar's content of a fetched file; an empty dict for other files."""
     return read_sidecar(raw) if origin(raw) == "archive" else {}
 
 
 def changed_since(
     document: dict, raw: Path, name: str, is_younger: Callable[[float], bool]
 ) -> str | None:
-    """Return why a raw file is no longer the one that was read, else None.
+    """Return how a raw file has changed since it was read, or None.
 
-    Snakemake goes by times, but unpacked and copied files often keep old ones: so the size is
-    compared, and where the file says that it came from. Of a folder Snakemake sees nothing that
-    changes below it: the listing is compared, and the times of its files. A file that was deleted
-    is no change.
+    Snakemake compares times, but unpacked and copied files often keep old times. So this function
+    compares the size and the source of a file. Snakemake does not notice changes inside a folder.
+    So this function compares the listing of a folder and the times of its files. A deleted file
+    does not count as changed.
 
     Parameters
     ----------
     document
-        The receipt or manifest of what read it.
+        The receipt or manifest of the job that read the file.
     name
         The name of the raw file that would be read now.
     is_younger
-        Whether the document was written after a moment, see Folder.is_younger.
+        Returns whether the document was written after a given time, see Folder.is_younger.
     """
     known = document["raw"]
     if known["name"] != name:
@@ -125,7 +127,7 @@ def changed_since(
 
 
 def damaged_sidecar(raw: Path) -> str | None:
-    """Return what is wrong with the sidecar of a simulated file, None when nothing is."""
+    """Return why the sidecar of a simulated file cannot be read, or None."""
     if not raw.exists() or not sidecar_path(raw).exists():
         return None
     try:
@@ -136,10 +138,10 @@ def damaged_sidecar(raw: Path) -> str | None:
 
 
 def put_by_hand(raw: Path) -> bool:
-    """Return whether a file is there that neither a download nor a simulation wrote.
+    """Return whether a file exists that neither a download nor a simulation wrote.
 
-    No rule may have it as an output: Snakemake deletes outputs before it makes them again. A file
-    with a damaged sidecar may be the user's own.
+    No rule may have this file as an output, because Snakemake deletes outputs before it makes them
+    again. A file with a damaged sidecar may be the user's own.
     """
     try:
         return raw.exists() and origin(raw) == "local"
@@ -150,31 +152,31 @@ def put_by_hand(raw: Path) -> bool:
 def verify_raw(raw: Path, kind: str | None, *, checksum: str | None = None) -> dict:
     """Check that a raw file is of its kind, hash it, and return its receipt.
 
-    A text may be gzipped: then its beginning is looked at in the stream, and the bytes of the file
-    are hashed as they are.
+    A text may be gzipped. Then the first bytes of the unpacked text are checked, and the bytes of
+    the gzipped file are hashed.
 
     Parameters
     ----------
     kind
-        A key of file_types.KINDS, or `folder`; None when whoever reads the file sees what it is.
+        A key of file_types.KINDS, or `folder`. None when the reader of the file checks the kind.
     checksum
-        What the file must have, as `algorithm:hexadecimal`; None when that is not known, or when
-        the file is the user's own.
+        The checksum that the file must have, as `algorithm:hexadecimal`. None when it is unknown,
+        or when the file is the user's own.
 
     Returns
     -------
-    name, bytes, sha256 and source; of a folder also the digest of its listing.
+    name, bytes, sha256 and source; for a folder also the digest of its listing.
 
     Raises
     ------
     SkymillError
-        When the file is empty, an error page, of another kind, or not the one expected.
+        When the file is empty, an error page, of another kind, or has another checksum.
     """
     if kind == "folder":
         return HashedRaw(raw, kind).receipt()
     if instead := _note(raw).get("instead_of"):
         logger.warning(
-            "%s did not give %s (its log says why): it is from %s",
+            "%s did not provide %s (the log of the download says why): the file is from %s",
             instead,
             raw.name,
             _note(raw)["origin"],
@@ -198,12 +200,12 @@ class HashedRaw:
     Parameters
     ----------
     raw, kind, checksum
-        As for verify_raw; what a file of JSON lines holds is not looked at.
+        As for verify_raw, but the records in a file of JSON lines are not checked.
 
     Raises
     ------
     SkymillError
-        As verify_raw.
+        As for verify_raw.
     """
 
     def __init__(self, raw: Path, kind: str, *, checksum: str | None = None):
@@ -212,7 +214,7 @@ class HashedRaw:
         if kind == "folder":
             if not any(path.is_file() for path in raw.rglob("*")):
                 raise SkymillError(
-                    f"{raw} holds no files. Put the night's files there, or delete it."
+                    f"{raw} contains no files. Put the night's files there, or delete this folder."
                 )
             self._algorithms = ["sha256"]
         else:
@@ -226,7 +228,7 @@ class HashedRaw:
         return io.BufferedReader(self._files[path])
 
     def receipt(self) -> dict:
-        """Return the receipt, see verify_raw, after what was not read has been hashed as well."""
+        """Hash all bytes that were not read; return the receipt, see verify_raw."""
         if self._kind != "folder":
             file = self._files.get(self._raw) or _ReadFile(self._raw, self._algorithms)
             return _receipt(self._raw, file.digests(), self._checksum)
@@ -246,7 +248,7 @@ class HashedRaw:
 
 
 class _ReadFile(io.FileIO):
-    """A file whose digests are taken while it is read; what is read again does not count."""
+    """A file that is hashed while it is read; bytes that are read twice are hashed once."""
 
     def __init__(self, path: Path, algorithms: list[str]):
         super().__init__(path)
@@ -255,7 +257,7 @@ class _ReadFile(io.FileIO):
         self._digests = {name: hashlib.new(name) for name in algorithms}
 
     def readinto(self, buffer) -> int | None:
-        """Read bytes into a buffer and hash those that are new."""
+        """Read bytes into a buffer and hash the new bytes."""
         at = self.tell()
         count = super().readinto(buffer)
         if count and at <= self._hashed < at + count:
@@ -268,7 +270,7 @@ class _ReadFile(io.FileIO):
         self._hashed += len(part)
 
     def digests(self) -> dict[str, str]:
-        """Close the file; return the digests of all of it, in hexadecimal."""
+        """Close the file; return the digests of the whole file, in hexadecimal."""
         self.close()
         with open(self._path, "rb") as rest:
             rest.seek(self._hashed)
@@ -278,21 +280,21 @@ class _ReadFile(io.FileIO):
 
 
 def _algorithms(raw: Path, checksum: str | None) -> list[str]:
-    """Return the digests to take: SHA-256, and those that the file is to be compared with."""
+    """Return the algorithms to use: SHA-256, and those of the checksums to compare with."""
     known = _note(raw)
     named = [text.partition(":")[0] for text in (checksum, known.get("checksum")) if text]
     return [*dict.fromkeys(["sha256", *named])]
 
 
 def _receipt(raw: Path, digests: dict[str, str], checksum: str | None) -> dict:
-    """Return the receipt of a raw file, after a comparison with the checksum that it must have."""
+    """Compare a raw file with its required checksum, if any; return its receipt."""
     if checksum:
         algorithm, _, wanted = checksum.partition(":")
         if digests[algorithm] != wanted:
             raise SkymillError(
                 f"{raw} is not the file that the registry describes: its {algorithm} is "
-                f"{digests[algorithm]}, expected is {wanted}. Delete it to have it fetched, or set "
-                "source: local to use it as it is."
+                f"{digests[algorithm]}, expected is {wanted}. Delete the file to download it again,"
+                " or set source: local to use it as it is."
             )
     return {
         "name": raw.name,
@@ -303,42 +305,42 @@ def _receipt(raw: Path, digests: dict[str, str], checksum: str | None) -> dict:
 
 
 def _proven_origin(raw: Path, digests: dict[str, str]) -> str:
-    """Return `origin`, but `local` for a file whose content is not what its sidecar says.
+    """Return `origin`, but `local` for a file whose checksum is not the one in its sidecar.
 
-    Such a sidecar is taken away: the file was put there by hand, and `put_by_hand` and
-    `changed_since` are to know.
+    The file was put there by hand. So its sidecar is deleted, and then `put_by_hand` and
+    `changed_since` know this too.
     """
     known = _note(raw)
     if "checksum" in known:
         algorithm, _, fetched = known["checksum"].partition(":")
         if digests[algorithm] != fetched:
-            logger.warning("%s is not the file that was fetched: it counts as local", raw)
+            logger.warning("%s is not the file that was fetched: its source is now local", raw)
             sidecar_path(raw).unlink()
     return origin(raw)
 
 
 RECORD_BEGINS = re.compile(rb'^\s*\{\s*"\d+"\s*:\s*\{', re.MULTILINE)
-"""The beginning of a line that holds a record."""
+"""The beginning of a line with a record."""
 
 BYTE_ORDER_MARKS = b"\xef\xbb\xbf\xff\xfe"
-"""The bytes of those of UTF-8 and UTF-16."""
+"""The bytes of the byte order marks of UTF-8 and UTF-16."""
 
 
 _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf")
-"""How zip, gzip (within gzip), bzip2, xz, zstandard and 7z begin."""
+"""The first bytes of zip, gzip (within gzip), bzip2, xz, zstandard and 7z files."""
 
 
 def _require_magnetic(raw: Path, head: bytes) -> None:
-    """Refuse a file that does not hold JSON lines of the 2020 data set.
+    """Raise SkymillError when a file does not contain JSON lines of the 2020 data set.
 
-    Only its beginning is looked at: single bad lines, also the first, are for ingest to reject.
+    Only the beginning is checked. Ingest rejects single bad lines, also a bad first line.
     """
     head = head.removeprefix(codecs.BOM_UTF8)
     start = head.lstrip()
     text = head.replace(b"\0", b"").lstrip(BYTE_ORDER_MARKS + b" \t\r\n")
     advice = (
         "Replace it with the file of that name from the IEEE Big Data Cup 2020 "
-        "(expected: one JSON object a line, {id: {label, values}})."
+        "(expected: one JSON object per line, {id: {label, values}})."
     )
     if not start:
         raise SkymillError(f"{raw} is empty. {advice}")
@@ -348,10 +350,10 @@ def _require_magnetic(raw: Path, head: bytes) -> None:
         )
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise SkymillError(
-            f"{raw} is text in UTF-16, no JSON object in UTF-8. Save it as UTF-8. {advice}"
+            f"{raw} is text in UTF-16, not JSON in UTF-8. Save the file as UTF-8. {advice}"
         )
     if start.startswith(_ARCHIVES) or head[257:262] == b"ustar":
-        raise SkymillError(f"{raw} is a compressed archive. Unpack it first. {advice}")
+        raise SkymillError(f"{raw} is a compressed archive. Unpack the archive first. {advice}")
     if start[:1] == b"[":
         raise SkymillError(f"{raw} is one JSON array, not JSON lines. {advice}")
     line = start.split(b"\n", 1)[0]
@@ -362,10 +364,12 @@ def _require_magnetic(raw: Path, head: bytes) -> None:
     if RECORD_BEGINS.search(head):
         return
     if start[:1] != b"{":
-        raise SkymillError(f"{raw} begins with {start[:20]!r}, which is no JSON object. {advice}")
+        raise SkymillError(
+            f"{raw} begins with {start[:20]!r}, which is not a JSON object. {advice}"
+        )
     try:
         document = json.loads(line.replace(b": NaN", b": null"))
     except (ValueError, RecursionError):
-        document = {}  # one bad line, which ingest rejects, or a line longer than the head
+        document = {}  # a bad line, which ingest rejects, or a line longer than the head
     if "message" in document or "error" in document:
         raise SkymillError(f"{raw} is an error message in JSON: {line[:200]!r}. {advice}")

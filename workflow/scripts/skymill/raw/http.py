@@ -1,7 +1,7 @@
-"""One file over HTTP, resumed after any interruption.
+"""Download of one file over HTTP, resumed after any interruption.
 
-What has arrived stands in `X.part`, and `X.part.json` says which version of which address it
-belongs to. Both lie outside Snakemake's outputs, so they survive a failed or killed job.
+The bytes that have arrived are in `X.part`, and `X.part.json` has their address and version. These
+two files are not outputs of Snakemake, so they survive a failed or killed job.
 """
 
 import contextlib
@@ -32,27 +32,27 @@ logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 2**18
 HEAD_BYTES = 2**12
-"""How much has to arrive before the content is compared with what it should be."""
+"""Bytes that must arrive before the kind of the content is checked."""
 
 LONGEST_PAUSE = 60.0
-"""Seconds between two tries, unless the server asks for more."""
+"""The most seconds between two tries, unless the server asks for more."""
 
 LONGEST_RETRY_AFTER = 900.0
-"""Seconds that a server may ask to wait, in all, without sending a byte; then the run ends."""
+"""The most seconds that a server may ask to wait, in total, without sending a byte."""
 
 RETRIED = {408, 425, 429, 500, 502, 503, 504}
-"""Answers that another try may change; others are final for their address."""
+"""Status codes that lead to another try. All other errors are final for the address."""
 
 NOT_THERE = {404, 410}
-"""Answers of a server that has no such file."""
+"""Status codes of a server that does not have the file."""
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a download goes on trying.
+    """When a download gives up.
 
-    `attempts` counts tries without a single new byte; `timeout` is the silence in seconds after
-    which a connection is given up.
+    `attempts` is the most tries without a new byte. `timeout` is the number of seconds without a
+    byte after which a connection is closed.
     """
 
     attempts: int = 6
@@ -65,11 +65,11 @@ PATIENCE = Patience()
 
 @dataclass(frozen=True)
 class Expected:
-    """What is known of a file before it is fetched; None is unknown.
+    """The known properties of a file before its download; None is unknown.
 
-    `algorithm` and `checksum` as hashlib names and writes them, `kind` see kinds.KINDS,
-    `disk_bytes` is about what the file takes, for when the server does not say. Of a file whose
-    length the server does not announce, `min_size` bytes or `min_lines` lines have to come.
+    `kind` is a key of file_types.KINDS. `algorithm` and `checksum` have hashlib's names and
+    hexadecimal form. `disk_bytes` is the approximate size on the disk, used if the server does not
+    announce a length. In this case at least `min_size` bytes or `min_lines` lines must arrive.
     """
 
     kind: str
@@ -83,9 +83,9 @@ class Expected:
 
 @dataclass(frozen=True)
 class Arrived:
-    """A file that was fetched: its checksum, and whether a later download must have the same.
+    """A fetched file: its checksum, and whether a later download must have the same checksum.
 
-    `proven` is false where nothing but its end tells that the file is complete.
+    `proven` is false if only the end of the file shows that the file is complete.
     """
 
     checksum: str
@@ -93,12 +93,12 @@ class Arrived:
 
 
 class Address(Protocol):
-    """Where a file is. `name` is for messages and notes, and holds no secrets."""
+    """The address of a file. `name` is for messages and notes, and contains no secrets."""
 
     name: str
 
     def get(self, headers: dict[str, str], timeout: float):
-        """Ask for the file; return the response of `requests`, its body still to be read."""
+        """Request the file; return the response of `requests`, whose body is not read yet."""
 
 
 class WebAddress:
@@ -109,7 +109,7 @@ class WebAddress:
         self.name = without_password(address)
 
     def get(self, headers: dict[str, str], timeout: float):
-        """Ask for the file."""
+        """Request the file."""
         import requests
 
         with connecting():
@@ -117,11 +117,11 @@ class WebAddress:
 
 
 class NotFetchedError(SkymillError):
-    """No address gives the file. (A full disk is another error: no address would do.)"""
+    """No address provides the file. (A full disk is another error: no address would help.)"""
 
 
 class NotThereError(NotFetchedError):
-    """No address has the file: each server answered that there is none."""
+    """No address has the file: each server answered that the file does not exist."""
 
 
 class OtherContentError(NotFetchedError):
@@ -129,7 +129,7 @@ class OtherContentError(NotFetchedError):
 
 
 class AddressFailedError(Exception):
-    """The address does not give the file; another may. `kind`: what is raised if none does."""
+    """An address does not provide the file. If no other does, an error of `kind` is raised."""
 
     def __init__(self, why: str, kind: type[NotFetchedError] = NotFetchedError) -> None:
         super().__init__(why)
@@ -137,7 +137,7 @@ class AddressFailedError(Exception):
 
 
 class TryAgainError(Exception):
-    """A try failed; `pause` is what the server asked for, in seconds."""
+    """A try failed; `pause` is the wait in seconds that the server asked for."""
 
     def __init__(self, why: str, pause: float | None = None) -> None:
         super().__init__(why)
@@ -146,7 +146,7 @@ class TryAgainError(Exception):
 
 @contextlib.contextmanager
 def connecting() -> Iterator[None]:
-    """Turn what goes wrong before there is a connection, and is no failure of one, into words."""
+    """Turn errors that occur before a connection is attempted into AddressFailedError."""
     import requests
 
     try:
@@ -154,10 +154,10 @@ def connecting() -> Iterator[None]:
     except (requests.RequestException, ConnectionError, TimeoutError):
         raise
     except OSError as error:
-        # The file of REQUESTS_CA_BUNDLE is not there: requests says which.
-        raise AddressFailedError(f"it cannot be asked: {error}") from None
+        # The file of REQUESTS_CA_BUNDLE is missing; the error of requests names the file.
+        raise AddressFailedError(f"the request failed: {error}") from None
     except UnicodeError:
-        raise AddressFailedError("its address, or a password, has a letter of no address") from None
+        raise AddressFailedError("the address or a password has an invalid character") from None
 
 
 def download(
@@ -175,22 +175,22 @@ def download(
     addresses
         http or https, or another kind of Address; tried in order.
     path
-        Where the complete, checked file is moved to; `path.part` beside it is resumed.
+        The final path of the complete, checked file. A file `path.part` is resumed.
     expected
-        What the file must be; its checksum is returned by `expected.algorithm`.
+        The properties of the file. The returned checksum is of `expected.algorithm`.
     patience, sleep
-        When a try is given up, and how the time between two is spent.
+        When to give up, and the function that waits between two tries.
 
     Raises
     ------
     NotThereError
-        When every address answers that there is no such file.
+        When every address answers that the file does not exist.
     OtherContentError
-        When no address gives the file, and one has a file with another checksum.
+        When no address provides the file, and one has a file with another checksum.
     NotFetchedError
-        When no address gives the file; it names each with its reason.
+        When no address provides the file; the message lists each address with its reason.
     SkymillError
-        When the disk has no room, or does not keep what is written.
+        When the disk has no free space, or does not keep the written bytes.
     """
     keep_proxy_passwords()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -211,7 +211,7 @@ def download(
 
 
 def worst(kinds: list[type[NotFetchedError]]) -> type[NotFetchedError]:
-    """Return what several failures are together: `NotThereError` only if each of them is."""
+    """Return the error type for several failures: `NotThereError` only if all are this error."""
     if OtherContentError in kinds:
         return OtherContentError
     return NotThereError if set(kinds) == {NotThereError} else NotFetchedError
@@ -220,12 +220,12 @@ def worst(kinds: list[type[NotFetchedError]]) -> type[NotFetchedError]:
 def _try_address(
     address: Address, part: "_Part", expected: Expected, patience: Patience, sleep: Callable
 ) -> Arrived:
-    """Fetch a file from one address, with as many tries as patience allows."""
+    """Fetch a file from one address; try again until `patience` is exhausted."""
     import requests
     import urllib3
 
     fruitless, furthest, waited = 0, part.size, 0.0
-    anew = False
+    has_restarted = False
     while True:
         before = part.size
         try:
@@ -237,12 +237,12 @@ def _try_address(
                 "expected"
             )
             part.discard()
-            if anew or not before:
+            if has_restarted or not before:
                 why += "; the file was changed there, or damaged"
                 raise AddressFailedError(why, OtherContentError)
-            # What was resumed may have been damaged here: once more from the beginning.
-            logger.warning("%s: %s; fetching it anew", address.name, why)
-            anew = True
+            # The resumed part may have been damaged here, so try once more from the beginning.
+            logger.warning("%s: %s; fetching the file again", address.name, why)
+            has_restarted = True
             continue
         except TryAgainError as error:
             why, pause = str(error), error.pause
@@ -257,19 +257,20 @@ def _try_address(
                 raise AddressFailedError(why) from None
             pause = None
         if part.size > furthest:
-            # A server that always begins anew must get further than before.
+            # New bytes reset the counts. A server that always starts again at the first byte must
+            # get further than before.
             fruitless, furthest, waited = 0, part.size, 0.0
         elif not pause:
             fruitless += 1
         if fruitless >= patience.attempts:
-            raise AddressFailedError(f"{why} (after {fruitless} tries without a byte)")
+            raise AddressFailedError(f"{why} (after {fruitless} tries without a new byte)")
         if pause is None:
             pause = min(LONGEST_PAUSE, patience.first_pause * 2**fruitless)
             pause *= random.uniform(0.5, 1)
         else:
             waited += pause
             if waited > LONGEST_RETRY_AFTER:
-                raise AddressFailedError(f"{why}: the server asks to come back in {pause:,.0f} s")
+                raise AddressFailedError(f"{why}: the server asks to wait {pause:,.0f} s")
         logger.warning(
             "%s: %s; resuming at byte %s in %.0f s", address.name, why, f"{part.size:,}", pause
         )
@@ -277,10 +278,10 @@ def _try_address(
 
 
 def _fetch_rest(address: Address, part: "_Part", expected: Expected, timeout: float) -> Arrived:
-    """Fetch what is missing in one request and return the checksum of the whole."""
+    """Fetch the missing bytes in one request; return the checksum of the whole file."""
     headers = {"Accept-Encoding": "identity", "User-Agent": "skymill", **part.range_headers()}
     with address.get(headers, timeout) as response:
-        total = _admit(response, part, expected)
+        total = _check_response(response, part, expected)
         if total is not None and part.size == total:
             response.close()
         else:
@@ -291,16 +292,17 @@ def _fetch_rest(address: Address, part: "_Part", expected: Expected, timeout: fl
     return Arrived(checksum, proven=sized or expected.checksum is not None)
 
 
-def _admit(response, part: "_Part", expected: Expected) -> int | None:
-    """Check an answer's head, note what it is a version of, and return the file's size if told."""
+def _check_response(response, part: "_Part", expected: Expected) -> int | None:
+    """Check the head of a response, note the file's version, and return its size if known."""
     status = response.status_code
     if status == 416 and part.size:
-        # What is asked for begins behind the end: the file is complete here, or is another one.
-        told = response.headers.get("Content-Range", "").rpartition("/")[2]
-        if told == str(part.size):
+        # The requested range begins at or after the end. So the part is complete, or the file is
+        # another one.
+        stated = response.headers.get("Content-Range", "").rpartition("/")[2]
+        if stated == str(part.size):
             return part.size
         part.discard()
-        raise TryAgainError("the part that was here does not fit the file", pause=0.0)
+        raise TryAgainError("the part on the disk does not fit the file", pause=0.0)
     if status in RETRIED:
         raise TryAgainError(
             f"the server answered {status} {response.reason}", _retry_after(response)
@@ -311,54 +313,54 @@ def _admit(response, part: "_Part", expected: Expected) -> int | None:
     length = response.headers.get("Content-Length")
     length = int(length) if length and length.isdecimal() else None
     if status == 206:
-        begin, told = _content_range(response)
-        if begin != part.size or (told is not None and part.total not in (None, told)):
+        begin, stated = _content_range(response)
+        if begin != part.size or (stated is not None and part.total not in (None, stated)):
             part.discard()
-            raise TryAgainError("the server sent another piece than was asked for", pause=0.0)
-        total = told
+            raise TryAgainError("the server sent another range than requested", pause=0.0)
+        total = stated
     else:
         if part.size:
-            logger.info("%s: sent whole again, from the beginning", part.address)
+            logger.info("%s: the server sends the whole file again", part.address)
         part.discard()
         total = length
     if expected.size is not None and total not in (None, expected.size):
         raise AddressFailedError(
-            f"it has {total:,} bytes, but {expected.size:,} are expected: {_what_came(response)}"
+            f"the file has {total:,} bytes, but {expected.size:,} are expected: "
+            f"{_what_came(response)}"
         )
     if total is None and not _can_be_proven(expected):
         raise AddressFailedError(
-            "the server announces no length, so nothing would tell a complete file from one that "
-            "was cut short. Write the file's checksum, size, min_size or min_lines into "
-            "config/sources.yaml"
+            "the server announces no length, so Skymill could not notice a file that is cut short. "
+            "Write the file's checksum, size, min_size or min_lines into config/sources.yaml"
         )
     part.describe(response.headers, total)
     return total
 
 
 def _can_be_proven(expected: Expected) -> bool:
-    """Return whether a file of unannounced length can be told from one that was cut short."""
+    """Return whether Skymill can notice that a file of unannounced length is cut short."""
     known = (expected.checksum, expected.size, expected.min_size, expected.min_lines)
     return expected.kind in PROVEN_BY_END or any(value is not None for value in known)
 
 
 def _what_came(response) -> str:
-    kind = response.headers.get("Content-Type", "content of no stated type")
+    kind = response.headers.get("Content-Type", "content of unknown type")
     return f"the server sent {kind}"
 
 
 def _require_whole(part: "_Part", expected: Expected) -> None:
-    """Refuse what came without an announced length if nothing shows that it is complete."""
+    """Refuse a part of unannounced length unless its end or its size show that it is complete."""
     if expected.checksum is not None or expected.size is not None:
         return
     size = part.size
     if expected.kind in PROVEN_BY_END:
         if ends_whole(part.path, expected.kind):
             return
-        why = f"it does not end as {expected.kind} does"
+        why = f"the file does not end like {expected.kind}"
     elif size < (expected.min_size or 0):
-        why = f"at least {expected.min_size:,} were expected"
+        why = f"at least {expected.min_size:,} bytes were expected"
     elif (lines := _count_lines(part.path)) < (expected.min_lines or 0):
-        why = f"it has {lines:,} lines, and at least {expected.min_lines:,} were expected"
+        why = f"the file has {lines:,} lines, but at least {expected.min_lines:,} were expected"
     else:
         return
     part.discard()
@@ -366,13 +368,13 @@ def _require_whole(part: "_Part", expected: Expected) -> None:
 
 
 def _count_lines(path: Path) -> int:
-    """Return the number of whole lines of a file."""
+    """Return the number of complete lines in a file."""
     with open(path, "rb") as stream:
         return sum(block.count(b"\n") for block in iter(lambda: stream.read(CHUNK_BYTES), b""))
 
 
 def _receive(response, part: "_Part", expected: Expected, total: int | None) -> str:
-    """Append the body to the part, while another thread computes the checksum of all of it."""
+    """Append the body to the part, while another thread computes the checksum of the whole file."""
     from tqdm import tqdm
 
     with _hashing(expected.algorithm) as digest:
@@ -387,7 +389,7 @@ def _receive(response, part: "_Part", expected: Expected, total: int | None) -> 
             unit="B",
             unit_scale=True,
             file=sys.stderr,
-            disable=None,  # no bar unless a person is watching
+            disable=None,  # a bar only on a terminal
             leave=False,
         )
         arrived = part.size
@@ -407,7 +409,7 @@ def _receive(response, part: "_Part", expected: Expected, total: int | None) -> 
             part.discard()
             raise SkymillError(
                 f"{part.path}: the disk kept {kept:,} of the {arrived:,} bytes that were written. "
-                "Look at the disk and at your quota, then run again."
+                "Check the disk and your quota, then run again."
             )
         if total is not None and part.size != total:
             raise TryAgainError(f"the connection ended at byte {part.size:,} of {total:,}")
@@ -420,25 +422,25 @@ def _receive(response, part: "_Part", expected: Expected, total: int | None) -> 
     if expected.size is not None and part.size != expected.size:
         size = part.size
         part.discard()
-        raise AddressFailedError(f"it has {size:,} bytes, but {expected.size:,} are expected")
+        raise AddressFailedError(f"the file has {size:,} bytes, but {expected.size:,} are expected")
     return digest.hexdigest()
 
 
 def _write_whole(stream: BinaryIO, piece: bytes, path: Path) -> None:
-    """Write all of a piece: one call may write a part of it and say nothing but how much."""
+    """Write all bytes of a piece: a single call may write only some and return their number."""
     rest = memoryview(piece)
     try:
         while rest:
             written = stream.write(rest)
             if not written:
-                raise OSError(errno.EIO, "the disk takes no more bytes, and does not say why")
+                raise OSError(errno.EIO, "the disk wrote no bytes and reported no error")
             rest = rest[written:]
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _refuse_other_kinds(part: "_Part", expected: Expected, response) -> None:
-    """Compare the beginning of what has arrived with what the file should be."""
+    """Check that the first bytes of the part are of the expected kind."""
     with open(part.path, "rb") as stream:
         head = stream.read(HEAD_BYTES)
     try:
@@ -446,14 +448,14 @@ def _refuse_other_kinds(part: "_Part", expected: Expected, response) -> None:
     except SkymillError as error:
         part.discard()
         if response.status_code == 206:
-            raise TryAgainError("the part that was here is damaged", pause=0.0) from None
+            raise TryAgainError("the part on the disk is damaged", pause=0.0) from None
         raise AddressFailedError(
             f"{error} (status {response.status_code}, {_what_came(response)})"
         ) from None
 
 
 class _Digest:
-    """A checksum that is computed in a thread of its own: hashlib lets others run meanwhile."""
+    """A checksum that is computed in its own thread; hashlib releases Python's lock."""
 
     def __init__(self, algorithm: str) -> None:
         self._digest = hashlib.new(algorithm)
@@ -486,7 +488,7 @@ def _hashing(algorithm: str) -> Iterator[_Digest]:
 
 
 class _Part:
-    """What has arrived of a file, and which version of it that is."""
+    """The bytes of a file that have arrived, and their version."""
 
     def __init__(self, final: Path, address: str, *, trusted: bool) -> None:
         self.final = final
@@ -496,8 +498,8 @@ class _Part:
         self._trusted = trusted
         known = self._read_note()
         self.validator, self.total = known.get("validator"), known.get("total")
-        # Without a validator the server cannot tell whether the file is still the same one; then
-        # only a known checksum can show that the halves belong together.
+        # Without a validator the server cannot say whether the file has changed. Then only a known
+        # checksum can show that the old and the new bytes belong together.
         if known.get("address") != address or not (self.validator or trusted):
             self.discard()
 
@@ -508,7 +510,7 @@ class _Part:
     def _read_note(self) -> dict:
         try:
             known = json.loads(self._note.read_text())
-        except (OSError, ValueError):  # none, or cut off when the machine stopped
+        except (OSError, ValueError):  # missing, or cut short when the machine stopped
             return {}
         return known if isinstance(known, dict) else {}
 
@@ -523,7 +525,7 @@ class _Part:
     def describe(self, headers, total: int | None) -> None:
         etag = headers.get("ETag")
         if etag and etag.startswith("W/"):
-            etag = None  # weak: says the same of files that differ in bytes
+            etag = None  # weak: files with different bytes may have the same weak ETag
         self.note(etag or headers.get("Last-Modified"), total)
 
     def note(self, validator: str | None, total: int | None) -> None:
@@ -543,9 +545,9 @@ class _Part:
 
 
 def leave_part(content: Path, path: Path, address: str, validator: str, total: int | None) -> None:
-    """Leave the first bytes of a file for `download` to resume to `path`.
+    """Turn the first bytes of a file into the part that `download` resumes to `path`.
 
-    `address` is the name of the Address that they came from, `validator` its ETag or Last-Modified.
+    `address` is the name of the bytes' Address, `validator` the file's ETag or Last-Modified.
     """
     part = _Part(path, address, trusted=False)
     if part.size:
@@ -567,14 +569,14 @@ def _content_range(response) -> tuple[int | None, int | None]:
 
 
 def _retry_after(response) -> float | None:
-    """Return the seconds that a `Retry-After` asks for, given as such or as a date."""
-    told = response.headers.get("Retry-After")
-    if told is None:
+    """Return the seconds of a `Retry-After` header, which has seconds or a date; None without."""
+    stated = response.headers.get("Retry-After")
+    if stated is None:
         return None
-    if told.strip().isdecimal():
-        return float(told)
+    if stated.strip().isdecimal():
+        return float(stated)
     try:
-        moment = email.utils.parsedate_to_datetime(told)
+        moment = email.utils.parsedate_to_datetime(stated)
     except ValueError:
         return None
     if moment.tzinfo is None:

@@ -1,9 +1,9 @@
-"""Data sets on Kaggle, by the library that Kaggle's official client is built on.
+"""Data sets on Kaggle, through the library on which Kaggle's official client is built.
 
-The library asks Kaggle's servers; the body is read like that of any other address (raw/http.py),
-so that patience, resuming and checks are the same. The package `kaggle` itself is not imported: it
-authenticates on import, without a limit of time, makes a folder in the user's home, prints, and
-ends the process.
+The library sends the requests to Kaggle's servers. raw/http.py reads the body as for any other
+address, so timeouts, resuming and checks are the same. The package `kaggle` itself is not imported:
+on import it authenticates without a timeout, makes a folder in the user's home, prints, and ends
+the process.
 """
 
 import json
@@ -25,7 +25,7 @@ class DataSet:
     source
         The registry's entry.
     credentials
-        What Kaggle is shown.
+        The credentials that are sent to Kaggle.
     """
 
     def __init__(self, source: Source, credentials: Credentials):
@@ -35,14 +35,15 @@ class DataSet:
         self._is_known = False
 
     def get(self, headers: dict[str, str], timeout: float):
-        """Ask Kaggle for the data set; return the response that it leads to.
+        """Request the data set from Kaggle; return the response after the redirect.
 
-        The range of bytes that is asked for goes along: it only counts where the library is led to.
+        The headers, with the range of bytes, are sent too. The range only matters to the server to
+        which Kaggle redirects.
 
         Raises
         ------
         AddressFailedError
-            When Kaggle refuses the credentials, or access, or does not have the data set.
+            When Kaggle refuses the credentials, denies access, or does not have the data set.
         """
         from kagglesdk.datasets.types.dataset_api_service import ApiDownloadDatasetRequest
         from requests import HTTPError
@@ -60,7 +61,7 @@ class DataSet:
             return self._judged(error)
 
     def _token(self, timeout: float) -> str | None:
-        """Return the token to show, after a check that Kaggle knows it; None for a legacy key."""
+        """Return the token to send, after a check that Kaggle accepts it; None for a legacy key."""
         from requests import HTTPError
 
         if self._credentials.token is None and not self._credentials.is_login:
@@ -79,7 +80,7 @@ class DataSet:
         return token
 
     def _is_active(self, token: str, timeout: float) -> bool:
-        """Ask whether a token is neither expired nor revoked."""
+        """Return whether a token is neither expired nor revoked; Kaggle is asked."""
         from kagglesdk.security.types.oauth_service import IntrospectTokenRequest
 
         request = IntrospectTokenRequest()
@@ -88,7 +89,7 @@ class DataSet:
             return client.security.oauth_client.introspect_token(request).active
 
     def _token_of_login(self, timeout: float) -> str | None:
-        """Return the token of a login in the browser, renewed if need be."""
+        """Return the token of a login in the browser, renewed if necessary."""
         from kagglesdk.kaggle_creds import KaggleCredentials
 
         with _client(self._credentials, None, timeout) as client:
@@ -98,10 +99,10 @@ class DataSet:
         return token
 
     def _judged(self, error):
-        """Return the response of an error that another try may change; raise for the others."""
+        """Return the response of an error that another try may change; raise all other errors."""
         response = error.response
         if response is None or response.ok:
-            raise AddressFailedError("Kaggle answered with an error that is not understood")
+            raise AddressFailedError("Kaggle answered with an unknown error")
         status = response.status_code
         if status == 401:
             raise self._refused(status)
@@ -137,7 +138,7 @@ def kaggle_address(source: Source) -> DataSet | None:
     Raises
     ------
     SkymillError
-        When the credentials cannot be read, or cannot be credentials.
+        When the credentials cannot be read, or have invalid characters.
     """
     credentials = find_credentials()
     return credentials and DataSet(source, credentials)
@@ -145,7 +146,7 @@ def kaggle_address(source: Source) -> DataSet | None:
 
 @contextmanager
 def _talking() -> Iterator[None]:
-    """Let no text of the library out: it may hold what was sent to authenticate."""
+    """Hide all texts of the library, because they may contain the credentials."""
     import requests
 
     try:
@@ -158,10 +159,10 @@ def _talking() -> Iterator[None]:
         ConnectionError,
         TimeoutError,
     ):
-        raise  # in_plain_words has words for them
-    except Exception as error:  # noqa: BLE001 (whatever the library makes of an odd answer)
+        raise  # in_plain_words has texts for these errors
+    except Exception as error:  # noqa: BLE001 (an odd answer may raise any error in the library)
         raise AddressFailedError(
-            f"what Kaggle answered is not understood ({type(error).__name__})"
+            f"Skymill does not understand Kaggle's answer ({type(error).__name__})"
         ) from None
 
 
@@ -172,7 +173,7 @@ def _client(
     timeout: float,
     headers: dict[str, str] | None = None,
 ):
-    """Open the library's client, with the limit of time for its requests that it lacks."""
+    """Open the library's client, and add a timeout to its requests."""
     from kagglesdk.kaggle_client import KaggleClient
     from requests.adapters import HTTPAdapter
 
@@ -194,9 +195,9 @@ def _client(
 
 
 def adopt_part(source: Source, path: Path, folder: Path) -> None:
-    """Resume to `path` what an earlier release has left of a download in `folder`.
+    """Prepare to resume, to `path`, an unfinished download of an earlier release in `folder`.
 
-    It noted what the part is a version of. A part without such a note is deleted.
+    The earlier release noted the version of the part. A part without a note is deleted.
     """
     left = folder / f"{source.kaggle.rpartition('/')[2]}.zip"
     marker = left.with_name(f"{left.name}.kaggle-partial")
@@ -205,7 +206,7 @@ def adopt_part(source: Source, path: Path, folder: Path) -> None:
     try:
         known = json.loads(marker.read_text())
         validator, total = known["validator"], known["size"]
-    except (OSError, ValueError, KeyError, TypeError):  # none, or cut off
+    except (OSError, ValueError, KeyError, TypeError):  # missing or cut short
         left.unlink()
     else:
         leave_part(left, path, _name(source), validator, total)

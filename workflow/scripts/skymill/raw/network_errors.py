@@ -1,7 +1,7 @@
-"""What went wrong on the way to a server, in plain words.
+"""Network errors in plain words.
 
-Texts of `requests` and `urllib3` are not shown: they hold whole addresses and headers, and with
-them what opens a private file.
+The texts of `requests` and `urllib3` are not shown. They contain whole addresses and headers, which
+may contain passwords or tokens.
 """
 
 import os
@@ -14,14 +14,14 @@ _PROXIES = ("https_proxy", "http_proxy", "all_proxy")
 
 
 def in_plain_words(error: Exception, timeout: float) -> tuple[str, bool]:
-    """Return what happened, and whether another try may end otherwise.
+    """Return what happened, and whether another try may succeed.
 
     Parameters
     ----------
     error
-        What `requests`, `urllib3` or the system raised.
+        The error of `requests`, `urllib3` or the system.
     timeout
-        The silence, in seconds, after which a connection is given up.
+        The seconds without a byte after which a connection is closed.
     """
     import requests
     import urllib3
@@ -38,10 +38,10 @@ def in_plain_words(error: Exception, timeout: float) -> tuple[str, bool]:
         return f"the proxy ({_proxies()}) has no address", False
     if any(isinstance(one, urllib3.exceptions.NameResolutionError) for one in chain):
         return (
-            f"no connection (the server's name is unknown here: {_system_text(chain)}). Is there a "
-            "network, and does it need a proxy?"
+            f"no connection (the server's name is unknown here: {_system_text(chain)}). Check the "
+            "network, and whether it needs a proxy"
         ), True
-    # Which urllib3 counts among the timeouts.
+    # Before the timeouts: in urllib3, this error is a kind of timeout.
     if any(isinstance(one, urllib3.exceptions.NewConnectionError) for one in chain):
         return f"no connection ({_system_text(chain)})", True
     silent = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
@@ -55,23 +55,23 @@ def in_plain_words(error: Exception, timeout: float) -> tuple[str, bool]:
     passing = (requests.ConnectionError, urllib3.exceptions.HTTPError, ConnectionError)
     if isinstance(error, passing) and not isinstance(error, urllib3.exceptions.LocationValueError):
         return f"no connection ({_system_text(chain)})", True
-    said = _REFUSED.get(type(error).__name__, f"it cannot be asked ({type(error).__name__})")
+    said = _REFUSED.get(type(error).__name__, f"the request failed ({type(error).__name__})")
     return said.format(proxy=f"the proxy ({_proxies()})"), False
 
 
 _REFUSED = {
-    "TooManyRedirects": "the server leads from address to address without end",
-    "InvalidURL": "it, or {proxy}, is no address",
-    "InvalidSchema": "it, or {proxy}, begins with something else than http or https",
-    "MissingSchema": "it does not begin with http or https",
-    "InvalidHeader": "the credentials have a character that they cannot have",
-    "JSONDecodeError": "another server answered, with something that is not JSON",
+    "TooManyRedirects": "the server redirects from address to address without end",
+    "InvalidURL": "the address, or {proxy}, is not valid",
+    "InvalidSchema": "the address, or {proxy}, does not begin with http or https",
+    "MissingSchema": "the address does not begin with http or https",
+    "InvalidHeader": "the credentials have an invalid character",
+    "JSONDecodeError": "another server answered, and the answer is not JSON",
 }
-"""Errors before or instead of a connection."""
+"""Texts for errors without a connection, by the name of the error's class."""
 
 
 def _causes(error: BaseException):
-    """Yield an error and all that it was raised from or wraps."""
+    """Yield an error, and all errors that caused it or that it wraps."""
     waiting, seen = [error], set()
     while waiting:
         one = waiting.pop(0)
@@ -88,7 +88,7 @@ def _causes(error: BaseException):
 
 
 def _system_text(chain: list[BaseException]) -> str:
-    """Return what the system says of the failure, such as `Connection refused`."""
+    """Return the system's text for the failure, such as `Connection refused`."""
     for one in chain:
         if isinstance(one, (socket.gaierror, socket.herror)) and one.strerror:
             return one.strerror
@@ -99,25 +99,25 @@ def _system_text(chain: list[BaseException]) -> str:
 def _untrusted(chain: list[BaseException]) -> str:
     found = next(one for one in chain if isinstance(one, ssl.SSLCertVerificationError))
     return (
-        f"the server's certificate is not trusted ({found.verify_message}). If the network here "
-        "has a certificate authority of its own, set REQUESTS_CA_BUNDLE to the file that has it"
+        f"the server's certificate is not trusted ({found.verify_message}). If your network has "
+        "its own certificate authority, set REQUESTS_CA_BUNDLE to the file of its certificate"
     )
 
 
 def _proxy_failed(chain: list[BaseException]) -> tuple[str, bool]:
     for one in chain:
-        # http.client's only word on it: "Tunnel connection failed: 407 Proxy Authentication ...".
+        # http.client gives the code only in the text: "Tunnel connection failed: 407 Proxy ...".
         _, mark, answer = str(one).partition("Tunnel connection failed: ")
         if mark and answer[:3].isdecimal():
             code = int(answer[:3])
             if code == 407:
-                return f"the proxy ({_proxies()}) wants another user and password (407)", False
+                return f"the proxy ({_proxies()}) needs another user and password (407)", False
             return f"the proxy ({_proxies()}) answered {code}", code >= 500
     return f"no connection to the proxy ({_proxies()}): {_system_text(chain)}", True
 
 
 def _proxies() -> str:
-    """Return the proxies that the environment names, without passwords."""
+    """Return the proxies in the environment variables, without passwords."""
     found = {}
     for name in _PROXIES:
         value = os.environ.get(name) or os.environ.get(name.upper())
@@ -129,5 +129,5 @@ def _proxies() -> str:
 
 
 def keep_proxy_passwords() -> None:
-    """Keep secret what the environment's proxies have for users and passwords."""
+    """Keep the passwords of the proxies in the environment variables secret."""
     _proxies()

@@ -1,8 +1,8 @@
-"""The registry of raw files: where each comes from, and what is known of it.
+"""The registry of raw files: the origin, size and checksum of each.
 
-`config/sources.yaml` is written by hand. What it does not know, the size and checksum of a file, is
-learnt with the first download (trust on first use), kept in `config/sources.lock.json` beside it,
-and enforced from then on.
+`config/sources.yaml` is written by hand. If it has no checksum for a file, the first download sets
+the size and the checksum (trust on first use). They are kept in `config/sources.lock.json`, in the
+same folder, and all later downloads must match them.
 """
 
 import functools
@@ -18,7 +18,7 @@ from skymill.raw.file_types import TEXTS
 
 REGISTRY = Path("config/sources.yaml")
 OWN_REGISTRY = Path(__file__).parents[4] / REGISTRY
-"""The registry of this checkout: for working folders without one of their own."""
+"""The registry of this checkout, for working folders without their own registry."""
 
 LOCK = Path("config/sources.lock.json")
 
@@ -29,21 +29,21 @@ NIGHT = "[A-Za-z0-9_][A-Za-z0-9_-]{0,63}"
 """The form of any night: users name their own as they like."""
 
 _PLACEHOLDERS = {"night": ARCHIVE_NIGHT, "own_night": NIGHT}
-"""What may stand for a part of a file's name, and its form."""
+"""Placeholders in the names of files, and the form of their values."""
 
 
 @dataclass(frozen=True)
 class Source:
     """A raw file and where it comes from.
 
-    `file` is its path below data/raw. `kaggle` (owner/data set) and `addresses` (HTTP, all of the
-    same bytes) are its origins: a file without any is the user's own. `member` is the one file that
-    is wanted out of a tarball or of a zip; size and checksum then describe what is downloaded.
+    `file` is the path below data/raw. The origins are `kaggle` (owner/data set) and `addresses`
+    (HTTP, all with the same bytes); a file without an origin is the user's own. `member` is the one
+    file that is extracted from a tarball or zip; then size and checksum are those of the archive.
     `checksum` is `algorithm:hexadecimal`, `checksums` the address of a list of md5 sums.
-    `dataverse` says where a Dataverse tells of the file (`dataset`: the address of its data set,
-    `file`: its persistent id). `min_size` and `min_lines` are what a file of unannounced length
-    must reach. `disk_bytes` is about what has to be free, `disk_range` (`of`, `least`, `most`) its
-    span in GB, where files differ much.
+    `dataverse` says where a Dataverse describes the file (`dataset`: the address of the data set,
+    `file`: the file's persistent id). `min_size` and `min_lines` are the least size of a file of
+    unannounced length. `disk_bytes` is the approximate free space that the file needs. `disk_range`
+    (`of`, `least`, `most`) is its range in GB, if sizes vary much.
     """
 
     file: str
@@ -66,43 +66,43 @@ class Source:
 
     @property
     def kaggle_page(self) -> str | None:
-        """The address of the Kaggle data set, as people read it."""
+        """The address of the Kaggle data set's web page."""
         return self.kaggle and f"https://www.kaggle.com/datasets/{self.kaggle}"
 
     @property
     def web(self) -> str | None:
-        """The first of `addresses`, which stands for all of them, without a password."""
+        """The first of `addresses`, which represents all of them, without a password."""
         return without_password(self.addresses[0]) if self.addresses else None
 
     @property
     def origins(self) -> list[str]:
-        """Where the file may come from: `kaggle_page` and `web`, as far as there are any."""
+        """The possible origins of the file: `kaggle_page` and `web`, if any."""
         return [origin for origin in (self.kaggle_page, self.web) if origin]
 
 
 def load_registry(path: Path = REGISTRY) -> dict[str, dict]:
-    """Return the registry's collections as written: the workflow's own where `path` is not there.
+    """Return the registry's collections as written, from `path` or else from this checkout.
 
     Raises
     ------
     SkymillError
-        When neither is there.
+        When both files are missing.
     """
     import yaml
 
     found = next((place for place in (path, OWN_REGISTRY) if place.is_file()), None)
     if found is None:
         raise SkymillError(
-            f"{path} is not in {Path.cwd()}, and this copy of Skymill has none. Copy the folder "
-            "config/ of the workflow there."
+            f"{path} is not in {Path.cwd()}, and this copy of Skymill has no such file. Copy the "
+            "folder config/ of the workflow there."
         )
     return yaml.safe_load(found.read_text(encoding="utf-8"))["collections"]
 
 
 def file_patterns(registry: dict) -> dict[str, str]:
-    """Return a regular expression for the path of each registered file, by the registry's name.
+    """Return a regular expression for the path of each registered file, by its registered name.
 
-    A text may have been put there gzipped, with `.gz` behind its name.
+    A text may also be gzipped, and then its name may end in `.gz`.
     """
     return {
         name: _pattern(name) + (f"(?:{re.escape(SUFFIX)})?" if entry["kind"] in TEXTS else "")
@@ -112,7 +112,7 @@ def file_patterns(registry: dict) -> dict[str, str]:
 
 
 def fetchable_patterns(registry: dict) -> list[str]:
-    """Return patterns of the files that can be fetched: what has an address, as it has it."""
+    """Return patterns of the files that can be fetched, under the names that they have there."""
     return [
         _pattern(name)
         for collection in registry.values()
@@ -132,15 +132,15 @@ def branch_of(registry: dict, file: str) -> str:
 
 
 def find_source(registry: dict, file: str) -> Source:
-    """Return the entry of a file, its placeholders filled in.
+    """Return the entry of a file, with its placeholders replaced.
 
-    Of a text that was gzipped by hand it is the kind that counts: sizes and checksums are those of
-    what can be fetched.
+    For a text that was gzipped by hand, only the kind is returned: sizes and checksums are those of
+    the file that can be fetched.
 
     Raises
     ------
     SkymillError
-        When the registry does not know the file.
+        When the file is not in the registry.
     """
     for collection in registry.values():
         for name, entry in collection["files"].items():
@@ -149,7 +149,7 @@ def find_source(registry: dict, file: str) -> Source:
                 return _source(file, collection, entry, match.groupdict())
             if entry["kind"] in TEXTS and re.fullmatch(_pattern(f"{name}{SUFFIX}"), file):
                 return _source(file, collection, {"kind": entry["kind"]}, {})
-    raise SkymillError(f"{REGISTRY} does not know {file}; add it there, or correct its name.")
+    raise SkymillError(f"{REGISTRY} does not list {file}. Add the file, or correct its name.")
 
 
 @functools.cache
@@ -190,7 +190,7 @@ def _source(file: str, collection: dict, entry: dict, values: dict[str, str]) ->
 
 
 def about_downloads(sources: list[Source]) -> str:
-    """Return how much is to be downloaded, as far as the registry knows: no server is asked."""
+    """Return a text with the size of the downloads, by the registry; no server is asked."""
     total = sum(source.disk_bytes for source in sources) / 1e9
     size = f"{total:,.0f}" if total >= 10 else f"{total:.2g}"
     files = "1 file" if len(sources) == 1 else f"{len(sources):,} files"
@@ -199,17 +199,17 @@ def about_downloads(sources: list[Source]) -> str:
     if varying:
         each, span = varying[0].disk_bytes / 1e9, varying[0].disk_range
         text += (
-            f" For each of {len(varying):,} it takes {each:g} GB, but {span['of']} varies from "
+            f" This assumes {each:g} GB for each of {len(varying):,}, but {span['of']} varies from "
             f"{span['least']:g} to {span['most']:g} GB."
         )
     return text
 
 
 def learnt(source: Source, origin: str | None, path: Path = LOCK) -> dict | None:
-    """Return what the first download of this file and version taught: bytes and checksum.
+    """Return the lock's entry of this file and version: bytes and checksum of the first download.
 
-    It belongs to the origin that it was fetched from: other origins may have other bytes. `origin`
-    is one of `source.origins`; None for a file of unknown origin, such as one put there by hand.
+    The entry is for one origin, because other origins may have other bytes. `origin` is one of
+    `source.origins`, or None for a file of unknown origin, such as a file put there by hand.
     """
     known = read_json(path) if path.exists() else {}
     entry = known.get(source.file)
@@ -221,11 +221,11 @@ def learnt(source: Source, origin: str | None, path: Path = LOCK) -> dict | None
 
 
 def enforced_checksum(source: Source, origin: str | None, path: Path = LOCK) -> str | None:
-    """Return the checksum that a raw file must have, as far as it is known; see learnt."""
+    """Return the checksum that a raw file must have, or None if it is unknown; see learnt."""
     known = learnt(source, origin, path)
     if known:
         return known["checksum"]
-    # That of a tarball says nothing of the one member that was kept.
+    # With `member`, the checksum is of the archive, not of the file that was kept.
     return source.checksum if source.member is None else None
 
 
@@ -238,10 +238,10 @@ def learn(
     *,
     licence: str | None = None,
 ) -> None:
-    """Keep what a first download taught; several jobs may do so at once.
+    """Write the size and checksum of a first download to the lock, safely for parallel jobs.
 
-    A file has one entry: that of the first origin stays as long as the registry has that origin.
-    The licence is kept where the archive tells it.
+    A file has one entry. The entry of the first origin stays as long as the registry has this
+    origin. The licence is kept if the archive states one.
     """
     from filelock import FileLock
 
