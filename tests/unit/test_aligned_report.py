@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skymill.aligned.agreement import as_sdo_label, cross_table, curve, kappa
-from skymill.aligned.check import require_sound, wanted_splits
+from skymill.aligned.check import require_sound, required_splits
 from skymill.aligned.join import Windows
 from skymill.aligned.locate import locate
 from skymill.aligned.pictures import choose_pair, draw_pair
@@ -153,7 +153,7 @@ def test_the_gate_lets_a_sound_plan_through(made):
 
 
 def test_the_gate_stops_a_group_in_two_splits():
-    with pytest.raises(SkymillError, match="2 groups of regions are in two splits, the first is 7"):
+    with pytest.raises(SkymillError, match="2 groups of regions are in two splits; the first is 7"):
         check(groups_in_two_splits=[7, 9])
 
 
@@ -170,8 +170,8 @@ def test_the_gate_stops_an_empty_split(empty):
 
 
 def test_a_split_without_a_share_may_be_empty():
-    assert wanted_splits(True, {"validation": 0, "test": 0}) == ["train", "test"]
-    assert wanted_splits(False, {"validation": 0.1, "test": 0}) == ["train", "validation"]
+    assert required_splits(True, {"validation": 0, "test": 0}) == ["train", "test"]
+    assert required_splits(False, {"validation": 0.1, "test": 0}) == ["train", "validation"]
 
 
 def test_the_figure_shows_a_strong_flare_and_has_the_same_bytes(made, tmp_path):

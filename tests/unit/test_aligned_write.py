@@ -90,7 +90,7 @@ def test_order_of_pairs_makes_no_difference(sky):
 def test_a_catalogue_that_does_not_fit_the_plan_is_refused(sky):
     paths, _ = sky
     pairs = pairs_of(paths)
-    with pytest.raises(SkymillError, match="has 47 steps in the catalogue of SWAN-SF, 57 by"):
+    with pytest.raises(SkymillError, match="has 47 steps in the catalogue of SWAN-SF, but 57"):
         read_series(pairs.slice(1), paths[:1] + paths[:1])
 
 

@@ -53,7 +53,7 @@ def test_a_file_that_lost_more_is_refused_with_the_first_offenders(quarantine):
 def test_a_file_without_a_valid_record_is_refused_whatever_is_allowed(tmp_path, blank):
     quarantine = tmp_path / "part.jsonl"
     quarantine.write_text("")
-    with pytest.raises(SkymillError, match=r"part.json holds no valid record \(0 lines rejected"):
+    with pytest.raises(SkymillError, match=r"part.json contains no valid record \(0 lines"):
         require_accepted("part", counts(0, 0, blank), quarantine, 1.0)
     with pytest.raises(SkymillError, match="no valid record"):
         require_accepted("part", counts(0, 4, blank), quarantine, 1.0)
@@ -101,7 +101,7 @@ def test_offenders_are_shown_one_a_line_whatever_they_hold(tmp_path):
 def test_a_region_of_just_the_allowed_share_passes_and_a_larger_one_does_not():
     found = describe_regions(np.repeat([1, 2, 3], [2, 4, 4]))
     require_small_regions(found, 0.4)
-    with pytest.raises(SkymillError, match=r"region 2 holds 4 of 10 records \(40.0%, allowed 39"):
+    with pytest.raises(SkymillError, match=r"region 2 has 4 of 10 records \(40.0%, allowed 39"):
         require_small_regions(found, 0.39)
 
 
@@ -158,8 +158,8 @@ def test_dropped_records_are_accounted_for(small_run):
 @pytest.mark.parametrize(
     ("number", "keys", "by", "said"),
     [
-        (0, ("counts", "rejected"), 1, "lines met 64, valid + rejected + blank 65"),
-        (0, ("counts", "lines"), -1, "lines met 63, valid + rejected + blank 64"),
+        (0, ("counts", "rejected"), 1, "lines read 64, valid + rejected + blank 65"),
+        (0, ("counts", "lines"), -1, "lines read 63, valid + rejected + blank 64"),
         (1, ("counts", "kept"), -1, "valid records 60, kept [+] dropped_identical 59"),
         (2, ("files", 0, "rows"), -60, "records kept 60, records in the clean files 59"),
         (3, ("counts", "removed_by_label", "Q"), 1, "records kept 60, originals [+] removed 61"),

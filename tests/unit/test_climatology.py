@@ -96,7 +96,7 @@ def test_a_file_without_flares_stays_as_it_is_and_is_named(caplog):
     records = records_of({"C": 5, "Q": 20})
     assert len(thinned(records, 1, seed=7)) == 0
     assert caplog.messages == [
-        "partition1 has no record of class X or M to keep a ratio to (magnetic.quiet_per_flare): "
+        "partition1 has no record of class X or M, so magnetic.quiet_per_flare does not apply: "
         "its records are not thinned"
     ]
 

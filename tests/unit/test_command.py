@@ -61,7 +61,7 @@ def test_an_empty_folder_says_what_to_run(tmp_path, command):
 def test_settings_that_nobody_kept_are_not_called_the_same(tmp_path):
     write_json(tmp_path / "products.json", {"branches": [], "products": {}})
     said = invoke("diff", str(tmp_path), str(tmp_path)).output
-    assert "not known" in said
+    assert "unknown" in said
     assert "the same\n" not in said
 
 
@@ -85,8 +85,8 @@ def test_many_files_are_compared_by_their_content(tmp_path):
         known = {"branches": [], "products": {}, "settings": {}}
         write_json(tmp_path / place / "products.json", known)
     said = [invoke("diff", str(tmp_path / "a"), str(tmp_path / other)).output for other in "bc"]
-    assert "1 the same, byte for byte" in said[0]
-    assert "alert_files: other content, 1 rows" in said[1]
+    assert "1 identical, byte for byte" in said[0]
+    assert "alert_files: different content, 1 rows" in said[1]
 
 
 def test_rows_of_a_lost_product_and_of_object_storage_are_not_compared(tmp_path):
@@ -99,7 +99,7 @@ def test_rows_of_a_lost_product_and_of_object_storage_are_not_compared(tmp_path)
     made = {"product": RECORDS, "source": "sample", "files": [entry]}
     write_document(manifest_path(path), made)
     address = tmp_path.as_uri()
-    assert "rows are compared on a disk alone" in invoke("diff", address, address).output
+    assert "rows are compared only on a disk" in invoke("diff", address, address).output
     path.unlink()
     with pytest.raises(SkymillError, match=r"records\.parquet is not the file"):
         invoke("diff", str(tmp_path), str(tmp_path))
@@ -145,7 +145,7 @@ def test_a_part_of_a_configuration_is_merged_into_the_whole(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (b"[1]", "holds no settings"),
+        (b"[1]", "contains no settings"),
         (b"a: [", "is not YAML"),
         (b"\xff\xfe", "is not YAML"),
         (b"branches: magnetic", "branches: 'magnetic' is not"),

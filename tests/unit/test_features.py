@@ -318,7 +318,7 @@ def test_other_counts_than_planned_are_refused_and_the_old_product_stays(small_r
     before = contents_of(tmp_path / "dev")
     expected = deepcopy(small_run.plan_counts["by_split"]["dev"]["by_label"])
     expected["Q"] += 1
-    with pytest.raises(SkymillError, match="but the plan promises"):
+    with pytest.raises(SkymillError, match="but the plan has"):
         write(small_run, "dev", tmp_path / "dev", expected=expected)
     assert contents_of(tmp_path / "dev") == before
 
@@ -443,7 +443,8 @@ def test_a_parameter_that_most_records_lack_is_a_warning(caplog):
     caplog.set_level("WARNING")
     warn_of_unmeasured("dev", {"USFLUX": 0, "PIL_LEN": 1001, "EPSZ": 1000}, 2000)
     assert caplog.messages == [
-        "PIL_LEN has no value in 1,001 of the 2,000 records of dev: it is 0 there"
+        "PIL_LEN has no value in 1,001 of the 2,000 records of dev: "
+        "the column is 0 in these records"
     ]
 
 

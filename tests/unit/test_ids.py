@@ -174,7 +174,8 @@ def test_contradictory_labels_are_a_warning_that_names_lines(caplog):
     warn_of_contradictions("train", counts)
     assert caplog.messages == [
         "2 records of the train files have the same values as another record, but another class: "
-        "first.json line 1 (X), second.json line 1 (Q). A model cannot learn both."
+        "first.json line 1 (X), second.json line 1 (Q). A model cannot learn both "
+        "classes."
     ]
     _, counts = assign([(1, 0, "X")], [(7, 0, "X")])
     warn_of_contradictions("train", counts)

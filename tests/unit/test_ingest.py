@@ -375,7 +375,7 @@ def many_lines(kind):
 def test_of_many_lines_that_are_no_records_a_few_have_rows_of_their_own(
     tmp_path, monkeypatch, kind, status, first, later
 ):
-    monkeypatch.setattr(module, "MOST_TOLD", 10)
+    monkeypatch.setattr(module, "MOST_LISTED", 10)
     lines = many_lines(kind)
     done = Ingested(write_raw(tmp_path / "raw.json", lines), tmp_path)
     rows = done.catalogue.to_pylist()
@@ -393,7 +393,7 @@ def test_of_many_lines_that_are_no_records_a_few_have_rows_of_their_own(
 
 
 def test_rows_that_stand_for_several_lines_are_by_block(tmp_path, small_blocks, monkeypatch):
-    monkeypatch.setattr(module, "MOST_TOLD", 3)
+    monkeypatch.setattr(module, "MOST_LISTED", 3)
     lines = [line for number in range(20) for line in (record(number), b"", b"y" * 20_000)]
     done = Ingested(write_raw(tmp_path / "raw.json", lines), tmp_path)
     counts = done.counts
@@ -410,7 +410,7 @@ def test_memory_grows_with_bytes_and_not_with_lines(tmp_path):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (done.counts["valid"], done.counts["blank"]) == (1, 10**6 - 1)
-    assert done.catalogue.num_rows == 1 + module.MOST_TOLD + 1
+    assert done.catalogue.num_rows == 1 + module.MOST_LISTED + 1
     assert peak < 60e6  # of which the values of a block have 22 MB
 
 

@@ -279,7 +279,7 @@ def test_the_partition_unit_maps_files_to_splits():
 
 def test_a_file_without_a_split_is_refused_by_name():
     partitions = {TRAIN_PARTITIONS[0]: "train", TRAIN_PARTITIONS[1]: "dev"}
-    with pytest.raises(SkymillError, match=f"which split {TRAIN_PARTITIONS[2]} goes to"):
+    with pytest.raises(SkymillError, match=f"has no split for {TRAIN_PARTITIONS[2]}"):
         planned(many({"Q": 9}), unit="partition", partitions=partitions)
 
 

@@ -42,7 +42,7 @@ def test_a_class_that_a_split_lacks_is_named():
     for label in ("X", "C"):
         found["by_split"]["dev"]["by_label"][label] = 0
         found["fractions_reached_by_label"]["dev"][label] = 0.0
-    assert doubts(found) == ["The split dev holds no record of class X and C."]
+    assert doubts(found) == ["The split dev has no record of class X or C."]
 
 
 def test_a_class_that_is_nowhere_is_named_once():
@@ -51,7 +51,7 @@ def test_a_class_that_is_nowhere_is_named_once():
     for name in TRAIN_SPLITS:
         found["by_split"][name]["by_label"]["B"] = 0
         del found["fractions_reached_by_label"][name]["B"]
-    assert doubts(found) == ["The training files hold no record of class B."]
+    assert doubts(found) == ["The training files have no record of class B."]
 
 
 @pytest.mark.parametrize("label", ["X", "M"])
@@ -64,7 +64,7 @@ def test_few_regions_of_a_rare_class_in_the_test_split_are_told(label, regions, 
     found["by_split"]["dev"]["regions_by_label"][label] = 1
     told = doubts(found)
     assert len(told) == (said is not None)
-    assert all(f"holds 1,000 records of class {label}, of {said}" in text for text in told)
+    assert all(f"has 1,000 records of class {label} from only {said}" in text for text in told)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_fraction_missed_by_half_is_told_with_both_numbers(reached, is_far):
     found["fractions_reached"]["dev"] = reached
     found["fractions_reached_by_label"]["test"]["X"] = reached
     assert doubts(found) == [
-        f"The split {name} should hold 20.00%, and holds {reached:.2%} of {what}."
+        f"The split {name} should have 20.00%, but has {reached:.2%} of {what}."
         for name, what in (("dev", "the records"), ("test", "class X"))
         if is_far
     ]
@@ -99,4 +99,4 @@ def test_doubts_are_warnings_of_the_job(caplog):
     found["by_split"]["test"]["by_label"]["X"] = 0
     with caplog.at_level(logging.WARNING, "skymill"):
         warn_of_doubts(found)
-    assert caplog.messages == ["The split test holds no record of class X."]
+    assert caplog.messages == ["The split test has no record of class X."]

@@ -212,7 +212,7 @@ def test_every_file_of_the_default_size_has_work_for_two_processes(plan):
 
 
 def test_a_chunk_that_does_not_exist_is_refused(plan, tmp_path):
-    with pytest.raises(ValueError, match="has 2 chunks, there is no chunk 2"):
+    with pytest.raises(ValueError, match="has 2 chunks, but no chunk 2"):
         write_chunk(plan, TEST_PARTITION, 2, tmp_path / "chunk")
 
 

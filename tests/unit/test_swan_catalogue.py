@@ -391,7 +391,7 @@ def test_a_tarball_that_ends_between_two_members_is_told(tmp_path):
 def test_a_tarball_without_windows_is_refused(tmp_path):
     found = catalogued(tmp_path, [("a/README", b"x")])
     assert found.counts["windows"] == found.steps.num_rows == found.windows.num_rows == 0
-    assert "holds no valid window" in refusal(found)
+    assert "contains no valid window" in refusal(found)
 
 
 def refusal(found, **limits):
@@ -544,8 +544,8 @@ def test_losses_and_doubts_are_warned_of(tmp_path, caplog):
     raw = "partition1_instances.tar.gz"
     assert said == [
         f"{raw}: 1 of 3 windows are rejected (rows 1)",
-        f"{raw}: 2 steps have different values in different windows; those of most windows count",
-        f"{raw}: 1 values are infinite, and count as missing",
+        f"{raw}: 2 steps have different values in different windows; the most frequent are kept",
+        f"{raw}: 1 values are infinite and are read as missing",
     ]
     assert catalogue_module.logger.name in {record.name for record in caplog.records}
 

@@ -1,4 +1,4 @@
-"""How far the sources agree on the same region at the same time: tables, equality, kappa."""
+"""The agreement of the sources on the same region and time: tables, equality, kappa."""
 
 from dataclasses import dataclass
 
@@ -12,27 +12,28 @@ from skymill.sdo.goes import QUIET
 
 HOUR = 3600
 SHIFTS = (0, 6, 12, 24, 48, 72)
-"""Hours by which the windows of SWAN-SF are taken later than the series end."""
+"""Hours between the end of a series and the later window of SWAN-SF that is compared with it."""
 WITHIN = HOUR
-"""Seconds that such a window may be away: they begin every hour."""
+"""The largest distance in seconds of such a window. Windows begin every hour."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often two sources say the same.
+    """How often two sources agree.
 
     Attributes
     ----------
     what
-        What was compared.
+        The name of the comparison.
     pairs
-        Pairs that were compared.
+        The number of pairs that were compared.
     equal
-        Share with the same GOES class to the digit; below B1.0 and quiet are the same.
+        The share of pairs with the same GOES class and digit. Classes below B1.0 count as quiet.
     flares, equal_flares
-        Pairs of C1.0 or above in SDOBenchmark, and the share of these with the same class.
+        The pairs of C1.0 or above in SDOBenchmark, and the share of these pairs with the same
+        class.
     kappa
-        Cohen's kappa of the labels X, M, C, Q; NaN where both have one label alone.
+        Cohen's kappa of the labels X, M, C, Q; NaN if the two sources have only one label.
     """
 
     what: str
@@ -44,12 +45,12 @@ class Agreement:
 
 
 def as_sdo_label(label: object) -> str | None:
-    """Return SWAN-SF's label as SDOBenchmark has it, which calls a B flare quiet."""
+    """Return SWAN-SF's label in the classes of SDOBenchmark, where a B flare is quiet."""
     return label if label in SDO_LABELS else "Q" if isinstance(label, str) else None
 
 
 def cross_table(one: list, other: list) -> dict[tuple[str, str], int]:
-    """Count pairs of labels, those with a missing one left out."""
+    """Count pairs of labels. Pairs with a missing label are left out."""
     found: dict[tuple[str, str], int] = {}
     for pair in zip(one, other, strict=True):
         if all(isinstance(label, str) for label in pair):
@@ -58,7 +59,7 @@ def cross_table(one: list, other: list) -> dict[tuple[str, str], int]:
 
 
 def kappa(one: np.ndarray, other: np.ndarray) -> float:
-    """Return Cohen's kappa of two labelings of the same things; NaN where chance explains all."""
+    """Return Cohen's kappa of two labelings; NaN if the agreement by chance is 1."""
     if not len(one):
         return np.nan
     names = np.unique(np.concatenate([one, other]))
@@ -68,18 +69,18 @@ def kappa(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def curve(pairs: pd.DataFrame, windows: Windows, seed: int) -> list[Agreement]:
-    """Return how far SDOBenchmark and SWAN-SF agree at each shift, and with permuted regions.
+    """Return the agreement of SDOBenchmark and SWAN-SF at each shift, and with permuted regions.
 
     Regions stay active for days, so the agreement falls slowly.
 
     Parameters
     ----------
     pairs
-        Those of a single region: harp, end (TAI seconds), label_sdo, goes_sdo, group.
+        The pairs with a single region: harp, end (TAI seconds), label_sdo, goes_sdo, group.
     windows
-        Those of SWAN-SF.
+        The windows of SWAN-SF.
     seed
-        Of the permutation.
+        The seed of the permutation.
     """
     harp, end = pairs["harp"].to_numpy(np.int64), pairs["end"].to_numpy(np.int64)
     found = []
@@ -87,7 +88,7 @@ def curve(pairs: pd.DataFrame, windows: Windows, seed: int) -> list[Agreement]:
         at = windows.nearest(harp, end + hours * HOUR, WITHIN)
         what = f"{hours} h later" if hours else "the same time"
         found.append(_agreement(what, pairs, windows, np.arange(len(pairs)), at))
-    # A pair's window for another pair's sample: never of the same group.
+    # Each sample gets the window of another pair, never of the same group.
     at = windows.nearest(harp, end, WITHIN)
     order = np.argsort(keyed_hash(np.arange(len(pairs)), key(seed, "aligned", "permuted")))
     shuffled = np.empty(len(pairs), dtype=np.int64)
@@ -101,7 +102,7 @@ def curve(pairs: pd.DataFrame, windows: Windows, seed: int) -> list[Agreement]:
 def _agreement(
     what: str, pairs: pd.DataFrame, windows: Windows, rows: np.ndarray, at: np.ndarray
 ) -> Agreement:
-    """Compare some pairs with windows, -1 where there is none."""
+    """Compare pairs with their windows; a window of -1 means that the pair has no window."""
     rows, at = rows[at >= 0], at[at >= 0]
     label = pairs["label_sdo"].to_numpy(object)[rows].astype(str)
     goes = [_class(name) for name in pairs["goes_sdo"].to_numpy(object)[rows]]
@@ -121,5 +122,5 @@ def _agreement(
 
 
 def _class(goes: str | None) -> str:
-    """Return a GOES class with A and quiet as one: neither source lists A flares for certain."""
+    """Return a GOES class; A counts as quiet, because no source lists A flares reliably."""
     return QUIET if goes is None or goes == QUIET or goes.startswith("A") else goes

@@ -15,7 +15,7 @@ RECORD_KEYS_SCHEMA = pa.schema(
         pa.field("rounded", pa.uint64(), nullable=False),
     ]
 )
-"""A row a step, in the order of the ingested values of a partition; keys as in `keys.keys`."""
+"""One row per step, in the order of the partition's ingested values; keys as in `keys.keys`."""
 
 
 def key_records(values: Product, workers: int = 1) -> pa.Table:
@@ -26,7 +26,7 @@ def key_records(values: Product, workers: int = 1) -> pa.Table:
     values
         The ingested values of the partition.
     workers
-        Processes; the keys do not depend on them.
+        Processes. The keys do not depend on them.
     """
     pieces = [(values, number) for number in range(len(values.entries))]
     parts = map_pieces(_key_file, pieces, workers=workers, what=f"keys of {values.name}")
@@ -38,7 +38,7 @@ def key_records(values: Product, workers: int = 1) -> pa.Table:
 
 
 def _key_file(piece: tuple[Product, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the keys of the steps of one file of values, by its number."""
+    """Return the keys of the steps in one file of the values; the file is given by its number."""
     values, number = piece
     table = read_table(values.files()[number], columns=list(PARAMETERS))
     return keys(np.stack([table[name].to_numpy() for name in PARAMETERS]))

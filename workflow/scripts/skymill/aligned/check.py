@@ -1,11 +1,11 @@
-"""The gate behind the plan of pairs: groups that stay together, splits that hold something."""
+"""The check of the plan of pairs: whole groups, and no empty split."""
 
 from skymill.aligned.plan import SPLITS
 from skymill.engine.errors import SkymillError
 
 
-def wanted_splits(follow_official: bool, fractions: dict[str, float]) -> list[str]:
-    """Return the splits that must not be empty: those that the settings leave a share."""
+def required_splits(follow_official: bool, fractions: dict[str, float]) -> list[str]:
+    """Return the splits that must not be empty: the splits with a share in the settings."""
     shares = {**fractions, "test": 1 if follow_official else fractions["test"]}
     return [name for name in SPLITS if shares.get(name, 1)]
 
@@ -16,9 +16,9 @@ def require_sound(counts: dict, *, follow_official: bool, fractions: dict[str, f
     Parameters
     ----------
     counts
-        Those of `plan.make_pairs`.
+        The counts from `plan.make_pairs`.
     follow_official, fractions
-        As in the configuration.
+        Settings of the configuration.
     """
     pairs, others, samples = (counts[name] for name in ("pairs", "without_partner", "samples"))
     if pairs + others != samples:
@@ -28,13 +28,13 @@ def require_sound(counts: dict, *, follow_official: bool, fractions: dict[str, f
         )
     if groups := counts["groups_in_two_splits"]:
         raise SkymillError(
-            f"{len(groups):,} groups of regions are in two splits, the first is {groups[0]}. The "
-            "plan does not belong to its settings: delete preprocessed/aligned in the results "
-            "folder and run again."
+            f"{len(groups):,} groups of regions are in two splits; the first is {groups[0]}. The "
+            "plan was made with other settings: delete preprocessed/aligned in the results folder "
+            "and run again."
         )
     empty = [
         name
-        for name in wanted_splits(follow_official, fractions)
+        for name in required_splits(follow_official, fractions)
         if not counts["by_split"][name]["pairs"]
     ]
     if empty:
@@ -42,7 +42,7 @@ def require_sound(counts: dict, *, follow_official: bool, fractions: dict[str, f
             f"{name} {number:,}" for name, number in counts["without_partner_by_reason"].items()
         )
         raise SkymillError(
-            f"of {pairs:,} pairs none is in {' and '.join(empty)} ({samples:,} samples; without a "
+            f"of {pairs:,} pairs, none is in {' and '.join(empty)} ({samples:,} samples; without a "
             f"partner: {reasons}). Use more partitions of SWAN-SF or more samples, or change "
             "aligned.follow_official or aligned.split."
         )

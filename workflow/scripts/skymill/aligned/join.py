@@ -1,8 +1,8 @@
-"""Which steps and which record of 2020 belong to an image sample, and what SWAN-SF calls it.
+"""Find the steps, the record of 2020 and the label of SWAN-SF that belong to an image sample.
 
-Nothing after a sample's end may enter: the values of a step use light from about 11 minutes on
-either side, so the series ends at the latest 12 minutes before the sample does. Labels are looked
-up for comparison alone.
+No data after a sample's end may be used. The values of a step use light from about 11 minutes
+before and after the step, so a series ends at least 12 minutes before its sample. Labels are found
+only for comparison.
 """
 
 from dataclasses import dataclass
@@ -19,15 +19,16 @@ from skymill.swan_sf.places import place_of
 from skymill.swan_sf.schema import STEP_SECONDS
 
 MARGIN = 720
-"""Seconds before a sample's end at which its series has ended."""
+"""The fewest seconds between the end of a series and the end of its sample."""
 MIN_STEPS = 48
-"""Of the 60 steps of a series, those that must be there."""
+"""The fewest measured steps among the 60 steps of a series."""
 MAX_RECORD_OFFSET = 3600
-"""Seconds before a sample's end at which the last step of its record of 2020 may be."""
+"""The most seconds between the last step of a record of 2020 and the end of its sample."""
 
 REASONS = ("no_harp", "too_little_overlap", "several_harps")
-"""Why a sample has no partner: no HARP has its number at most of its steps in this time; fewer than
-MIN_STEPS steps were measured; several HARPs have it at equally many."""
+"""Why a sample has no partner: no HARP has the sample's number at more than half of the HARP's
+steps in this time; fewer than MIN_STEPS steps were measured; several HARPs have the number at
+equally many steps."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,13 @@ class Series:
     Attributes
     ----------
     harp
-        int64, -1 where there is none.
+        int64, -1 without a HARP.
     start, end
-        TAI seconds of the first and the last of 60 steps, whether or not they are there; 0 without
-        a HARP.
+        TAI seconds of the first and the last of 60 steps, also if these steps are missing; 0
+        without a HARP.
     present, numbered
-        Of these steps those that were measured, and those of them with the sample's number.
+        How many of these steps were measured, and how many of the measured steps have the sample's
+        number.
     reason
         One of REASONS, None for a sample with a partner.
     """
@@ -58,8 +60,8 @@ class Series:
 def find_series(region: np.ndarray, end: np.ndarray, steps: Steps) -> Series:
     """Find the 60 steps before the end of each sample.
 
-    They are those of the HARP that has the sample's number at most of them, on the HARP's own grid
-    of 12 minutes, up to the last step at least MARGIN before the sample's end.
+    The steps are from the HARP that has the sample's number at the most steps. They are on the
+    HARP's own grid of 12 minutes, and the last step is at least MARGIN before the sample's end.
 
     Parameters
     ----------
@@ -68,13 +70,13 @@ def find_series(region: np.ndarray, end: np.ndarray, steps: Steps) -> Series:
     end
         End of each sample in TAI, datetime64[ns].
     steps
-        Those of SWAN-SF.
+        The steps of SWAN-SF.
     """
     count = len(region)
     harp = np.full(count, -1, dtype=np.int64)
     start, last, present, numbered = np.zeros((4, count), dtype=np.int64)
     reason = np.full(count, None, dtype=object)
-    # Every number of every step, by number and time.
+    # Every number of every measured step, sorted by number and time.
     owner = np.repeat(np.arange(len(steps)), np.diff(steps.noaa_of))
     number = steps.noaa[steps.measured[owner]]
     owner = owner[steps.measured[owner]]
@@ -102,12 +104,12 @@ def find_series(region: np.ndarray, end: np.ndarray, steps: Steps) -> Series:
 
 
 def _slots(steps: Steps, harp: int, numbered: np.ndarray, latest: int) -> tuple[int, ...]:
-    """Return how many slots of a HARP have the number, how many are there, the last slot, the HARP.
+    """Count the slots of a HARP; return (slots with the number, measured slots, last slot, HARP).
 
     `numbered` are the positions of all steps with the number in the time of the sample.
     """
     own = numbered[steps.harp[numbered] == harp]
-    # The HARP's own grid: that of its latest step with the number.
+    # The grid of the HARP is the grid of its latest step with the number.
     grid = int(steps.time[own].max()) % STEP_SECONDS
     last = latest - (latest - grid) % STEP_SECONDS
     first = last - (STEPS - 1) * STEP_SECONDS
@@ -129,23 +131,23 @@ def _on_grid(time: np.ndarray, grid: int, first: int, last: int) -> int:
 def find_records(
     harp: np.ndarray, end: np.ndarray, record_harp: np.ndarray, record_end: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the record of 2020 that belongs to each sample.
+    """Find the record of 2020 for each sample.
 
     Parameters
     ----------
     harp, end
         HARP and end of each sample in TAI (datetime64[ns]), shape (samples,).
     record_harp, record_end
-        HARP, and time of the last step in TAI seconds, of each record that is located.
+        HARP, and time of the last step in TAI seconds, of each located record.
 
     Returns
     -------
     row
-        int64, shape (samples,): of the latest record of the HARP whose last step is not later than
-        the sample's end, and at most MAX_RECORD_OFFSET earlier; of equals the first. -1 where there
-        is none.
+        int64, shape (samples,): the row of the latest record of the HARP whose last step is not
+        after the sample's end and at most MAX_RECORD_OFFSET before. Of several such records, the
+        first. -1 without a record.
     offset
-        float64: seconds from that step to the sample's end, NaN where there is none.
+        float64: seconds from the record's last step to the sample's end, NaN without a record.
     """
     order = np.lexsort((-np.arange(len(record_harp)), record_end, record_harp))
     ends = end.astype("M8[ns]").astype(np.int64)
@@ -162,7 +164,7 @@ def find_records(
 
 
 class Windows:
-    """The windows of SWAN-SF, to look up what it calls a HARP at a time.
+    """The windows of SWAN-SF, to find the label of a HARP at a time.
 
     Parameters
     ----------
@@ -188,11 +190,12 @@ class Windows:
         harp, time
             HARPs and TAI seconds, int64, shape (n,).
         within
-            Seconds that it may be away.
+            The largest distance in seconds.
 
         Returns
         -------
-        int64, shape (n,): its position, -1 where there is none. Of two equally near the earlier.
+        int64, shape (n,): the window's position, -1 without a window. Of two equally near windows,
+        the earlier.
         """
         if not len(self.place):
             return np.full(len(harp), -1, dtype=np.int64)
@@ -208,7 +211,7 @@ class Windows:
 
 
 def read_windows(tables: list[Path]) -> Windows:
-    """Return the windows of written tables of swan_sf.tables.WINDOWS_SCHEMA."""
+    """Read the windows from tables of swan_sf.tables.WINDOWS_SCHEMA."""
     columns = ["harp", "end_tai", "label", "goes"]
     frame = pa.concat_tables(read_table(path, columns=columns) for path in tables).to_pandas()
     frame["end"] = frame["end_tai"].to_numpy("M8[s]").astype(np.int64)

@@ -1,8 +1,8 @@
-"""Keys of steps: what the 2020 files and SWAN-SF have in common, as one number a step.
+"""Keys of steps: one number per step, by which the 2020 files and SWAN-SF are compared.
 
-Equal values give equal keys, whichever file they are from. The exact key is taken over all 24
-shared parameters, the rounded one over five digits of eight that sum over the region: it survives
-float32 and ten decimals.
+Equal values have equal keys in any file. The exact key uses all 24 shared parameters. The rounded
+key uses five digits of eight parameters that are sums over the region. So the rounded key does not
+change if values are stored as float32 or with ten decimals.
 """
 
 import numpy as np
@@ -20,15 +20,15 @@ ROUNDED_PARAMETERS = (
     "USFLUX",
     "MEANPOT",
 )
-"""Positive and far from zero in a region that was measured, so that digits mean something."""
+"""Parameters that are positive and far from zero in a measured region, so that rounding works."""
 
 _ROUNDED = [PARAMETERS.index(name) for name in ROUNDED_PARAMETERS]
 _BATCH = 4096
-"""Steps at a time: what they need stays in the processor's cache."""
+"""Steps per batch: so few that a batch stays in the processor's cache."""
 
 _POWERS = 10.0 ** np.arange(-300, 309)
 _SMALLEST, _LARGEST = 1e-280, 1e300
-"""Between these a value has five digits to round to."""
+"""Between these limits, a value can be rounded to five digits."""
 
 
 def keys(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -42,10 +42,10 @@ def keys(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     exact
-        uint64, shape (steps,). TRIVIAL where fewer than eight values are finite and not zero. NaN
+        uint64, shape (steps,). TRIVIAL if fewer than eight values are finite and not zero. NaN
         equals NaN and -0.0 equals 0.0. Steps that differ in one parameter never collide.
     rounded
-        uint64, shape (steps,). TRIVIAL where one of the eight values is zero, missing or infinite.
+        uint64, shape (steps,). TRIVIAL if one of the eight values is zero, missing or infinite.
     """
     exact, rounded = np.empty((2, values.shape[1]), dtype=np.uint64)
     for start in range(0, values.shape[1], _BATCH):
@@ -58,7 +58,7 @@ def keys(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def five_digits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return values rounded to five digits, as numbers that are equal when those digits are.
+    """Return values rounded to five digits, as codes: equal codes mean equal digits.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ def five_digits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     codes
-        uint64, of the same shape.
+        uint64, shape (parameters, steps).
     usable
-        bool, shape (steps,): whether all values of a step have digits.
+        bool, shape (steps,): whether all values of a step could be rounded.
     """
     size = np.abs(values)
     has_digits = (size > _SMALLEST) & (size < _LARGEST)
@@ -86,5 +86,5 @@ def five_digits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fold(bits: np.ndarray, usable: np.ndarray) -> np.ndarray:
-    """Return one number for each column of `bits`, TRIVIAL where it is not usable."""
+    """Return one number per column of `bits`; TRIVIAL if the column is not usable."""
     return np.where(usable, fold(bits), TRIVIAL)

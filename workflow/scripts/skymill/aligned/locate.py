@@ -1,9 +1,10 @@
-"""Where the records of 2020 are from: each step votes for a HARP and a time by its value.
+"""Locate the records of 2020: each step votes for a HARP and a start by its value.
 
-The 2020 files hold neither times nor regions, but the same series as SWAN-SF, which holds both. A
-record's step with the value of a step of SWAN-SF says: this record is of that HARP, and begins so
-many steps earlier. A record is located where at least MIN_VOTES of its 60 steps say the same, and
-no rival has more than a tenth of these votes.
+The 2020 files have no times and no regions, but they contain the same series as SWAN-SF, which has
+times and HARPs. If a step of a record has the value of a step of SWAN-SF, the step votes for the
+HARP of that step, and for the start of a record with this step. A record is located if at least
+MIN_VOTES of its 60 steps vote for the same HARP and start, and no rival has more than a tenth of
+these votes.
 """
 
 import logging
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 MIN_VOTES = 20
 RIVAL_SHARE = 0.1
-"""Votes of the runner-up, as a share of the winner's, up to which there is a winner."""
+"""The largest votes of the runner-up, as a share of the winner's votes."""
 
 TIERS = ("exact", "rounded", "nearest")
 STATUSES = ("located", "ambiguous", "absent")
@@ -48,25 +49,26 @@ RECORD_TIMES_SCHEMA = pa.schema(
         pa.field("rms", pa.float64()),
     ]
 )
-"""A row a record, in the order of the ids. HARP, times and numbers are null unless it is located.
-`tier` is the one that decided, null for an absent record; `rms` is of the nearest tier alone."""
+"""One row per record, in the order of the ids. HARP, times and numbers are null unless the record
+is located. `tier` is the tier that decided, null for an absent record. Only the nearest tier has
+an `rms`."""
 
 _COMMON = 16
-"""A value that more steps than this share says nothing about where a record is from. It also bounds
-the votes of a chunk of records, and so the memory."""
+"""A value in more steps than this does not show the place of a record. The limit also bounds the
+votes of a chunk of records, and therefore the memory."""
 _RECORDS_AT_A_TIME = 16_384
 _TIME_BITS = 34
 _EARLIER = STEPS * STEP_SECONDS
 
 
 class Votes:
-    """What the steps of some records say.
+    """The votes of the steps of records.
 
     Attributes
     ----------
     harp, start
-        int64, shape (records,): what most votes are for, start in TAI seconds; of equal votes the
-        first in this order. 0 where there is no vote.
+        int64, shape (records,): the HARP and start (TAI seconds) with the most votes. Of equally
+        many votes, the smallest HARP and start. 0 without a vote.
     best, second
         int64, shape (records,): votes of the winner and of the runner-up.
     """
@@ -75,11 +77,11 @@ class Votes:
         self.harp, self.start, self.best, self.second = np.zeros((4, records), dtype=np.int64)
 
     def is_clear(self) -> np.ndarray:
-        """Return which records are located: bool, shape (records,)."""
+        """Return which records have a clear winner: bool, shape (records,)."""
         return (self.best >= MIN_VOTES) & (self.second <= RIVAL_SHARE * self.best)
 
     def is_ambiguous(self) -> np.ndarray:
-        """Return which records have a rival: bool, shape (records,)."""
+        """Return which records have a rival of the winner: bool, shape (records,)."""
         return (self.best >= MIN_VOTES) & (self.second > RIVAL_SHARE * self.best)
 
 
@@ -100,13 +102,13 @@ def count_votes(records: np.ndarray, key: np.ndarray, harp: np.ndarray, time: np
     distinct, first, count = np.unique(key[order], return_index=True, return_counts=True)
     if not len(distinct):
         return votes
-    # A candidate in one number: seconds after the earliest start that a vote can be for.
+    # A candidate is one number, which counts seconds from the earliest possible start.
     earliest = int(time.min()) - _EARLIER
     candidate = ((harp << _TIME_BITS) + (time - earliest))[order]
     for begin in range(0, len(records), _RECORDS_AT_A_TIME):
         chunk = records[begin : begin + _RECORDS_AT_A_TIME]
         flat = chunk.reshape(-1)
-        # Looked up in order: several times faster than jumping through two million keys.
+        # Searched in sorted order: several times faster than random access to two million keys.
         order_of_keys = np.argsort(flat)
         place = np.empty(len(flat), dtype=np.int64)
         place[order_of_keys] = np.searchsorted(distinct, flat[order_of_keys])
@@ -114,7 +116,7 @@ def count_votes(records: np.ndarray, key: np.ndarray, harp: np.ndarray, time: np
         hit = np.flatnonzero((distinct[place] == flat) & (count[place] <= _COMMON))
         place = place[hit]
         times = count[place]
-        # All steps that have the value, one after the other.
+        # All steps with the value, one after the other.
         nth = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
         seq = np.repeat(hit % STEPS, times)
         voted = candidate[np.repeat(first[place], times) + nth] - seq * STEP_SECONDS
@@ -126,7 +128,7 @@ def count_votes(records: np.ndarray, key: np.ndarray, harp: np.ndarray, time: np
 
 
 def _count_chunk(votes: Votes, begin: int, record: np.ndarray, voted: np.ndarray) -> None:
-    """Fill in the winners of some records; a winner's `start` is left as its candidate."""
+    """Fill in the winners of some records. The `start` of a winner is still its candidate."""
     order = np.lexsort((voted, record))
     record, voted = record[order], voted[order]
     new = np.ones(len(record), dtype=bool)
@@ -134,7 +136,7 @@ def _count_chunk(votes: Votes, begin: int, record: np.ndarray, voted: np.ndarray
     at = np.flatnonzero(new)
     total = np.diff(np.append(at, len(record)))
     record, voted = record[at], voted[at]
-    # The winner first; of equal ones the smaller candidate.
+    # The winner first; of equally many votes, the smaller candidate.
     order = np.lexsort((voted, -total, record))
     record, voted, total = record[order], voted[order], total[order]
     first = np.ones(len(record), dtype=bool)
@@ -161,13 +163,13 @@ def locate(
     Parameters
     ----------
     ids
-        record_id, partition, label (NaN where it is not known) of each record.
+        record_id, partition, label (NaN if unknown) of each record.
     exact, rounded
         uint64, shape (records, 60): keys of their steps.
     steps
-        Those of SWAN-SF.
+        The steps of SWAN-SF.
     clock
-        For all times of the steps, a day more at either end.
+        A clock for all times of the steps, with one more day at each end.
     nearest
         The values for the tier of nearest neighbours; None leaves the tier out.
 
@@ -199,8 +201,8 @@ def locate(
         rms[rows] = found.rms[found.accepted]
     if count and not (status == "located").any():
         logger.warning(
-            "None of the %s magnetic records is in SWAN-SF: their values differ, or the partitions "
-            "that hold them are not there.",
+            "None of the %s magnetic records is in SWAN-SF: their values differ, or their "
+            "partitions are missing.",
             f"{count:,}",
         )
     table = _table(ids, status, tier, harp, start, best, second, rms, steps, clock)
@@ -242,9 +244,9 @@ def _table(ids, status, tier, harp, start, best, second, rms, steps, clock) -> p
 
 
 def describe(record_times: pa.Table) -> dict:
-    """Return the number of records of each status and of each tier, all and by partition and label.
+    """Return the number of records of each status or tier, in total and by partition and label.
 
-    Located records count by their tier; the rest by their status.
+    Located records are counted by tier, other records by status.
     """
     frame = pd.DataFrame(
         {

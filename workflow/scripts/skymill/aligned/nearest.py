@@ -1,7 +1,8 @@
-"""The tier of nearest neighbours: records whose values are near those of SWAN-SF, not equal.
+"""The tier of nearest neighbours: records with values near the values of SWAN-SF, but not equal.
 
-Off by default. At a noise of 1 % the nearest of all windows is the right one, at 5 % mostly a wrong
-one, so nothing is accepted above MAX_RMS, nor with a rival that is nearly as near.
+Off by default. With 1 % of noise, the nearest of all windows is the right window. With 5 %, it is
+mostly a wrong window. So no window above MAX_RMS is accepted, and no window with a rival that is
+nearly as near.
 """
 
 from collections.abc import Callable
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
     from skymill.aligned.steps import Steps
 
 MAX_RMS = 0.01
-"""Largest root mean square of the relative differences of all values of a record."""
+"""The largest accepted root mean square of the relative differences of a record's values."""
 RIVAL = 1.1
-"""How many times that of the nearest the rival's must be."""
+"""The RMS of the rival must be at least so many times the RMS of the nearest window."""
 MIN_STEPS = 20
-"""Steps that must be comparable."""
+"""The fewest steps that must be comparable."""
 CANDIDATES = 4
-"""Windows of most votes that are compared."""
+"""So many windows, those with the most votes, are compared."""
 
 _RECORDS_AT_A_TIME = 2048
 
@@ -36,9 +37,10 @@ class Values:
     Attributes
     ----------
     records
-        Returns the values of records by their rows in the ids table: float64, (8, rows, 60).
+        A function that returns the values of records by their rows in the ids table: float64,
+        (8, rows, 60).
     steps
-        Of each step of SWAN-SF, in the order of Steps: float64, shape (8, steps).
+        The values of each step of SWAN-SF, in the order of Steps: float64, shape (8, steps).
     """
 
     records: Callable[[np.ndarray], np.ndarray]
@@ -47,7 +49,7 @@ class Values:
 
 @dataclass(frozen=True)
 class Nearest:
-    """The nearest window of each record: arrays of shape (records,), start in TAI seconds."""
+    """The nearest window of each record: arrays of shape (records,). `start` is in TAI seconds."""
 
     harp: np.ndarray
     start: np.ndarray
@@ -58,17 +60,17 @@ class Nearest:
 def nearest_windows(values: Values, rows: np.ndarray, steps: "Steps") -> Nearest:
     """Find the nearest window of each record.
 
-    The steps of a record vote for the windows of their nearest steps; the windows of most votes are
-    compared value by value.
+    The steps of a record vote for the windows of their nearest steps. The windows with the most
+    votes are compared value by value.
 
     Parameters
     ----------
     values
-        Of records and steps.
+        The values of records and steps.
     rows
-        int64, shape (records,): which records.
+        int64, shape (records,): the rows of the records in the ids table.
     steps
-        Those of SWAN-SF.
+        The steps of SWAN-SF.
     """
     from scipy.spatial import KDTree
 
@@ -87,12 +89,12 @@ def nearest_windows(values: Values, rows: np.ndarray, steps: "Steps") -> Nearest
 
 
 def _usable(values: np.ndarray) -> np.ndarray:
-    """Return where all values are positive and finite; `values` has the parameters first."""
+    """Return where all parameters are positive and finite. The first axis has the parameters."""
     return (np.isfinite(values) & (values > 0)).all(axis=0)
 
 
 def _compare(record, tree, usable, values, steps) -> tuple[int, int, float, float] | None:
-    """Return HARP, start and RMS of the nearest window of a record, and the RMS of the next one."""
+    """Return HARP, start and RMS of a record's nearest window, and the RMS of the next window."""
     seen = np.flatnonzero(_usable(record))
     if len(seen) < MIN_STEPS:
         return None
@@ -110,7 +112,7 @@ def _compare(record, tree, usable, values, steps) -> tuple[int, int, float, floa
 
 
 def _rms(record, seen, window, values, steps) -> float:
-    """Return the RMS of the relative differences to a window; infinite with too few steps."""
+    """Return the RMS of the relative differences to a window; infinity with too few steps."""
     place = window + np.arange(STEPS) * STEP_SECONDS
     at = np.minimum(np.searchsorted(steps.place, place), len(steps) - 1)
     there = steps.place[at] == place

@@ -1,8 +1,8 @@
-"""The pairs: which samples have a partner, what both are called, groups and splits.
+"""The plan of the pairs: partners, labels, groups and splits.
 
-A group is a connected component over HARPs and NOAA numbers: of JSOC's table, of SWAN-SF's own
-steps, and of HARPs that share a step value for value. Overlap in time alone links nothing. A group
-is in one split, in both modalities.
+A group is a connected component of HARPs and NOAA numbers. They are linked by JSOC's table, by
+SWAN-SF's own steps, and by equal steps of two HARPs. Overlap in time is not a link. The images and
+the series of a group are in the same split.
 """
 
 import logging
@@ -31,14 +31,15 @@ logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "validation", "test")
 EXCLUDED = "excluded"
-"""Training samples whose group touches the official test set."""
+"""The split of training samples whose group is also in the official test set."""
 
 SEVERAL_REGIONS, SEVERAL_HARPS = "several_regions", "several_harps"
 ENDS_AT_PEAK, PEAK_UNKNOWN = "ends_at_peak", "ends_at_peak_unknown"
 FLAGS = (SEVERAL_REGIONS, SEVERAL_HARPS, ENDS_AT_PEAK, PEAK_UNKNOWN)
 
 LABEL_WITHIN = (STEPS - 1) * STEP_SECONDS
-"""Seconds between the ends of a series and of the window whose label is compared: they overlap."""
+"""The most seconds between the end of a series and the end of the window whose label is compared.
+The two overlap."""
 
 PAIRS_SCHEMA = pa.schema(
     [
@@ -72,9 +73,9 @@ PAIRS_SCHEMA = pa.schema(
         categorical("split", (*SPLITS, EXCLUDED), nullable=False),
     ]
 )
-"""A row for each image sample with a partner, in the order of the sets and of their rows. Offsets
-are from the end of the series (`swan_offset_min`: to that of the window whose label it is), or of
-the record, to the sample's end. `label` is label_sdo."""
+"""One row per image sample with a partner, in the order of the sets and of their rows. An offset is
+the time from the end of the series or record to the sample's end. `swan_offset_min` is the time
+from the end of the series to the end of the window of label_swan. `label` is label_sdo."""
 
 WITHOUT_PARTNER_SCHEMA = pa.schema(
     [
@@ -89,7 +90,7 @@ WITHOUT_PARTNER_SCHEMA = pa.schema(
         pa.field("share_with_number", pa.float64()),
     ]
 )
-"""A row for every other sample; `harp` is the one that comes nearest, null with no_harp."""
+"""One row per sample without a partner; `harp` is the best HARP, or null with no_harp."""
 
 
 def make_pairs(
@@ -103,24 +104,25 @@ def make_pairs(
     fractions: dict[str, float],
     seed: int,
 ) -> tuple[pa.Table, pa.Table, dict]:
-    """Join the image samples with the series of SWAN-SF, and decide groups and splits.
+    """Join the image samples with the series of SWAN-SF, and choose groups and splits.
 
     Parameters
     ----------
     samples
-        Of both sets: set, row, sample_id, ar_num, time_id, start, end, label, goes_class.
+        The samples of both sets: set, row, sample_id, ar_num, time_id, start, end, label,
+        goes_class.
     steps, windows
-        Those of SWAN-SF.
+        The steps and windows of SWAN-SF.
     clock
-        For the times of all of them.
+        A clock for all these times.
     record_times
-        Records of 2020, see locate.RECORD_TIMES_SCHEMA; None where none was located.
+        Records of 2020, see locate.RECORD_TIMES_SCHEMA; None if they were not located.
     follow_official
         Whether the official test set is the test split.
     fractions
-        Shares of the samples of `validation`, and of `test` if the official set is not followed.
+        The shares of `validation` and, if the official set is not followed, of `test`.
     seed
-        Of the splits.
+        The seed of the splits.
 
     Returns
     -------
@@ -176,18 +178,18 @@ def numbers_of_harps(steps: Steps) -> np.ndarray:
 
 
 def linked_by_value(carried: np.ndarray, steps: Steps) -> np.ndarray:
-    """Return the pairs with one name for all HARPs that share a step, value for value.
+    """Return the pairs with one number for all HARPs that share a step with equal values.
 
     Parameters
     ----------
     carried
         Pairs (HARP, NOAA number), see numbers_of_harps.
     steps
-        Those of SWAN-SF.
+        The steps of SWAN-SF.
 
     Returns
     -------
-    int64, of the same shape: a HARP has the smallest number of those that it is linked to.
+    int64, shape of `carried`: each HARP is replaced by the smallest HARP that is linked to it.
     """
     order = np.argsort(steps.exact, kind="stable")
     value, harp = steps.exact[order], steps.harp[order]
@@ -213,9 +215,9 @@ def split_groups(
     Parameters
     ----------
     group, sets, label
-        Of each sample, with or without a partner: shape (samples,).
+        The values of all samples, with or without a partner: shape (samples,).
     paired
-        bool: which have a partner; the fractions are of these.
+        bool: which samples have a partner. The fractions are shares of these samples.
     """
     split = np.full(len(group), "train", dtype=object)
     if follow_official:
@@ -224,14 +226,14 @@ def split_groups(
         split[official] = "test"
         cuts = [("validation", fractions["validation"])]
     else:
-        # The share of what the test split leaves.
+        # The share of the groups that are not in the test split.
         rest = fractions["validation"] / (1 - fractions["test"])
         cuts = [("test", fractions["test"]), ("validation", rest)]
     for name, fraction in cuts:
         left = np.flatnonzero((split == "train") & paired)
         taken = cut_validation(group[left], label[left], fraction, seed)
         if not taken.any():
-            # No class has two groups: whatever group comes first.
+            # No class has two groups, so the first group is chosen.
             alike = np.full(len(left), SDO_LABELS[-1], dtype=object)
             taken = cut_validation(group[left], alike, fraction, seed)
         split[left[taken]] = name
@@ -239,7 +241,7 @@ def split_groups(
 
 
 def count_of(wanted: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return how many times each of `wanted` is among `values`, int64."""
+    """Return how often each of `wanted` is in `values`, int64."""
     ordered = np.sort(values)
     after, before = (np.searchsorted(ordered, wanted, side=side) for side in ("right", "left"))
     return after - before
@@ -250,7 +252,7 @@ def _share(series: Series, rows: np.ndarray) -> np.ndarray:
 
 
 def _times(series: Series, rows: np.ndarray, clock: Clock) -> dict[str, np.ndarray]:
-    """Return begin and end of each series in both scales."""
+    """Return the start and end of each series in TAI and UTC."""
     columns = {}
     for name, seconds in (("start", series.start[rows]), ("end", series.end[rows])):
         columns[f"{name}_tai"] = seconds.astype("M8[s]")
@@ -259,7 +261,7 @@ def _times(series: Series, rows: np.ndarray, clock: Clock) -> dict[str, np.ndarr
 
 
 def _labels_of_windows(harp: np.ndarray, end: np.ndarray, windows: Windows) -> dict:
-    """Return what SWAN-SF calls the HARP when the series ends."""
+    """Return the label of SWAN-SF for the HARP at the end of the series."""
     at = windows.nearest(harp, end, LABEL_WITHIN)
     some = at >= 0
     label, goes = np.full((2, len(harp)), None, dtype=object)
@@ -270,7 +272,7 @@ def _labels_of_windows(harp: np.ndarray, end: np.ndarray, windows: Windows) -> d
 
 
 def _records(harp: np.ndarray, end: np.ndarray, record_times: pd.DataFrame | None) -> dict:
-    """Return the record of 2020 that belongs to each sample."""
+    """Return the record of 2020 for each sample."""
     record_id = pd.array([None] * len(harp), dtype="Int64")
     partition, label = np.full((2, len(harp)), None, dtype=object)
     offset = np.full(len(harp), np.nan)
@@ -298,10 +300,10 @@ def _flags(
     carried: np.ndarray,
     steps: Steps,
 ) -> list[list[str]]:
-    """Return what is doubtful about each pair, see FLAGS.
+    """Return the flags of each pair, see FLAGS.
 
-    A HARP's regions are those of JSOC's table and of the steps. A region's HARPs are those of the
-    steps alone: no other could have been joined.
+    The regions of a HARP are from JSOC's table and from the steps. The HARPs of a region are only
+    from the steps, because no other HARP can be joined.
     """
     at_peak = ends_at_peak(
         samples["ar_num"].to_numpy(),
@@ -382,7 +384,7 @@ def _describe(
 
 
 def groups_in_two_splits(group: np.ndarray, split: np.ndarray) -> list[int]:
-    """Return the groups that have pairs in two splits, `excluded` left aside, ascending."""
+    """Return the groups with pairs in two splits, ascending; `excluded` is not counted."""
     kept = split != EXCLUDED
     pairs = set(zip(group[kept].tolist(), split[kept].tolist(), strict=True))
     found = Counter(name for name, _ in pairs)

@@ -36,7 +36,7 @@ def keys_of_ids(ids: pd.DataFrame, tables: dict[str, Path]) -> tuple[np.ndarray,
 def values_of_ids(
     ids: pd.DataFrame, stores: dict[str, Product]
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function that reads the values of records of an ids table, see nearest.Values."""
+    """Return a function that reads values by rows of an ids table, see nearest.Values."""
     position = ids["position"].to_numpy(np.int64)
     partition = ids["partition"].to_numpy(object)
     opened = {name: RecordStore(stores[name]) for name in ids["partition"].unique()}

@@ -1,4 +1,4 @@
-"""What the parameters and engineered columns of the training pairs are like, and their classes."""
+"""Statistics of the parameters, engineered columns and classes of the training pairs."""
 
 import json
 from collections import Counter

@@ -25,7 +25,7 @@ STEP_KEYS_SCHEMA = pa.schema(
         pa.field("rounded", pa.uint64(), nullable=False),
     ]
 )
-"""A row for each step of a partition, in the order of the catalogue; keys as in `keys.keys`."""
+"""One row per step of a partition, in the order of the catalogue; keys as in `keys.keys`."""
 
 
 def key_steps(steps: Path) -> pa.Table:
@@ -51,31 +51,31 @@ def key_steps(steps: Path) -> pa.Table:
 
 
 class Steps:
-    """Steps of one or several partitions, each HARP and time once, sorted by both.
+    """Steps of one or several partitions: each HARP and time once, sorted by HARP and time.
 
     Parameters
     ----------
     tables
-        Tables of STEP_KEYS_SCHEMA. Of steps that are in several, the first counts.
+        Tables of STEP_KEYS_SCHEMA. If a step is in several tables, the first table is used.
 
     Attributes
     ----------
     harp
         int64, shape (steps,).
     time
-        TAI, int64 seconds since 1970-01-01 of that scale.
+        TAI, int64 seconds since 1970-01-01 of this scale.
     place
-        Both in one number, see place_of.
+        HARP and time in one number, see place_of.
     exact, rounded
         The keys.
     measured
-        Whether a step says anything: bool, see fingerprints.is_measured.
+        Whether a step has enough values: bool, see fingerprints.is_measured.
     noaa_of
         int64, shape (steps + 1,): where the numbers of each step begin in `noaa`.
     noaa
         int64: the NOAA numbers of all steps, one after the other.
     differing
-        Steps that are in several partitions with other values.
+        The number of steps that are in several partitions with different values.
     """
 
     def __init__(self, tables: Iterable[pa.Table]):
@@ -125,11 +125,11 @@ class Steps:
 
 
 def read_steps(tables: list[Path]) -> Steps:
-    """Return the steps of written tables of STEP_KEYS_SCHEMA; name what two of them contradict."""
+    """Read the steps from tables of STEP_KEYS_SCHEMA; warn if two tables contradict each other."""
     steps = Steps(read_table(path).cast(STEP_KEYS_SCHEMA) for path in tables)
     if steps.differing:
         logger.warning(
-            "SWAN-SF: %s steps have other values in a second partition; those of the first count.",
+            "SWAN-SF: %s steps have other values in a second partition; the first values are kept.",
             f"{steps.differing:,}",
         )
     return steps
@@ -138,7 +138,7 @@ def read_steps(tables: list[Path]) -> Steps:
 def values_of_steps(steps: Steps, tables: list[Path]) -> np.ndarray:
     """Return the values of ROUNDED_PARAMETERS of all steps, float64, shape (8, steps).
 
-    `tables` are those of the catalogue of each partition, in the order of the steps' own tables.
+    `tables` are the catalogue's tables of all partitions, in the order of the tables of `steps`.
     """
     values = np.full((len(ROUNDED_PARAMETERS), len(steps)), np.nan)
     for path in reversed(tables):

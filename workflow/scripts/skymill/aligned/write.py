@@ -1,4 +1,4 @@
-"""The pairs as a data set: one row a pair, with series, engineered columns and the tensors' row.
+"""The data set of pairs: one row per pair, with series, engineered columns and the tensors' row.
 
 Images are not copied: `set` and `row` say where they are in SDOBenchmark's tensors.
 """
@@ -28,20 +28,20 @@ PAIRS_PER_ROW_GROUP = 256
 def read_series(pairs: pa.Table, steps: list[Path]) -> np.ndarray:
     """Return the steps of each pair, float64, shape (pairs, 60, 24).
 
-    Steps that are not there or were not measured are NaN.
+    Steps that are missing or were not measured are NaN.
 
     Parameters
     ----------
     pairs
         A table of PAIRS_SCHEMA.
     steps
-        The catalogue's table of each partition, see swan_sf.tables.STEPS_SCHEMA. Of steps that are
-        in several, the first counts.
+        The catalogue's table of each partition, see swan_sf.tables.STEPS_SCHEMA. If a step is in
+        several tables, the first table is used.
 
     Raises
     ------
     SkymillError
-        When a pair has more or fewer steps than the plan says.
+        When a pair has more or fewer steps than in the plan.
     """
     start = pairs["start_tai"].to_numpy().astype("M8[s]").astype(np.int64)
     slots = place_of(
@@ -76,14 +76,14 @@ def read_series(pairs: pa.Table, steps: list[Path]) -> np.ndarray:
     if wrong := np.flatnonzero(present != planned).tolist():
         raise SkymillError(
             f"{pairs['sample_id'][wrong[0]]} has {present[wrong[0]]} steps in the catalogue of "
-            f"SWAN-SF, {planned[wrong[0]]} by the plan. Delete preprocessed/aligned in the results "
-            "folder and run again."
+            f"SWAN-SF, but {planned[wrong[0]]} in the plan. Delete preprocessed/aligned in the "
+            "results folder and run again."
         )
     return series.reshape(-1, STEPS, len(PARAMETERS))
 
 
 def available_columns(features: dict) -> list[str]:
-    """Return those of the engineered columns whose parameters SWAN-SF has, in their order."""
+    """Return the engineered columns whose parameters are in SWAN-SF, in their order."""
     columns = Columns(features)
     return [name for name in columns.names if columns.parameter_of(name) in PARAMETERS]
 
@@ -96,7 +96,7 @@ def data_schema(engineered: list[str], sdo_identity: dict[str, str]) -> pa.Schem
     engineered
         Names of the engineered columns.
     sdo_identity
-        Identity of the tensors of each official set, kept in the schema's metadata.
+        The identity of the tensors of each official set, which is stored in the schema's metadata.
     """
     shape = {
         "shape": json.dumps([STEPS, len(PARAMETERS)]),
@@ -126,18 +126,18 @@ def write_pairs(
     features: dict,
     sdo_identity: dict[str, str],
 ) -> list[dict]:
-    """Write the pairs of one split; return the `files` part of the manifest.
+    """Write the pairs of one split; return the manifest's `files`.
 
     Parameters
     ----------
     pairs
-        Those of the split, a table of PAIRS_SCHEMA.
+        The pairs of the split, a table of PAIRS_SCHEMA.
     steps
         See read_series.
     output
         Directory of Parquet files, PAIRS_PER_FILE pairs each.
     features
-        As in the configuration.
+        The `features` of the configuration.
     sdo_identity
         See data_schema.
     """
@@ -171,16 +171,16 @@ def require_same_tensors(identity: dict[str, str], tensors: list[Product]) -> No
     Parameters
     ----------
     identity
-        Of the samples of each official set.
+        The identity of the samples of each official set.
     tensors
-        The tensors of each set; none where they are not written.
+        The tensors of each set; an empty list if no tensors are written.
     """
     for product in tensors:
         name = product.path.stem
         if product.document["identity"] != identity[name]:
             raise SkymillError(
-                f"{product.path} has other samples than the catalogue of SDOBenchmark, so rows "
-                "would not belong together. Delete it and run again."
+                f"{product.path} has other samples than the catalogue of SDOBenchmark, so their "
+                "rows do not match. Delete the tensors and run again."
             )
 
 

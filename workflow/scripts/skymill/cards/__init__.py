@@ -1,1 +1,1 @@
-"""Cards of the data sets: what people and programs read before they load one."""
+"""Cards of the data sets: descriptions for people and for programs."""

@@ -1,8 +1,8 @@
 """The card of a data set for programs: Croissant 1.1, http://mlcommons.org/croissant/1.1.
 
-With PROV-O for where it comes from, the RAI extension for what to mind, and the space-weather part
-of GeoCroissant. Conformance with the latter is not claimed: it asks for a coordinate reference
-system of the Earth.
+The card uses PROV-O for the origin of the data, the RAI extension for their limits, and the
+space-weather part of GeoCroissant. It does not claim conformance with GeoCroissant, which requires
+a coordinate reference system of the Earth.
 """
 
 import json
@@ -52,10 +52,10 @@ TYPES = {
     **{f"int{bits}": f"cr:Int{bits}" for bits in (8, 16, 32, 64)},
     **{f"uint{bits}": f"cr:UInt{bits}" for bits in (8, 16, 32, 64)},
 }
-"""Croissant's name of each type of Arrow; timestamps are sc:DateTime."""
+"""Croissant's name of each Arrow type. Timestamps are sc:DateTime."""
 
 MEANINGS = {"label": "cr:Label", "split": "cr:Split"}
-"""What columns are to a model."""
+"""The role of columns for a model."""
 
 SPLIT_TYPES = {
     "train": "cr:TrainingSplit",
@@ -66,7 +66,8 @@ SPLIT_TYPES = {
 }
 
 URL_OF_SPLIT = ["sc:URL", "cr:Split"]
-"""cr:Split alone, as in the specification's example, is no type of values to mlcroissant."""
+"""The specification's example has cr:Split alone, but mlcroissant does not accept it as a type of
+values."""
 
 PARQUET, CSV, ZARR = "application/x-parquet", "text/csv", "application/vnd.zarr"
 FORMATS = {
@@ -104,7 +105,7 @@ def describe(facts: Facts) -> dict:
 
 
 def _objects(facts: Facts) -> list[dict]:
-    """Return the files one by one, with their checksums: those of tensors are in the manifest."""
+    """Return each file with its checksum, except the files of tensors: the manifest has these."""
     return [
         {
             "@type": "cr:FileObject",
@@ -157,12 +158,12 @@ def _field(records: str, column: dict, source: dict) -> dict:
     if "shape" in column:
         field |= {"isArray": True, "arrayShape": ",".join(map(str, column["shape"]))}
     if len(column.get("shape", ())) > 1:
-        field["description"] = "Stored as one list, the last axis fastest."
+        field["description"] = "Stored as one list; the last axis varies fastest."
     return field
 
 
 def _splits(facts: Facts) -> dict:
-    """Return the splits, and what each is for."""
+    """Return the splits and their roles."""
     known = [split.name for split in facts.filled if split.name in SPLIT_TYPES]
     return {
         "@type": "cr:RecordSet",
@@ -179,13 +180,13 @@ def _splits(facts: Facts) -> dict:
 
 
 def _split_folders(facts: Facts, records: str, columns: list[dict], key: list[str]) -> tuple:
-    """Return the files of splits that are folders, and their rows, each with its split."""
+    """Return the files of splits that are folders, and the rows of the files with their split."""
     names = [split.name for split in facts.filled]
     files = _file_set(
         f"{records}-files",
         [f"{name}/*.parquet" for name in names],
         PARQUET,
-        "A folder for each split.",
+        "One folder per split.",
     )
     source = {"fileSet": {"@id": files["@id"]}}
     rows = _record_set(
@@ -199,12 +200,13 @@ def _split_folders(facts: Facts, records: str, columns: list[dict], key: list[st
             "@type": "cr:Field",
             "@id": f"{records}/split",
             "name": "split",
-            "description": "The folder of the file.",
+            "description": "The name of the file's folder.",
             "dataType": ["sc:Text", "cr:Split"],
             "source": {
                 **source,
                 "extract": {"fileProperty": "fullpath"},
-                # The rest is optional: with the reference mlcroissant applies it a second time.
+                # The part after the name is optional, because mlcroissant applies the expression a
+                # second time to the reference.
                 "transform": {"regex": f"^({'|'.join(names)})(?:/.+\\.parquet)?$"},
             },
             "references": {"field": {"@id": "splits/name"}},
@@ -227,13 +229,13 @@ def _aligned(facts: Facts) -> tuple[list[dict], list[dict]]:
 
 
 def _sdo(facts: Facts) -> tuple[list[dict], list[dict]]:
-    """The index of each official set; no reader of Croissant opens Zarr, so tensors are files."""
+    """Return the index of each official set. Tensors are files: no Croissant reader opens Zarr."""
     indices = [
         _record_set(
             f"official_{name}",
             facts.tables["samples"],
             {"fileObject": {"@id": f"{name}_metadata.csv"}},
-            description=f"The index of the official set `{name}`; `split` is the column of it.",
+            description=f"The index of the official set `{name}`, with the split of each sample.",
         )
         for name in ("train", "test")
     ]
@@ -242,9 +244,9 @@ def _sdo(facts: Facts) -> tuple[list[dict], list[dict]]:
             f"{name}.zarr",
             [f"{name}.zarr/**"],
             ZARR,
-            "A Zarr 3 group. images: uint8, sample x 4 steps x 10 channels x 256 x 256, 0 where "
-            "there is none; available and flagged: bool, sample x 4 x 10. Samples are those of "
-            "the index in its order.",
+            "A Zarr 3 group. images: uint8, sample x 4 steps x 10 channels x 256 x 256, 0 if the "
+            "image is missing. available and flagged: bool, sample x 4 x 10. The samples have the "
+            "order of the index.",
         )
         for name in ("train", "test")
         if facts.of_product(f"{name}.zarr") or _is_long(facts, name)
@@ -253,7 +255,7 @@ def _sdo(facts: Facts) -> tuple[list[dict], list[dict]]:
 
 
 def _is_long(facts: Facts, name: str) -> bool:
-    """Return whether tensors have so many files that their manifest lists them elsewhere."""
+    """Return whether tensors have so many files that a table beside the manifest lists them."""
     return "members" in facts.documents.get(SDO_TENSORS.format(sdo_set=name), {})
 
 
@@ -267,7 +269,7 @@ CONTENTS = {"magnetic": _magnetic, "sdo": _sdo, "aligned": _aligned, "ztf": _ztf
 
 
 def _provenance(facts: Facts) -> dict:
-    """Return what it was derived from and by what, in words of PROV-O."""
+    """Return the sources of the data set and the program that made it, in terms of PROV-O."""
     simulated = " (simulated)" if facts.is_simulated else ""
     return {
         "prov:wasDerivedFrom": [
@@ -302,7 +304,7 @@ def _provenance(facts: Facts) -> dict:
 
 
 def _responsible(facts: Facts, words: Words) -> dict:
-    """Return what a user should mind, in words of the RAI extension."""
+    """Return the collection, annotation and limits of the data, in terms of the RAI extension."""
     leaks = words.leaks or _receipt(facts)
     kind = "Simulation" if facts.is_simulated else "Secondary data analysis"
     return {
@@ -334,11 +336,11 @@ def _receipt(facts: Facts) -> tuple[str, str]:
 def _imbalance(facts: Facts) -> str:
     train = next(split for split in facts.splits if split.name == "train")
     listed = ", ".join(f"{label} {count:,}" for label, count in sorted(train.originals.items()))
-    return f"Classes are uneven. Originals in the training split: {listed}."
+    return f"The classes are imbalanced. Originals in the training split: {listed}."
 
 
 def _space_weather(words: Words) -> dict:
-    """Return the part of GeoCroissant that is about the Sun."""
+    """Return the space-weather part of GeoCroissant."""
     if words.observatory is None:
         return {}
     described = {

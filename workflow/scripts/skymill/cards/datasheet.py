@@ -1,4 +1,4 @@
-"""The card of a data set in the form of the Hugging Face Hub: YAML, and a datasheet for people."""
+"""The card of a data set for the Hugging Face Hub: YAML front matter and a datasheet for people."""
 
 import re
 
@@ -12,7 +12,7 @@ from skymill.paths import DATA_SETS, DEFAULT_RESULTS, LEAKS, SDO_PLAN
 SIMULATED = "SIMULATED"
 
 HUB_NAMES = {"dev": "validation"}
-"""What the Hub calls a split that has another name in its folder."""
+"""The Hub's names of splits whose folders have other names."""
 
 SIZES = (
     (10**3, "n<1K"),
@@ -26,24 +26,24 @@ SIZES = (
 LARGEST = "n>1B"
 
 FILES_SHOWN = 20
-"""Raw files that the page lists; the manifests have all of them."""
+"""The page lists so many raw files. The manifests list all of them."""
 
 
 def title_of(facts: Facts) -> str:
-    """Return the name of a data set, which says so where data are simulated."""
+    """Return the name of a data set. The name says if the data are simulated."""
     title = facts.words.title
     return f"{title} ({SIMULATED})" if facts.is_simulated else title
 
 
 def licences(facts: Facts) -> list[str]:
-    """Return the licences that config/sources.yaml has; simulated data have none of an archive."""
+    """Return the licences in config/sources.yaml. Simulated data have no archive's licence."""
     if facts.is_simulated:
-        return ["simulated data: no licence of an archive applies"]
+        return ["simulated data: no archive's licence applies"]
     return [f"{archive['title']}: {archive['licence']}" for archive in facts.archives.values()]
 
 
 def citations(facts: Facts) -> list[str]:
-    """Return what to cite: Skymill, and the archives that were read or imitated."""
+    """Return the citations: Skymill, and the archives that were read or simulated."""
     authors = ", ".join(release.AUTHORS)
     own = f"{authors} {release.RELEASED[:4]}, {release.NAME} {skymill.__version__}"
     return [own, *(archive["citation"] for archive in facts.archives.values())]
@@ -89,9 +89,9 @@ def write_datasheet(facts: Facts) -> str:
 
 
 def front_matter(facts: Facts) -> dict:
-    """Return what the Hub and its library read."""
+    """Return the metadata that the Hub and its library read."""
     words = facts.words
-    # Of folders the rows of the files: a magnetic record has 60.
+    # For folders, the rows of the files count: a magnetic record has 60 rows.
     rows = sum(
         sum(entry["rows"] for entry in facts.of_product(split.name)) or split.rows
         for split in facts.splits
@@ -117,7 +117,7 @@ def _config(name: str, files: dict[str, str], **options) -> dict:
 
 
 def _folders(facts: Facts) -> dict[str, str]:
-    """Return the files of each split that is a folder; the library refuses splits without rows."""
+    """Return the files of each split that is a folder. The library refuses splits without rows."""
     return {
         HUB_NAMES.get(split.name, split.name): f"{split.name}/*.parquet" for split in facts.filled
     }
@@ -131,7 +131,7 @@ def _magnetic(facts: Facts) -> list[dict]:
 
 
 def _sdo(facts: Facts) -> list[dict]:
-    # The official training set holds the validation split as well, so it is not called `train`.
+    # The official training set contains the validation split as well, so it is not called `train`.
     files = {f"official_{name}": f"{name}_metadata.csv" for name in ("train", "test")}
     return [_config("index", files)]
 
@@ -141,7 +141,7 @@ def _aligned(facts: Facts) -> list[dict]:
 
 
 def _ztf(facts: Facts) -> list[dict]:
-    # One file has all splits: each is a configuration, so that none is loaded for another.
+    # One file has all splits. Each split is a configuration, so that no user loads a wrong split.
     return [
         _config(
             split.name,
@@ -159,13 +159,12 @@ def _warning(facts: Facts) -> list[str]:
     if facts.is_simulated:
         return [
             f"> **{SIMULATED} DATA.** These values do not come from the sky: `source: sample` "
-            "simulates raw files of the archives' form. Use them to try a program, and for nothing "
-            "else."
+            "simulates raw files in the format of the archives. Use them only to try a program."
         ]
     if facts.source == "local":
         return [
-            "> Raw files were put in place by hand (`source: local`): whether they are those of "
-            "the archives, only their checksums tell."
+            "> The raw files were copied by hand (`source: local`). Only their checksums show "
+            "whether they are the files of the archives."
         ]
     return []
 
@@ -192,19 +191,19 @@ def _order(label: str) -> tuple[int, str]:
 def _split_notes(facts: Facts) -> list[str]:
     if facts.name == "magnetic":
         has_test_file = any(split.name == "holdout_test" for split in facts.splits)
-        held_out = "`holdout_test` is the archive's test file: it has no labels. "
+        held_out = "`holdout_test` is the archive's test file, which has no labels. "
         return [
-            "Rows are records here; the files have 60 rows a record. `dev` is the validation "
-            f"split. {held_out if has_test_file else ''}Synthetic copies count as rows; "
-            "statistics.json and its class weights are of the originals alone."
+            "A row of this table is a record; the files have 60 rows per record. `dev` is the "
+            f"validation split. {held_out if has_test_file else ''}Synthetic copies count as rows. "
+            "statistics.json and its class weights use only originals."
         ]
     if facts.name == "sdo":
         return [
-            "The official training set (train_metadata.csv, train.zarr) holds train, validation "
-            "and excluded; the column `split` tells them apart."
+            "The official training set (train_metadata.csv, train.zarr) contains the splits train, "
+            "validation and excluded. The column `split` has the split of each sample."
         ]
     if facts.name == "ztf":
-        return ["All splits are in one file; the column `split` tells them apart."]
+        return ["All splits are in one file. The column `split` has the split of each alert."]
     return []
 
 
@@ -248,7 +247,8 @@ def _loading(facts: Facts) -> str:
         folder=f"{DEFAULT_RESULTS}/{DATA_SETS[facts.name]}", splits=", ".join(names)
     )
     where = (
-        "In the folder that holds the results folder `data` (for another one say `results=...`):"
+        "Run this in the folder that contains the results folder `data`. For another results "
+        "folder, add `results=...`."
     )
     return f"{where}\n\n```python\n{example}\n```"
 
@@ -259,21 +259,21 @@ def _archives(facts: Facts) -> str:
         f"{escaped(archive['licence'])}."
         for archive in facts.archives.values()
     ]
-    how = "Simulated after" if facts.is_simulated else "Made from"
+    how = "Simulated in the format of" if facts.is_simulated else "Made from"
     return "\n".join([f"{how}:", "", *rows])
 
 
 def _link(address: str) -> str:
-    """Return a link where text is an address and nothing else."""
+    """Return a link if the text is only an address."""
     return f"<{address}>" if re.fullmatch(r"https?://[^\s<>`]+", address) else escaped(address)
 
 
 def _raw(facts: Facts) -> str:
     rows = [[raw["name"], raw["bytes"], raw["sha256"]] for raw in facts.raw[:FILES_SHOWN]]
     if not rows:
-        return "The raw files were unpacked by hand; the manifests have a digest of their listing."
+        return "The raw files were unpacked by hand. The manifests have a digest of their list."
     more = len(facts.raw) - len(rows)
-    note = f"\n\nAnd {more:,} more: croissant.json lists all." if more else ""
+    note = f"\n\nAnd {more:,} more: croissant.json lists all raw files." if more else ""
     return markdown_table(["raw file", "bytes", "SHA-256"], rows) + note
 
 
@@ -295,7 +295,7 @@ def _leaks(facts: Facts, words: Words) -> list[str]:
 
 
 def _shared(facts: Facts) -> list[str]:
-    """Return what was counted of what splits share, where a plan counts it."""
+    """Return the counts of samples that share something with the test set, if a plan has them."""
     if facts.name != "sdo":
         return []
     shared = facts.counts(SDO_PLAN)["shared_with_test"]
@@ -315,8 +315,9 @@ def _files(facts: Facts) -> str:
         for column in columns
     ]
     about = (
-        "Each file has its checksum in the manifest beside it (`*.manifest.json`) and, but for "
-        "tensors, in croissant.json. `skymill.load` refuses files that are not those described."
+        "The checksum of each file is in the manifest in the same folder (`*.manifest.json`) and, "
+        "except for tensors, in croissant.json. `skymill.load` refuses a file that does not match "
+        "its manifest."
     )
     return f"{markdown_table(['table', 'column', 'type', 'shape'], tables)}\n\n{about}"
 

@@ -1,4 +1,4 @@
-"""What a card tells, gathered from documents: nothing is counted or written by hand."""
+"""The facts of a card, read from documents: no number is counted or written by hand."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ SAMPLE = "sample"
 
 @dataclass(frozen=True)
 class Split:
-    """A split: its rows, also by class; of the originals as well where there are copies."""
+    """A split: its rows, also by class; if there are copies, also the originals by class."""
 
     name: str
     rows: int
@@ -21,7 +21,7 @@ class Split:
 
     @property
     def originals(self) -> dict[str, int]:
-        """Originals by class: all rows where there are no copies."""
+        """Originals by class: all rows if there are no copies."""
         return self.by_label if self.originals_by_label is None else self.originals_by_label
 
 
@@ -36,20 +36,20 @@ class Facts:
     source
         sample (simulated), local or archive.
     splits
-        In order, those with rows and those without.
+        All splits in order, also splits without rows.
     files
-        Of the products in the folder of the set: name below the folder, bytes, sha256, rows. Those
-        of a product with more than a thousand are not listed.
+        The files of the products in the folder of the set: name below the folder, bytes, sha256,
+        rows. The files of a product with more than a thousand files are not listed.
     tables
         Columns of each table, see engine.tables.describe_columns.
     raw
         Name, bytes, sha256 and source of each raw file.
     settings
-        In force, by their dotted names.
+        The settings in force, by their dotted names.
     archives
-        Title, page, licence and citation of each collection of config/sources.yaml.
+        Title, page, licence and citation of each collection in config/sources.yaml.
     documents
-        All documents, by the name of the product; receipts of checks by their own.
+        All documents by the name of the product; receipts of checks by their own names.
     """
 
     name: str
@@ -64,12 +64,12 @@ class Facts:
 
     @property
     def words(self) -> Words:
-        """What no count can tell."""
+        """The texts of the card that are not counts."""
         return words_of(self.name, self.settings)
 
     @property
     def warnings(self) -> list[str]:
-        """What the jobs warned of that made the products: each text once, in order."""
+        """The warnings of the jobs that made the products: each text once, in order."""
         return warnings_in(self.documents)
 
     @property
@@ -79,9 +79,10 @@ class Facts:
 
     @property
     def digest(self) -> str:
-        """A digest of the files: another one where any content differs.
+        """A digest of the files, which changes with any of their contents.
 
-        The index of SDOBenchmark counts without the paths in it, which differ between machines.
+        The index of SDOBenchmark has paths, which differ between machines. The digest uses the
+        index without them.
         """
         listed = {
             entry["name"]: entry.get("sha256_without_location", entry["sha256"])
@@ -96,7 +97,7 @@ class Facts:
 
     @property
     def filled(self) -> tuple[Split, ...]:
-        """The splits with rows, which is what loaders take; all of them where none has any."""
+        """The splits with rows, which loaders need; all splits if no split has rows."""
         return tuple(split for split in self.splits if split.rows) or self.splits
 
     def of_product(self, name: str) -> list[dict]:
@@ -122,11 +123,11 @@ def gather(
     name
         One of DATA_SETS.
     products, receipts
-        Documents of the set's products and of what was planned and checked.
+        Documents of the set's products, and documents of its plans and checks.
     raw
         Documents that describe raw files.
     settings
-        `settings` in force, and `archives` of config/sources.yaml.
+        The `settings` in force, and the `archives` in config/sources.yaml.
     """
     documents = {document["product"]: document for document in [*products, *receipts]}
     folder = f"{DATA_SETS[name]}/"
@@ -156,7 +157,7 @@ def gather(
 
 
 def _magnetic(documents: dict[str, dict]) -> tuple[Split, ...]:
-    """Rows are records: their files have 60 of them each."""
+    """Return the splits. Their rows are records, which have 60 rows each in the files."""
     planned = documents[PLAN]["counts"]["by_split"]
     splits = []
     for name in ("train", "dev", "test", "holdout_test"):
@@ -172,18 +173,18 @@ def _sdo(documents: dict[str, dict]) -> tuple[Split, ...]:
 
 
 def _aligned(documents: dict[str, dict]) -> tuple[Split, ...]:
-    """Pairs that are in no split have no file."""
+    """Return the splits that have files: excluded pairs have no file."""
     planned = _planned(documents[PAIRS], "pairs")
     return tuple(split for split in planned if split.name != "excluded")
 
 
 def _ztf(documents: dict[str, dict]) -> tuple[Split, ...]:
-    """Of all alerts: the plan counts the labels of exported ones alone."""
+    """Return the splits of all alerts; the plan counts only the labels of exported alerts."""
     return _planned(documents[ZTF_STATISTICS], "alerts")
 
 
 def _planned(document: dict, rows: str) -> tuple[Split, ...]:
-    """Return the splits that a plan counts, also those that it has nothing in."""
+    """Return the splits that a plan counts, also splits without rows."""
     by_split = document["counts"]["by_split"]
     nothing = {rows: 0, "by_label": {}}
     names = ["train", "validation", "test", *(["excluded"] if "excluded" in by_split else [])]

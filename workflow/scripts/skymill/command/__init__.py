@@ -1,1 +1,1 @@
-"""The command `skymill`: what people ask of a results folder. No job imports it."""
+"""The command `skymill`, which answers questions about a results folder. No job imports it."""

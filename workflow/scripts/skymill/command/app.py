@@ -1,4 +1,4 @@
-"""The command line `skymill`: each command prints what a function of the package says."""
+"""The command line `skymill`: each command prints the result of a function of the package."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ from skymill.engine.errors import SkymillError
 from skymill.paths import DEFAULT_RESULTS
 
 app = typer.Typer(
-    help="Ask a results folder what was made, from what, and whether it is whole.",
+    help="Show what a results folder contains, where the data come from, and whether all is whole.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -22,7 +22,7 @@ ResultsOption = Annotated[str, typer.Option("--results", help="The results folde
 
 @app.command()
 def summary(results: Results = DEFAULT_RESULTS) -> None:
-    """List what was made and where; RESULTS may be an address in object storage."""
+    """List the products that were made. RESULTS may be an address in object storage."""
     from skymill.summary import summarise
 
     typer.echo(summarise(results))
@@ -30,7 +30,7 @@ def summary(results: Results = DEFAULT_RESULTS) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A record's number, a sample's or an object's name.")],
+    name: Annotated[str, typer.Argument(help="A record_id, or the name of a sample or object.")],
     results: ResultsOption = DEFAULT_RESULTS,
     split: Annotated[
         str | None, typer.Option(help="holdout_test, for a record of the test file.")
@@ -39,7 +39,7 @@ def show(
         Path | None, typer.Option(help="The PNG to write; NAME.png by default.")
     ] = None,
 ) -> None:
-    """Draw a record beside its copies, the images of a sample, or the stamps of an object."""
+    """Draw a record and its copies, the images of a sample, or the stamps of an object."""
     from skymill.command.show import show
     from skymill.engine.products import new_file
 
@@ -58,7 +58,7 @@ def lineage(
         str | None, typer.Option(help="holdout_test, for a record of the test file.")
     ] = None,
 ) -> None:
-    """Say where a magnetic record comes from: file, line, and what was done with it."""
+    """Print where a magnetic record comes from: file, line, split, and how it was made."""
     from skymill.reader.lineage import lineage
 
     typer.echo(str(lineage(record, split, results)))
@@ -66,7 +66,7 @@ def lineage(
 
 @app.command()
 def cite(results: Results = DEFAULT_RESULTS) -> None:
-    """Print BibTeX of Skymill and of every archive that a results folder was made from."""
+    """Print BibTeX entries of Skymill and of every archive that a results folder was made from."""
     from skymill.command.cite import cite
 
     typer.echo(cite(results))
@@ -75,7 +75,7 @@ def cite(results: Results = DEFAULT_RESULTS) -> None:
 @app.command()
 def diff(
     first: Annotated[str, typer.Argument(help="A results folder.")],
-    second: Annotated[str, typer.Argument(help="Another one.")],
+    second: Annotated[str, typer.Argument(help="Another results folder.")],
 ) -> None:
     """Compare two results folders: settings, products, splits and labels."""
     from skymill.command.diff import diff
@@ -132,9 +132,9 @@ def score(
 @app.command()
 def prune(
     results: Results = DEFAULT_RESULTS,
-    delete: Annotated[bool, typer.Option("--delete", help="Delete them.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete these products.")] = False,
 ) -> None:
-    """List the products that an earlier configuration left."""
+    """List the products of earlier configurations that are no longer needed."""
     from skymill.prune import prune
 
     typer.echo(prune(results, delete=delete))
@@ -146,13 +146,13 @@ def verify(
     repair: Annotated[
         bool,
         typer.Option(
-            "--repair", help="Delete the manifests of what is damaged, and damaged downloads."
+            "--repair", help="Delete the manifests of damaged products, and damaged downloads."
         ),
     ] = False,
 ) -> None:
-    """Compare every product, manifest, receipt and raw file with what was written.
+    """Check that every product, manifest, receipt and raw file is unchanged.
 
-    The exit code is 1 when something is damaged or missing, also after a repair.
+    The exit code is 1 when a file is damaged or missing, also after a repair.
     """
     from skymill.verify import verify
 
@@ -166,17 +166,17 @@ def sizes(
     configfile: Annotated[
         Path | None, typer.Option(help="A configuration; config/config.yaml by default.")
     ] = None,
-    mbit: Annotated[float, typer.Option(min=0.1, help="Megabits a second that arrive.")] = 100,
-    cores: Annotated[int, typer.Option(min=1, help="Cores that work at a time.")] = 2,
+    mbit: Annotated[float, typer.Option(min=0.1, help="Download speed in Mbit/s.")] = 100,
+    cores: Annotated[int, typer.Option(min=1, help="Number of cores.")] = 2,
 ) -> None:
-    """Say how many GB each branch downloads, how long it takes, and whether it needs an account."""
+    """Print the GB that each branch downloads, the time, and whether you need an account."""
     from skymill.command.sizes import sizes
 
     typer.echo(sizes(configfile, mbit=mbit, cores=cores))
 
 
 def main() -> None:
-    """Run a command; an error ends with its message alone."""
+    """Run a command. An error prints only its message."""
     try:
         app()
     except SkymillError as error:

@@ -1,4 +1,4 @@
-"""`skymill cite`: BibTeX of every archive that a results folder was made from, and of Skymill."""
+"""`skymill cite`: BibTeX entries of Skymill and of the archives of a results folder."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +18,7 @@ KEYS = {
     "stealth": ("uci_solar_flare",),
     "ztf": ("bellm2019ztf", "patterson2019ztf", "sanchezsaez2021alerce"),
 }
-"""What to cite for each branch."""
+"""The entries to cite for each branch."""
 
 OWN = f"""@software{{skymill,
   author = {{{" and ".join(f"{{{author}}}" for author in release.AUTHORS)}}},
@@ -28,12 +28,12 @@ OWN = f"""@software{{skymill,
 
 
 def cite(results: str) -> str:
-    """Return BibTeX for the branches that the latest run of a results folder had switched on.
+    """Return BibTeX for the branches of the latest run of a results folder.
 
     Raises
     ------
     SkymillError
-        When nothing has been made there.
+        When the folder has no products.
     """
     known = open_results(results).read(PRODUCTS)
     if not known:
@@ -48,6 +48,6 @@ def entries(branches: Iterable[str]) -> list[str]:
 
 
 def bibliography() -> dict[str, str]:
-    """Return the entries that are known, by key, in the order of the file."""
+    """Return the entries of the bibliography by key, in the order of the file."""
     entries = BIBLIOGRAPHY.read_text(encoding="utf-8").strip().split("\n\n")
     return {entry.split("{", 1)[1].split(",", 1)[0]: entry for entry in entries}

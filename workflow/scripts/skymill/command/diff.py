@@ -1,4 +1,4 @@
-"""`skymill diff A B`: what two results folders have in common, and what they have not."""
+"""`skymill diff A B`: compare two results folders."""
 
 from collections import Counter
 from pathlib import Path
@@ -20,20 +20,20 @@ TABLES = {
     SDO_PLAN: ["sample_id"],
     ZTF_STAMPS: ["object_id", "candid"],
 }
-"""Where splits and labels are, and what names a row there.
+"""The tables with splits and labels, and the keys of their rows.
 
-The test file has ids of its own, so it counts as a part of a record's name. Numbers of synthetic
-records mean others with each plan: they are left out.
+The test file has its own ids, so `file` is part of a record's key. Ids of synthetic records mean
+different records in each plan, so synthetic records are left out.
 """
 
 
 def diff(first: str, second: str) -> str:
-    """Return in words how two results folders differ: settings, products, splits and labels.
+    """Return a text on how two results folders differ: settings, products, splits and labels.
 
     Raises
     ------
     SkymillError
-        When nothing has been made in one of them.
+        When one of the folders has no products.
     """
     folders = [open_results(name) for name in (first, second)]
     runs = [folder.read(PRODUCTS) for folder in folders]
@@ -47,7 +47,7 @@ def diff(first: str, second: str) -> str:
         if all(name + MANIFEST in found for found in documents):
             lines += ["", f"{name}:"]
             if any(folder.address for folder in folders):
-                lines.append("  rows are compared on a disk alone: copy the folders there")
+                lines.append("  rows are compared only on a disk: copy the two folders to a disk")
                 continue
             frames = [_read(Path(folder, name), keys) for folder in (first, second)]
             lines += _rows(*frames, keys)
@@ -56,7 +56,7 @@ def diff(first: str, second: str) -> str:
 
 def _settings(first: dict | None, second: dict | None) -> list[str]:
     if first is None or second is None:
-        return ["  not known: an earlier version of Skymill made one of the two, and kept none"]
+        return ["  unknown: an earlier version of Skymill, which kept no settings, made a folder"]
     left, right = _flat(first), _flat(second)
     names = sorted({*left, *right} - {"results"})
     return [
@@ -78,7 +78,7 @@ def _flat(settings: dict, before: str = "") -> dict:
 
 
 def _documents(folder: Folder) -> dict[str, dict]:
-    """Return the readable manifests of what users work with, by name."""
+    """Return the readable manifests of the final products, by name."""
     read = {name: folder.document(name) for name in folder.documents() if is_final(name)}
     return {name: made for name, made in read.items() if isinstance(made, dict)}
 
@@ -102,10 +102,10 @@ def _products(
         else:
             rows = [_count(made[name]) for made in documents]
             lines.append(
-                f"  {product}: other content, {rows[0]:,} rows"
+                f"  {product}: different content, {rows[0]:,} rows"
                 + ("" if rows[0] == rows[1] else f" -> {rows[1]:,} rows")
             )
-    return [*lines, f"  {same} the same, byte for byte"]
+    return [*lines, f"  {same} identical, byte for byte"]
 
 
 def _count(document: dict) -> int:
@@ -115,7 +115,7 @@ def _count(document: dict) -> int:
 
 
 def _content(folder: Folder, place: str, document: dict) -> dict[str, str]:
-    """Return what tells the content of a product, on any machine: a digest of each file."""
+    """Return a digest of each file of a product. The digests do not depend on the machine."""
     files = {
         entry["name"]: entry.get("sha256_without_location", entry["sha256"])
         for entry in document["files"]
@@ -124,20 +124,21 @@ def _content(folder: Folder, place: str, document: dict) -> dict[str, str]:
         entry = document["members_list"]
         path = Path(place, document["product"]).with_name(entry["name"])
         if folder.address:
-            # The list names what the product was made from as well: rather another than the same.
+            # The list's digest also covers the inputs. So equal products may look different, but
+            # different products never look equal.
             files[entry["name"]] = entry["sha256"]
         elif path.is_file():
             rows = read_table(path).to_pylist()
             files |= {row["name"]: row["sha256"] for row in rows if row["role"] == "file"}
         else:
             raise SkymillError(
-                f"{path} is not there, which lists the files of {document['product']}. Run again."
+                f"{path}, which lists the files of {document['product']}, is missing. Run again."
             )
     return files
 
 
 def _read(path: Path, keys: list[str]) -> pd.DataFrame:
-    """Return keys, split and label of each row, after a check of the file's size."""
+    """Check the size of the file, and return keys, split and label of each row."""
     (path,) = Product(path).files()
     stored = [name for name in keys if name != "file"] + ["split", "label"]
     if "file" not in keys:
@@ -162,5 +163,5 @@ def _rows(left: pd.DataFrame, right: pd.DataFrame, keys: list[str]) -> list[str]
         lines += [
             f"  {name} {before} -> {after}: {count:,} rows"
             for (before, after), count in sorted(moved.items())
-        ] or [f"  the same {name} in all of them"]
+        ] or [f"  the same {name} in all rows"]
     return lines

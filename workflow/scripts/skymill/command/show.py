@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 COPIES = 4
-"""Synthetic copies that are shown beside a record."""
+"""The most synthetic copies that are shown with a record."""
 
 SAMPLE = re.compile(r"\d+_\d{4}(_\d{2}){5}_\d+")
 
@@ -35,14 +35,14 @@ _ABSENT = 210
 
 
 def show(name: str, results: str, split: str | None = None) -> tuple["Image.Image", str]:
-    """Return a picture of a record, a sample or an object, and what it is in words.
+    """Return a picture of a record, a sample or an object, and its description.
 
     Parameters
     ----------
     name
-        A number: a magnetic record, its curves beside those of its copies. `11387_2012_01_...`: a
-        sample of SDOBenchmark, 4 time steps of 10 channels. Anything else: an object of ZTF, its
-        three stamps, one row an alert.
+        A number is a magnetic record: the picture has its curves and the curves of its copies.
+        `11387_2012_01_...` is a sample of SDOBenchmark: 4 time steps of 10 channels. Any other name
+        is an object of ZTF: three stamps per alert, one row per alert.
     results
         The results folder.
     split
@@ -51,7 +51,7 @@ def show(name: str, results: str, split: str | None = None) -> tuple["Image.Imag
     Raises
     ------
     SkymillError
-        When there is nothing of that name.
+        When no record, sample or object has this name.
     """
     if name.isdecimal():
         return _show_record(int(name), results, split)
@@ -65,7 +65,7 @@ def _show_record(record_id: int, results: str, split: str | None) -> tuple["Imag
     if split == HOLDOUT:
         stores, wanted = [CLEAN.format(collection="test")], [record_id]
     else:
-        # Copies are in the augmented set alone, and originals of other splits in the clean one.
+        # Copies are only in the augmented set; originals of other splits are in the clean set.
         stores = [AUGMENTED, CLEAN.format(collection="train")]
         wanted = [record_id, *_relatives(results, origin)]
     curves = []
@@ -86,27 +86,27 @@ def _relatives(results: str, origin) -> list[int]:
     (path,) = Product(Path(results) / PLAN).files()
     table = read_table(path, ["record_id", "method", "parent"])
     chosen = table.filter(pc.equal(table["parent"], origin.record_id)).to_pandas()
-    # One of each method before a second of any: people want to see how they differ.
+    # One copy of each method before a second copy, so that the picture compares the methods.
     chosen["place"] = chosen.groupby("method", observed=True).cumcount()
     return chosen.sort_values(["place", "record_id"])["record_id"].tolist()[:COPIES]
 
 
 def _series(stores: list[Path], record_id: int) -> dict[str, np.ndarray]:
-    """Return the curves of a record from the first of the products that has it."""
+    """Return the curves of a record from the first product that contains the record."""
     paths = (path for store in stores for path in Product(store).files())
     table = next(filter(None, (_steps(path, record_id) for path in paths)), None)
     if table is None:
         raise SkymillError(
-            f"record {record_id} is planned, but neither of {', '.join(map(str, stores))} has it: "
-            "they come from different runs. Run again."
+            f"the plan has record {record_id}, but {' and '.join(map(str, stores))} do not: they "
+            "come from different runs. Run again."
         )
-    # A step without flux was not measured: a gap, and not a fall to 0.
+    # A step without flux was not measured, so the curve has a gap and does not fall to 0.
     seen = table["USFLUX"].to_numpy() != 0
     return {name: np.where(seen, table[name].to_numpy(), np.nan) for name in CURVES}
 
 
 def _steps(path: Path, record_id: int) -> pa.Table | None:
-    """Return the steps of a record in a file, None where it has none."""
+    """Return the steps of a record in a file, or None."""
     with ParquetFile(path) as file:
         place = file.schema_arrow.names.index("record_id")
         for group in range(file.num_row_groups):
@@ -120,7 +120,7 @@ def _steps(path: Path, record_id: int) -> pa.Table | None:
 
 
 def _draw_records(curves: list[tuple[str, dict[str, np.ndarray]]]) -> "Image.Image":
-    """Draw the curves of records side by side, each parameter on one scale."""
+    """Draw the curves of records side by side, with one scale per parameter."""
     figure, draw, font = _canvas(
         _MARGIN + len(curves) * (_WIDTH + _GAP),
         2 * _MARGIN + _LINE + len(CURVES) * (_HEIGHT + _LINE + _GAP),
@@ -157,7 +157,7 @@ def _show_sample(name: str, results: str) -> tuple["Image.Image", str]:
             return _draw_sample(sample["images"].to_numpy(), there, said), said
     raise SkymillError(
         f"there is no sample {name} in {results}. The index "
-        f"({results}/processed/sdo/train_metadata.csv) lists ar_num and time_id of all."
+        f"({results}/processed/sdo/train_metadata.csv) lists ar_num and time_id of all samples."
     )
 
 
@@ -193,7 +193,7 @@ def _show_object(name: str, results: str) -> tuple["Image.Image", str]:
             return contact_sheet(alerts.stamps[rows], titles, said), said
     raise SkymillError(
         f"there is no object {name} among the stamps of {results}. "
-        f"{results}/processed/ztf/labels.csv lists all."
+        f"{results}/processed/ztf/labels.csv lists all objects."
     )
 
 

@@ -1,4 +1,4 @@
-"""`skymill sizes`: how much there is to download and how long that takes, before anything is."""
+"""`skymill sizes`: the size and the time of the downloads, before any download."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,29 +14,29 @@ from skymill.settings import in_force, of_input, require_bounded_file
 
 CONFIG = Path("config/config.yaml")
 OWN_CONFIG = Path(__file__).parents[4] / CONFIG
-"""The configuration of this checkout: for working folders without one of their own."""
+"""The configuration of this checkout, for working folders without their own configuration."""
 
 SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 
-HEADER = ("branch", "files", "download", "there already", "account", "download takes", "work takes")
+HEADER = ("branch", "files", "download", "already here", "account", "download time", "work time")
 
 
 def sizes(configuration: Path | None, *, mbit: float, cores: int) -> str:
-    """Return a table of what each branch needs with `source: archive`: no server is asked.
+    """Return a table of the downloads of each branch with `source: archive`. It asks no server.
 
     Parameters
     ----------
     configuration
-        A configuration file that is merged into config/config.yaml, as Snakemake's --configfile.
+        A configuration file that is merged into config/config.yaml, like Snakemake's --configfile.
     mbit
-        Megabits a second that arrive.
+        Download speed in megabits per second.
     cores
-        Cores that work at a time.
+        Number of cores.
 
     Raises
     ------
     SkymillError
-        When there is no such file, or it is no configuration.
+        When the file does not exist or is not a configuration.
     """
     config, registry = _read(configuration), load_registry()
     raw = RawFiles({**config, "source": "archive", "branches": list(BRANCH_FOLDERS)}, registry)
@@ -59,14 +59,14 @@ def sizes(configuration: Path | None, *, mbit: float, cores: int) -> str:
             )
         )
         notes += [
-            f"A file of {branch} takes {source.disk_bytes / 1e9:g} GB here, but "
+            f"The table counts {source.disk_bytes / 1e9:g} GB per file of {branch}, but "
             f"{source.disk_range['of']} varies from {source.disk_range['least']:g} to "
             f"{source.disk_range['most']:g} GB."
             for source in wanted[:1]
             if source.disk_range
         ]
     lines = [*_table([HEADER, *rows]), "", *notes]
-    lines.append(f"At {mbit:g} Mbit/s on {cores} cores, by the registry: no server was asked.")
+    lines.append(f"At {mbit:g} Mbit/s on {cores} cores. Sizes are from config/sources.yaml.")
     if any(row[0].startswith("(") for row in rows):
         lines.append("Branches in parentheses are switched off (`branches`).")
     return "\n".join(lines)
@@ -82,7 +82,7 @@ def _read(configuration: Path | None) -> dict:
 
 
 def _settings(path: Path) -> dict:
-    """Return what a configuration file says."""
+    """Return the settings of a configuration file."""
     if not path.is_file():
         raise SkymillError(f"there is no configuration {path}.")
     require_bounded_file(path)
@@ -91,12 +91,12 @@ def _settings(path: Path) -> dict:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SkymillError(f"{path} is not YAML in UTF-8: {error}") from None
     if not isinstance(content, dict | None):
-        raise SkymillError(f"{path} holds no settings: write them as `key: value`.")
+        raise SkymillError(f"{path} contains no settings. Write settings as `key: value`.")
     return content or {}
 
 
 def _merged(config: dict, more: dict) -> dict:
-    """Return a configuration with the entries of another one, section by section."""
+    """Merge the entries of another configuration into a configuration, section by section."""
     inner = {
         name: _merged(config[name], value)
         for name, value in more.items()
@@ -106,7 +106,7 @@ def _merged(config: dict, more: dict) -> dict:
 
 
 def _require_valid(config: dict) -> None:
-    """Refuse what does not fit the schema of this checkout."""
+    """Raise SkymillError if a configuration does not match the schema of this checkout."""
     from jsonschema.validators import validator_for
 
     if not SCHEMA.exists():

@@ -49,8 +49,8 @@ def ordered_digest(keys: Iterable[str]) -> str:
 def code_digest(script: Path, root: Path | None = None) -> str:
     """Return a digest over a script and every module of the package that it imports, transitively.
 
-    Comments, docstrings and blank lines do not count. `root` is the folder that contains the package,
-    by default the folder of the script.
+    Comments, docstrings and blank lines do not count. `root` is the folder that contains the
+    package, by default the folder of the script.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Synthetic records: warped, scaled and duplicated copies that stay physical.
 
-Each record's copy has its own random stream, so a copy is the same whatever else is made.
+Each copy has its own random stream. So a copy does not depend on the other copies that are made.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from skymill.magnetic.store import (
 WARP_KNOTS = 4
 WARP_DEVIATION = 0.2
 LOWEST_WARP = 0.05
-"""A curve through knots drawn from N(1, 0.2) may undershoot; below this it is held."""
+"""The knots are drawn from N(1, 0.2), so a curve may undershoot. It is clipped at this value."""
 
 SCALE_RANGE = (0.9, 1.1)
 
@@ -37,9 +37,9 @@ _FORCES = (("EPSX", "TOTFX"), ("EPSY", "TOTFY"), ("EPSZ", "TOTFZ"))
 
 
 def augmented_schema(parameters: Sequence[str] = PARAMETERS) -> pa.Schema:
-    """Return the schema of the augmented set, whose values are of these parameters.
+    """Return the schema of the augmented set, with a column for each of these parameters.
 
-    One row a step, sorted by (record_id, seq_id); `parent` is null for originals.
+    A table has one row per step, sorted by (record_id, seq_id). `parent` is null for originals.
     """
     return pa.schema(
         [
@@ -88,14 +88,14 @@ def write_augmented(
     clean
         The clean training records.
     everything
-        Whether the whole plan is the augmented set (augment first, then split), or its train
-        split alone.
+        Whether the augmented set is the whole plan (augment first, then split) or only its train
+        split.
     parameters
-        Those that the records have.
+        The parameters of the records.
 
     Returns
     -------
-    The `files` and `counts` parts of the manifest.
+    The manifest's `files` and `counts`.
     """
     planned = planned_records(plan, everything=everything)
     with new_directory(output) as directory:
@@ -164,31 +164,33 @@ def synthesise(
     seed: int,
     parameters: Sequence[str] = PARAMETERS,
 ) -> None:
-    """Turn parents' values into those of their synthetic copies, in place.
+    """Turn the values of parents into the values of their synthetic copies, in place.
 
     Parameters
     ----------
     values
         float64, shape (len(parameters), records, 60): the values of each row's parent.
     parent, method, copy
-        Shape (records,): parent's id, `warp` or `scale` (all else stays as it is), and which copy.
+        Shape (records,): the parent's id, the method and the number of the copy. The methods
+        `warp` and `scale` change values; other methods change none.
     parameters
-        Those of the values; SHRGT45, TOTBSQ, EPS* and TOTF* are among them.
+        The parameters of the values. They must include SHRGT45, TOTBSQ, EPS* and TOTF*.
 
     Notes
     -----
-    `warp` multiplies all parameters by one smooth positive curve, `scale` each parameter by a
-    factor. NaN, the sentinel of XR_MAX and exact zeros stay, signs are kept, SHRGT45 stays within
-    100 %. EPS* follow from TOTF* and TOTBSQ, so that what held between them still holds.
+    `warp` multiplies all parameters by one smooth positive curve. `scale` multiplies each
+    parameter by a factor. NaN, the sentinel of XR_MAX, exact zeros and signs do not change.
+    SHRGT45 stays within 100 %. EPS* are computed from TOTF* and TOTBSQ, so that the physical
+    relation between them is kept.
 
     Raises
     ------
     ValueError
-        When a method is none of the plan's.
+        When the plan does not know a method.
     """
     unknown = {*np.unique(method)} - {*METHODS}
     if unknown:
-        raise ValueError(f"no such method of augmentation: {', '.join(map(str, sorted(unknown)))}")
+        raise ValueError(f"unknown method of augmentation: {', '.join(map(str, sorted(unknown)))}")
     place = {name: number for number, name in enumerate(parameters)}
     for name, draw in FACTORS.items():
         rows = np.flatnonzero(method == name)
@@ -221,13 +223,14 @@ def _factors(streams: list[np.random.Generator], count: int) -> np.ndarray:
 
 
 FACTORS = {"warp": lambda streams, _: _curves(streams)[None], "scale": _factors}
-"""What each method of plan_table.CHANGED multiplies the values of so many parameters by."""
+"""The factors of each method of plan_table.CHANGED, from random streams and a number of
+parameters."""
 
 
 def _follow_forces(before: np.ndarray, after: np.ndarray, place: dict[str, int]) -> None:
     """Recompute EPS* of the copies: EPS* is proportional to TOTF* / TOTBSQ.
 
-    The parent's own constant is kept, rather than the published one with its six digits.
+    The constant is the parent's own: the published constant has only six digits.
     """
     energy = place["TOTBSQ"]
     for ratio, force in _FORCES:

@@ -1,7 +1,7 @@
-"""Ingest: one raw file becomes values, a catalogue and a quarantine.
+"""Ingest: read one raw file, and write its values, its catalogue and its quarantine.
 
-The file is cut into blocks of bytes; a block owns the lines that begin in it, and becomes one
-Parquet file. Blocks are independent, so any number of workers gives the same bytes.
+The file is cut into blocks of bytes. A line is in the block in which it begins, and each block
+becomes one Parquet file. Blocks are independent, so any number of workers writes the same bytes.
 """
 
 import contextlib
@@ -39,20 +39,21 @@ READ_BYTES = 2**20
 """Raw bytes read at a time."""
 
 MAX_LINE_BYTES = 16 * 2**20
-"""A longer line is rejected unread: real ones have about 50 kB."""
+"""A longer line is rejected unread. Real lines have about 50 kB."""
 
 MAX_RECORDS = 2 + BLOCK_BYTES // (len(PARAMETERS) * STEPS * len('"0":1,'))
-"""More valid records than can begin in a block; memory that is not filled is not used."""
+"""An upper limit of the valid records in a block. The part of the memory that is not filled is not
+used."""
 
-MOST_TOLD = 1_000
-"""Lines of a block that are no records and have rows of their own: a block has some 320 records,
-and memory must not grow with lines of a byte."""
+MOST_LISTED = 1_000
+"""The first so many lines of a block that are no records have a row each; later ones are counted
+together. A block has some 320 records, and memory must not grow with lines of one byte."""
 
 SHORTEST_RECORD = len(PARAMETERS) * (STEPS * len('"0":1,') - 1)
-"""No record has fewer bytes."""
+"""The fewest bytes of a record."""
 
 BEGINNING_BYTES = 160
-"""How much of a rejected line the quarantine shows."""
+"""The quarantine shows so many bytes of a rejected line."""
 
 VALUES_SCHEMA = pa.schema(
     [
@@ -61,8 +62,8 @@ VALUES_SCHEMA = pa.schema(
         *(pa.field(name, pa.float64(), nullable=False) for name in PARAMETERS),
     ]
 )
-"""A row for each step of each valid record; `fingerprint` is that of
-its magnetic parameters."""
+"""One row per step of each valid record; `fingerprint` is the fingerprint of the step's magnetic
+parameters."""
 
 LINES_SCHEMA = pa.schema(
     [
@@ -76,7 +77,7 @@ LINES_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Block:
-    """A piece of work: the lines of `raw` that begin in block `number` of BLOCK_BYTES."""
+    """One block of work: the lines of `raw` that begin in block `number` of BLOCK_BYTES."""
 
     raw: Path
     number: int
@@ -86,7 +87,7 @@ class Block:
 
 @dataclass
 class BlockResult:
-    """What a block held; line numbers count from 0 within the block, which has `count` lines."""
+    """The lines of a block. The block has `count` lines; line numbers count from 0 within it."""
 
     count: int
     lines: pa.Table
@@ -110,25 +111,25 @@ def ingest(
     Parameters
     ----------
     raw, partition
-        The JSON-lines file, which may be gzipped, and the name that stands for it in every table.
+        The JSON-lines file, which may be gzipped, and its name in every table.
     labelled
-        Whether its records must have labels (training files).
+        Whether the records must have labels (training files).
     values
         Directory of Parquet files of VALUES_SCHEMA, records in file order.
     catalogue
         Parquet file of CATALOGUE_SCHEMA.
     quarantine
-        JSON lines, one for each rejected line: file, line, reason, detail, beginning, and how many
-        lines it stands for, see CATALOGUE_SCHEMA. The file is named as it is without compression,
-        and its lines are counted there.
+        JSON lines, one per rejected line: file, line, reason, detail, beginning, and the number of
+        lines that the entry counts, see CATALOGUE_SCHEMA. `file` is the name without `.gz`, and
+        `line` counts the lines of the file without compression.
     workers, blocks_per_piece
-        How the work is spread; neither changes a byte of the products. The first pieces have that
-        many blocks, so that workers seldom wait for the next one, and the last have one, so that
-        none waits long for the others at the end.
+        How the work is spread. They change no byte of the products. The first batches have
+        `blocks_per_piece` blocks, so that workers rarely wait for the next batch. The last batches
+        have one block, so that no worker waits long at the end.
 
     Returns
     -------
-    The manifest's part on content: `files` and `counts` (met = valid + rejected + blank).
+    The manifest's `files` and `counts` (lines = valid + rejected + blank).
 
     Raises
     ------
@@ -159,9 +160,9 @@ def ingest(
 def _plain(raw: Path, directory: Path) -> Iterator[Path]:
     """Yield the path of a raw file without compression.
 
-    A gzipped file is unpacked into the directory for as long: a stream has no place to begin at,
-    and the blocks of one file are read by several workers. What a killed run leaves goes with the
-    directory.
+    A gzipped file is unpacked into the directory until the context ends. Several workers read the
+    blocks of one file, and a compressed stream can be read only from its start. If the run is
+    killed, the unpacked file is deleted with the directory.
     """
     if not is_gzipped(raw):
         yield raw
@@ -194,11 +195,11 @@ def _ingest_block(block: Block) -> BlockResult:
         return entry
 
     def set_aside(number: int, why: RejectedLine | None, line: bytes) -> None:
-        """Note a line that is no record: blank, or rejected for a reason."""
+        """List a line that is no record: a blank line, or a rejected line with its reason."""
         nonlocal others
         others += 1
         key = why and (why.reason, why.label)
-        if others > MOST_TOLD and key in alike:
+        if others > MOST_LISTED and key in alike:
             alike[key][-1] += 1
             return
         if why:
@@ -206,7 +207,7 @@ def _ingest_block(block: Block) -> BlockResult:
         else:
             entry = [number, None, None, "blank", None, None, 1]
             entries.append(entry)
-        if others > MOST_TOLD:
+        if others > MOST_LISTED:
             entry[1] = None
             alike[key] = entry
 
@@ -220,8 +221,8 @@ def _ingest_block(block: Block) -> BlockResult:
         line = line.removeprefix(BYTE_ORDER_MARK)
         if not line or line.isspace():
             set_aside(number, None, line)
-        elif others >= MOST_TOLD and len(line) < SHORTEST_RECORD:
-            # Not parsed: there may be a line for every two bytes.
+        elif others >= MOST_LISTED and len(line) < SHORTEST_RECORD:
+            # Parsing would take too long: a block may have a line for every two bytes.
             set_aside(number, _TOO_SHORT, line)
         else:
             try:
@@ -251,7 +252,7 @@ def _ingest_block(block: Block) -> BlockResult:
         columns["seq_id"] = np.tile(np.arange(STEPS, dtype=np.int8), (len(valid), 1))
         table = step_table(columns, VALUES_SCHEMA)
         file = write_parquet(path, table, rows_per_group=table.num_rows)
-    told = [
+    quarantined = [
         {
             "line": entry[0],
             "reason": entry[4],
@@ -264,7 +265,7 @@ def _ingest_block(block: Block) -> BlockResult:
     return BlockResult(
         count=count,
         lines=_lines(sorted(entries, key=itemgetter(0))),
-        rejected=sorted(told, key=itemgetter("line")),
+        rejected=sorted(quarantined, key=itemgetter("line")),
         file=file,
     )
 
@@ -282,13 +283,13 @@ def _lines(entries: list[tuple]) -> pa.Table:
 def read_lines(path: Path, number: int) -> Iterator[bytes]:
     """Yield the lines that begin in block `number`, with their line ends.
 
-    A line of more than MAX_LINE_BYTES is cut off one byte behind that length: it is never held in
-    memory whole.
+    A line of more than MAX_LINE_BYTES is cut one byte after that length, so that memory never
+    contains the whole line.
     """
     position, end = number * BLOCK_BYTES, (number + 1) * BLOCK_BYTES
     with open(path, "rb", buffering=READ_BYTES) as stream:
         if position:
-            # A line begins behind every newline: one byte earlier tells for the block's first.
+            # A line begins after every newline. The byte before the block may be a newline.
             position = stream.seek(position - 1)
             position += _skip_line(stream, end - position)
         while position < end:
@@ -302,7 +303,7 @@ def read_lines(path: Path, number: int) -> Iterator[bytes]:
 
 
 def _skip_line(stream: BinaryIO, limit: int) -> int:
-    """Read to the end of the line, or at least `limit` bytes; return how many were read."""
+    """Read to the end of the line, or at least `limit` bytes. Return the number of bytes read."""
     skipped = 0
     while skipped < limit:
         part = stream.readline(READ_BYTES)
@@ -313,14 +314,14 @@ def _skip_line(stream: BinaryIO, limit: int) -> int:
 
 
 def _catalogue(partition: str, results: list[BlockResult]) -> pa.Table:
-    """Return the catalogue of a file from those of its blocks."""
+    """Return the catalogue of a file: the lines of all its blocks."""
     before, tables = 0, [_lines([])]
     for result in results:
         number = pc.add(result.lines["line"], to_arrow([before + 1], pa.int64())[0])
         tables.append(result.lines.set_column(0, LINES_SCHEMA.field("line"), number))
         before += result.count
     lines = pa.concat_tables(tables)
-    lines = lines.combine_chunks()  # what is written depends on chunks, and they on the blocks
+    lines = lines.combine_chunks()  # the bytes that are written depend on the table's chunks
     columns = {
         **dict(zip(lines.column_names, lines.columns, strict=True)),
         "partition": to_arrow(np.full(lines.num_rows, partition.encode()), pa.string()),

@@ -1,4 +1,4 @@
-"""The catalogue as a table: what became of each line of a file, or of each window of SWAN-SF."""
+"""The table of the catalogue: the status of each line of a file, or of each window of SWAN-SF."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,7 +9,7 @@ from skymill.magnetic.inputs import PARTITION_NAMES
 from skymill.magnetic.schema import CLASSES, UNKNOWN
 
 NO_USFLUX = "no_usflux"
-"""A record that was never measured: its USFLUX is zero or missing at every step."""
+"""The reason of records that were never measured: USFLUX is zero or missing at every step."""
 
 REASONS = (
     "line_too_long",
@@ -24,7 +24,7 @@ REASONS = (
     "repeated_key",
     NO_USFLUX,
 )
-"""Why lines are rejected."""
+"""The reasons for which lines are rejected."""
 
 STATUSES = ("valid", "rejected", "blank")
 
@@ -40,10 +40,10 @@ CATALOGUE_SCHEMA = pa.schema(
         pa.field("lines", pa.int64(), nullable=False),
     ]
 )
-"""A row for every line met, in file order; status is `valid`, `rejected` or `blank`.
+"""One row per line, in file order; status is `valid`, `rejected` or `blank`.
 
-Where a block of a file has very many lines that are no records, one row stands for all further ones
-of the block with the same status, reason and label: `lines` is their number, `line` the first one.
+If a block of a file has very many lines that are no records, one row counts all further lines of
+the block with the same status, reason and label: `lines` is their number, `line` is the first.
 """
 
 
@@ -56,7 +56,7 @@ def count_lines(catalogue: pa.Table) -> dict:
     def tally(table: pa.Table, name: str) -> dict:
         counted = pc.value_counts(table[name].cast("string")).to_pylist()
         found = {entry["values"]: entry["counts"] for entry in counted}
-        # The few rows that stand for several lines.
+        # The few rows that count several lines.
         several = table.filter(pc.greater(table["lines"], to_arrow([1], pa.int64())[0]))
         words, lines = several[name].cast("string").to_pylist(), several["lines"].to_pylist()
         for word, number in zip(words, lines, strict=True):

@@ -1,4 +1,4 @@
-"""The checks between stages: too much lost, regions too large, counts that do not agree."""
+"""Checks between stages: too many records lost, regions too large, counts that do not agree."""
 
 import logging
 from itertools import islice
@@ -13,9 +13,9 @@ logger = logging.getLogger(__name__)
 
 
 def lost_too_many(counts: dict, max_rejected_fraction: float) -> bool:
-    """Return whether a raw file has no valid record, or lost more lines than is allowed.
+    """Return whether a raw file has no valid record, or lost more lines than allowed.
 
-    `counts` are those of `ingest`; the fraction is of the lines that are not blank.
+    `ingest` returns the counts. The fraction is a share of the lines that are not blank.
     """
     met = counts["valid"] + counts["rejected"]
     return not counts["valid"] or counts["rejected"] > max_rejected_fraction * met
@@ -24,10 +24,10 @@ def lost_too_many(counts: dict, max_rejected_fraction: float) -> bool:
 def require_accepted(
     partition: str, counts: dict, quarantine: Path, max_rejected_fraction: float
 ) -> None:
-    """Raise SkymillError, naming the first offenders, when too many lines were rejected.
+    """Raise SkymillError when too many lines were rejected; the message lists the first of them.
 
-    `counts` are those of `ingest`; the fraction is of the lines that are not blank. A smaller loss
-    is a warning.
+    `ingest` returns the counts. The fraction is a share of the lines that are not blank. A smaller
+    loss is a warning.
     """
     name, items = file_name(partition), f"{input_with(partition).item}s"
     met = counts["valid"] + counts["rejected"]
@@ -43,7 +43,7 @@ def require_accepted(
                 reasons,
             )
         return
-    # Read line by line: str.splitlines would also cut at separators inside a shown beginning.
+    # Read line by line: str.splitlines would also cut at separators inside a quoted beginning.
     with open(quarantine, encoding="utf-8") as stream:
         lines = [line.rstrip("\n") for line in islice(stream, 5)]
     if counts["valid"]:
@@ -52,19 +52,19 @@ def require_accepted(
             f"({counts['rejected'] / met:.2%}, allowed {max_rejected_fraction:.2%})"
         )
     else:
-        what = f"{name} holds no valid record ({counts['rejected']:,} {items} rejected)"
+        what = f"{name} contains no valid record ({counts['rejected']:,} {items} rejected)"
     raise SkymillError(
         f"{what}: {reasons or 'the file is empty'}.\n"
         + "".join(f"  {line}\n" for line in lines)
-        + f"All of them stand in {quarantine}. Mend or replace the file, or raise "
-        "limits.max_rejected_fraction if that many are expected."
+        + f"{quarantine} lists all of them. Fix or replace the file, or raise "
+        "limits.max_rejected_fraction if you expect this loss."
     )
 
 
 def dropped_too_many(counts: dict, max_dropped_fraction: float) -> bool:
-    """Return whether more of the valid records were dropped as identical than is allowed.
+    """Return whether more valid records were dropped as identical than allowed.
 
-    `counts` are those of `conserve`.
+    `conserve` returns the counts.
     """
     return counts["dropped_identical"] > max_dropped_fraction * counts["valid"]
 
@@ -72,7 +72,7 @@ def dropped_too_many(counts: dict, max_dropped_fraction: float) -> bool:
 def require_few_dropped(collection: str, counts: dict, max_dropped_fraction: float) -> None:
     """Raise SkymillError when `collisions: drop_identical` dropped too many records.
 
-    `counts` are those of `conserve`. A smaller loss is a warning.
+    `conserve` returns the counts. A smaller loss is a warning.
     """
     dropped, valid = counts["dropped_identical"], counts["valid"]
     said = (
@@ -82,30 +82,30 @@ def require_few_dropped(collection: str, counts: dict, max_dropped_fraction: flo
     if dropped_too_many(counts, max_dropped_fraction):
         raise SkymillError(
             f"{said}: {dropped / valid:.2%}, allowed {max_dropped_fraction:.2%}. Is one file there "
-            "under two names? If so many are expected, raise limits.max_dropped_fraction."
+            "under two names? If not, raise limits.max_dropped_fraction."
         )
     if dropped:
         logger.warning(said)
 
 
 def is_too_large(counts: dict, max_fraction: float) -> bool:
-    """Return whether a region holds more than `max_fraction` of the records."""
+    """Return whether a region has more than `max_fraction` of the records."""
     return counts["largest"] > max_fraction * counts["records"]
 
 
 def require_small_regions(counts: dict, max_fraction: float) -> None:
-    """Raise SkymillError when a region holds more than `max_fraction` of the records.
+    """Raise SkymillError when a region has more than `max_fraction` of the records.
 
-    `counts` are those of `regions.describe_regions`.
+    `regions.describe_regions` returns the counts.
     """
     largest, records = counts["largest"], counts["records"]
     if is_too_large(counts, max_fraction):
         raise SkymillError(
-            f"region {counts['largest_region']} holds {largest:,} of {records:,} records "
+            f"region {counts['largest_region']} has {largest:,} of {records:,} records "
             f"({largest / records:.1%}, allowed {max_fraction:.1%}): a whole region goes into one "
-            "split, so the splits could not come near their fractions. Either steps that say "
-            "nothing chain strangers together (look at regions.parquet), or there are few "
-            "regions: then raise limits.max_region_fraction."
+            "split, so the splits could not come near their fractions. Look at regions.parquet: "
+            "steps without information may link records of different regions. If the data have "
+            "only a few regions, raise limits.max_region_fraction."
         )
 
 
@@ -116,7 +116,7 @@ def conserve(
     plan: Product | None = None,
     augmented: Product | None = None,
 ) -> dict:
-    """Reconcile the counts of one collection: every line met is kept or accounted for.
+    """Reconcile the counts of one collection: every line is kept, or its loss is counted.
 
     Parameters
     ----------
@@ -127,12 +127,12 @@ def conserve(
 
     Returns
     -------
-    The numbers, once they agree.
+    The counts, if they agree.
 
     Raises
     ------
     SkymillError
-        With both numbers, when they do not.
+        When two counts differ; the message has both.
     """
     counts = [product.counts for product in ingested]
     identified = ids.counts
@@ -144,7 +144,7 @@ def conserve(
     numbers["kept"] = identified["kept"]
     numbers["clean_files"] = clean.rows // STEPS
     equations = [
-        ("lines met", "lines", "valid + rejected + blank", ("valid", "rejected", "blank")),
+        ("lines read", "lines", "valid + rejected + blank", ("valid", "rejected", "blank")),
         ("valid records", "valid", "kept + dropped_identical", ("kept", "dropped_identical")),
         ("records kept", "kept", "records in the clean files", ("clean_files",)),
     ]
@@ -173,8 +173,8 @@ def conserve(
         total = sum(numbers[name] for name in right)
         if numbers[left] != total:
             raise SkymillError(
-                f"the books do not balance: {left_name} {numbers[left]:,}, {right_name} {total:,}. "
-                "A product does not belong to the others: delete interim and "
+                f"the counts do not agree: {left_name} {numbers[left]:,}, {right_name} {total:,}. "
+                "The products come from different runs: delete interim and "
                 "preprocessed/solar_flare_2020 in the results folder and run again."
             )
     return numbers

@@ -1,9 +1,9 @@
-"""Undersampling that keeps the climatology: fewer records, and the same ratios among them.
+"""Undersampling that keeps the climatology: fewer records in the same ratios.
 
-Flares of class X are rarer than those of class M, and quiet hours more frequent than weak flares.
-A model that is trained on classes balanced one by one learns other ratios than the Sun has. So
-records are thinned in two groups, X with M and C with B and Q: each class of a group loses the same
-share, file by file.
+X flares are rarer than M flares, and quiet hours are more frequent than weak flares. If every
+class were balanced separately, a model would learn other ratios than those of the Sun. So records
+are thinned in two groups: X and M, and C, B and Q. In each file, each class of a group loses the
+same share.
 """
 
 import logging
@@ -21,23 +21,23 @@ QUIET = ("C", "B", "Q")
 
 
 def thinned(records: pd.DataFrame, quiet_per_flare: float, seed: int) -> np.ndarray:
-    """Choose the records that go, so that each file has so many quiet ones for each flare.
+    """Choose the records to remove, so that each file has the ratio `quiet_per_flare`.
 
-    The group that is too large for the other one is thinned. A file without one of the two groups
-    has no such ratio, and stays as it is.
+    The group that is too large for the ratio is thinned. A file without records of one of the two
+    groups has no ratio and is not thinned.
 
     Parameters
     ----------
     records
         record_id (int64), partition and label of each.
     quiet_per_flare
-        Records of QUIET for each one of FLARING, above 0.
+        Records of the classes QUIET per record of the classes FLARING, above 0.
     seed
-        Of the choice within a class.
+        The seed of the choice within a class.
 
     Returns
     -------
-    The ids of the records that go, int64.
+    The ids of the records to remove, int64.
     """
     gone = [np.empty(0, np.int64)]
     for partition, part in records.groupby("partition", sort=True):
@@ -45,7 +45,7 @@ def thinned(records: pd.DataFrame, quiet_per_flare: float, seed: int) -> np.ndar
         for group in (FLARING, QUIET):
             if not any(counts.get(label) for label in group):
                 logger.warning(
-                    "%s has no record of class %s to keep a ratio to (magnetic.quiet_per_flare): "
+                    "%s has no record of class %s, so magnetic.quiet_per_flare does not apply: "
                     "its records are not thinned",
                     partition,
                     " or ".join(group),
@@ -58,9 +58,9 @@ def thinned(records: pd.DataFrame, quiet_per_flare: float, seed: int) -> np.ndar
 
 
 def kept_of_classes(counts: dict[str, int], quiet_per_flare: float) -> dict[str, int]:
-    """Return how many records of each class of a file are kept; see thinned.
+    """Return how many records of each class of a file are kept, see thinned.
 
-    `counts` are those of the file's records by class.
+    `counts` are the records of the file by class.
     """
     ratio = Fraction(str(quiet_per_flare))
     groups = [{name: counts.get(name, 0) for name in group} for group in (FLARING, QUIET)]

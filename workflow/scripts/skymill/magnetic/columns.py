@@ -1,4 +1,4 @@
-"""The columns of the engineered splits: names and where each comes from, without the numbers."""
+"""The columns of the engineered splits: their names and origins, without the computation."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from skymill.engine.errors import SkymillError
 from skymill.magnetic.schema import PARAMETERS
 
 SUFFIXES = {"rolling_mean": "roll_mean", "rolling_std": "roll_std", "diff": "diff", "lag": "lag"}
-"""Operation in the configuration, and its part of a column's name."""
+"""Each operation of the configuration, and its part of a column's name."""
 
 
 @dataclass(frozen=True)
@@ -24,24 +24,24 @@ class Derived:
 
 
 class Columns:
-    """The columns that a configuration asks for.
+    """The columns that a configuration selects.
 
     Parameters
     ----------
     settings
-        `fill` (interpolate or zero), `log1p` (parameters), `derived` (operation, parameter,
-        window) and `columns` (the result, in order), as in the configuration.
+        The settings `fill` (interpolate or zero), `log1p` (parameters), `derived` (operation,
+        parameter, window) and `columns` (the result, in order).
 
     Attributes
     ----------
     names
         The columns in order, without record_id, seq_id and label.
     logs
-        Logarithm columns and the parameter of each.
+        The logarithm columns, each with its parameter.
     derived
-        Those of the names that are derived.
+        The derived columns among the names.
     parameters
-        The raw parameters that must be read, in file order.
+        The raw parameters to read, in file order.
 
     Raises
     ------
@@ -57,14 +57,14 @@ class Columns:
         for column in declared.values():
             if column.parameter not in self.logs and column.parameter not in PARAMETERS:
                 raise SkymillError(
-                    f"features.derived asks for {column.operation} of {column.parameter}, which "
-                    "is neither a parameter nor the _log of one in features.log1p."
+                    f"features.derived has {column.operation} of {column.parameter}, which is "
+                    "neither a parameter nor the _log of a parameter in features.log1p."
                 )
         for name in self.names:
             if name not in declared and name not in self.logs and name not in PARAMETERS:
                 raise SkymillError(
-                    f"features.columns names {name}, which is neither a parameter nor declared "
-                    "in features.log1p or features.derived. Declared are: "
+                    f"features.columns lists {name}, which is neither a parameter nor declared in "
+                    "features.log1p or features.derived. The declared columns are: "
                     f"{', '.join([*self.logs, *declared])}."
                 )
         self.derived = {name: declared[name] for name in self.names if name in declared}

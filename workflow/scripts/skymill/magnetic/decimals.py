@@ -1,7 +1,7 @@
 """Decimal text to float64 at machine speed, compiled by Numba: the inner loop of ingest.
 
 The text is read eight bytes at a time, because a branch per digit would cost more than the rest.
-Everything that is compiled lives in this module: Numba's cache looks for changes in no other file.
+All compiled code is in this module, because Numba's cache does not notice changes in other files.
 
 Sources: Lemire, Number parsing at a gigabyte per second (2021), section 5 (decimal to binary);
 Mula, SWAR conversion of eight digits (2014).
@@ -16,10 +16,10 @@ from numba.types import Array, Tuple, boolean
 from skymill.engine.compiled import compiled
 
 U = np.uint64
-"""Numba turns uint64 mixed with int64 into float64: no bare literal may meet a word."""
+"""Numba turns uint64 mixed with int64 into float64. So every literal next to a word is a U."""
 
 PADDING = 32
-"""How many bytes are read, but not used, behind the end of the text."""
+"""Bytes after the end of the text that are read, but not used."""
 
 
 @intrinsic
@@ -66,13 +66,13 @@ def _leading_zeros(typing_context, word):
 
 
 _LOWEST, _HIGHEST = -342, 308
-"""Powers of ten that are scaled here: beyond them 19 digits make 0 or infinity."""
+"""The powers of ten that this module scales. Beyond them, 19 digits make 0 or infinity."""
 
 
 def _five_to_the(power: int) -> tuple[int, int]:
     """Return the first 128 bits of 5**power, cut off; from 5**-27 to 5**-1 rounded up.
 
-    Those reciprocals may meet a multiple of what they divide, and the product is then exact.
+    These reciprocals may multiply a multiple of their divisor. The product is then exact.
     """
     number = 5 ** abs(power)
     if power < 0:
@@ -100,18 +100,18 @@ _NAN_BITS = U(np.array(np.nan).view(np.uint64))
 _SIGN = U(1 << 63)
 _INFINITY = U(0x7FF << 52)
 _NONE = U(2**64 - 1)
-"""The bits that stand for "not read": a NaN that is never written."""
+"""The bits that mean "not read": a NaN that is never written."""
 
 
 @njit(inline="always")
 def _digits_in_front(digits):
-    """Return how many of eight bytes, less the code of `0`, are digits before one is not."""
+    """Return how many of eight bytes, less the code of `0`, are digits before the first other."""
     return _trailing_zeros(((digits + _ABOVE_NINE) | digits) & _HIGH_BITS) >> _THREE
 
 
 @njit(inline="always")
 def _eight_digits(digits):
-    """Return the number that eight digits spell."""
+    """Return the number that eight digits form."""
     pairs = digits * _TEN + (digits >> _EIGHT)
     low, high = pairs & _PAIRS, (pairs >> U(16)) & _PAIRS
     return (low * U(100 + (1000000 << 32)) + high * U(1 + (10000 << 32))) >> U(32)
@@ -119,15 +119,15 @@ def _eight_digits(digits):
 
 @njit(inline="always")
 def _first_digits(digits, count):
-    """Return the number that the first 1 to 7 of eight bytes spell."""
+    """Return the number that the first 1 to 7 of eight bytes form."""
     return _eight_digits(digits << (_WORD - (count << _THREE)))
 
 
 @njit(inline="always")
 def _append_digits(address, number):
-    """Read all digits at an address behind those of `number`.
+    """Append all digits at an address to `number`.
 
-    Returns the new number, the address behind it and whether it has at most 19 digits.
+    Returns the new number, the address after it and whether it has at most 19 digits.
     """
     digits = _load(address) ^ _ZEROS
     count = _digits_in_front(digits)
@@ -148,7 +148,7 @@ def _append_digits(address, number):
 
 @njit(inline="always")
 def _scale(number, power):
-    """Return the bits of the float64 nearest to number * 10**power, or _NONE if it is not plain."""
+    """Return the bits of the float64 nearest to number * 10**power; _NONE for difficult cases."""
     if power < _LOWEST or power > _HIGHEST:
         return _NONE
     zeros = _leading_zeros(number)
@@ -156,7 +156,7 @@ def _scale(number, power):
     five = _FIVES[power - _LOWEST]
     high, low = _high_product(number, five[0]), number * five[0]
     if high & U(0x1FF) == U(0x1FF):
-        # The bits that decide are all ones: what the power's second word adds may carry.
+        # The deciding bits are all ones, so adding the power's second word may carry.
         more = _high_product(number, five[1])
         low += more
         if low < more:
@@ -174,15 +174,15 @@ def _scale(number, power):
     if exact_half and mantissa & _THREE == _ONE:
         mantissa -= _ONE
     mantissa = (mantissa + (mantissa & _ONE)) >> _ONE
-    # The mantissa's highest bit, which is not stored, makes up for the one taken off here; a carry
-    # out of the rounding goes on into the exponent, as it should.
+    # The mantissa's highest bit, which is not stored, makes up for the 1 that is subtracted here.
+    # A carry out of the rounding goes into the exponent, which is correct.
     bits = (U(exponent - 1) << U(52)) + mantissa
     return bits if bits < _INFINITY else _NONE
 
 
 @njit(inline="always")
 def _read_number(address):
-    """Read a JSON number or NaN; return its bits, or _NONE, and the address behind it."""
+    """Read a JSON number or NaN; return its bits, or _NONE, and the address after it."""
     word = _load(address)
     if word & _THREE_BYTES == _NAN:
         return _NAN_BITS, address + _THREE
@@ -221,7 +221,7 @@ def _read_number(address):
         size = int64(_first_digits(digits, count))
         power += -size if negative else size
     if number == _ZERO:
-        # Without fraction and exponent it is an integer, and those have no -0.
+        # A number without fraction and exponent is an integer, and integers have no -0.
         return (_NONE if whole and sign else sign), address
     bits = _scale(number, power)
     return (bits if bits == _NONE else bits | sign), address
@@ -237,26 +237,26 @@ _TABLE = Array(uint64, 2, "C", readonly=True)
     error_model="numpy",
 )
 def read_table(text, start, end, row_words, row_masks, cell_words, cell_masks, out):
-    """Read a table of numbers whose punctuation is known to the byte.
+    """Read a table of numbers whose punctuation is known byte by byte.
 
     Parameters
     ----------
     text
-        The bytes; at least `end + PADDING` of them, those behind `end` zero.
+        At least `end + PADDING` bytes. The bytes after `end` are zero.
     start, end
         Where the first row begins, and where the text ends.
     row_words, row_masks
-        uint64, shape (rows, words): what stands before each row's first number, as little-endian
-        words, and which of their bits count.
+        uint64, shape (rows, words): the bytes before each row's first number, as little-endian
+        words, and the bits of the words to compare.
     cell_words, cell_masks
-        uint64, shape (cells, 1): what stands before each other number of a row; cell 0 is not used.
+        uint64, shape (cells, 1): the bytes before each other number of a row; cell 0 is not used.
     out
         uint64, shape (rows, cells): receives the bits of the float64 values.
 
     Returns
     -------
-    Where the last number ends, and whether everything was as expected. If not, which is no
-    judgement on the text, `out` is undefined.
+    Where the last number ends, and whether the text was as expected. If not, `out` is undefined,
+    and the text may still be valid.
     """
     base = uint64(text.ctypes.data)
     address, limit = base + uint64(start), base + uint64(end)
@@ -274,8 +274,8 @@ def read_table(text, start, end, row_words, row_masks, cell_words, cell_masks, o
                     return 0, False
                 address += (_WORD - _leading_zeros(mask)) >> _THREE
             bits, address = _read_number(address)
-            # Nothing is read further behind the end than the padding: a number ends at the first
-            # zero byte, and punctuation does not match it.
+            # No read goes beyond the padding: a number ends at the first zero byte, and no
+            # punctuation matches a zero byte.
             if bits == _NONE or address > limit:
                 return 0, False
             out[row, cell] = bits

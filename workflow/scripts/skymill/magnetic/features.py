@@ -1,6 +1,6 @@
-"""Features: missing steps filled, logarithms, rolling statistics, a curated set of columns.
+"""Features: fill missing steps, compute logarithms and rolling statistics, select columns.
 
-Everything happens strictly inside a record, on arrays of shape (records, 60).
+Every computation stays inside a record. Arrays have the shape (records, 60).
 """
 
 import logging
@@ -31,16 +31,16 @@ logger = logging.getLogger(__name__)
 
 
 def rolling_mean(values: np.ndarray, window: int) -> np.ndarray:
-    """Return the mean over the last `window` steps, or as many as there are."""
+    """Return the mean over the last `window` steps; the first steps have shorter windows."""
     total, count = _window_sum(values, window), _window_count(window)
     return total / count
 
 
 def rolling_std(values: np.ndarray, window: int) -> np.ndarray:
-    """Return the standard deviation (ddof 1) over the last `window` steps; NaN at the first.
+    """Return the standard deviation (ddof 1) over the last `window` steps; NaN at the first step.
 
-    Deviations from each window's own mean are summed, which is exact where a running sum of
-    squares is not.
+    The squared deviations from each window's own mean are summed: a running sum of squares would
+    lose digits.
     """
     mean, count = rolling_mean(values, window), _window_count(window)
     squares = np.zeros_like(values)
@@ -82,7 +82,7 @@ FUNCTIONS = {
 
 
 class FeatureSet(Columns):
-    """The columns that a configuration asks for, and how to compute them."""
+    """The columns that a configuration selects, and their computation."""
 
     def schema(self) -> pa.Schema:
         """Return the schema of a split: keys, then float64 columns in the configured order."""
@@ -106,9 +106,9 @@ class FeatureSet(Columns):
         Returns
         -------
         columns
-            For each column a float64 array of shape (records, 60), finite where the input is.
+            A float64 array of shape (records, 60) per column, finite where the input is finite.
         never_measured
-            For each raw parameter, how many records have no value of it at all.
+            Per raw parameter, how many records have no value at any step.
         """
         bases, never_measured = {}, {}
         for name, series in zip(self.parameters, values, strict=True):
@@ -138,9 +138,9 @@ def fill_missing(series: np.ndarray, name: str, fill: str) -> int:
     series
         float64, shape (records, 60), raw values.
     fill
-        `zero`: NaN becomes 0. `interpolate`: NaN, an exact zero of an extensive parameter and
-        the sentinel of XR_MAX are interpolated linearly inside the record, the edges held; a
-        record without any value becomes 0.
+        `zero`: NaN becomes 0. `interpolate`: NaN, exact zeros of an extensive parameter and the
+        sentinel of XR_MAX are interpolated linearly inside the record. Missing steps at the edges
+        get the nearest value. A record without any value becomes 0.
     """
     if fill == "zero":
         missing = np.isnan(series)
@@ -156,7 +156,7 @@ def fill_missing(series: np.ndarray, name: str, fill: str) -> int:
 
 
 def _interpolate(series: np.ndarray, missing: np.ndarray) -> np.ndarray:
-    """Return rows with their missing steps interpolated; each row has a value somewhere."""
+    """Return rows with their missing steps interpolated. Each row needs at least one value."""
     at = np.arange(STEPS)
     before = np.maximum.accumulate(np.where(missing, -1, at), axis=1)
     after = np.minimum.accumulate(np.where(missing, STEPS, at)[:, ::-1], axis=1)[:, ::-1]
@@ -169,7 +169,7 @@ def _interpolate(series: np.ndarray, missing: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class FeaturePiece:
-    """One file of a split: some records by their position in a store."""
+    """One file of a split: records by their positions in a store."""
 
     store: Product
     position: np.ndarray
@@ -195,22 +195,22 @@ def write_features(
     Parameters
     ----------
     store
-        The records' values.
+        The values of the records.
     position, record_id
-        int64, ascending: where each record stands in the store, and its id.
+        int64, ascending: each record's position in the store, and its id.
     label
-        The records' labels.
+        The labels of the records.
     settings
-        As for columns.Columns.
+        See columns.Columns.
     output
         Directory of Parquet files.
     expected
-        Records per class that the plan promises; what was written is counted against it before
-        it moves into place.
+        The plan's records per class. The records that were written are compared with these counts
+        before the output moves into place.
 
     Returns
     -------
-    The `files` part of the manifest, and how many records never had a value of each parameter.
+    The manifest's `files`, and per parameter how many records have no value at any step.
     """
     features = FeatureSet(settings)
     with new_directory(output) as directory:
@@ -250,7 +250,7 @@ def warn_of_unmeasured(split: str, never_measured: dict[str, int], records: int)
     for name, count in never_measured.items():
         if count > records / 2:
             logger.warning(
-                "%s has no value in %s of the %s records of %s: it is 0 there",
+                "%s has no value in %s of the %s records of %s: the column is 0 in these records",
                 name,
                 f"{count:,}",
                 f"{records:,}",
@@ -259,11 +259,11 @@ def warn_of_unmeasured(split: str, never_measured: dict[str, int], records: int)
 
 
 def records_of_split(split: str, ids: Path, plan: Path | None, *, everything: bool) -> tuple:
-    """Return (position, record_id, label) of a split's records in the store that holds them.
+    """Return (position, record_id, label) of a split's records in their store.
 
-    The store is the augmented set for train, and for every split when everything was augmented;
-    else the clean records, which the ids table lists. The test file has no plan: all its records
-    are held out, and where it has no label it is unknown.
+    The store of train is the augmented set. If everything was augmented, the augmented set is the
+    store of every split. Otherwise the store contains the clean records, which the ids table lists.
+    The test file has no plan: all its records are held out, and a missing label is `unknown`.
     """
     known = read_table(ids, columns=["record_id", "label"])
     clean = known["record_id"].to_numpy()
@@ -282,7 +282,7 @@ def records_of_split(split: str, ids: Path, plan: Path | None, *, everything: bo
 
 
 def promised_counts(split: str, ids: Product, plan: Product | None) -> dict[str, int]:
-    """Return the records per class that a split must have, by the counts of ids and plan."""
+    """Return the records per class that a split must have, from the counts of ids and plan."""
     if plan is None:
         return ids.counts["kept_by_label"]
     return plan.counts["by_split"][split]["by_label"]

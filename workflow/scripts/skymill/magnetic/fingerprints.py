@@ -7,13 +7,13 @@ import numpy as np
 from skymill.magnetic.schema import INDEX, MAGNETIC_PARAMETERS, STEPS
 
 TRIVIAL_BELOW = 8
-"""A step with fewer finite, non-zero magnetic parameters says nothing about where it is from."""
+"""A step with fewer finite, non-zero magnetic parameters does not show which region it is from."""
 
 TRIVIAL = np.uint64(0)
-"""The fingerprint that stands for every trivial step."""
+"""The fingerprint of every trivial step."""
 
 _BATCH = 64
-"""Records at a time: what they need stays in the processor's cache."""
+"""Records per batch: so few that a batch stays in the processor's cache."""
 
 _MAGNETIC = [INDEX[name] for name in MAGNETIC_PARAMETERS]
 
@@ -23,7 +23,7 @@ _SHIFT = np.uint64(32)
 
 
 def fingerprint(values: np.ndarray) -> tuple[np.ndarray, list[bytes]]:
-    """Fingerprint the steps and the whole of each record.
+    """Return the fingerprints of the steps, and a digest of each whole record.
 
     Parameters
     ----------
@@ -33,16 +33,16 @@ def fingerprint(values: np.ndarray) -> tuple[np.ndarray, list[bytes]]:
     Returns
     -------
     steps
-        uint64, shape (records, 60): a 64-bit hash of the step's 32 magnetic parameters, TRIVIAL
-        where fewer than eight of them are finite and non-zero.
+        uint64, shape (records, 60): a 64-bit hash of the step's 32 magnetic parameters; TRIVIAL
+        where fewer than eight parameters are finite and non-zero.
     contents
-        A 16-byte digest per record, over all 33 parameters.
+        A 16-byte digest per record of all 33 parameters.
 
     Notes
     -----
-    NaN equals NaN and -0.0 equals 0.0. Each round is a bijection of the state for a given value
-    and of the value for a given state, so steps that differ in one parameter never collide; of
-    13 million different steps two collide with probability 5e-6.
+    NaN equals NaN and -0.0 equals 0.0. Each round is a bijection of the state for a given value,
+    and a bijection of the value for a given state. So steps that differ in one parameter never
+    collide. Among 13 million different steps, two collide with probability 5e-6.
     """
     steps = np.empty((len(values), STEPS), dtype=np.uint64)
     contents = []
@@ -74,16 +74,15 @@ def _fingerprint_batch(values: np.ndarray, steps: np.ndarray) -> list[bytes]:
 
 
 def is_measured(values: np.ndarray) -> np.ndarray:
-    """Return which steps have values enough to say anything.
+    """Return which steps have enough values to be compared, see TRIVIAL_BELOW.
 
-    `values` are float64, shape (parameters, steps); the result is bool, shape (steps,). See
-    TRIVIAL_BELOW.
+    `values` are float64, shape (parameters, steps). The result is bool, shape (steps,).
     """
     return (np.isfinite(values) & (values != 0)).sum(axis=0) >= TRIVIAL_BELOW
 
 
 def fold(bits: np.ndarray) -> np.ndarray:
-    """Return one number for each column of `bits` (uint64, shape (rows, steps)), never TRIVIAL."""
+    """Return one number per column of `bits` (uint64, shape (rows, steps)), never TRIVIAL."""
     state = np.full(bits.shape[1], _START)
     spare = np.empty_like(state)
     for row in bits:

@@ -1,4 +1,4 @@
-"""Record ids: unique within the training files and within the test file, decided in file order."""
+"""Record ids, assigned in file order; unique in the training files, and in the test file."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ from skymill.magnetic.store import RecordStore
 logger = logging.getLogger(__name__)
 
 SHOWN = 3
-"""How many contradictions are shown."""
+"""So many contradictions are shown."""
 
 IDS_SCHEMA = pa.schema(
     [
@@ -33,32 +33,33 @@ IDS_SCHEMA = pa.schema(
         pa.field("collides_with_identical", pa.bool_(), nullable=False),
     ]
 )
-"""Sorted by record_id; `position` is the place among the partition's valid records. The ids of
-SWAN-SF have the columns of places.CATALOGUED as well."""
+"""Sorted by record_id. `position` counts the partition's valid records from 0. The ids of SWAN-SF
+have the columns of places.CATALOGUED as well."""
 
 
 def assign_ids(catalogues: list[pa.Table], *, collisions: str) -> tuple[pa.Table, dict]:
-    """Give every valid record an id that no other has.
+    """Assign a unique id to every valid record.
 
-    In file order the first valid record with an id keeps it; each later one gets the next number
-    from max(171038, 1 + the largest id of a valid record) on.
+    In file order, the first valid record with an id keeps the id. Each later record with this id
+    gets the next number from max(171038, 1 + the largest id of a valid record) on.
 
     Parameters
     ----------
     catalogues
         The catalogues of the files in file order, as `ingest` writes them.
     collisions
-        `renumber`, or `drop_identical`: a later record whose id is taken by one with identical
-        content is dropped instead.
+        `renumber`, or `drop_identical`: drop a later record if an earlier record has the same id
+        and identical content.
 
     Returns
     -------
     ids
-        A table of IDS_SCHEMA; with the columns of places.CATALOGUED where the catalogues have them.
+        A table of IDS_SCHEMA, with the columns of places.CATALOGUED if the catalogues have them.
     counts
         valid = kept + dropped_identical; collisions, renumbered, collisions with identical content
-        and how many of these have another label; `contradictory` counts the records, of whatever
-        ids, that have the values of another one and another label, see describe_contradictions.
+        and the number of these collisions with different labels. `contradictory` counts the records
+        with the values of another record, but another label; their ids do not matter, see
+        describe_contradictions.
     """
     frames, places = [], []
     for catalogue in catalogues:
@@ -111,18 +112,19 @@ def assign_ids(catalogues: list[pa.Table], *, collisions: str) -> tuple[pa.Table
 
 
 def describe_contradictions(valid: pd.DataFrame) -> dict:
-    """Count records whose values are those of another record that has another label.
+    """Count records that have the values of another record, but another label.
 
     Parameters
     ----------
     valid
-        A row per valid record in file order: partition, line, source_id, label, content. A record
-        without a label contradicts nothing.
+        One row per valid record in file order: partition, line, source_id, label, content. Records
+        without a label are not compared.
 
     Returns
     -------
-    `contents`: how many different values have several labels; `records` that have them; and the
-    records of the first few as `examples`: partition, line, source_id, label.
+    `contents`: how many different contents have several labels. `records`: how many records have
+    one of these contents. `examples`: the records of the first few contents, with partition, line,
+    source_id and label.
     """
     labelled = valid[valid["label"].notna()]
     distinct = labelled.drop_duplicates(["content", "label"])
@@ -148,7 +150,7 @@ def warn_of_contradictions(collection: str, counts: dict) -> None:
         )
         logger.warning(
             "%s records of the %s files have the same values as another record, but another "
-            "class: %s. A model cannot learn both.",
+            "class: %s. A model cannot learn both classes.",
             f"{found['records']:,}",
             collection,
             shown,
@@ -165,14 +167,14 @@ def _by_label(labels: pd.Series) -> dict[str, int]:
 
 
 def read_ids(path: Path) -> pd.DataFrame:
-    """Return a written ids table, sorted by record_id; missing labels are NaN."""
+    """Read an ids table, sorted by record_id; missing labels are NaN."""
     return read_frame(path, IDS_SCHEMA.names)
 
 
 def steps_of_records(ids: pd.DataFrame, stores: dict[str, Product]) -> np.ndarray:
-    """Return the step fingerprints of the records of an ids table, row by row.
+    """Return the step fingerprints of the records of an ids table, in the order of the table.
 
-    `stores` has the ingested values of each partition. The result is uint64 of shape (records, 60).
+    `stores` has the ingested values of each partition. The result is uint64, shape (records, 60).
     """
     steps = np.empty((len(ids), STEPS), dtype=np.uint64)
     position = ids["position"].to_numpy()

@@ -1,6 +1,6 @@
-"""What the magnetic branch can read: the 2020 files, or SWAN-SF.
+"""The inputs of the magnetic branch: the 2020 files, or SWAN-SF.
 
-The Snakefile reads this: no library is imported here.
+The Snakefile imports this module, so it imports no library.
 """
 
 from dataclasses import dataclass
@@ -17,23 +17,23 @@ from skymill.swan_sf.schema import PARTITIONS as SWAN_PARTITIONS
 
 @dataclass(frozen=True)
 class Input:
-    """One of the data sets that the branch can read.
+    """A data set that the branch can read.
 
     Attributes
     ----------
     name
-        As `magnetic.input` has it.
+        The value of `magnetic.input`.
     title
-        As a sentence has it.
+        The name in a sentence.
     train, test
-        Files of the training records in order, without the end of their names, and the file of the
-        records without labels; None where there is none.
+        The files of the training records in order, and the file of the records without labels
+        (None if the data set has no such file). The names are without suffix.
     parameters
-        In the order of the 2020 files.
+        The parameters in the order of the 2020 files.
     item
-        What a file holds: lines or windows.
+        What a file contains: line or window.
     suffix
-        How the files' names end.
+        The end of the files' names.
     has_places
         Whether HARP, NOAA numbers and time of each record are known.
     """
@@ -49,7 +49,7 @@ class Input:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """All files in order, without the end of their names."""
+        """All files in order, without suffix."""
         return (*self.train, *([self.test] if self.test else []))
 
 
@@ -75,14 +75,14 @@ SWAN = Input(
 )
 
 INPUTS = {one.name: one for one in (CUP, SWAN)}
-"""By `magnetic.input`."""
+"""The inputs by the value of `magnetic.input`."""
 
 PARTITION_NAMES = (*PARTITIONS, *SWAN_PARTITIONS)
-"""The categories of every column of files, in order."""
+"""The categories of every `partition` column, in order."""
 
 
 def input_of(config: dict) -> Input:
-    """Return what the magnetic branch reads by a configuration."""
+    """Return the input of the magnetic branch in a configuration."""
     return INPUTS[config.get("magnetic", {}).get("input", CUP.name)]
 
 
@@ -92,10 +92,10 @@ def input_with(partition: str) -> Input:
 
 
 def file_name(partition: str) -> str:
-    """Return the name of a file with its end."""
+    """Return the name of a file with its suffix."""
     return f"{partition}{input_with(partition).suffix}"
 
 
 def place_of_record(partition: str, line: int) -> str:
-    """Return where a record is, for a message; lines and windows count from 1."""
+    """Return the file and line or window of a record for a message; both count from 1."""
     return f"{file_name(partition)} {input_with(partition).item} {line}"

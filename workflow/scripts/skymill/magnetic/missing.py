@@ -6,10 +6,10 @@ from skymill.magnetic.schema import EXTENSIVE_PARAMETERS, XR_MAX_MISSING
 
 
 def missing_steps(series: np.ndarray, name: str) -> np.ndarray:
-    """Return where a parameter has no value, as bool of the same shape.
+    """Return where a parameter has no value: bool, shape of `series` (float64, raw values).
 
-    NaN, an exact zero of a parameter that sums over the region, and the sentinel of XR_MAX are no
-    values. `series` is float64, raw.
+    Three kinds of numbers are no values: NaN, an exact zero of a parameter that is a sum over the
+    region, and the sentinel of XR_MAX.
     """
     missing = np.isnan(series)
     if name in EXTENSIVE_PARAMETERS:

@@ -1,4 +1,4 @@
-"""Checks that a job makes before its output moves into place."""
+"""Checks of a job's output before the output moves into place."""
 
 from pathlib import Path
 
@@ -10,13 +10,13 @@ from skymill.magnetic.schema import STEPS
 
 
 def require_records(table: pa.Table, record_id: np.ndarray) -> None:
-    """Check that a table holds exactly these records, with the steps 0..59 of each in order.
+    """Check that a table contains exactly these records, each with the steps 0..59 in order.
 
     `record_id` is int64, ascending and unique.
     """
     expected = np.repeat(record_id, STEPS)
     if not np.array_equal(table["record_id"].to_numpy(), expected):
-        raise SkymillError(_broken("its record ids are not those of the plan"))
+        raise SkymillError(_broken("its record ids are not the ids of the plan"))
     if not (np.diff(record_id) > 0).all():
         raise SkymillError(_broken("a record id occurs twice"))
     steps = table["seq_id"].to_numpy().reshape(-1, STEPS)
@@ -36,15 +36,15 @@ def require_finite(table: pa.Table) -> None:
 
 
 def require_counts(output: Path, found: dict[str, int], expected: dict[str, int]) -> None:
-    """Check that as many records of each class were written as the plan promises."""
-    wanted = {label: count for label, count in expected.items() if count}
-    if dict(found) != wanted:
+    """Check that the written records of each class are as many as in the plan."""
+    planned = {label: count for label, count in expected.items() if count}
+    if dict(found) != planned:
         raise SkymillError(
-            f"{output} would hold {dict(found)} records by class, but the plan promises {wanted}. "
-            "The plan and the values do not belong together: delete "
-            "preprocessed/solar_flare_2020 in the results folder and run again."
+            f"{output} would have {dict(found)} records by class, but the plan has {planned}. The "
+            "plan and the values come from different runs: delete preprocessed/solar_flare_2020 in "
+            "the results folder and run again."
         )
 
 
 def _broken(what: str) -> str:
-    return f"a piece of the output failed its check: {what}. Please report this with the log."
+    return f"the output failed a check: {what}. Please report this error and send the log."

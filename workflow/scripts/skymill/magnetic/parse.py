@@ -1,7 +1,7 @@
-"""One line of a raw file: parsed, checked, and turned into an array, or rejected with a reason.
+"""Parse one line of a raw file into an array, or reject the line with a reason.
 
-A regular line differs from others in nothing but its id, its label and its numbers, which are read
-as they stand. Any other line is parsed as JSON, to be accepted or to be rejected with a reason.
+Regular lines differ only in their id, their label and their numbers, which are read at known
+places. Any other line is parsed as JSON, and then accepted or rejected with a reason.
 """
 
 import json
@@ -18,14 +18,14 @@ from skymill.magnetic.decimals import PADDING, read_table
 from skymill.magnetic.schema import LABELS, PARAMETERS, QUIET_NAMES, STEPS
 
 MOST_VALUES = 2**16
-"""Values, objects and lists in a line that is parsed: a record has some 2,000, and each is an
-object of Python, however few bytes it has."""
+"""The most values, objects and lists in a line that is parsed. A record has some 2,000. Each value
+becomes a Python object, so a line of short values would need much memory."""
 
 MAX_RECORD_ID = 2**52
-"""Twice this is exact in float64, so that new ids behind it are as well."""
+"""Twice this number is exact in float64, so new ids above it are exact as well."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-"""What some editors put before a text in UTF-8; it is no part of the text."""
+"""Some editors write these bytes before a text in UTF-8. They are not part of the text."""
 
 _CLASS_OF = {**{label: label for label in LABELS}, **dict.fromkeys(QUIET_NAMES, "Q")}
 """The class of each label that a file may have."""
@@ -40,7 +40,7 @@ _TAIL = re.compile(rb"\}\}\}\}[ \t\r\n]*")
 
 
 def _words(literals: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return what `read_table` is to find before numbers as words and masks."""
+    """Return the words and masks for the text that `read_table` expects before numbers."""
     count = -(-max(map(len, literals)) // 8)
     padded = [literal.encode().ljust(8 * count, b"\0") for literal in literals]
     words = np.array([np.frombuffer(literal, "<u8") for literal in padded], dtype=np.uint64)
@@ -53,13 +53,13 @@ _PUNCTUATION = (
     *_words([f'{"}, " if row else ""}"{name}": {{"0": ' for row, name in enumerate(PARAMETERS)]),
     *_words([f', "{step}": ' for step in STEP_KEYS]),
 )
-"""What stands before the numbers of a regular line."""
+"""The text before the numbers of a regular line."""
 
 _REGULAR_BYTES = 2**18
-"""No regular line is longer: a number has hardly more than 24 characters."""
+"""Regular lines are shorter: a number rarely has more than 24 characters."""
 
 _text = np.zeros(_REGULAR_BYTES + PADDING, dtype=np.uint8)
-"""The line that is being parsed, with room behind it; each process has its own."""
+"""The line that is being parsed, with padding after it. Each process has its own."""
 
 _parameters_of = itemgetter(*PARAMETERS)
 _steps_of = itemgetter(*STEP_KEYS)
@@ -71,8 +71,8 @@ _NUMBER_OR_NULL = {float, int, type(None)}
 class RejectedLine(Exception):
     """A line that is no valid record.
 
-    `reason` is a short word to count by, `detail` a sentence about this line; `source_id` and
-    `label` are what could be read of them, else None.
+    `reason` is a short word, by which lines are counted; `detail` describes this line. `source_id`
+    and `label` are None if they could not be read.
     """
 
     reason: str
@@ -88,19 +88,19 @@ def parse_line(line: bytes, out: np.ndarray, *, labelled: bool) -> tuple[int, st
     ----------
     line
         One JSON document, `{id: {"label": ..., "values": {parameter: {step: number}}}}`. NaN
-        tokens are accepted, null counts as NaN.
+        tokens are accepted, and null is read as NaN.
     out
         float64, shape (33, 60), C-contiguous; overwritten, also when the line is rejected.
     labelled
-        Whether a label is required (training files); else it may be absent or null. SWAN-SF's
-        names of quiet windows become Q.
+        Whether a label is required (training files). Otherwise the label may be absent or null.
+        SWAN-SF's names of quiet windows become Q.
 
     Raises
     ------
     RejectedLine
         When the line is not one record with one id, a valid label, and all 33 parameters with a
-        number at exactly the steps 0..59. Infinite values pass here: `reject_unusable` looks for
-        them in whole blocks.
+        number at exactly the steps 0..59. Infinite values are not rejected here:
+        `reject_unusable` searches for them in whole blocks.
     """
     regular = _parse_regular(line, out, labelled)
     if regular:
@@ -125,7 +125,7 @@ def parse_line(line: bytes, out: np.ndarray, *, labelled: bool) -> tuple[int, st
 
 
 def _parse_regular(line: bytes, out: np.ndarray, labelled: bool) -> tuple | None:
-    """Parse a line as `parse_line` does if it is valid and not unusual; else return None."""
+    """Parse a line as `parse_line` does if the line is valid and regular; else return None."""
     head = _HEAD.match(line)
     if not head or len(line) > _REGULAR_BYTES:
         return None
@@ -141,7 +141,7 @@ def _parse_regular(line: bytes, out: np.ndarray, labelled: bool) -> tuple | None
 
 
 def reject_unusable(values: np.ndarray) -> list[tuple[int, RejectedLine]]:
-    """Return the records of a block that hold an infinity or no usable USFLUX.
+    """Return the records of a block with an infinite value or without a usable USFLUX.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def reject_unusable(values: np.ndarray) -> list[tuple[int, RejectedLine]]:
 
 
 def _load(line: bytes):
-    """Parse JSON as Python's json does, NaN included, at the speed of orjson where it can."""
+    """Parse JSON as Python's json does, including NaN; use the faster orjson if possible."""
     if sum(map(line.count, (b",", b"{", b"["))) > MOST_VALUES:
         raise RejectedLine("not_one_record", f"the line holds more than {MOST_VALUES:,} values")
     try:
@@ -177,20 +177,20 @@ def _load(line: bytes):
     except orjson.JSONDecodeError:
         pass
     try:
-        # In a valid record a NaN stands behind a colon and a space; within a string the
-        # replacement can only turn one invalid key or label into another.
+        # In a valid record a NaN follows a colon and a space. Within a string, the replacement
+        # can only turn one invalid key or label into another.
         return orjson.loads(line.replace(b": NaN", b": null"))
     except orjson.JSONDecodeError:
         pass
     try:
-        # Decoded here, because json.loads guesses the encoding of bytes and takes UTF-16 as well.
+        # Decoded here, because json.loads guesses the encoding of bytes and accepts UTF-16 as well.
         return json.loads(line.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise RejectedLine("invalid_json", f"{error}"[:200]) from None
 
 
 def _record_id(key: str) -> int:
-    """Return the id that a key spells, a decimal number without sign or leading zeros."""
+    """Return the id in a key: a decimal number without sign or leading zeros."""
     if key.isascii() and key.isdigit() and (key == "0" or key[0] != "0") and len(key) <= 19:
         number = int(key)
         if number <= MAX_RECORD_ID:
@@ -199,7 +199,7 @@ def _record_id(key: str) -> int:
 
 
 def _class_of(record: dict, source_id: int) -> str:
-    """Return the class that a record's label stands for."""
+    """Return the class of a record's label."""
     label = record.get("label")
     if isinstance(label, str) and label in _CLASS_OF:
         return _CLASS_OF[label]
@@ -219,7 +219,7 @@ def _fill(values, line: bytes, out: np.ndarray) -> None:
         present = values if isinstance(values, dict) else {}
         missing = ", ".join(name for name in PARAMETERS if name not in present)
         raise RejectedLine("missing_parameter", f"no values of {missing}") from None
-    # struct takes true and false for numbers; a regular line holds neither letter.
+    # struct accepts true and false as numbers. A line of numbers has neither a t nor an f.
     suspicious = b"t" in line or b"f" in line
     offset = 0
     for position, series in enumerate(series_of_parameters):
@@ -268,7 +268,7 @@ def _refuse_other_types(position: int, numbers) -> None:
 def _refuse_repeated_keys(line: bytes, document: dict) -> None:
     """Refuse a document in which a key occurs twice: parsers keep one value and drop the other.
 
-    A line has a colon for each key, so only a line whose count differs is looked at closely.
+    A line has one colon per key. So the keys are compared only if the number of colons differs.
     """
     (record,) = document.values()
     keys = 1 + len(record) + len(record["values"])
@@ -295,7 +295,7 @@ def _count_colons(line: bytes) -> int:
 
 
 def _shown(value) -> str:
-    """Return the beginning of a JSON value; orjson reads deeper nesting than json writes."""
+    """Return the beginning of a JSON value; orjson reads deeper nesting than json can write."""
     try:
         return json.dumps(value)[:40]
     except RecursionError:

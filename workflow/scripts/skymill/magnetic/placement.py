@@ -1,7 +1,7 @@
-"""Where records go: to which split and, if there are folds, to which fold.
+"""The split of each record and, if there are folds, its fold.
 
-Units that share content are one unit, and `split.unit` says what a unit is; splits.py deals them
-out.
+`split.unit` says what a unit is. Units that share content are one unit. The functions of splits.py
+assign the units.
 """
 
 import numpy as np
@@ -12,11 +12,11 @@ from skymill.magnetic.inputs import PARTITION_NAMES
 from skymill.magnetic.regions import name_components
 from skymill.magnetic.schema import LABELS, TRAIN_SPLITS
 from skymill.magnetic.splits import (
-    asked_for,
     fold_records,
     fold_units,
     require_no_empty_fold,
     require_no_empty_split,
+    required_splits,
     split_records,
     split_units,
     splits_of_folds,
@@ -29,7 +29,7 @@ def place(records: pd.DataFrame, split: dict, seed: int) -> pd.DataFrame:
     Parameters
     ----------
     records
-        As `originals` of plan.make_plan; synthetic records among them are placed like others.
+        As `originals` of plan.make_plan. Synthetic records are placed like originals.
     split, seed
         As for plan.make_plan.
 
@@ -40,8 +40,8 @@ def place(records: pd.DataFrame, split: dict, seed: int) -> pd.DataFrame:
     Raises
     ------
     SkymillError
-        When a split that is asked for, or a fold, would be empty; when whole regions cannot put
-        every class into every split; when a file has no split.
+        When a required split or a fold would be empty, when no choice of whole regions puts every
+        class into every split, or when a file has no split.
     """
     label = pd.Categorical(records["label"], categories=LABELS).codes.astype(np.int8)
     by_fractions, by_folds = UNITS[split["unit"]]
@@ -51,8 +51,8 @@ def place(records: pd.DataFrame, split: dict, seed: int) -> pd.DataFrame:
         numbers = splits_of_folds(fold, folds, split.get("fold") or 0)
         fold = pd.array(fold, dtype="Int8")
     else:
-        numbers, asked = by_fractions(records, label, split, seed)
-        require_no_empty_split(numbers, asked)
+        numbers, required = by_fractions(records, label, split, seed)
+        require_no_empty_split(numbers, required)
         fold = pd.array([pd.NA] * len(records), dtype="Int8")
     return records.assign(split=np.array(TRAIN_SPLITS, dtype=object)[numbers], fold=fold)
 
@@ -61,23 +61,23 @@ def _by_record(
     records: pd.DataFrame, label: np.ndarray, split: dict, seed: int
 ) -> tuple[np.ndarray, list]:
     fractions = split["fractions"]
-    return split_records(_names(records), label, fractions, seed), asked_for(fractions)
+    return split_records(_names(records), label, fractions, seed), required_splits(fractions)
 
 
 def _by_region(
     records: pd.DataFrame, label: np.ndarray, split: dict, seed: int
 ) -> tuple[np.ndarray, list]:
-    asked = asked_for(split["fractions"])
+    required = required_splits(split["fractions"])
     numbers, unmet = split_units(_units(records), label, split["fractions"], seed)
     if unmet:
         names = ", ".join(LABELS[code] for code in unmet)
-        count = ("one region", "two regions", "three regions")[len(asked) - 1]
+        count = ("one region", "two regions", "three regions")[len(required) - 1]
         raise SkymillError(
             f"class {names} has {count} or more, but no choice of whole regions puts every class "
-            f"into {', '.join(TRAIN_SPLITS[number] for number in asked)}: the same few regions "
-            "carry several classes. Use more data, or split.unit: record and accept the leak."
+            f"into {', '.join(TRAIN_SPLITS[number] for number in required)}: the same few regions "
+            "have several classes. Use more data. Or set split.unit to record and accept the leak."
         )
-    return numbers, asked
+    return numbers, required
 
 
 def _by_partition(
@@ -87,12 +87,12 @@ def _by_partition(
     if chosen.isna().any():
         missing = sorted(records["partition"][chosen.isna()].unique())
         raise SkymillError(
-            f"split.partitions does not say which split {', '.join(missing)} goes to. "
-            "Name every training file there."
+            f"split.partitions has no split for {', '.join(missing)}. List every training file "
+            "there."
         )
     number = {name: n for n, name in enumerate(TRAIN_SPLITS)}
-    asked = sorted({number[name] for name in split["partitions"].values()})
-    return chosen.map(number).to_numpy(np.int8), asked
+    required = sorted({number[name] for name in split["partitions"].values()})
+    return chosen.map(number).to_numpy(np.int8), required
 
 
 def _folds_of_records(
@@ -125,8 +125,8 @@ UNITS = {
     "record": (_by_record, _folds_of_records),
     "partition": (_by_partition, _folds_of_partitions),
 }
-"""What is never divided between splits, by `split.unit`: how it is dealt out to splits (with the
-splits that may not be empty), and to folds."""
+"""By `split.unit`: the function that assigns units to splits (and returns the splits that must not
+be empty), and the function that assigns units to folds. A unit is never divided between splits."""
 
 
 def _names(records: pd.DataFrame) -> np.ndarray:
@@ -134,9 +134,9 @@ def _names(records: pd.DataFrame) -> np.ndarray:
 
 
 def _units(records: pd.DataFrame) -> np.ndarray:
-    """Return what must stay together: regions, joined where they hold identical content.
+    """Return the units that must stay together: regions, joined if they share identical content.
 
-    Windows of nothing but placeholder values share no step that counts, yet an identical record
+    Windows with only placeholder values share no step that links regions. But an identical record
     in two splits would be a leak.
     """
     region = records["region"].to_numpy(np.int64)

@@ -1,4 +1,4 @@
-"""Where a record of SWAN-SF was seen, and when: columns that records of the 2020 files have not."""
+"""The place and time of a record of SWAN-SF: columns that records of the 2020 files do not have."""
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +11,7 @@ CATALOGUED = (
     pa.field("start_tai", TIME, nullable=False),
     pa.field("end_tai", TIME, nullable=False),
 )
-"""As SWAN-SF has them, see swan_sf.tables.WINDOWS_SCHEMA: in the catalogue and in the ids."""
+"""The columns of the catalogue and the ids, as in SWAN-SF: see swan_sf.tables.WINDOWS_SCHEMA."""
 
 PLACES = (
     *CATALOGUED[:2],
@@ -19,7 +19,8 @@ PLACES = (
     pa.field("end", TIME, nullable=False),
     *CATALOGUED[2:],
 )
-"""In the plan and in records.parquet: `start` and `end` are UTC, of the first and the last step."""
+"""The columns of the plan and of records.parquet. `start` and `end` are the UTC of the first and
+the last step."""
 
 
 def have_places(table: pa.Table) -> bool:
@@ -28,14 +29,14 @@ def have_places(table: pa.Table) -> bool:
 
 
 def append_columns(table: pa.Table, other: pa.Table, fields: tuple[pa.Field, ...]) -> pa.Table:
-    """Return a table with columns of another one of as many rows."""
+    """Return a table with columns of another table, which has the same number of rows."""
     for field in fields:
         table = table.append_column(field, other[field.name])
     return table
 
 
 def pairs_of_numbers(table: pa.Table, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return each pair (value of a column, NOAA number) of the rows, and the row of each.
+    """Return each pair (value of a column, NOAA number) of the rows, and the row of each pair.
 
     The pairs are int64, shape (pairs, 2); the rows int64, shape (pairs,).
     """

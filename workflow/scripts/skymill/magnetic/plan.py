@@ -1,7 +1,7 @@
-"""The plan: a row for each training record of the data set to come.
+"""The plan: one row per training record of the data set that will be written.
 
-Every decision about splits and augmentation is taken here, from ids, labels, regions and digests
-alone; what follows only carries it out.
+The plan decides everything about splits and augmentation, using only ids, labels, regions and
+digests. Later stages only execute the plan.
 """
 
 from fractions import Fraction
@@ -26,26 +26,26 @@ def make_plan(
     seed: int,
     quiet_per_flare: float | None = None,
 ) -> tuple[pa.Table, dict]:
-    """Decide the split of every record and which synthetic copies are made.
+    """Choose the split of every record and the synthetic copies to make.
 
     Parameters
     ----------
     originals
-        A row per clean training record, in any order: record_id (int64, unique), partition (str),
-        label (str), region (int64), content (bytes).
+        One row per clean training record, in any order: record_id (int64, unique), partition
+        (str), label (str), region (int64), content (bytes).
     split
-        `unit` (region, record, partition), `augment` (`train`: split first, then augment train
-        records only; `all`: augment everything, then split), and either `folds` with `fold` (the
-        one that is test; 0 if None), or `fractions` (for unit partition `partitions`, file to
-        split), as in the configuration.
+        The settings `unit` (region, record, partition), `augment` (`train`: split first, then
+        augment only train records; `all`: augment everything, then split), and either `folds` with
+        `fold` (the test fold; 0 if None), or `fractions` (for unit partition `partitions`: the
+        split of each file).
     augmentation
         Per class: `warp` and `scale` (copies of each record), `duplicate` (fraction, times),
         `undersample` (fraction of the records removed).
     seed
         Seed of every random choice.
     quiet_per_flare
-        What records are thinned to before they are augmented, see climatology.thinned; None leaves
-        them all.
+        The ratio to which records are thinned before augmentation, see climatology.thinned. None
+        keeps all records.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def make_plan(
     largest_id = int(originals["record_id"].max())
     if split["augment"] == "train":
         placed = _as_planned(place(originals, split, seed))
-        # Each split keeps its own frame, so that nothing can be made from a held-out record.
+        # Each split has its own frame, so that no copy can be made from a held-out record.
         train = placed[placed["split"] == "train"]
         held_out = placed[placed["split"] != "train"]
         augmented, removed = _augment(train, augmentation, seed, largest_id, quiet_per_flare)
@@ -75,10 +75,10 @@ def make_plan(
 
 
 def augmented_counts(records: int, label_settings: dict) -> dict[str, int]:
-    """Return how many records of one class an augmentation gives, by method.
+    """Return how many records of one class an augmentation makes, by method.
 
-    The counts are floor(fraction x records) with the fraction as it is written in the
-    configuration: 0.29 of 100 is 29, though 0.29 * 100 is less in binary.
+    The counts are floor(fraction x records), with the decimal fraction of the configuration: 0.29
+    of 100 is 29, although 0.29 * 100 is less than 29 in binary.
     """
     duplicate = label_settings.get("duplicate", {"fraction": 0, "times": 0})
     removed = _share(label_settings.get("undersample", 0), records)
@@ -105,7 +105,7 @@ def _augment(
     largest_id: int,
     quiet_per_flare: float | None,
 ) -> tuple[pd.DataFrame, dict]:
-    """Return the kept originals and the synthetic records, and how many were removed by class."""
+    """Return the kept originals with the synthetic records, and the removed records by class."""
     before = records["label"].value_counts()
     if quiet_per_flare is not None:
         records = records[~records["record_id"].isin(thinned(records, quiet_per_flare, seed))]
@@ -148,7 +148,7 @@ def with_regions(originals: pd.DataFrame, regions: pa.Table) -> pd.DataFrame:
     Raises
     ------
     SkymillError
-        When the two list different records.
+        When the two tables list different records.
     """
     if not np.array_equal(originals["record_id"], regions["record_id"].to_numpy()):
         raise SkymillError(

@@ -1,4 +1,4 @@
-"""What a plan holds, counted by split, fold and class, and what its user should doubt."""
+"""Counts of a plan by split, fold and class, and its weak points that a user should know."""
 
 import logging
 
@@ -11,7 +11,7 @@ from skymill.magnetic.splits import FEWEST_REGIONS
 logger = logging.getLogger(__name__)
 
 RARE = ("X", "M")
-"""Classes of which a rate is measured on so few regions that their number matters."""
+"""Rare classes: a rate is measured on so few regions that the number of regions matters."""
 
 
 def count_plan(
@@ -22,12 +22,12 @@ def count_plan(
     Parameters
     ----------
     originals
-        A row per clean training record, with its label.
+        One row per clean training record, with its label.
     placed
-        A row per record that was given a split, as in PLAN_SCHEMA: the originals, if train is
-        augmented after the split, else all that augmentation left and made.
+        One row per record that was assigned to a split, as in PLAN_SCHEMA: the originals, if train
+        is augmented after the split. Otherwise the originals that were kept, and all copies.
     plan
-        A row per record of the data set to come, as in PLAN_SCHEMA.
+        One row per record of the data set that will be written, as in PLAN_SCHEMA.
     removed
         Records removed by undersampling, by class.
     split
@@ -36,7 +36,8 @@ def count_plan(
     Returns
     -------
     Records, original windows and regions per split and class, the fractions wanted and reached,
-    what was removed. If there are folds, what is in each of them before train is augmented.
+    and the removed records. If there are folds, also the records of each fold before train is
+    augmented.
     """
     everything = split["augment"] == "all"
     inside = {name: by_label(placed[placed["split"] == name]) for name in TRAIN_SPLITS}
@@ -88,7 +89,7 @@ def _count_part(rows: pd.DataFrame) -> dict:
 
 
 def _wanted(split: dict) -> dict | None:
-    """Return the fractions that the splits should have; None where they consist of whole files."""
+    """Return the fractions that the splits should have; None if splits consist of whole files."""
     if split["unit"] == "partition":
         return None
     if folds := split.get("folds"):
@@ -97,22 +98,23 @@ def _wanted(split: dict) -> dict | None:
 
 
 def doubts(counts: dict) -> list[str]:
-    """Return what a user of the splits should know before a score is believed, as sentences.
+    """Return the weak points of the splits, which a user should know before trusting a score.
 
-    `counts` are those of count_plan. A split without any record is one that nobody asked for.
+    `count_plan` returns the counts. A split without any record is not a weak point: its fraction
+    is 0. The result is a list of sentences.
     """
     said = []
     there = [label for label in LABELS if counts["clean_by_label"][label]]
     for label in LABELS:
         if label not in there:
-            said.append(f"The training files hold no record of class {label}.")
+            said.append(f"The training files have no record of class {label}.")
     for name in TRAIN_SPLITS:
         part = counts["by_split"][name]
         if not part["records"]:
             continue
         absent = [label for label in there if not part["by_label"][label]]
         if absent:
-            said.append(f"The split {name} holds no record of class {' and '.join(absent)}.")
+            said.append(f"The split {name} has no record of class {' or '.join(absent)}.")
         if name == "test":
             said += _few_regions(part)
         said += _missed(name, counts, set(absent))
@@ -120,24 +122,27 @@ def doubts(counts: dict) -> list[str]:
 
 
 def warn_of_doubts(counts: dict) -> None:
-    """Log what `doubts` says as warnings."""
+    """Log the sentences of `doubts` as warnings."""
     for doubt in doubts(counts):
         logger.warning("%s", doubt)
 
 
 def _few_regions(test: dict) -> list[str]:
-    """Return which of the rare classes are in the test split from too few regions."""
+    """Return which rare classes have too few regions in the test split."""
     return [
-        f"The split test holds {test['by_label'][label]:,} records of class {label}, of "
+        f"The split test has {test['by_label'][label]:,} records of class {label} from only "
         f"{regions:,} {'region' if regions == 1 else 'regions'}: a score on fewer than "
-        f"{FEWEST_REGIONS} regions says more about these regions than about the class."
+        f"{FEWEST_REGIONS} regions describes these regions more than the class."
         for label in RARE
         if 0 < (regions := test["regions_by_label"][label]) < FEWEST_REGIONS
     ]
 
 
 def _missed(name: str, counts: dict, absent: set) -> list[str]:
-    """Return by how much a split misses its fraction by half or more, in all and by class."""
+    """Return the shares of a split that differ from its fraction by half of it or more.
+
+    The shares are those of all records and of each class.
+    """
     wanted = (counts["fractions_wanted"] or {}).get(name, 0)
     reached = {"the records": counts["fractions_reached"][name]} | {
         f"class {label}": share
@@ -149,6 +154,6 @@ def _missed(name: str, counts: dict, absent: set) -> list[str]:
         for what, share in reached.items()
         if abs(share - wanted) >= wanted / 2
     ]
-    return [f"The split {name} should hold {wanted:.2%}, and holds {', '.join(far)}."] * bool(
+    return [f"The split {name} should have {wanted:.2%}, but has {', '.join(far)}."] * bool(
         wanted and far
     )

@@ -1,4 +1,4 @@
-"""The plan of SWAN-SF: where each record was seen, and when, in UTC."""
+"""The places and times (UTC) of the records in the plan of SWAN-SF."""
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +9,7 @@ from skymill.swan_sf.places import seconds_of
 
 
 def with_places(plan: pa.Table, ids: pa.Table) -> pa.Table:
-    """Return a plan with the columns of PLACES: a copy has those of its parent.
+    """Return a plan with the columns of PLACES: a copy has the values of its parent.
 
     Parameters
     ----------

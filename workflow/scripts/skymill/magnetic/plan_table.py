@@ -1,4 +1,4 @@
-"""The plan as a table: its columns, and how later stages read it."""
+"""The table of the plan: its columns, and functions that read them."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from skymill.magnetic.inputs import PARTITION_NAMES
 from skymill.magnetic.schema import CLASSES, SPLITS
 
 CHANGED = ("warp", "scale")
-"""Methods that make changed copies, so many of each record; augment.FACTORS has how."""
+"""Methods that make several changed copies of each record; augment.FACTORS has the changes."""
 
 METHODS = ("original", *CHANGED, "duplicate")
-"""How a record of the augmented set came about."""
+"""How a record of the augmented set was made."""
 
 PLAN_SCHEMA = pa.schema(
     [
@@ -28,17 +28,17 @@ PLAN_SCHEMA = pa.schema(
         pa.field("fold", pa.int8()),
     ]
 )
-"""Sorted by record_id. `parent` is null for originals, `copy` counts a parent's copies from 1.
-`fold` is null where the configuration has no folds. The plan of SWAN-SF has the columns of
+"""Sorted by record_id. `parent` is null for originals. `copy` counts a parent's copies from 1.
+`fold` is null if the configuration has no folds. The plan of SWAN-SF has the columns of
 places.PLACES as well."""
 
 
 def read_plan(path: Path) -> pd.DataFrame:
-    """Return a written plan, sorted by record_id; `parent` is a nullable Int64."""
+    """Read a plan, sorted by record_id; `parent` is a nullable Int64."""
     return read_frame(path, PLAN_SCHEMA.names)
 
 
 def planned_records(plan: Path, *, everything: bool) -> pd.DataFrame:
-    """Return the rows of the plan that form the augmented set, sorted by record_id."""
+    """Return the plan's rows of the augmented set, sorted by record_id."""
     table = read_plan(plan)
     return table if everything else table[table["split"] == "train"]

@@ -1,7 +1,7 @@
-"""One row for each record of the data set: where it is, where it is from, and what it lacks.
+"""The table `records.parquet`: the split, the origin and the missing steps of each record.
 
-The engineered splits hold steps. What is the same for all steps of a record is here, to be joined
-by split and record_id.
+The engineered splits have one row per step. Values that are equal for all steps of a record are in
+this table. Join it by split and record_id.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ HOLDOUT = "holdout_test"
 """The split of the test file."""
 
 FLARES = ("X", "M")
-"""The classes of the usual forecast: is there a flare of class M or X in the next 24 hours?"""
+"""The classes of the usual forecast: will there be a flare of class M or X in the next 24 hours?"""
 
 
 def _nullable(name: str) -> pa.Field:
@@ -35,11 +35,12 @@ def records_schema(
 ) -> pa.Schema:
     """Return the schema of the table: `missing_*` for these parameters; `places` is PLACES or none.
 
-    Records of the training files by record_id, then those of the test file by theirs. `record_id`
-    is unique within the training files and within the test file, so (split, record_id) is unique.
-    `fold` is null without folds, `region` and `parent` are null in the test file. `m_or_x` is 1 for
-    the classes M and X, 0 for others, null for an unknown one: a number, since pandas makes objects
-    of booleans with nulls. `missing_*` is the share of the 60 steps without a value.
+    Records of the training files come first, then records of the test file, both sorted by
+    record_id. `record_id` is unique within the training files and within the test file, so
+    (split, record_id) is unique. `fold` is null without folds. `region` and `parent` are null in
+    the test file. `m_or_x` is 1 for the classes M and X, 0 for other classes, and null for an
+    unknown class. It is a number, because pandas makes objects of booleans with nulls.
+    `missing_*` is the share of the 60 steps without a value.
     """
     return pa.schema(
         [
@@ -60,7 +61,7 @@ def records_schema(
 
 @dataclass(frozen=True)
 class MissingPiece:
-    """Some records by their position in a store: [first, last)."""
+    """The records of a store at the positions [first, last)."""
 
     store: Product
     parameters: Sequence[str]
@@ -74,7 +75,7 @@ def missing_shares(
     """Return the share of missing steps of each record and parameter.
 
     `store` has the clean records. The result is float32, shape (records, parameters), in the order
-    of the store and of `parameters`. A worker holds one piece of the values at a time.
+    of the store and of `parameters`. A worker has one batch of the values in memory at a time.
     """
     work = [MissingPiece(store, parameters, *piece) for piece in pieces(len(RecordStore(store)))]
     done = map_pieces(_missing_of_piece, work, workers=workers, what=f"read {store.path}")
@@ -105,17 +106,16 @@ def records_table(
     Parameters
     ----------
     plan
-        As plan_table.read_plan gives it. Records that undersampling removed are not in it.
+        From plan_table.read_plan. Records that undersampling removed are not in the plan.
     clean, held_out
-        The ids of the clean training records and of those of the test file, if there is one, as
-        ids.read_ids gives them.
+        The ids of the clean training records and of the test file, if any, from ids.read_ids.
     missing, missing_held_out
-        The shares of their missing steps, see missing_shares. A synthetic record has those of the
-        record that it was made from: a method changes values, and leaves missing ones as they are.
+        The shares of missing steps of these records, see missing_shares. A synthetic record has
+        the shares of its parent: no method changes missing values.
     parameters
-        Those of `missing`.
+        The parameters of `missing`.
     places
-        The plan as a table, where it has the columns of PLACES.
+        The plan as a table, if it has the columns of PLACES.
     """
     origin = plan["parent"].fillna(plan["record_id"]).to_numpy(np.int64)
     rows = np.searchsorted(clean["record_id"].to_numpy(), origin)

@@ -1,8 +1,8 @@
-"""Active regions: what belongs together, and must not be torn apart.
+"""Active regions: groups of records that must stay in one split.
 
-The files of 2020 withhold region numbers and times, but their windows slide over one time series,
-so two windows of one region often hold the same steps, value for value: windows that share a time
-step belong together. SWAN-SF has HARP and NOAA numbers, and they count as well.
+The files of 2020 have no region numbers and no times. But their windows slide over one time series,
+so two windows of one region often share steps with equal values. Windows that share a time step
+are therefore one region. In SWAN-SF, HARP and NOAA numbers link windows as well.
 """
 
 import numpy as np
@@ -18,11 +18,11 @@ REGIONS_SCHEMA = pa.schema(
         pa.field("region", pa.int64(), nullable=False),
     ]
 )
-"""A row for each training record, sorted by record_id; a region is named by its smallest id."""
+"""One row per training record, sorted by record_id. A region is named by its smallest record_id."""
 
 
 def find_regions(record_id: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Return the region of each record: the smallest record_id that it is linked to.
+    """Return the region of each record: the smallest record_id among the linked records.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def find_regions(record_id: np.ndarray, steps: np.ndarray) -> np.ndarray:
         int64, shape (records,), unique.
     steps
         uint64, shape (records, 60): fingerprints as in `fingerprints.fingerprint`. Records that
-        share a non-trivial one are linked, transitively.
+        share a non-trivial fingerprint are linked, transitively.
 
     Returns
     -------
@@ -47,9 +47,9 @@ def group_harps(
     step_harp: np.ndarray,
     step: np.ndarray,
 ) -> np.ndarray:
-    """Return the region of each window of SWAN-SF: the smallest record_id that it is linked to.
+    """Return the region of each window of SWAN-SF: the smallest record_id among the linked windows.
 
-    Windows of one HARP are linked, and so are HARPs with a common NOAA number or a common step.
+    Windows of one HARP are linked. HARPs with a common NOAA number or a common step are linked.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def group_harps(
         tuple(records + np.searchsorted(harps, part[same]) for part in (owner[:-1], owner[1:])),
     ]
     first, second = (np.concatenate(part) for part in zip(*links, strict=True))
-    # HARPs and numbers take part, and give a region no name.
+    # HARPs and NOAA numbers link windows, but a region is named by a record_id only.
     nameless = np.full(len(harps) + len(regions), np.iinfo(np.int64).max)
     return name_components(np.concatenate([record_id, nameless]), first, second)[:records]
 
@@ -88,7 +88,7 @@ def shared_steps(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return links (i, j) between records that share a non-trivial step.
 
     Records that share one step form a chain, so there are fewer links than steps. `steps` is
-    uint64 of shape (records, width).
+    uint64, shape (records, width).
     """
     width = steps.shape[1]
     flat = steps.reshape(-1)
@@ -102,7 +102,7 @@ def shared_steps(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def name_components(record_id: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return for each record the smallest record_id of its connected component."""
+    """Return the smallest record_id of each record's connected component."""
     count = len(record_id)
     ones = np.ones(len(first), dtype=bool)
     _, component = connected_components(

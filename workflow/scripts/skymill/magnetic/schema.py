@@ -1,4 +1,4 @@
-"""Names and constants of the 2020 data set, as the archive writes them.
+"""Names and constants of the 2020 data set, as in the archive.
 
 Source: GSU Data Mining Lab, IEEE Big Data Cup 2020, and SWAN-SF (doi:10.7910/DVN/EBCFKM).
 """
@@ -64,12 +64,14 @@ EXTENSIVE_PARAMETERS = (
 """Sums over the active region: an exact zero means that the step was not measured."""
 
 XR_MAX_MISSING = -99999.0
-"""The sentinel that stands for a missing XR_MAX."""
+"""The sentinel of a missing XR_MAX."""
 
 LORENTZ = 7.52987e-16
-"""EPSX = -LORENTZ * TOTFX / TOTBSQ, EPSY likewise, EPSZ = +LORENTZ * TOTFZ / TOTBSQ.
+"""EPSX = -LORENTZ * TOTFX / TOTBSQ, EPSY = -LORENTZ * TOTFY / TOTBSQ,
+EPSZ = +LORENTZ * TOTFZ / TOTBSQ.
 
-Exact to 3.5e-7 in every usable real step of the six SWAN-SF windows that the project tests with.
+The relations are exact to 3.5e-7 in every usable step of the six real SWAN-SF windows in the
+project's tests.
 """
 
 LABELS = ("X", "M", "C", "B", "Q")
@@ -79,7 +81,7 @@ PUBLISHED_RECORDS = {"X": 385, "M": 3_863, "C": 21_024, "B": 11_876, "Q": 175_91
 """Usable records of the training files as published, by class."""
 
 UNKNOWN = "unknown"
-"""Label of records whose class the archive withholds."""
+"""The label of records whose class the archive does not publish."""
 
 CLASSES = (*LABELS, UNKNOWN)
 """The categories of every label column, in order."""
@@ -87,7 +89,7 @@ CLASSES = (*LABELS, UNKNOWN)
 QUIET_NAMES = ("FQ", "N")
 """SWAN-SF's names of Q: flare-quiet windows.
 
-NF is no such name: SWAN-SF uses it for a folder that holds B and C windows as well.
+NF is not a name of Q: SWAN-SF uses NF for a folder that contains B and C windows as well.
 """
 
 TRAIN_PARTITIONS = ("train_partition1_data", "train_partition2_data", "train_partition3_data")
@@ -99,9 +101,9 @@ TEST_PARTITION = "test_4_5_data"
 PARTITIONS = (*TRAIN_PARTITIONS, TEST_PARTITION)
 
 FIRST_NEW_ID = 171_038
-"""Renumbered records start here at the earliest: partition 2 of the archive ends at 171,037."""
+"""The smallest id of renumbered records: partition 2 of the archive ends at 171,037."""
 
 TRAIN_SPLITS = ("train", "dev", "test")
-"""The splits of the training files; `holdout_test` is the test file."""
+"""The splits of the training files. The split `holdout_test` is the test file."""
 
 SPLITS = (*TRAIN_SPLITS, "holdout_test")

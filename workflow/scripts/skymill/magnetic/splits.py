@@ -1,9 +1,9 @@
-"""Which split a unit goes to: whole units, every class in every split, near the fractions.
+"""Assign whole units to splits: every class in every split, and shares near the fractions.
 
-A unit is what must not be torn apart: a region, a record, or a file. The choice is a draw: units
-are visited in an order that the seed decides, and none is taken because it fits best. So another
-seed holds out other units. It depends on the units' names, sizes and classes alone, never on the
-order they are listed in.
+A unit must stay in one split: a region, a record, or a file. The choice is a draw: the seed decides
+the order in which units are visited, and no unit is chosen because it fits best. So another seed
+holds out other units. The draw depends only on the units' names, sizes and classes, never on the
+order of the input.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,11 +15,12 @@ from skymill.engine.randomness import key, keyed_hash
 from skymill.magnetic.schema import TRAIN_SPLITS
 
 FEWEST_REGIONS = 5
-"""Windows of one region are alike: a rate on fewer regions says more of these than of the class."""
+"""Windows of one region are alike: with fewer regions, a rate describes these regions more than the
+class."""
 
 
-def asked_for(fractions: dict) -> list[int]:
-    """Return the positions in TRAIN_SPLITS of the splits that may not be empty."""
+def required_splits(fractions: dict) -> list[int]:
+    """Return the positions in TRAIN_SPLITS of the splits that must not be empty."""
     return [number for number, name in enumerate(TRAIN_SPLITS) if fractions[name] > 0]
 
 
@@ -33,27 +34,27 @@ def split_records(
     record_id, label
         int64 and int8 class codes, shape (records,).
     fractions
-        Share of each split, summing to 1. A split with the fraction 0 stays empty.
+        The share of each split; the shares sum to 1. A split with the fraction 0 stays empty.
 
     Returns
     -------
-    int8 positions in TRAIN_SPLITS, shape (records,). Each class gives round(fraction x records)
-    records to each of dev and test, and at least one when it has one for each split; the rest goes
-    to train, or, without a train split, to the larger of the others.
+    int8 positions in TRAIN_SPLITS, shape (records,). Dev and test each get round(fraction x
+    records) records of each class, and at least one if the class has a record for every split. The
+    rest goes to train or, without a train split, to the larger of the two other splits.
     """
-    asked = asked_for(fractions)
-    home = _home(fractions)
-    split = np.full(len(record_id), home, dtype=np.int8)
+    required = required_splits(fractions)
+    default = _default_split(fractions)
+    split = np.full(len(record_id), default, dtype=np.int8)
     hashes = keyed_hash(record_id, key(seed, "split", "record"))
     for code in np.unique(label):
         members = np.flatnonzero(label == code)
         members = members[np.argsort(hashes[members])]
         start = 0
-        for number in asked:
-            if number == home:
+        for number in required:
+            if number == default:
                 continue
             wanted = round(fractions[TRAIN_SPLITS[number]] * len(members))
-            wanted = max(wanted, 1 if len(members) >= len(asked) else 0)
+            wanted = max(wanted, 1 if len(members) >= len(required) else 0)
             split[members[start : start + wanted]] = number
             start += wanted
     return split
@@ -64,11 +65,12 @@ def split_units(
 ) -> tuple[np.ndarray, list]:
     """Split whole units by a draw, so that the classes come near their fractions.
 
-    A class that occurs in a unit for each split gets one in each; that outranks the fractions. Such
-    a unit is the first in random order that brings the split nearer to its fractions, or the first
-    at all if none does. Then units go to dev and test, in the same order, while that brings them
-    nearer; the rest is train. How near is judged by the records and by the units of each class: a
-    rate that is measured on one large region says little. A class of fewer units is train.
+    First, each class with enough units for all splits gets a unit in every split. This rule has
+    priority over the fractions. The chosen unit is the first in random order that brings the split
+    nearer to its fractions, or simply the first unit. Then units go to dev and test, in
+    the same order, while they bring these splits nearer to their fractions. The rest is train. The
+    distance counts the records and the units of each class, because a rate on one large region
+    shows little. A class with fewer units than splits goes to train.
 
     Parameters
     ----------
@@ -77,41 +79,43 @@ def split_units(
     label
         int8 class codes, shape (records,).
     fractions
-        Share of each split, summing to 1. A split with the fraction 0 stays empty.
+        The share of each split; the shares sum to 1. A split with the fraction 0 stays empty.
 
     Returns
     -------
     split
         int8 positions in TRAIN_SPLITS, shape (records,).
     unmet
-        Class codes with a unit for each split that cannot be in every split at once with the
-        others, because the same few units carry several of them; almost always empty.
+        Class codes that have enough units, but cannot be in every split together with the other
+        classes, because the same few units have several classes. Almost always empty.
     """
     names, member_of, codes, counts = _count(unit, label)
-    asked, home = asked_for(fractions), _home(fractions)
+    required, default = required_splits(fractions), _default_split(fractions)
     present = counts > 0
     order = np.argsort(keyed_hash(names, key(seed, "split", "unit")))
-    spread = np.flatnonzero(present.sum(axis=0) >= len(asked))
+    spread = np.flatnonzero(present.sum(axis=0) >= len(required))
     share = np.array([fractions[name] for name in TRAIN_SPLITS])
     content = np.concatenate([counts, present], axis=1)
     target = share[:, None] * content.sum(axis=0)
     target[:, len(codes) :] = np.minimum(target[:, len(codes) :], FEWEST_REGIONS)
-    # A split gets at least one unit of such a class, however small its fraction is.
+    # A split gets at least one unit of each class in `spread`, even if its fraction is small.
     least = np.where(content > 0, content, np.inf).min(axis=0)
     floored = np.concatenate([spread, len(codes) + spread])
-    target[np.ix_(asked, floored)] = np.maximum(target[np.ix_(asked, floored)], least[floored])
+    target[np.ix_(required, floored)] = np.maximum(
+        target[np.ix_(required, floored)], least[floored]
+    )
 
-    held_out = [number for number in asked if number != home]
-    assigned, unmet = _place_classes(present, content, target, order, spread, held_out, home)
+    held_out = [number for number in required if number != default]
+    assigned, unmet = _place_classes(present, content, target, order, spread, held_out, default)
     _fill_to_fractions(content, target, order, assigned, held_out)
-    assigned[assigned < 0] = home
+    assigned[assigned < 0] = default
     return assigned[member_of], [int(codes[column]) for column in unmet]
 
 
-def _home(fractions: dict) -> int:
-    """Return where the units go that no other split needs: to train, else to the largest split."""
-    asked = asked_for(fractions)
-    return 0 if 0 in asked else max(asked, key=lambda number: fractions[TRAIN_SPLITS[number]])
+def _default_split(fractions: dict) -> int:
+    """Return the split that gets the remaining units: train, or the largest split without train."""
+    required = required_splits(fractions)
+    return 0 if 0 in required else max(required, key=lambda number: fractions[TRAIN_SPLITS[number]])
 
 
 def _count(unit: np.ndarray, label: np.ndarray) -> tuple:
@@ -124,37 +128,38 @@ def _count(unit: np.ndarray, label: np.ndarray) -> tuple:
 
 
 class _Target:
-    """What one split should hold, of each class first records, then units."""
+    """The target of one split: the records of each class, then the units of each class."""
 
     def __init__(self, target: np.ndarray):
         self._classes = len(target) // 2
         self._least = np.maximum(target, 1)
         self._wanted = target / self._least
-        # Where one unit is enough, any does; where more should be, their number counts as well.
+        # A target of one unit adds nothing to the misfit; a larger target does.
         self._weight = 1 - 1 / self._least[self._classes :]
 
     def away(self, content: np.ndarray) -> np.ndarray:
-        """Return how far a content, shape (..., 2 x classes), is away, relative to the target."""
+        """Return the distance of a content, shape (..., 2 x classes), relative to the target."""
         return self.relative(content) - self._wanted
 
     def relative(self, content: np.ndarray) -> np.ndarray:
-        """Return what a content adds to `away`."""
+        """Return the amount that a content adds to `away`."""
         return content / self._least
 
     def misfit(self, away: np.ndarray) -> np.ndarray:
-        """Return how bad that is; there cannot be too many units, but too many records."""
+        """Return a sum of squared distances. Too many records count, too many units do not."""
         records, units = away[..., : self._classes], np.minimum(away[..., self._classes :], 0)
         return np.vecdot(records, records) + np.vecdot(units * self._weight, units)
 
 
 def _place_classes(
-    present: np.ndarray, content, target, order: np.ndarray, spread, held_out: list, home: int
+    present: np.ndarray, content, target, order: np.ndarray, spread, held_out: list, default: int
 ) -> tuple[np.ndarray, list]:
-    """Give every class a unit in every split; return the units' splits (-1: free) and failures."""
+    """Put every class into every split; return the units' splits (-1: free) and failed classes."""
     # The classes with the fewest units have the least choice.
     columns = sorted(map(int, spread), key=lambda column: (present[:, column].sum(), column))
-    splits = [*held_out, home]
-    # Few units decide: all of a small class, and enough of a large one that some are always free.
+    splits = [*held_out, default]
+    # Few units are enough: all units of a small class, and so many of a large class that some are
+    # always free.
     enough = len(splits) * (present.shape[1] + 1)
     fits = {}
     for split in splits:
@@ -165,20 +170,20 @@ def _place_classes(
         for column in columns
         for split in splits
     }
-    # A class with fewer units belongs where it can be learnt from.
+    # A class with fewer units than splits goes to train, where a model can learn from it.
     small = np.setdiff1d(np.arange(present.shape[1]), spread)
-    kept_home = present[:, small].any(axis=1)
+    kept_in_default = present[:, small].any(axis=1)
     for left_out in range(len(columns) + 1):
         slots = [(column, split) for column in columns[left_out:] for split in splits]
-        for kept in (kept_home, np.zeros_like(kept_home)):
-            assigned = np.where(kept, home, -1).astype(np.int8)
+        for kept in (kept_in_default, np.zeros_like(kept_in_default)):
+            assigned = np.where(kept, default, -1).astype(np.int8)
             if _search(slots, 0, present, assigned, candidates):
                 return assigned, columns[:left_out]
-    raise AssertionError("an empty list of wanted classes is always met")
+    raise AssertionError("the search without any class always succeeds")
 
 
 def _drawn(holders: np.ndarray, fits: np.ndarray, enough: int) -> list[int]:
-    """Return the first units in random order, those before the others that fit their split."""
+    """Return the first units in random order; units that fit the split come first."""
     return [int(unit) for unit in holders[np.argsort(~fits[holders], kind="stable")][:enough]]
 
 
@@ -202,9 +207,10 @@ def _free(units: list[int], assigned: np.ndarray) -> Iterator[int]:
 
 
 def _fill_to_fractions(content, target, order, assigned, held_out: list) -> None:
-    """Move free units into the held-out splits while that brings them nearer to their targets.
+    """Move free units into the held-out splits while the splits come nearer to their targets.
 
-    What came too much with them goes again, and the next units take its place.
+    Then units are removed from a split if it comes nearer without them, and free units are added
+    once more.
     """
     for split in held_out:
         goal = _Target(target[split])
@@ -219,10 +225,10 @@ def _fill_to_fractions(content, target, order, assigned, held_out: list) -> None
 def _while_nearer(
     goal: _Target, away: np.ndarray, changes: np.ndarray, block: int = 64
 ) -> tuple[list[int], np.ndarray]:
-    """Make each change, one after the other, that lowers the misfit; return these and `away`.
+    """Apply each change that lowers the misfit, in order; return the applied changes and `away`.
 
-    `changes` has shape (units, 2 x classes). A block of them is looked at together, up to the first
-    that is made.
+    `changes` has shape (units, 2 x classes). For speed, `block` changes are tested together, up to
+    the first change that lowers the misfit.
     """
     chosen, at, misfit = [], 0, goal.misfit(away)
     while at < len(changes):
@@ -238,7 +244,7 @@ def _while_nearer(
 
 
 def fold_records(record_id: np.ndarray, label: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """Deal single records out to folds at random, stratified by class.
+    """Assign single records to folds at random, stratified by class.
 
     Parameters
     ----------
@@ -247,8 +253,8 @@ def fold_records(record_id: np.ndarray, label: np.ndarray, folds: int, seed: int
 
     Returns
     -------
-    int8 fold of each record, shape (records,), from 0. Two folds differ by one record at most, and
-    by one of each class.
+    int8 fold of each record, shape (records,), from 0. Two folds differ by at most one record, and
+    by at most one record of each class.
     """
     hashes = keyed_hash(record_id, key(seed, "fold", "record"))
     fold = np.empty(len(record_id), dtype=np.int8)
@@ -257,12 +263,12 @@ def fold_records(record_id: np.ndarray, label: np.ndarray, folds: int, seed: int
 
 
 def fold_units(unit: np.ndarray, label: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """Deal whole units out to folds by a draw, so that every class is spread over them.
+    """Assign whole units to folds by a draw, so that every class is spread over the folds.
 
-    Units are visited in random order, those of the rarest class first. Each goes to a fold that
-    lacks its classes, the rarest first, and among these to the one where it brings the folds
-    nearest to each other. Where a class of enough units is missing in a fold after that, the draw
-    is repeated with the next key; after TRIES of them the one with the fewest gaps counts.
+    Units are visited in random order, units of the rarest class first. Each unit goes to a fold
+    that lacks its classes, the rarest class first. Among several such folds, the unit goes to the
+    fold that makes the folds most equal. If a class with enough units is then missing in a fold,
+    the draw is repeated with the next key. After TRIES draws, the one with the fewest gaps is used.
 
     Parameters
     ----------
@@ -289,14 +295,14 @@ def fold_units(unit: np.ndarray, label: np.ndarray, folds: int, seed: int) -> np
 
 
 TRIES = 20
-"""Draws of the folds, until every class is in as many of them as it can be."""
+"""The most draws of the folds. A draw is repeated until every class is in enough folds."""
 
 
 def _deal(counts, present, hashes: np.ndarray, folds: int) -> tuple[np.ndarray, int]:
-    """Return the fold of each unit, and in how many folds the classes are, added up."""
+    """Return the fold of each unit, and the number of folds of each class, summed."""
     content = np.concatenate([counts, present], axis=1).astype(np.float64)
     content /= np.maximum(content.sum(axis=0), 1)
-    # A class weighs more than all that are more common together.
+    # A class weighs more than all more common classes together.
     weight = 0.5 ** np.argsort(np.argsort(present.sum(axis=0), kind="stable"))
     have = np.zeros((folds, content.shape[1]))
     held = np.zeros((folds, present.shape[1]), dtype=bool)
@@ -311,7 +317,7 @@ def _deal(counts, present, hashes: np.ndarray, folds: int) -> tuple[np.ndarray, 
 
 
 def _rarest_first(present: np.ndarray, hashes: np.ndarray) -> np.ndarray:
-    """Return the units in random order, those with the rarest class before the others."""
+    """Return the units in random order, units with the rarest class first."""
     columns = np.argsort(present.sum(axis=0), kind="stable")
     return np.lexsort([hashes, present[:, columns].argmax(axis=1)])
 
@@ -325,15 +331,15 @@ def splits_of_folds(fold: np.ndarray, folds: int, chosen: int) -> np.ndarray:
     return split
 
 
-def require_no_empty_split(split: np.ndarray, asked: Sequence[int] = (0, 1, 2)) -> None:
-    """Raise SkymillError when a split that is asked for has no record; see asked_for."""
+def require_no_empty_split(split: np.ndarray, required: Sequence[int] = (0, 1, 2)) -> None:
+    """Raise SkymillError when a required split has no record, see required_splits."""
     sizes = np.bincount(split, minlength=len(TRAIN_SPLITS))
-    for number in asked:
+    for number in required:
         if not sizes[number]:
             raise SkymillError(
                 f"the split {TRAIN_SPLITS[number]} is empty: there are too few units for the "
-                "fractions in split.fractions. Raise its fraction, or set it to 0 to do without "
-                "it, use more data, or choose a smaller split.unit."
+                "fractions in split.fractions. Raise its fraction, set its fraction to 0 if you do "
+                "not need the split, use more data, or choose a smaller split.unit."
             )
 
 
@@ -342,6 +348,6 @@ def require_no_empty_fold(fold: np.ndarray, folds: int) -> None:
     [empty] = np.nonzero(np.bincount(fold, minlength=folds) == 0)
     if len(empty):
         raise SkymillError(
-            f"{folds} folds are too many for so few units: fold {empty[0]} has no record. Take "
-            "fewer (split.folds), use more data, or choose a smaller split.unit."
+            f"{folds} folds are too many for so few units: fold {empty[0]} has no record. Set "
+            "split.folds to a smaller number, use more data, or choose a smaller split.unit."
         )

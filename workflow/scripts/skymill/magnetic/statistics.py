@@ -1,4 +1,4 @@
-"""What the engineered columns of the original training records are like, and their classes."""
+"""Statistics of the engineered columns and classes of the original training records."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from skymill.magnetic.schema import LABELS, STEPS
 
 TRAIN, ORIGINAL = "train", "original"
 KEYS = ("record_id", "seq_id", "label")
-"""The columns of a split that are no features."""
+"""The columns of a split that are not features."""
 
 
 @dataclass(frozen=True)
 class ColumnPiece:
-    """One engineered column in the files of the split, and which records are original."""
+    """One engineered column in the files of the split, and the records that are originals."""
 
     paths: tuple[Path, ...]
     name: str
@@ -39,20 +39,20 @@ def measure(train: list[Path], records: Path, *, workers: int = 1) -> dict:
     records
         The table of all records.
     workers
-        Processes; a column at a time is in the memory of each.
+        Processes. Each has one column in memory at a time.
 
     Raises
     ------
     SkymillError
-        When the split does not have the records of the table.
+        When the split and the table have different records.
     """
     listed = read_table(records, ["record_id", "split", "method", "label"])
     listed = listed.filter(pc.equal(listed["split"].cast(pa.string()), TRAIN))
     steps = [read_table(path, ["record_id"])["record_id"].to_numpy() for path in train]
     if not np.array_equal(np.concatenate(steps)[::STEPS], listed["record_id"].to_numpy()):
         raise SkymillError(
-            f"{train[0].parent} does not have the records that {records} lists for it. Delete both "
-            "and run again."
+            f"{train[0].parent} does not have the records that {records} lists for this split. "
+            "Delete both and run again."
         )
     is_original = pc.equal(listed["method"].cast(pa.string()), ORIGINAL).to_numpy(
         zero_copy_only=False

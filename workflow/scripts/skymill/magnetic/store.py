@@ -1,7 +1,8 @@
-"""Records in Parquet: one row a step, whole records in a row group, read back by position.
+"""Records in Parquet files: one row per step, whole records in a row group, read by position.
 
-A store is a directory of Parquet files whose rows, file after file, are records of 60 steps.
-A record's position is its place in that order; which record stands there, the ids table tells.
+A store is a directory of Parquet files. Their rows, file after file, are records of 60 steps. A
+record's position counts the records in this order, from 0. The ids table lists the position of each
+record.
 """
 
 from collections.abc import Sequence
@@ -17,20 +18,21 @@ from skymill.engine.tables import ParquetFile
 from skymill.magnetic.schema import STEPS
 
 RECORDS_PER_FILE = 2048
-"""32 MB of float64: a worker holds a few such pieces, whatever the size of the data set."""
+"""32 MB of float64. A worker has a few files of this size in memory, for any size of the data
+set."""
 
 RECORDS_PER_ROW_GROUP = 256
-"""Records that are read together when one of them is wanted."""
+"""Records that are read together when one of them is needed."""
 
 
 NO_RECORDS = [(0, 0)]
-"""The pieces of a split without records: one file of no rows, so that readers find the columns."""
+"""The files of a split without records: one file without rows, so that readers find the columns."""
 
 
 def step_table(columns: dict[str, np.ndarray | pa.Array], schema: pa.Schema) -> pa.Table:
-    """Return a table with one row a step.
+    """Return a table with one row per step.
 
-    `columns` holds arrays of shape (records,), repeated for each step, or (records, 60).
+    `columns` has arrays of shape (records,), which are repeated for each step, or (records, 60).
     """
     arrays = []
     for field in schema:
@@ -46,7 +48,7 @@ def step_table(columns: dict[str, np.ndarray | pa.Array], schema: pa.Schema) -> 
 
 
 class Records(Protocol):
-    """What gives values of records by their positions, here or in a worker."""
+    """An object that returns values of records by position, also in a worker."""
 
     def read(self, positions: np.ndarray, names: Sequence[str]) -> np.ndarray:
         """Return float64 values, shape (len(names), len(positions), 60); see RecordStore.read."""
@@ -59,7 +61,7 @@ class RecordStore:
     Parameters
     ----------
     store
-        The product, whose manifest gives the order of its files and their rows.
+        The product. Its manifest lists its files in order, with their rows.
     """
 
     def __init__(self, store: Product):
@@ -76,8 +78,8 @@ class RecordStore:
     ) -> np.ndarray:
         """Return the values of columns of one type, shape (len(names), len(positions), 60).
 
-        `positions` are int64, ascending; a position may occur more than once. One that the store
-        does not have is an IndexError.
+        `positions` are int64, ascending; a position may occur more than once. A position that is
+        not in the store raises an IndexError.
         """
         if len(positions) and not 0 <= positions[0] <= positions[-1] < len(self):
             raise IndexError(f"positions {positions[0]} to {positions[-1]} of {len(self)} records")
@@ -92,7 +94,7 @@ class RecordStore:
 
     @staticmethod
     def _read_file(path: Path, positions: np.ndarray, names, out: np.ndarray) -> None:
-        """Fill `out` from one file, row group by row group, skipping those without a record."""
+        """Fill `out` from one file, row group by row group; skip row groups that are not needed."""
         file = ParquetFile(path, memory_map=True)
         metadata = file.metadata
         rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
@@ -110,5 +112,5 @@ class RecordStore:
 
 
 def pieces(total: int, size: int = RECORDS_PER_FILE) -> list[tuple[int, int]]:
-    """Return the half-open ranges that cut `total` records into files of `size`."""
+    """Return the half-open ranges that divide `total` records into files of `size` records."""
     return [(start, min(start + size, total)) for start in range(0, total, size)]

@@ -1,7 +1,7 @@
-"""SWAN-SF's windows as records: one catalogue, as ingest makes it of a file of 2020.
+"""SWAN-SF's windows as records: a catalogue like the catalogue of a file of 2020.
 
-The values stay where the catalogue of SWAN-SF has them, each step once; a window is sixty of these
-steps. It is put together when the clean records are written.
+The values are not copied: the catalogue of SWAN-SF has each step once, and a window is sixty of
+these steps. The windows are put together when the clean records are written.
 """
 
 import functools
@@ -25,8 +25,8 @@ from skymill.swan_sf.places import place_of, seconds_of
 from skymill.swan_sf.schema import PARAMETERS, STEP_SECONDS
 
 WINDOWS_SCHEMA = pa.schema([*CATALOGUE_SCHEMA, *CATALOGUED])
-"""A row for each window in the catalogue of a partition of SWAN-SF, in its order; `line` is its
-place there, from 1."""
+"""One row per window in the catalogue of a partition of SWAN-SF, in the same order; `line` counts
+the windows from 1."""
 
 FINGERPRINTS_SCHEMA = pa.schema(
     [
@@ -34,7 +34,7 @@ FINGERPRINTS_SCHEMA = pa.schema(
         pa.field("fingerprint", pa.uint64(), nullable=False),
     ]
 )
-"""A row for each step that was measured: its HARP and a hash of its 24 parameters."""
+"""One row per measured step: its HARP and a hash of its 24 parameters."""
 
 WINDOWS_AT_ONCE = 4096
 
@@ -44,8 +44,8 @@ _OFFSETS = np.arange(STEPS, dtype=np.int64) * STEP_SECONDS
 def record_ids(harp: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Return the id of each window: its HARP, and seven digits that count 12 minutes from 1970 on.
 
-    `harp` are HARP numbers, `start` the times of the first steps in seconds (TAI), both int64. So
-    an id depends on nothing but the window.
+    So an id depends only on the window. `harp` are HARP numbers and `start` the times of the first
+    steps in seconds (TAI), both int64.
     """
     return harp * 10**7 + start // STEP_SECONDS
 
@@ -59,7 +59,7 @@ def ingest_windows(
     fingerprints: Path,
     quarantine: Path,
 ) -> dict:
-    """Take the windows of a partition as records, and reject those that no record may be.
+    """Make records of the windows of a partition, and reject windows without a usable USFLUX.
 
     Parameters
     ----------
@@ -68,12 +68,12 @@ def ingest_windows(
     partition
         One of inputs.SWAN.train.
     catalogue, fingerprints, quarantine
-        Outputs: Parquet files of WINDOWS_SCHEMA and FINGERPRINTS_SCHEMA, and JSON lines, one for
-        each rejected window: file, line, member, reason, detail.
+        Outputs: Parquet files of WINDOWS_SCHEMA and FINGERPRINTS_SCHEMA, and JSON lines, one per
+        rejected window: file, line, member, reason, detail.
 
     Returns
     -------
-    The counts of the manifest, as those of `ingest`.
+    The counts of the manifest, as in `ingest`.
     """
     table = read_table(windows)
     harp = table["harp"].to_numpy().astype(np.int64)
@@ -122,7 +122,7 @@ def _write_quarantine(path: Path, name: str, windows: pa.Table, dark: np.ndarray
 
 
 class _KnownPlaces:
-    """Where the steps of a partition are in its table: sorted by HARP and time."""
+    """The rows of a partition's steps in its table, which is sorted by HARP and time."""
 
     def __init__(self, steps: Path):
         self.path = steps
@@ -136,13 +136,13 @@ class _KnownPlaces:
         Raises
         ------
         SkymillError
-            When a step of a window is not there.
+            When a step of a window is not in the table.
         """
         wanted = place_of(harp, start)[:, None] + _OFFSETS
         if not len(self._place):
             rows, found = np.zeros(wanted.shape, np.int64), np.zeros(wanted.shape, bool)
         else:
-            # Sixty rows one after the other, but where a HARP has steps between these.
+            # Usually sixty consecutive rows, unless a HARP has more steps between them.
             rows = np.searchsorted(self._place, wanted[:, :1]) + np.arange(STEPS)
             last = len(self._place) - 1
             found = self._place[np.minimum(rows, last)] == wanted
@@ -153,23 +153,23 @@ class _KnownPlaces:
             window, step = np.argwhere(~found)[0]
             raise SkymillError(
                 f"step {step} of a window of HARP {harp[window]} is not in {self.path}, the "
-                "catalogue of its own partition. The two tables do not belong together: delete "
+                "catalogue of its own partition. The two tables come from different runs: delete "
                 f"the folder {self.path.parent} and run again."
             )
         return rows
 
 
 class _KnownSteps(_KnownPlaces):
-    """What is known of each step of a partition, without the values.
+    """Hashes and flags of each step of a partition, without the values.
 
     Attributes
     ----------
     state
         uint64: a hash of the 24 parameters of each step.
     measured
-        bool: whether it has values enough to say anything.
+        bool: whether the step has enough values, see fingerprints.is_measured.
     has_flux
-        bool: whether its USFLUX is a number and not zero.
+        bool: whether USFLUX is a number and not zero.
     """
 
     def __init__(self, steps: Path):
@@ -209,16 +209,16 @@ class WindowStore:
     Parameters
     ----------
     catalogue
-        The table of WINDOWS_SCHEMA; a position counts its valid rows.
+        The table of WINDOWS_SCHEMA. A position counts the valid rows of this table.
     steps
-        The steps of SWAN-SF's own catalogue.
+        The steps in the catalogue of SWAN-SF.
     """
 
     def __init__(self, catalogue: Path, steps: Path):
         self._catalogue, self._steps = catalogue, steps
 
     def __getstate__(self) -> dict:
-        """Return what a worker needs: it reads the tables itself."""
+        """Return only the paths: a worker reads the tables itself."""
         return {"_catalogue": self._catalogue, "_steps": self._steps}
 
     @functools.cached_property
@@ -238,7 +238,7 @@ class WindowStore:
     def read(self, positions: np.ndarray, names) -> np.ndarray:
         """Return float64 values, shape (len(names), len(positions), 60).
 
-        `positions` are int64. Row groups of the steps that hold none of them are not read.
+        `positions` are int64. Row groups without a step of these windows are not read.
         """
         harp, start = self._windows
         rows = self._places.rows_of(harp[positions], start[positions])
@@ -250,7 +250,7 @@ class WindowStore:
         wanted = np.unique(group)
         if len(wanted):
             table = file.read_row_groups(wanted.tolist(), list(names))
-            # Rows of the groups between them are not there.
+            # Row groups between the selected groups are not in this table.
             before = np.cumsum(np.diff(starts)[wanted]) - np.diff(starts)[wanted]
             local = rows - (starts[wanted] - before)[np.searchsorted(wanted, group)]
             for place, name in enumerate(names):

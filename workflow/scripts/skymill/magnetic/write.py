@@ -1,4 +1,4 @@
-"""The clean data set: every valid record under its final id, sorted, one row a step."""
+"""The clean data set: every valid record with its final id, sorted, one row per step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,9 +22,10 @@ from skymill.magnetic.store import (
 
 
 def clean_schema(parameters: Sequence[str] = PARAMETERS) -> pa.Schema:
-    """Return the schema of the clean records, whose values are of these parameters.
+    """Return the schema of the clean records, with a column for each of these parameters.
 
-    One row a step, sorted by (record_id, seq_id); safe_index = record_id * 60 + seq_id.
+    A table has one row per step, sorted by (record_id, seq_id). safe_index = record_id * 60 +
+    seq_id.
     """
     return pa.schema(
         [
@@ -40,7 +41,7 @@ def clean_schema(parameters: Sequence[str] = PARAMETERS) -> pa.Schema:
 
 
 IDS_COLUMNS = ("record_id", "source_id", "partition", "position", "label")
-"""What the clean records take from the table of ids."""
+"""The columns of the ids table that the clean records need."""
 
 
 @dataclass(frozen=True)
@@ -65,24 +66,24 @@ def write_clean(
     page_checksums: bool = True,
     workers: int = 1,
 ) -> list[dict]:
-    """Gather the values of every record in the ids table into one sorted data set.
+    """Write the values of every record in the ids table as one sorted data set.
 
     Parameters
     ----------
     ids
         Parquet table of ids.IDS_SCHEMA.
     stores
-        The values of each partition's records, by their positions.
+        The values of each partition's records, by position.
     output
         Directory of Parquet files of clean_schema, RECORDS_PER_FILE records each.
     parameters
-        Those that the records have.
+        The parameters of the records.
     page_checksums
         Whether each page of a file has a checksum, which readers compare.
 
     Returns
     -------
-    The `files` part of the manifest.
+    The manifest's `files`.
     """
     total = ParquetFile(ids).metadata.num_rows
     with new_directory(output) as directory:
@@ -109,7 +110,7 @@ def _write_piece(piece: CleanPiece) -> dict:
     for name, store in piece.stores.items():
         rows = np.flatnonzero(partition == name)
         if len(rows):
-            # Positions ascend with ids in the archive, but nothing guarantees it.
+            # Positions ascend with ids in the archive, but other files may have another order.
             rows = rows[np.argsort(position[rows])]
             values[:, rows] = store.read(position[rows], piece.parameters)
     record_id = ids["record_id"].to_numpy()

@@ -1,7 +1,7 @@
-"""What users of the products call: `skymill.load` and the like.
+"""The functions for users of the products, such as `skymill.load`.
 
-It reads a results folder, or a folder of products that was downloaded without the project. No job
-imports it.
+They read a results folder, or a folder of products that was downloaded without the project. No job
+imports this package.
 """
 
 from skymill.reader.dataset import Dataset

@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AlignedPairs:
-    """A split of the aligned data set; everything has the same pairs in the same order.
+    """A split of the aligned data set. All attributes have the same pairs in the same order.
 
     Attributes
     ----------
     series
-        float32, shape (pairs, 60 steps, 24 parameters); NaN where nothing was measured.
+        float32, shape (pairs, 60 steps, 24 parameters); NaN at steps that were not measured.
     parameters
-        Their names.
+        The names of the parameters.
     engineered
-        By column float32, shape (pairs, 60), without missing values.
+        A float32 array per column, shape (pairs, 60), without missing values.
     images
-        A lazy xarray.Dataset of the tensors (images, available, flagged, ...), see reader.sdo, a
-        sample a pair; None when there are no tensors (`sdo.tensors: false`) or no pairs.
+        A lazy xarray.Dataset of the tensors (images, available, flagged, ...) with one sample per
+        pair, see reader.sdo; None if there are no tensors (`sdo.tensors: false`) or no pairs.
     y, classes
-        The class of each pair (SDOBenchmark's label) by its place in X, M, C, Q.
+        The class of each pair (SDOBenchmark's label) as an index into `classes`: X, M, C, Q.
     groups
-        int64: regions that belong together; splits never part them.
+        int64: the group of linked regions. A group is always in one split.
     pairs
         All other columns, see the data dictionary.
     source
@@ -64,7 +64,7 @@ class AlignedPairs:
 def load_aligned(
     split: str, results: str | Path = DEFAULT_RESULTS, *, masked: bool = False
 ) -> AlignedPairs:
-    """Load a split of the aligned data set; images stay on the disk until they are asked for.
+    """Load a split of the aligned data set. Images are read only when you use their values.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def load_aligned(
     results
         See FoundProduct.
     masked
-        As in reader.sdo.
+        See reader.sdo.load_sdo.
     """
     choose(split, SPLITS, "split of the aligned data set")
     product = FoundProduct("aligned", split, results)
@@ -119,8 +119,8 @@ def _images(
         samples = open_tensors(name, results, masked=masked)
         if samples.attrs["identity"] != identity[name]:
             raise SkymillError(
-                f"{product.path} was joined with other samples than {name}.zarr has: the two come "
-                "from different runs. Run again, or copy both from one run."
+                f"{product.path} was joined with other samples than those of {name}.zarr: the two "
+                "come from different runs. Run again, or copy both from one run."
             )
         parts.append(samples.isel(sample=pairs["row"].to_numpy()[mine]))
         place[mine] = np.arange(first, first + len(mine))

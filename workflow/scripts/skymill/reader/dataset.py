@@ -1,4 +1,4 @@
-"""A data set by number, as PyTorch's DataLoader takes it. PyTorch itself is not needed."""
+"""A data set with numbered items for PyTorch's DataLoader. This module does not need PyTorch."""
 
 from pathlib import Path
 
@@ -9,15 +9,15 @@ from skymill.reader.load import load
 
 
 class Dataset:
-    """One split of a data set, one item at a time: the inputs, then the class.
+    """One split of a data set. An item has the inputs and the class.
 
     Parameters
     ----------
     name, split, results
-        As for `skymill.load`.
+        See `skymill.load`.
     options
-        As for `skymill.load`; magnetic series are float32 unless `dtype` says otherwise, and their
-        `form` is numpy.
+        See `skymill.load`. Magnetic series are float32 unless you set `dtype`. Their `form` is
+        numpy.
 
     Items
     -----
@@ -27,13 +27,13 @@ class Dataset:
         (images, available, y): uint8 (4, 10, 256, 256), or float32 with NaN if `masked`, and bool
         (4, 10).
     aligned
-        (series, images, available, y): float32 (60, 24), and as above; without images where there
-        are no tensors.
+        (series, images, available, y): float32 (60, 24), and images as above. Without tensors,
+        there are no images.
     ztf
         (stamps, y): float32 (3, size, size).
 
-    `y` is an int, the place in `classes`; -1 for an unknown class. Images are read when an item is
-    asked for, also in the processes of a DataLoader.
+    `y` is an int, the index into `classes`; -1 for an unknown class. Images are read when you get
+    an item, also in the processes of a DataLoader.
     """
 
     def __init__(self, name: str, split: str, results: str | Path = DEFAULT_RESULTS, **options):
@@ -62,15 +62,15 @@ class Dataset:
             inputs = (self._data.series[number],) if self._name == "aligned" else ()
             if self._images is not None:
                 sample = self._images[["images", "available"]].isel(sample=number)
-                # One thread: a DataLoader has processes of its own.
+                # One thread: a DataLoader has its own processes.
                 sample = sample.compute(scheduler="synchronous")
                 inputs += (sample["images"].to_numpy(), sample["available"].to_numpy())
         return (*inputs, int(self.y[number]))
 
     def weights(self) -> np.ndarray:
-        """Return a weight for each item, such that all classes weigh the same; 0 if unknown.
+        """Return the weights of the items for PyTorch's WeightedRandomSampler.
 
-        They are what PyTorch's WeightedRandomSampler takes.
+        All classes have the same total weight. The weight of an unknown class is 0.
         """
         counts = np.bincount(self.y[self.y >= 0], minlength=len(self.classes))
         share = np.divide(1.0, counts, out=np.zeros(len(counts)), where=counts > 0)

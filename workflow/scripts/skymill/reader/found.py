@@ -1,4 +1,4 @@
-"""Finds the products of a data set, and refuses those that are not what was made."""
+"""Find the products of a data set, and refuse products that changed after they were made."""
 
 import hashlib
 from collections.abc import Iterator
@@ -20,14 +20,15 @@ class FoundProduct:
     data_set
         One of DATA_SETS.
     name
-        The product, below the folder of its set.
+        The name of the product below the folder of its set.
     results
-        The results folder, or a folder that has that of the set, or this folder itself.
+        The results folder, or a folder that contains the folder of the set, or the folder of the
+        set.
 
     Raises
     ------
     SkymillError
-        When the product or its manifest is not there, the manifest is damaged, the product is of
+        When the product or its manifest is missing, the manifest is damaged, the product is of
         another data set, or the results are in object storage.
     """
 
@@ -42,14 +43,14 @@ class FoundProduct:
             )
         if not self._manifest.exists():
             raise SkymillError(
-                f"{self._manifest} is not there, so {self.path} cannot be checked. Copy it to "
-                f"its place, or run `{command(data_set, results)}`."
+                f"{self._manifest} is not there, so {self.path} cannot be checked. Copy the "
+                f"manifest as well, or run `{command(data_set, results)}`."
             )
         self.document = read_document(self._manifest)
         for other, folder in DATA_SETS.items():
             if other != data_set and self.document["product"].startswith(f"{folder}/"):
                 raise SkymillError(
-                    f"{self.path} is of the data set {other}, not of {data_set}. Name a results "
+                    f"{self.path} is of the data set {other}, not of {data_set}. Give a results "
                     f"folder, or the folder {Path(DATA_SETS[data_set]).name}."
                 )
 
@@ -60,25 +61,25 @@ class FoundProduct:
 
     @classmethod
     def is_there(cls, data_set: str, name: str, results: str | Path) -> bool:
-        """Return whether a product is there, whole or not."""
+        """Return whether a product exists, whole or damaged."""
         return any(place.exists() for place in cls._places(data_set, name, results))
 
     @property
     def identity(self) -> str:
-        """The digest of the keys of its rows; equal ones have the same rows in the same order."""
+        """The digest of the keys of its rows: equal digests mean equal rows in the same order."""
         return self.document["identity"]
 
     @property
     def source(self) -> str:
-        """Where its raw data came from: sample (simulated), local or archive."""
+        """The source of its raw data: sample (simulated), local or archive."""
         return self.document["source"]
 
     def rows(self) -> int:
-        """Return the rows of its own files together."""
+        """Return the total number of rows of its own files."""
         return sum(entry["rows"] for entry in own_entries(self.document))
 
     def files(self) -> Iterator[tuple[Path, dict]]:
-        """Yield each of its own files and its entry in the manifest, after a check of the size.
+        """Check the size of each of its own files; yield the file and its entry in the manifest.
 
         Raises
         ------
@@ -94,12 +95,12 @@ class FoundProduct:
             yield path, entry
 
     def contents(self) -> Iterator[bytes]:
-        """Yield the content of each of its own files, after a check of its checksum.
+        """Check the checksum of each of its own files, and yield the content.
 
         Raises
         ------
         SkymillError
-            When a file is missing or is not what was made.
+            When a file is missing or has changed.
         """
         for path, entry in self.files():
             content = path.read_bytes()
@@ -108,14 +109,14 @@ class FoundProduct:
             yield content
 
     def tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
-        """Yield each of its Parquet files, after a check of its checksum; see contents."""
+        """Yield the table of each of its Parquet files, see contents."""
         for content in self.contents():
             yield pq.read_table(pa.BufferReader(content), columns=columns)
 
     def _changed(self, path: Path) -> SkymillError:
         return SkymillError(
-            f"{path} is missing or is not the file that {self._manifest} describes: something "
-            "changed it after it was made. Copy it anew, or delete the manifest and run again."
+            f"{path} is missing or is not the file that {self._manifest} describes: the file "
+            "changed after it was made. Copy it again, or delete the manifest and run again."
         )
 
 
@@ -125,12 +126,12 @@ def on_disk(results: str | Path) -> Path:
     Raises
     ------
     SkymillError
-        When it is an address in object storage.
+        When the folder is an address in object storage.
     """
     if "://" in str(results):
         raise SkymillError(
-            f"{results} is in object storage, and only a folder of this machine can be read. Copy "
-            "the data set with its manifests to a folder, and name that."
+            f"{results} is in object storage, but this function reads only a folder on this "
+            "machine. Copy the data set with its manifests to a folder, and give that folder."
         )
     return Path(results)
 
@@ -142,13 +143,13 @@ def command(data_set: str, results: Path) -> str:
 
 
 def choose(value: str, known: tuple[str, ...], what: str) -> str:
-    """Return a value that must be one of those known.
+    """Return a value that must be one of the known values.
 
     Raises
     ------
     SkymillError
-        When it is not; the message names all that are.
+        When the value is unknown. The message lists the known values.
     """
     if value not in known:
-        raise SkymillError(f"{value!r} is no {what}; there are {', '.join(known)}.")
+        raise SkymillError(f"{value!r} is no {what}. Known are {', '.join(known)}.")
     return value

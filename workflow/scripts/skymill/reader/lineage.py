@@ -1,4 +1,4 @@
-"""`skymill.lineage`: where a magnetic record comes from, and what was done with it."""
+"""`skymill.lineage`: where a magnetic record comes from, and how it was made."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from skymill.paths import DEFAULT_RESULTS, IDS, PLAN
 from skymill.reader.found import choose, command, on_disk
 
 LARGEST = 10**18
-"""What a number in a table may be at most."""
+"""The largest number in a table."""
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,18 @@ class Lineage:
     Attributes
     ----------
     record_id, label
-        Of the record.
+        The id and label of the record.
     file, item, line, source_id
-        The raw file, what it holds (line or window), which one of these it is (from 1; of SWAN-SF
-        its place in the catalogue), and the id that it has there: of the record, or of the record
-        that it was made from.
+        The raw file; `line` or `window`; the number of the line (from 1) or of the window in the
+        catalogue of SWAN-SF; and the id in the raw file. For a synthetic record, these are the
+        values of its parent.
     renumbered
-        Whether another record had the id before.
+        Whether an earlier record had the same id.
     parent, method, copy
-        The record that a synthetic one was made from (None for originals), how, and which copy.
+        The original record of a synthetic record (None for originals), the method, and the number
+        of the copy.
     split, fold, region
-        Where the plan put it. split is None for records that undersampling removed.
+        The plan of the record. split is None for records that undersampling removed.
     """
 
     record_id: int
@@ -58,7 +59,8 @@ class Lineage:
             if self.parent is not None
             else "the record"
         )
-        id_ = f"id {self.source_id}" + (", which another record had" if self.renumbered else "")
+        taken = ", renumbered because an earlier record has this id" if self.renumbered else ""
+        id_ = f"id {self.source_id}{taken}"
         fold = "" if self.fold is None else f", fold {self.fold}"
         region = "" if self.region is None else f", region {self.region}"
         where = f"in {self.split}{fold}{region}" if self.split else "in no split: it was removed"
@@ -71,21 +73,21 @@ class Lineage:
 def lineage(
     record_id: int, split: str | None = None, results: str | Path = DEFAULT_RESULTS
 ) -> Lineage:
-    """Return where a magnetic record comes from and what was done with it.
+    """Return where a magnetic record comes from and how it was made.
 
     Parameters
     ----------
     record_id
-        As in the splits.
+        The id in the splits.
     split
-        `holdout_test` for a record of the test file, which has ids of its own.
+        `holdout_test` for a record of the test file, which has its own ids.
     results
         The results folder.
 
     Raises
     ------
     SkymillError
-        When there is no such record, or a product is missing.
+        When the record does not exist, or a product is missing.
     """
     record_id, results = int(record_id), on_disk(results)
     if abs(record_id) > LARGEST:
@@ -102,7 +104,7 @@ def lineage(
 
 
 def _row(results: Path, name: str, record_id: int) -> dict | None:
-    """Return the row of a record in a table, if it has one."""
+    """Return the row of a record in a table, or None."""
     try:
         (path,) = Product(results / name).files()
     except SkymillError as error:
@@ -114,8 +116,8 @@ def _row(results: Path, name: str, record_id: int) -> dict | None:
 
 def _unknown(record_id: int, where: str):
     raise SkymillError(
-        f"there is no record {record_id} in the products of {where}. records.parquet lists all; "
-        f"a record of the test file has the split {HOLDOUT}: name that as well."
+        f"there is no record {record_id} in the products of {where}. records.parquet lists all "
+        f"records. For a record of the test file, give the split {HOLDOUT} as well."
     )
 
 

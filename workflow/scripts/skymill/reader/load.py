@@ -15,12 +15,12 @@ def load(name: str, split: str, results: str | Path = DEFAULT_RESULTS, **options
     name
         `magnetic`, `sdo`, `aligned` or `ztf`.
     split
-        `train`, `dev`, `test` or `holdout_test` (magnetic); `train`, `validation` or `test` (the
-        others; SDOBenchmark has `excluded` with `sdo.split: cleaned`).
+        magnetic: `train`, `dev`, `test` or `holdout_test`. Other sets: `train`, `validation` or
+        `test`. With `sdo.split: cleaned`, SDOBenchmark also has `excluded`.
     results
-        The results folder, or a folder of products that was copied from one.
+        The results folder, or a folder of products that was copied from a results folder.
     options
-        Of the set, see below.
+        The options of the set, see below.
 
     Returns
     -------
@@ -37,11 +37,11 @@ def load(name: str, split: str, results: str | Path = DEFAULT_RESULTS, **options
     Raises
     ------
     SkymillError
-        When a product is missing (the message says what to run), damaged, or does not belong to
-        the others.
+        When a product is missing (the message has the command to run), damaged, or comes from
+        another run than the other products.
     """
     choose(name, tuple(DATA_SETS), "data set")
-    # Each set needs libraries of its own.
+    # Each set needs its own libraries.
     if name == "magnetic":
         from skymill.reader.magnetic import load_magnetic as load_set
     elif name == "sdo":
@@ -53,6 +53,6 @@ def load(name: str, split: str, results: str | Path = DEFAULT_RESULTS, **options
     known = load_set.__kwdefaults__
     if unknown := [option for option in options if option not in known]:
         raise SkymillError(
-            f"load({name!r}) has no option {unknown[0]!r}; there are {', '.join(known)}."
+            f"load({name!r}) has no option {unknown[0]!r}. Known are {', '.join(known)}."
         )
     return load_set(split, results, **options)

@@ -1,4 +1,4 @@
-"""The engineered magnetic splits, with what belongs to a whole record."""
+"""The engineered magnetic splits, with the columns of `records.parquet`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +30,10 @@ class MagneticRecords:
     Attributes
     ----------
     X
-        The engineered columns, shape (records, 60 steps, columns), or with layout "nct" (records,
-        columns, 60 steps), which aeon, sktime and tsai take. No missing values.
+        The engineered columns, without missing values. The shape is (records, 60 steps, columns),
+        or with layout "nct" (records, columns, 60 steps), which aeon, sktime and tsai need.
     y
-        int64: the class by its place in `classes`; -1 where it is unknown.
+        int64: the class as an index into `classes`; -1 if the class is unknown.
     classes
         X, M, C, B, Q: the strongest flare of the following 24 hours.
     columns
@@ -45,9 +45,9 @@ class MagneticRecords:
     folds
         int64, from 0; -1 without `split.folds` and in holdout_test.
     method
-        How each record came about: original, warp, scale, duplicate.
+        How each record was made: original, warp, scale, duplicate.
     records
-        The rows of `records.parquet` of these records: all that is known of each.
+        The rows of `records.parquet` for these records.
     source
         sample (simulated), local or archive.
     """
@@ -84,11 +84,11 @@ def load_magnetic(
     results
         See FoundProduct.
     form
-        numpy: MagneticRecords. arrow, pandas, dask: one row a step, with the columns of the split
-        and those of `records.parquet` without the shares of missing steps; pandas has the index
-        (record_id, seq_id), and dask reads a file when the file is needed.
+        numpy: MagneticRecords. arrow, pandas, dask: one row per step, with the columns of the split
+        and the columns of `records.parquet`, except the shares of missing steps. pandas has the
+        index (record_id, seq_id). dask reads a file when its values are needed.
     layout, dtype
-        Of X. The files have float64; float32 takes half the memory.
+        The layout and type of X. The files have float64; float32 needs half the memory.
     """
     choose(split, SPLITS, "split of the magnetic data set")
     choose(form, FORMS, "form")
@@ -145,7 +145,7 @@ def _arrays(
 
 
 def class_codes(labels: list[str], classes: tuple[str, ...]) -> np.ndarray:
-    """Return the place of each label in `classes`, int64; -1 for an unknown one."""
+    """Return the index of each label in `classes`, int64; -1 for an unknown label."""
     code = {**{name: place for place, name in enumerate(classes)}, UNKNOWN: -1, None: -1}
     return np.array([code[label] for label in labels], dtype=np.int64)
 
@@ -157,8 +157,8 @@ def _filled(column: pa.ChunkedArray) -> np.ndarray:
 def _require_same_records(steps: FoundProduct, record_id: np.ndarray, records: pa.Table) -> None:
     if not np.array_equal(record_id, records["record_id"].to_numpy()):
         raise SkymillError(
-            f"{steps.path} does not have the records that records.parquet lists for it: the two "
-            "come from different runs. Run again, or copy both from one run."
+            f"{steps.path} does not have the records that records.parquet lists for this split: "
+            "the two come from different runs. Run again, or copy both from one run."
         )
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def load_sdo(
     split: str, results: str | Path = DEFAULT_RESULTS, *, masked: bool = False
 ) -> "xr.Dataset":
-    """Open a split of SDOBenchmark; no image is read before its values are asked for.
+    """Open a split of SDOBenchmark. Images are read only when you use their values.
 
     Parameters
     ----------
@@ -29,27 +29,28 @@ def load_sdo(
     results
         See FoundProduct.
     masked
-        Give `images` as float32 with NaN where there is no good image, also lazily. At full size
-        the whole would take 87 GB: take samples, compute them, and go on.
+        Return `images` as lazy float32 with NaN for missing and damaged images. The full set would
+        need 87 GB of memory, so compute a few samples at a time.
 
     Returns
     -------
-    A Dataset of the split's samples in the order of the index: `images` (sample, step, channel, y,
-    x) in uint8, 0 where there is none; `available` and `flagged` (sample, step, channel); `target`,
-    the class by its place in the attribute `classes` (X, M, C, Q). Coordinates by sample:
-    sample_id, label, goes_class, group, ar_num, start, end; `channel` has names, `step` minutes.
+    A Dataset of the split's samples in the order of the index. `images` (sample, step, channel, y,
+    x) is uint8, 0 if an image is missing. `available` and `flagged` are (sample, step, channel).
+    `target` is the class as an index into the attribute `classes` (X, M, C, Q). The coordinates of
+    samples are sample_id, label, goes_class, group, ar_num, start and end. The coordinate `channel`
+    has names, and `step` has minutes.
     """
     choose(split, SPLITS, "split of SDOBenchmark")
     return open_samples("test" if split == "test" else "train", results, split, masked=masked)
 
 
 def open_tensors(official_set: str, results: str | Path, *, masked: bool = False) -> "xr.Dataset":
-    """Open the tensors of an official set (train, test), after a check of the sizes of files.
+    """Check the sizes of the tensors' files of an official set (train, test), and open the tensors.
 
     Raises
     ------
     SkymillError
-        When they are not there, have other rows than their manifest says, or a file has another
+        When the tensors are missing, their rows differ from their manifest, or a file has another
         size.
     """
     import xarray as xr
@@ -58,8 +59,8 @@ def open_tensors(official_set: str, results: str | Path, *, masked: bool = False
     is_there = {one: FoundProduct.is_there("sdo", one, results) for one in (name, index)}
     if is_there[index] and not is_there[name]:
         raise SkymillError(
-            f"{results} has {index}, but no {name}. With `sdo.tensors: false` no images are "
-            f"written: set it to true, and run `{command('sdo', on_disk(results))}`."
+            f"{results} has {index}, but no {name}. With `sdo.tensors: false`, no images are "
+            f"written: set `sdo.tensors` to true, and run `{command('sdo', on_disk(results))}`."
         )
     tensors = FoundProduct("sdo", name, results)
     for _ in tensors.files():  # checks their sizes
@@ -67,7 +68,7 @@ def open_tensors(official_set: str, results: str | Path, *, masked: bool = False
     dataset = xr.open_zarr(tensors.path, chunks={})
     if dataset.attrs["identity"] != tensors.identity:
         raise SkymillError(
-            f"{tensors.path} does not have the rows that its manifest says. Run again, or copy "
+            f"{tensors.path} does not have the rows that its manifest lists. Run again, or copy "
             "both from one run."
         )
     dataset.attrs["source"] = tensors.source
@@ -79,7 +80,7 @@ def open_tensors(official_set: str, results: str | Path, *, masked: bool = False
 def open_samples(
     official_set: str, results: str | Path, split: str | None = None, *, masked: bool = False
 ) -> "xr.Dataset":
-    """Open the samples of an official set, of one split of it or all, with what the index says."""
+    """Open the samples of an official set, or of one of its splits, with columns of the index."""
     product = FoundProduct("sdo", f"{official_set}_metadata.csv", results)
     dataset = open_tensors(official_set, results, masked=masked)
     if dataset.attrs["identity"] != product.identity:
@@ -106,6 +107,6 @@ def open_samples(
 
 
 def read_index(product: FoundProduct) -> pd.DataFrame:
-    """Return the index of an official set, a row a sample, after a check of its checksum."""
+    """Check the checksum of an official set's index, and return the index: one row per sample."""
     (content,) = product.contents()
     return pd.read_csv(io.BytesIO(content), dtype={"harps": "string", "goes_class": "string"})

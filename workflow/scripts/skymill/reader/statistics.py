@@ -1,4 +1,4 @@
-"""`skymill.statistics`: what a model's input is scaled with."""
+"""`skymill.statistics`: statistics to scale the input of a model."""
 
 import json
 from pathlib import Path
@@ -10,8 +10,8 @@ from skymill.reader.found import FoundProduct, choose
 def statistics(name: str, results: str | Path = DEFAULT_RESULTS) -> dict:
     """Return mean, deviation, quantiles and class weights of the original training records.
 
-    Neither synthetic copies nor any record of another split is in them, so that a model which is
-    scaled with them has seen nothing of its test.
+    The statistics use no synthetic copy and no record of another split. So no test data leak into a
+    model whose input is scaled with them.
 
     Parameters
     ----------

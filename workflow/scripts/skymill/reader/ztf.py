@@ -18,21 +18,22 @@ from skymill.ztf.schema import CUTOUTS
 
 @dataclass(frozen=True)
 class Alerts:
-    """Alerts of a split; everything has the same alerts in the same order.
+    """Alerts of a split. All attributes have the same alerts in the same order.
 
     Attributes
     ----------
     stamps
-        float32, shape (alerts, 3, size, size): science, template, difference. Pixels that the
-        survey has no value for are 0; `nan_science` and the like of `alerts` count them.
+        float32, shape (alerts, 3, size, size): science, template, difference. Pixels without a
+        value are 0. The columns `nan_science`, `nan_template` and `nan_difference` of `alerts`
+        count these pixels.
     y, classes
-        The label of each alert by its place in `classes`, which is in alphabetical order.
+        The label of each alert as an index into `classes`, which are in alphabetical order.
     object_id
         The object of each alert.
     groups
-        Objects at one place; splits never part them.
+        The group of objects at one place on the sky. A group is always in one split.
     alerts
-        A row an alert: the columns of `stamps.parquet` without the pixels.
+        One row per alert: the columns of `stamps.parquet` without the pixels.
     source
         sample (simulated), local or archive.
     """
@@ -59,7 +60,7 @@ def load_ztf(split: str, results: str | Path = DEFAULT_RESULTS, *, sampled: bool
     results
         See FoundProduct.
     sampled
-        Only the alerts of the exported sample, see `ztf.sample`.
+        Load only the alerts of the exported sample, see `ztf.sample`.
     """
     choose(split, SPLITS, "split of the stamps")
     product = FoundProduct("ztf", "stamps.parquet", results)
@@ -87,7 +88,7 @@ def load_ztf(split: str, results: str | Path = DEFAULT_RESULTS, *, sampled: bool
 def _stamps(
     file: pq.ParquetFile, rows: np.ndarray, count: int, product: FoundProduct
 ) -> np.ndarray:
-    """Return the pixels of some rows; a row group is read at a time."""
+    """Return the pixels of the given rows. One row group is read at a time."""
     if file.metadata.num_rows != count:
         raise SkymillError(f"{product.path} changed while it was read: load it again.")
     width = file.schema_arrow.field("stamps").type.list_size

@@ -1,1 +1,1 @@
-"""Simulators: raw files in the archives' own formats, for demos, tests and rehearsals."""
+"""Simulators: raw files in the formats of the archives, for demos, tests and trial runs."""

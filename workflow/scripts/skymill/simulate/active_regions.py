@@ -1,7 +1,7 @@
-"""Pictures that look like active regions, cheap enough to simulate them by the hundred thousand.
+"""Images that look like active regions, fast enough to simulate hundreds of thousands.
 
-A region is a handful of round spots. Each of SDO's channels shows them in its own way: bright in
-the ultraviolet, dark in the continuum, of both polarities in the magnetogram.
+A region is a handful of round spots. Each SDO channel shows the spots differently: bright in the
+ultraviolet, dark in the continuum, with both polarities in the magnetogram.
 """
 
 import functools
@@ -16,7 +16,7 @@ SIZE = 256
 """Pixels along an edge, as in SDOBenchmark."""
 
 QUALITY = 80
-"""Of the JPEG encoder; gives about 9 kB an image, as in SDOBenchmark."""
+"""The quality of the JPEG encoder: about 9 kB per image, as in SDOBenchmark."""
 
 NOISE_SIGMA = 5.0
 """Standard deviation of the pixel noise, in grey levels."""
@@ -29,11 +29,11 @@ class Look:
     Attributes
     ----------
     background
-        Grey level where there is nothing.
+        Grey level without spots.
     contrast
         Grey levels of a spot of strength 1, negative for dark spots.
     spread
-        Factor on the spots' radii.
+        Factor of the spots' radii.
     bipolar
         Whether following spots have the opposite sign.
     """
@@ -61,7 +61,7 @@ LOOKS = {
 
 @dataclass(frozen=True, eq=False)
 class Spots:
-    """The spots of one region, float32 arrays of one length.
+    """The spots of one region: float32 arrays of equal length.
 
     Attributes
     ----------
@@ -93,18 +93,18 @@ def draw_spots(rng: np.random.Generator) -> Spots:
 
 
 def draw_image(spots: Spots, channel: str, rng: np.random.Generator, seed: int) -> np.ndarray:
-    """Draw what a channel shows of a region at one time.
+    """Draw the image of a region in one channel at one time.
 
     Parameters
     ----------
     spots
-        The region, from `draw_spots`; it drifts and flickers a little from image to image.
+        The region, from `draw_spots`. Position and brightness change a little between images.
     channel
         One of LOOKS.
     rng
-        Of this image alone.
+        The random generator of this image only.
     seed
-        Of the noise that all images of a simulation are cut from.
+        The seed of the noise field from which the noise of all images is cut.
 
     Returns
     -------
@@ -115,8 +115,8 @@ def draw_image(spots: Spots, channel: str, rng: np.random.Generator, seed: int) 
     radius = spots.radius * np.float32(look.spread)
     strength = spots.strength if look.bipolar else np.abs(spots.strength)
     flicker = rng.uniform(0.8, 1.2, len(radius)).astype(np.float32)
-    # A round Gaussian is the product of one along each axis, so a sum of them is one product of
-    # two thin matrices.
+    # A round Gaussian is the product of one Gaussian per axis. So a sum of round Gaussians is one
+    # product of two thin matrices.
     pixels = (_bells(spots.row + row_drift, radius) * (look.contrast * flicker * strength)) @ (
         _bells(spots.column + column_drift, radius).T
     )
@@ -128,7 +128,7 @@ def draw_image(spots: Spots, channel: str, rng: np.random.Generator, seed: int) 
 
 
 def encode(pixels: np.ndarray, description: str | None = None) -> bytes:
-    """Return pixels as a greyscale JPEG, with an EXIF ImageDescription where there is one."""
+    """Return pixels as a greyscale JPEG, with the EXIF ImageDescription if given."""
     from PIL import ExifTags, Image
 
     options = {}
@@ -148,6 +148,6 @@ def _bells(centre: np.ndarray, radius: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=1)
 def _noise(seed: int) -> np.ndarray:
-    """Return a field of noise to cut images from; drawing it anew would take most of the time."""
+    """Return a field from which noise is cut: new noise per image would take most of the time."""
     rng = generator(key(seed, "sdo", "noise"), 0)
     return rng.normal(0, NOISE_SIGMA, (2 * SIZE, 2 * SIZE)).astype(np.float32)

@@ -17,9 +17,9 @@ def write_magnetic(
     Parameters
     ----------
     records, test_records
-        Lines in the three training files together, and in the test file.
+        Total lines in the three training files, and lines in the test file.
     workers
-        Processes; the bytes do not depend on them.
+        Processes. The bytes do not depend on them.
     """
     plan = layout(records, test_records, seed)
     raw.parent.mkdir(parents=True, exist_ok=True)

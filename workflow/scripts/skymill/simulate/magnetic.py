@@ -1,10 +1,10 @@
 """Simulate the four files of the 2020 magnetic data set, byte for byte in the archive's format.
 
-A simulated active region is one long series of steps; its records are windows of 60 steps that
-slide over the series, so neighbouring records hold equal steps, as in the archive. `layout` says
-which window stands on which line of which file; `write_chunk` simulates the regions that a stretch
-of lines needs and writes these lines. Each region has a random generator of its own, so any chunk
-can be written at any time, in any process, with the same bytes.
+A simulated active region is one long series of steps. Its records are windows of 60 steps that
+slide over the series, so neighbouring records share steps, as in the archive. `layout` assigns a
+window to each line of each file. `write_chunk` simulates the regions of a range of lines and writes
+these lines. Each region has its own random generator, so a chunk has the same bytes at any time and
+in any process.
 """
 
 import itertools
@@ -27,22 +27,23 @@ from skymill.magnetic.schema import (
 from skymill.simulate.marginals import simulate_series
 
 PARTITION_SHARES = (77_270, 93_767, 42_986)
-"""Lines of the archive's three training files, by their ranges of ids."""
+"""The lines of the archive's three training files, from their ranges of ids."""
 
 RUN_LENGTH = {"X": 4, "M": 6, "C": 8, "B": 6}
-"""Mean number of consecutive windows of a region that have this label."""
+"""Mean number of consecutive windows of a region with this label."""
 
 MIN_REGIONS_PER_CLASS, MIN_WINDOWS_PER_RUN, MIN_WINDOWS_PER_CLASS = 5, 2, 12
-"""However small the simulation is, as far as there are enough windows."""
+"""The fewest regions of a class, windows of a run and windows of a class, also in a small
+simulation, if there are enough windows."""
 
 CHUNK_RECORDS = 500
 """Records in a chunk of a large file."""
 
 MIN_WINDOWS, MAX_WINDOWS, MEAN_WINDOWS, WINDOWS_SIGMA = 2, 40, 12, 0.7
-"""Windows of a region: lognormal with this mean and sigma, cut off at both ends."""
+"""The number of windows of a region: lognormal with this mean and sigma, clipped at both ends."""
 
 STRIDES = (5, 10, 15, 20)
-"""Steps from one window of a region to the next; real windows slide by 15 and 20."""
+"""Steps from one window of a region to the next. Real windows slide by 15 and 20 steps."""
 
 STRADDLING_SHARE = 0.02
 """Share of the regions of partitions 1 and 2 that have windows in both."""
@@ -51,11 +52,12 @@ BAD_LINE_SHARE = 0.01
 """Share of the lines of a training file that are bad, rounded up to whole lines."""
 
 SOUND, FLUX_MISSING, FLUX_ZERO, FLUX_NAN, STEP_MISSING, TRUNCATED = range(6)
-"""What is wrong with a line: nothing, or one of five kinds of faults."""
+"""The fault of a line: none, or one of five kinds."""
 
 QUIET = LABELS.index("Q")
 
-# Purposes of random numbers: each gets generators of its own, so that none shifts another.
+# Purposes of random numbers. Each purpose has its own generators, so that a change of one purpose
+# does not change the numbers of another.
 _LAYOUT, _SERIES, _DAMAGE = range(3)
 
 _SERIES_TEMPLATE = ", ".join(f'"{step}": %s' for step in range(STEPS))
@@ -64,26 +66,27 @@ _VALUES_TEMPLATE = ", ".join(f'"{name}": {{{_SERIES_TEMPLATE}}}' for name in PAR
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """What stands where in the four files; a function of (records, test_records, seed) alone.
+    """The window on each line of the four files. It depends only on (records, test_records, seed).
 
     Windows are numbered region by region, in order of time within a region.
 
     Attributes
     ----------
     seed
-        Of all random numbers.
+        The seed of all random numbers.
     lines
         Records in each of schema.PARTITIONS.
     region_start
-        int32, shape (regions + 1,): number of each region's first window, and of all windows.
+        int32, shape (regions + 1,): number of each region's first window, and last the number of
+        windows.
     stride
         int8, shape (regions,): steps between the starts of neighbouring windows.
     label
-        int8, shape (windows,): positions in schema.LABELS; the test file's are not written.
+        int8, shape (windows,): positions in schema.LABELS. Labels of the test file are not written.
     window
         int32, shape (windows,): the window on each line, partition after partition.
     fault
-        int8, shape (windows,): what is wrong with each line, SOUND to TRUNCATED.
+        int8, shape (windows,): the fault of each line, SOUND to TRUNCATED.
     blank_after
         The blank line of partition 3 follows its record at this position.
     """
@@ -99,16 +102,16 @@ class Layout:
 
 
 def layout(records: int, test_records: int, seed: int) -> Layout:
-    """Decide what stands on each line.
+    """Assign a window to each line.
 
     Parameters
     ----------
     records
-        Lines of the three training files together, bad lines among them, the blank line not.
+        Total lines of the three training files, with bad lines, but without the blank line.
     test_records
         Lines of the test file.
     seed
-        Not negative.
+        The seed, not negative.
     """
     rng = np.random.default_rng([seed, _LAYOUT])
     ends = np.rint(records * np.cumsum(PARTITION_SHARES) / sum(PARTITION_SHARES)).astype(int)
@@ -148,12 +151,12 @@ def layout(records: int, test_records: int, seed: int) -> Layout:
 
 
 def chunks(layout: Layout, partition: str) -> int:
-    """Return the number of chunks of one file, at least two where it has two lines."""
+    """Return the number of chunks of a file, at least two if the file has two lines."""
     return _chunk_count(layout.lines[PARTITIONS.index(partition)])
 
 
 def write_chunk(layout: Layout, partition: str, chunk: int, path: Path) -> dict:
-    """Write one chunk of a file; the chunks one after the other are the file.
+    """Write one chunk of a file. The file is the sequence of its chunks.
 
     Parameters
     ----------
@@ -162,16 +165,16 @@ def write_chunk(layout: Layout, partition: str, chunk: int, path: Path) -> dict:
     chunk
         From 0 to `chunks(layout, partition)` - 1.
     path
-        Overwritten.
+        The output, which is overwritten.
 
     Returns
     -------
-    `lines` (the blank line counts as one) and `bytes` written.
+    `lines` (including the blank line) and `bytes` written.
     """
     index = PARTITIONS.index(partition)
     count, chunk_count = layout.lines[index], chunks(layout, partition)
     if not 0 <= chunk < chunk_count:
-        raise ValueError(f"{partition} has {chunk_count} chunks, there is no chunk {chunk}")
+        raise ValueError(f"{partition} has {chunk_count} chunks, but no chunk {chunk}")
     first, last = (count * part // chunk_count for part in (chunk, chunk + 1))
     offset = sum(layout.lines[:index])
     window = layout.window[offset + first : offset + last]
@@ -202,14 +205,14 @@ def write_chunk(layout: Layout, partition: str, chunk: int, path: Path) -> dict:
 
 
 def region_series(layout: Layout, region: int) -> np.ndarray:
-    """Simulate one region: float64, shape (33, steps). The same in whatever chunk it is needed."""
+    """Simulate one region: float64, shape (33, steps). The series is equal in every chunk."""
     labels = layout.label[layout.region_start[region] : layout.region_start[region + 1]]
     rng = np.random.default_rng([layout.seed, _SERIES, region])
     return simulate_series(labels, int(layout.stride[region]), rng)
 
 
 def record_ids(layout: Layout, index: int) -> range:
-    """Return the ids of the records of a file, line by line; `index` is its place in PARTITIONS."""
+    """Return the ids of a file's records line by line; `index` is its place in PARTITIONS."""
     first = _id_offset(layout.lines, index) + 1
     return range(first, first + layout.lines[index])
 
@@ -244,7 +247,7 @@ def _region_sizes(rng: np.random.Generator, windows: int) -> np.ndarray:
     sizes = sizes[: int(np.searchsorted(totals, windows)) + 1]
     sizes[-1] -= int(sizes.sum()) - windows
     if sizes[-1] < MIN_WINDOWS and len(sizes) > 1:
-        # A window alone would share no step with any other: it goes to the smallest region.
+        # A single window would share no step with another window: it goes to the smallest region.
         sizes = sizes[:-1]
         sizes[np.argmin(sizes)] += 1
     return sizes
@@ -262,8 +265,8 @@ def _straddling_sizes(rng: np.random.Generator, first: int, second: int) -> np.n
 def _labels(rng: np.random.Generator, size: np.ndarray, records: int) -> np.ndarray:
     """Draw the labels of all windows of regions of the given sizes: int8, region by region.
 
-    A flaring region has a run of windows before its flare, weaker flares before that one, and
-    quiet windows around. Small simulations get more of the rare classes than their share.
+    A flaring region has a run of windows before its flare, weaker flares before that flare, and
+    quiet windows around them. Small simulations have more of the rare classes than their share.
     """
     left = size.copy()
     runs = np.zeros((len(LABELS), len(size)), int)
@@ -272,7 +275,7 @@ def _labels(rng: np.random.Generator, size: np.ndarray, records: int) -> np.ndar
             MIN_WINDOWS_PER_CLASS,
             round(records * PUBLISHED_RECORDS[name] / sum(PUBLISHED_RECORDS.values())),
         )
-        # Every region with a strong flare keeps a window for what comes before.
+        # Every region with a strong flare keeps a window for the weaker flares before.
         room = left - (name in "XM")
         # A region that has flared more strongly is more likely to be chosen than others.
         order = np.argsort(rng.random(len(size)) * np.where(runs.any(axis=0), 0.5, 1.0))
@@ -302,7 +305,7 @@ def _faults(rng: np.random.Generator, label: np.ndarray, lines: tuple[int, ...])
         quiet = offset + np.flatnonzero(label[offset : offset + count] == QUIET)
         wanted = 1 if name == TEST_PARTITION else math.ceil(BAD_LINE_SHARE * count)
         chosen = rng.choice(quiet, min(wanted, len(quiet)), replace=False)
-        # The kinds take turns over all files, so that a few bad lines show every kind.
+        # The kinds alternate over all files, so that a few bad lines contain every kind.
         kinds = FLUX_MISSING + (next_kind + np.arange(len(chosen))) % TRUNCATED
         fault[chosen] = FLUX_ZERO if name == TEST_PARTITION else kinds
         next_kind += len(chosen)
@@ -311,7 +314,7 @@ def _faults(rng: np.random.Generator, label: np.ndarray, lines: tuple[int, ...])
 
 
 def _texts(values: np.ndarray) -> list[list[str]]:
-    """Spell every number as `json.dumps` does."""
+    """Return every number as text in the format of `json.dumps`."""
     series = [list(map(repr, row)) for row in values.tolist()]
     for parameter, step in np.argwhere(np.isnan(values)):
         series[parameter][step] = "NaN"
@@ -319,10 +322,10 @@ def _texts(values: np.ndarray) -> list[list[str]]:
 
 
 def _id_offset(lines: tuple[int, ...], index: int) -> int:
-    """Return what is added to the ids of a file.
+    """Return the number that is added to the ids of a file.
 
-    As in the archive, the ids of partition 3 continue from the length of partition 2 alone, so
-    they collide with those of partition 2.
+    As in the archive, the ids of partition 3 continue from the length of partition 2, without
+    partition 1. So they collide with ids of partition 2.
     """
     return (0, lines[0], lines[1], 0)[index]
 

@@ -1,18 +1,18 @@
-"""How the parameters of a simulated region are distributed, and series drawn accordingly.
+"""The distributions of the parameters of a simulated region, and series drawn from them.
 
-A parameter's value is a function of one standard normal number (its normal score): the quantile
-that the table gives for that score, interpolated in between. The parameters of one region are
-correlated because their scores share two factors:
+A parameter's value is a function of one standard normal number (its normal score): the table's
+quantile for this score, with interpolation. The parameters of one region are correlated because
+their scores share two factors:
 
 size
-    How large the region is. It drives the sums over the region, R_VALUE and PIL_LEN.
+    The size of the region. It drives the sums over the region, R_VALUE and PIL_LEN.
 shear
-    How far the field is from a potential one. It drives shear angles and mean densities.
+    The distance of the field from a potential field. It drives shear angles and mean densities.
 
-Sources: the published quantiles of the 2020 data set (0, 25, 50, 75, 99 and 100 %) where there are
-any. The minima of long-tailed parameters, and all quantiles of the parameters without published
-ones, are guesses around the values of six real SWAN-SF windows, two of small quiet regions and
-four of large ones.
+Sources: the published quantiles of the 2020 data set (0, 25, 50, 75, 99 and 100 %), if any. Two
+kinds of numbers are guesses: the minima of long-tailed parameters, and all quantiles of parameters
+without published quantiles. The guesses are near the values of six real SWAN-SF windows, two of
+small quiet regions and four of large regions.
 """
 
 import math
@@ -41,9 +41,9 @@ _SIGNED = (_LOWEST, 0.01, 0.25, 0.50, 0.75, 0.99, _HIGHEST)
 class Marginal:
     """The distribution of one parameter.
 
-    `scores` are the normal scores at which `quantiles` are known (logarithms of them where `log`
-    is set). Scores below `zero_below` give exactly 0. `size` and `shear` are the loadings on the
-    two factors; what they leave of the variance is the parameter's own.
+    `scores` are the normal scores of the known `quantiles` (logarithms of quantiles if `log` is
+    set). The value of scores below `zero_below` is exactly 0. `size` and `shear` are the loadings
+    on the two factors. The rest of the variance is the parameter's own.
     """
 
     scores: np.ndarray
@@ -54,7 +54,7 @@ class Marginal:
     zero_below: float
 
     def __call__(self, scores: np.ndarray) -> np.ndarray:
-        """Return the values, float64, that belong to normal scores of any shape."""
+        """Return the values, float64, of normal scores of any shape."""
         values = np.interp(scores, self.scores, self.quantiles)
         if self.log:
             values = np.exp(values)
@@ -95,9 +95,9 @@ def _zero_inflated(zero_share, *pairs, size, shear, log=False) -> Marginal:
     return _marginal(quantiles, size, shear, levels, log=log, zero_share=zero_share)
 
 
-# The archive's maxima of TOTPOT (8.68e26) and MEANPOT (7.53e8) are lone outliers far above the
-# 99 % quantile. Interpolating up to them would fill the gap with values that nobody measured, so
-# their maxima here continue the trend of the other quantiles.
+# The archive's maxima of TOTPOT (8.68e26) and MEANPOT (7.53e8) are single outliers far above the
+# 99 % quantile. Interpolation up to them would fill the gap with values that were never measured.
+# So these maxima continue the trend of the other quantiles.
 MARGINALS = {
     "TOTUSJH": _long_tailed(1.5, 43.2, 154, 625, 4948, 11523, size=0.96, shear=0.10),
     "TOTBSQ": _long_tailed(8e6, 3.29e8, 1.42e9, 8.1e9, 8.9e10, 1.43e11, size=0.98, shear=0),
@@ -144,33 +144,33 @@ MARGINALS = {
     ),
     "XR_MAX": _long_tailed(6e-8, 3.97e-7, 7.09e-7, 1.16e-6, 1.04e-5, 7e-4, size=0.10, shear=0.15),
 }  # fmt: skip
-"""The drawn parameters. TOTFX, TOTFY and TOTFZ follow from EPS* and TOTBSQ."""
+"""The drawn parameters. TOTFX, TOTFY and TOTFZ are computed from EPS* and TOTBSQ."""
 
 SIZE_SHIFT = {"X": 2.1, "M": 1.7, "C": 1.1, "B": 0.6, "Q": -0.43}
 """Mean size factor of a region by the strongest class that it produces.
 
-Weighted with the share of windows in such regions (about 0.3, 3, 17, 10 and 70 %) the mean is 0
-and the variance 0.48, which leaves SIZE_SPREAD**2 to the regions of one class: so the factor has
-mean 0 and variance 1 over all windows, and the marginals stay as tabulated.
+Weighted with the share of windows in such regions (about 0.3, 3, 17, 10 and 70 %), the mean is 0
+and the variance 0.48. The variance among the regions of one class is SIZE_SPREAD**2. So over all
+windows, the factor has mean 0 and variance 1, and the marginals are those of the table.
 """
 
 SIZE_SPREAD = 0.72
 """Standard deviation of the size factor among regions of one class."""
 
 SHEAR_NEAR_FLARE = {"X": 1.2, "M": 0.9, "C": 0.5, "B": 0.25, "Q": 0.0}
-"""What the windows that precede a flare of this class add to the shear factor."""
+"""The amount that the windows before a flare of this class add to the shear factor."""
 
 UNMEASURED_SHARE, NAN_SHARE, NO_X_RAY_SHARE = 0.01, 0.005, 0.01
-"""Shares of a region's steps that were not measured, hold no magnetic number, no X-ray flux."""
+"""Shares of a region's steps: not measured, without magnetic numbers, without X-ray flux."""
 
 LONGEST_GAP = 3
-"""Steps; the gaps above last 1 to this many steps."""
+"""The gaps above last from 1 to this number of steps."""
 
 MEMORY = 0.99
-"""Correlation of the slow noise from step to step; it forgets half within 69 steps, 14 hours."""
+"""Correlation of the slow noise from step to step: it falls to a half in 69 steps, 14 hours."""
 
 LACKING_REGION_SHARE = 0.005
-"""Share of the regions in which one parameter is NaN throughout."""
+"""Share of the regions in which one parameter is NaN at all steps."""
 
 _ZERO_WHEN_UNMEASURED = [
     INDEX[name]
@@ -179,8 +179,8 @@ _ZERO_WHEN_UNMEASURED = [
 ]
 _MAGNETIC = [INDEX[name] for name in MAGNETIC_PARAMETERS]
 _IDENTITY = {"TOTFX", "TOTFY", "TOTFZ", "TOTBSQ", "EPSX", "EPSY", "EPSZ"}
-# A region without USFLUX would be refused as a whole, and one without a term of the physical
-# identity could not be checked: these are never lacking.
+# These parameters are never missing: a region without USFLUX would be rejected completely, and a
+# region without a term of the physical identity could not be checked.
 _MAY_LACK = [
     INDEX[name] for name in MAGNETIC_PARAMETERS if name != "USFLUX" and name not in _IDENTITY
 ]
@@ -246,7 +246,7 @@ def _red_noise(
 
 
 def _shear_before_flares(labels: np.ndarray, stride: int, steps: int) -> np.ndarray:
-    """Average, at each step, what the labels of the windows that cover it add to the shear."""
+    """Return each step's shear: the mean of the additions of the windows that contain the step."""
     added = np.array([SHEAR_NEAR_FLARE[name] for name in LABELS])[labels]
     total, covering = np.zeros(steps), np.zeros(steps)
     for number, value in enumerate(added):
@@ -257,7 +257,7 @@ def _shear_before_flares(labels: np.ndarray, stride: int, steps: int) -> np.ndar
 
 
 def _gaps(rng: np.random.Generator, steps: int, share: float) -> np.ndarray:
-    """Return the positions of the steps in gaps, which are about `share` of all."""
+    """Return the positions of the steps in gaps: about `share` of all steps."""
     starts = np.flatnonzero(rng.random(steps) < share / ((1 + LONGEST_GAP) / 2))
     lengths = rng.integers(1, LONGEST_GAP + 1, len(starts))
     gaps = [np.arange(start, start + n) for start, n in zip(starts, lengths, strict=True)]

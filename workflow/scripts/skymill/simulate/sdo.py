@@ -1,8 +1,8 @@
 """Simulate the SDOBenchmark download: one zip in the data set's layout, with its known quirks.
 
-`plan_samples` decides which samples there are; what an image shows is a function of the seed and
-of its place alone. So samples are simulated in any order, in any process, and the zip has the same
-bytes. The quirks are fixed in number, however large the simulation is.
+`plan_samples` chooses the samples. An image depends only on the seed and on its place. So samples
+can be simulated in any order and in any process, and the zip has the same bytes. The number of
+quirks is fixed for any size of the simulation.
 """
 
 import functools
@@ -29,10 +29,10 @@ from skymill.simulate.active_regions import (
 from skymill.solar_regions import group_regions
 
 ROOTS = ("sdobenchmark_full", "SDOBenchmark_full", "SDOBENCHMARK_FULL", "Sdobenchmark_Full")
-"""Folders that hold the same files, told apart by the case of their letters alone."""
+"""Folders with the same files, whose names differ only by upper and lower case."""
 
 EXAMPLE_ROOT = "SDOBenchmark_example"
-"""A folder with one sample that stands beside the whole data set."""
+"""A folder with one sample, in addition to the whole data set."""
 
 COLLECTIONS = ("training", "test")
 
@@ -40,37 +40,38 @@ SAMPLES_PER_REGION = {"training": 8336 / 1091, "test": 886 / 91}
 """Mean number of samples of an active region in the published data set."""
 
 CLASS_SHARES = {"X": 0.008, "M": 0.08, "C": 0.4}
-"""Share of the events whose flare has this class; the others are quiet.
+"""Share of the events whose flare has this class; other events are quiet.
 
-M and C as in real rows of the data set (4 and 28 of 52), X as in the full solar cycle.
+The shares of M and C are those in real rows of the data set (4 and 28 of 52). The share of X is
+that of the full solar cycle.
 """
 
 MIN_REGIONS_PER_CLASS = {"training": 3, "test": 2}
-"""Regions that hold each class at least, so that a split by region can have all of them."""
+"""The fewest regions of each class, so that a split by region can have all classes."""
 
 CLASS_FLUX = {"X": 1e-4, "M": 1e-5, "C": 1e-6, "B": 1e-7}
-"""Flux of the first of a GOES class, W/m2."""
+"""The lowest flux of a GOES class, W/m2."""
 
 FLUX_SCALE = 0.85
 """GOES fluxes are stored divided by this number."""
 
 QUIET_FLUX = 1e-9
-"""Stored where no flare was recorded."""
+"""The flux that is stored if no flare was recorded."""
 
 BORDERLINE = ("M", 8.7)
-"""Class of one training event: its stored flux alone would make it an X."""
+"""The class of one training event. Its stored flux, without correction, would be an X."""
 
 WINDOW = 12 * 3600 * 10**9
 IMAGE_OFFSETS = tuple(minutes * 60 * 10**9 for minutes in (0, 7 * 60, 10 * 60 + 30, 11 * 60 + 50))
 """Length of a window and times of its images from its start, nanoseconds."""
 
 IMAGE_PLACES = [(step, channel) for step in range(len(IMAGE_OFFSETS)) for channel in LOOKS]
-"""Time step and channel of each of the 40 images that a sample has at most."""
+"""Time step and channel of each of the up to 40 images of a sample."""
 
 COMPLETE_SHARE, STEP_LOST, CHANNEL_LOST, IMAGE_LOST = 0.3, 0.15, 0.1, 0.08
-"""Share of samples with all images, and how often the others lack a step, a channel, an image.
+"""Share of samples with all images, and how often other samples lack a step, a channel, an image.
 
-Together about 32 images a sample, as in the published data set.
+With these shares, a sample has about 32 images, as in the published data set.
 """
 
 QUIRKS = (
@@ -83,20 +84,20 @@ QUIRKS = (
     "original",
     "duplicate",
 )
-"""What is odd about one training sample each. All but the stray file bear on its first image: it is
-cut off, marked as noisy in its EXIF data, black, without variation in some rows, a quarter of the
-size, in another sample as well.
+"""The quirks. Each quirk is in one training sample. Apart from the stray file, a quirk affects the
+first image of its sample: the image is cut off, marked as noisy in its EXIF data, black, without
+variation in some rows, a quarter of the size, or in another sample as well.
 """
 
 DEAD_ROWS = slice(96, 176)
-"""Rows of an image that hold one value."""
+"""Rows of an image with one value."""
 
 SAMPLES_PER_PIECE = 20
 """Samples simulated at a time: about 6 MB of images."""
 
 _ORIGIN = datetime(2012, 1, 1, 19, 6, tzinfo=UTC)
 _FIRST_REGION, _REGIONS = 11386, 1315
-"""The data set's regions have these numbers: 11386 to 12700."""
+"""The numbers of the data set's regions: 11386 to 12700."""
 _SECOND = 10**9
 _DAY = 24 * 3600 * _SECOND
 
@@ -108,23 +109,23 @@ class Sample:
     Attributes
     ----------
     number
-        Of the sample, from 0: what its random numbers are drawn for.
+        Number of the sample, from 0, which decides its random numbers.
     collection
         `training` or `test`.
     region
         Number of the active region.
     folder
-        Name of its folder: a time and the position `_k` in a series.
+        Name of the sample's folder: a time and the position `_k` in a series.
     end
-        End of its window, nanoseconds since 1970.
+        End of the window, nanoseconds since 1970.
     peak_flux
-        As stored in the table, W/m2 / 0.85.
+        The flux in the table, W/m2 / 0.85.
     goes_class
         X, M, C, or Q for quiet.
     quirk
-        One of QUIRKS, None for most.
+        One of QUIRKS; None for most samples.
     has_row, has_folder
-        Whether the table lists it, and whether its images exist.
+        Whether the table lists the sample, and whether its images exist.
     """
 
     number: int
@@ -140,31 +141,31 @@ class Sample:
 
     @property
     def path(self) -> str:
-        """Its folder inside a root."""
+        """The sample's folder below a root."""
         return f"{self.collection}/{self.region}/{self.folder}"
 
 
 def plan_samples(training_samples: int, test_samples: int, seed: int) -> list[Sample]:
-    """Decide which samples there are.
+    """Choose the samples.
 
     Parameters
     ----------
     training_samples, test_samples
         Rows of the two tables, at least 20 and 10.
     seed
-        Of all random numbers, not negative.
+        The seed of all random numbers, not negative.
 
     Returns
     -------
-    Samples in the order of the tables, regions one after the other. One training sample more than
-    asked for has a folder but no row; another has a row but no folder.
+    Samples in the order of the tables, regions one after the other. One additional training sample
+    has a folder, but no row. Another training sample has a row, but no folder.
     """
     rng = generator(key(seed, "sdo", "plan"), 0)
     wanted = {"training": training_samples, "test": test_samples}
     events = {name: _events(rng, wanted[name], name) for name in COLLECTIONS}
     classes = {name: _event_classes(rng, events[name], name) for name in COLLECTIONS}
     regions = {name: 1 + max(region for region, _ in events[name]) for name in COLLECTIONS}
-    # Regions of both collections share the years, so that time does not tell them apart.
+    # Regions of both collections are in the same years, so that time does not separate them.
     names = iter(rng.permutation(sum(regions.values())).tolist())
     numbers = _region_numbers(sum(regions.values()))
     samples: list[Sample] = []
@@ -195,7 +196,7 @@ def plan_samples(training_samples: int, test_samples: int, seed: int) -> list[Sa
 def files_of(sample: Sample, original: Sample, seed: int) -> list[tuple[str, bytes]]:
     """Return the files of a sample's folder: (name, content).
 
-    `original` is the sample whose first image the duplicate repeats.
+    `original` is the sample whose first image is also in the sample with the duplicate.
     """
     if not sample.has_folder:
         return []
@@ -206,7 +207,7 @@ def files_of(sample: Sample, original: Sample, seed: int) -> list[tuple[str, byt
     files = []
     for place in np.flatnonzero(available):
         step, channel = IMAGE_PLACES[place]
-        # Names are the nominal times, cut to the second.
+        # Names have the nominal times, cut to the second.
         taken = sample.end - WINDOW + IMAGE_OFFSETS[step]
         name = f"{_time(taken, '%Y-%m-%dT%H%M%S')}__{channel}.jpg"
         quirk = sample.quirk if place == 0 else None
@@ -218,7 +219,7 @@ def files_of(sample: Sample, original: Sample, seed: int) -> list[tuple[str, byt
 
 
 def table(samples: list[Sample]) -> str:
-    """Return the text of the `meta_data.csv` that lists these samples."""
+    """Return the text of `meta_data.csv` with these samples."""
     lines = ["id,start,end,peak_flux"]
     for sample in samples:
         if sample.has_row:
@@ -247,9 +248,9 @@ def write_sdo(
     training_samples, test_samples
         Rows of the two tables, at least 20 and 10.
     copies
-        How many times each file is stored, 1 to 4. The last copy lacks the last sample.
+        How often each file is stored, 1 to 4 times. The last copy lacks the last sample.
     workers, samples_per_piece
-        How the work is spread; neither changes a byte.
+        How the work is spread. They change no byte.
     """
     plan = plan_samples(training_samples, test_samples, seed)
     raw.parent.mkdir(parents=True, exist_ok=True)
@@ -289,7 +290,7 @@ def write_sdo(
 
 
 def _write_piece(piece: tuple[list[Sample], Sample, int, Path]) -> list[tuple[str, str, int]]:
-    """Write the files of some samples one after the other; return folder, name, bytes of each."""
+    """Write the files of some samples in order; return folder, name and bytes of each file."""
     samples, original, seed, path = piece
     entries = []
     with open(path, "wb") as stream:
@@ -301,14 +302,14 @@ def _write_piece(piece: tuple[list[Sample], Sample, int, Path]) -> list[tuple[st
 
 
 def _store(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    """Store a file uncompressed, with the fixed time that ZipInfo has by default."""
+    """Store a file uncompressed, with ZipInfo's fixed default time."""
     archive.writestr(zipfile.ZipInfo(name), content)
 
 
 def _store_example(
     archive: zipfile.ZipFile, plan: list[Sample], original: Sample, seed: int
 ) -> None:
-    """Store the example folder: the first training sample that nothing is odd about."""
+    """Store the example folder: the first training sample without a quirk."""
     sample = next(sample for sample in plan if sample.has_folder and not sample.quirk)
     _store(archive, f"{EXAMPLE_ROOT}/training/meta_data.csv", table([sample]).encode())
     for name, content in files_of(sample, original, seed):
@@ -316,10 +317,10 @@ def _store_example(
 
 
 def _events(rng: np.random.Generator, wanted: int, collection: str) -> list[tuple[int, int]]:
-    """Return (region, samples) of each event, `wanted` samples together, regions in order.
+    """Return (region, samples) of each event, regions in order, with `wanted` samples in total.
 
-    The first regions have three events (test: two) that are no long series: as many as it takes to
-    have each class in MIN_REGIONS_PER_CLASS of them.
+    The first regions have three events (test: two) that are not long series. There are so many of
+    these regions that each class is in MIN_REGIONS_PER_CLASS regions.
     """
     carriers = MIN_REGIONS_PER_CLASS[collection] + 1
     regions = max(carriers, round(wanted / SAMPLES_PER_REGION[collection]))
@@ -342,18 +343,18 @@ def _events(rng: np.random.Generator, wanted: int, collection: str) -> list[tupl
 def _event_classes(
     rng: np.random.Generator, events: list[tuple[int, int]], collection: str
 ) -> list[str]:
-    """Return the class of each event; long series are quiet, as in the published data set."""
+    """Return the class of each event. Long series are quiet, as in the published data set."""
     region = np.array([region for region, _ in events])
     free = np.array([length <= 2 for _, length in events])
     classes = np.full(len(events), "Q")
     least = MIN_REGIONS_PER_CLASS[collection]
     for goes_class in CLASS_SHARES:
-        # To the regions with the most room, so that the next class finds some as well.
+        # First the regions with the most free events, so that some are left for the next class.
         room = np.bincount(region[free], minlength=region[-1] + 1)
         for chosen in np.argsort(-room, kind="stable")[:least]:
             event = np.flatnonzero(free & (region == chosen))[0]
             classes[event], free[event] = goes_class, False
-    # Active regions flare again and again.
+    # Active regions flare repeatedly.
     activity = rng.lognormal(0, 1, region[-1] + 1)[region]
     for goes_class, share in CLASS_SHARES.items():
         places = np.flatnonzero(free)
@@ -366,10 +367,10 @@ def _event_classes(
 
 
 def _region_numbers(count: int) -> list[int]:
-    """Return so many NOAA numbers, ascending: one of each group first, then others of the groups.
+    """Return `count` NOAA numbers, ascending: one of each group first, then more of the groups.
 
     A small simulation has no two regions of one patch of the Sun, so that each class is in several
-    groups. One of the data set's size has some, as the real one does.
+    groups. A simulation of the data set's size has such regions, like the real data set.
     """
     numbers = np.arange(_FIRST_REGION, _FIRST_REGION + max(_REGIONS, count))
     _, first = np.unique(group_regions(numbers), return_index=True)
@@ -378,9 +379,10 @@ def _region_numbers(count: int) -> list[int]:
 
 
 def _stored_flux(rng: np.random.Generator, goes_class: str, length: int) -> float:
-    """Return the peak flux of an event as the table has it; half of the quiet ones had a B flare.
+    """Return an event's peak flux in the table. Half of the quiet events had a B flare.
 
-    Weak flares are more frequent than strong ones: their number falls with the square of the flux.
+    Weak flares are more frequent than strong flares: their number falls with the square of the
+    flux.
     """
     if goes_class == "Q":
         if length > 2 or rng.random() < 0.5:
@@ -393,8 +395,8 @@ def _stored_flux(rng: np.random.Generator, goes_class: str, length: int) -> floa
 def _window_ends(rng: np.random.Generator, folder_time: int, length: int) -> list[int]:
     """Return the ends of the windows of an event, nanoseconds.
 
-    The second of two mostly ends a second before a day is over, which is the flare's own peak;
-    longer series go on at times with nanoseconds.
+    The second of two windows mostly ends one second before midnight, which is also the flare's
+    peak. Longer series continue at times with nanoseconds.
     """
     ends = [folder_time]
     if length == 2:
@@ -406,20 +408,20 @@ def _window_ends(rng: np.random.Generator, folder_time: int, length: int) -> lis
 
 
 def _first_time(rng: np.random.Generator, place: int) -> int:
-    """Return when a region comes into sight; about one does every 1.4 days."""
+    """Return when a region becomes visible. About every 1.4 days, a region becomes visible."""
     start = int(_ORIGIN.timestamp()) + int((1.4 * place + rng.random()) * 24 * 3600)
     return start * _SECOND
 
 
 def _pause(rng: np.random.Generator) -> int:
-    """Return the time from one event of a region to the next: some are minutes apart."""
+    """Return the time from one event of a region to the next. Some events are minutes apart."""
     if rng.random() < 0.25:
         return int(rng.integers(60, 900)) * _SECOND
     return int(rng.integers(5 * 3600, 36 * 3600)) * _SECOND
 
 
 def _with_quirks(samples: list[Sample], training_samples: int) -> list[Sample]:
-    """Return the samples with what is odd about some of the training samples, and the extra one."""
+    """Return the samples with quirks in some training samples, and the additional sample."""
     training = list(range(training_samples))
     quiet = [number for number in training if samples[number].goes_class == "Q"]
     samples[quiet[-1]] = replace(samples[quiet[-1]], has_folder=False)
@@ -442,7 +444,7 @@ def _with_quirks(samples: list[Sample], training_samples: int) -> list[Sample]:
 
 
 def _available(rng: np.random.Generator) -> np.ndarray:
-    """Return which of IMAGE_PLACES a sample has, bool, shape (40,)."""
+    """Return which of IMAGE_PLACES are in a sample, bool, shape (40,)."""
     shape = (len(IMAGE_OFFSETS), len(LOOKS))
     if rng.random() < COMPLETE_SHARE:
         return np.ones(shape, bool).ravel()
@@ -471,5 +473,5 @@ def _spots(region: int, seed: int) -> Spots:
 
 
 def _time(nanoseconds: int, form: str) -> str:
-    """Return a time since 1970 as text, down to its seconds."""
+    """Return a time since 1970 as text, to the second."""
     return datetime.fromtimestamp(nanoseconds // _SECOND, UTC).strftime(form)

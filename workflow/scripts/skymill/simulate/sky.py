@@ -1,10 +1,11 @@
-"""One sky behind the 2020 records, SWAN-SF and SDOBenchmark: what belongs together is known.
+"""One simulated sky for the 2020 records, SWAN-SF and SDOBenchmark, with known matches.
 
-The simulated 2020 files are made of regions, each one series of steps, and the simulated
-SDOBenchmark of events, each with a time and a flare class. The sky says when and in which HARP each
-of these series was seen. A HARP follows one active region of SDOBenchmark, one time two of them:
-before an event it holds a series in which a window with the event's label ends, as far as there is
-one. Other series have HARPs of their own, or none: then SWAN-SF does not have them.
+The simulated 2020 files consist of regions, each with one series of steps. The simulated
+SDOBenchmark consists of events, each with a time and a flare class. The sky has the time and the
+HARP of each series. A HARP follows one active region of SDOBenchmark, or in one case two regions.
+Before an event, the HARP has a series in which a window with the event's label ends, if such a
+series is free. Other series have their own HARP or no HARP. SWAN-SF does not have series without a
+HARP.
 """
 
 import math
@@ -23,48 +24,48 @@ from skymill.simulate.sdo import CLASS_FLUX, FLUX_SCALE, QUIET_FLUX, Sample, pla
 STEP_SECONDS = 720
 
 FIRST_HARP = 20_001
-"""Behind all real numbers, so that no list of real HARPs says anything about a simulated one."""
+"""Above all real numbers, so that no list of real HARPs contains a simulated HARP."""
 
 FIRST_OWN_NUMBER = 20_001
-"""NOAA numbers of regions that SDOBenchmark does not have."""
+"""The first NOAA number of regions that are not in SDOBenchmark."""
 
 UNSEEN_SHARE, SHORT_SHARE, TWIN_SHARE = 0.10, 0.08, 0.04
-"""Shares of the events before which no HARP was seen, one for too short a time, or two at once."""
+"""Shares of the events before which no HARP was seen, a HARP for too short a time, or two HARPs."""
 
 SHORT_STEPS = (15, 40)
-"""Steps before the end of the samples of an event that was seen for too short a time."""
+"""Steps before the end of the samples, for an event whose HARP was seen for too short a time."""
 
 LATEST_STEPS = (0, 0, 1, 2, 3)
-"""How many steps before the last possible one the window before an event ends."""
+"""The window before an event ends so many steps before the last possible step."""
 
 SECOND_HARP_SHARE = 0.02
-"""Share of the series with a HARP of their own that a second HARP holds as well, at least one."""
+"""Share of the series with their own HARP that are also in a second HARP; at least one series."""
 
 MIXED_SHARE = 0.02
-"""Share of the regions of the official test set whose HARP also holds one of the training set."""
+"""Share of the regions of the official test set whose HARP also has a training region."""
 
 OWN_NUMBERS = (0.3, 0.4, 0.2, 0.1)
-"""Shares of the HARPs without a region of SDOBenchmark that have 0, 1, 2 and 3 NOAA numbers."""
+"""HARPs without a region of SDOBenchmark: the shares with 0, 1, 2 and 3 NOAA numbers."""
 
 ADDED_NUMBERS = (0.6, 0.3, 0.1)
-"""Shares of the HARPs with a region of SDOBenchmark that have 0, 1 and 2 more NOAA numbers."""
+"""HARPs with a region of SDOBenchmark: the shares with 0, 1 and 2 more NOAA numbers."""
 
 ROUNDED_SHARE = 0.2
-"""Share of the series of which SWAN-SF has the values rounded to ten decimals."""
+"""Share of the series whose values are rounded to ten decimals in SWAN-SF."""
 
 LIMB_SHARE, LIMB_STEPS = 0.1, 8
-"""Share of the series that begin beyond the limb, and for how many steps at most."""
+"""Share of the series that begin beyond the limb, and the most steps beyond the limb."""
 
 CANDIDATES = 40
-"""Series that are tried before an event."""
+"""The most series that are tried before an event."""
 
 _LEAP_SECONDS = ((1_341_100_800, 35), (1_435_708_800, 36), (1_483_228_800, 37))
-"""From when, in Unix seconds, TAI is so many seconds ahead of UTC; before, 34 (since 2009)."""
+"""Unix seconds from which TAI is so many seconds ahead of UTC. Before (since 2009): 34 seconds."""
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """A series of the 2020 files as a HARP has it.
+    """A series of the 2020 files in a HARP.
 
     Attributes
     ----------
@@ -73,19 +74,19 @@ class Stretch:
     harp
         HARP number.
     start
-        Time of its first step, seconds of TAI since 1970, on the grid of 12 minutes.
+        Time of the first step, seconds of TAI since 1970, on the grid of 12 minutes.
     partition
-        Of SWAN-SF, 1 to 5, of each of the series' windows in the 2020 files.
+        The SWAN-SF partition, 1 to 5, of each of the series' windows in the 2020 files.
     goes
-        GOES class of the flare of each of these windows, such as M1.0; None for quiet ones.
+        GOES class of the flare of each of these windows, such as M1.0; None for quiet windows.
     flare
         Number of this flare.
     numbers
-        The NOAA numbers of the HARP, and from when on each one is there, seconds of TAI.
+        The NOAA numbers of the HARP, each with the time of its first step, seconds of TAI.
     rounded
-        Whether SWAN-SF has its values rounded to ten decimals.
+        Whether the values in SWAN-SF are rounded to ten decimals.
     hidden
-        How many of its first steps are beyond the limb: SWAN-SF has no values of them.
+        How many of the first steps are beyond the limb. SWAN-SF has no values of these steps.
     """
 
     region: int
@@ -101,16 +102,16 @@ class Stretch:
 
 @dataclass(frozen=True, eq=False)
 class Sky:
-    """What was where, and when.
+    """The simulated sky.
 
     Attributes
     ----------
     layout
-        The 2020 files.
+        The layout of the 2020 files.
     samples
-        Those of SDOBenchmark.
+        The samples of SDOBenchmark.
     stretches
-        What SWAN-SF holds, sorted by HARP and time.
+        The series in SWAN-SF, sorted by HARP and time.
     """
 
     layout: Layout
@@ -120,7 +121,7 @@ class Sky:
 
 @dataclass
 class _Patch:
-    """A HARP to be: regions of SDOBenchmark, and the events that are to be seen in it."""
+    """A HARP without a number yet: its regions of SDOBenchmark, and the events seen in it."""
 
     regions: list[int]
     events: list[Sample]
@@ -129,7 +130,7 @@ class _Patch:
 
 @dataclass(frozen=True)
 class _Placed:
-    """A series in a patch, the run of windows whose flare is that of an event, and this flare."""
+    """A series in a patch, the run of windows before the flare of an event, and this flare."""
 
     region: int
     patch: int
@@ -144,11 +145,11 @@ def draw_sky(*, magnetic: dict, sdo: dict, coverage: float, seed: int) -> Sky:
     Parameters
     ----------
     magnetic, sdo
-        `simulate.magnetic` and `simulate.sdo` of the configuration.
+        The settings `simulate.magnetic` and `simulate.sdo`.
     coverage
-        Share of the series without an event that SWAN-SF has.
+        Share of the series without an event that are in SWAN-SF.
     seed
-        Of what the sky adds: places, times, numbers.
+        The seed of the places, times and numbers.
     """
     rng = generator(key(seed, "sky"), 0)
     files = layout(magnetic["records"], magnetic["test_records"], magnetic["seed"])
@@ -161,12 +162,12 @@ def draw_sky(*, magnetic: dict, sdo: dict, coverage: float, seed: int) -> Sky:
 
 
 def tai(unix: int) -> int:
-    """Return the seconds of TAI since 1970, as if they were UTC, of a Unix time since 2009."""
+    """Return the TAI of a Unix time since 2009, in seconds since 1970 on the TAI scale."""
     return unix + next((ahead for since, ahead in _LEAP_SECONDS[::-1] if unix >= since), 34)
 
 
 def goes_class(peak_flux: float) -> str | None:
-    """Return the GOES class that a peak flux of SDOBenchmark stands for, None if it is quiet."""
+    """Return the GOES class of a peak flux of SDOBenchmark; None if it is quiet."""
     if peak_flux <= QUIET_FLUX:
         return None
     flux = peak_flux * FLUX_SCALE
@@ -175,7 +176,7 @@ def goes_class(peak_flux: float) -> str | None:
 
 
 def file_of_windows(files: Layout) -> np.ndarray:
-    """Return the file that each window is in, a position in the four files: int8, (windows,)."""
+    """Return the file of each window, as a position in the four files: int8, (windows,)."""
     found = np.empty(len(files.window), np.int8)
     found[files.window] = np.repeat(np.arange(len(files.lines), dtype=np.int8), files.lines)
     return found
@@ -186,9 +187,9 @@ def records(sky: Sky) -> Iterator[dict]:
 
     Yields
     ------
-    `partition` (of the 2020 files), `source_id` (its id in the file), `label`, `status` (`located`,
-    `ambiguous` where two HARPs have its steps, `absent`), and `harp` and `start` (seconds of TAI)
-    where there is one.
+    `partition` (of the 2020 files), `source_id` (the id in the file), `label`, `status` (`located`,
+    `ambiguous` if two HARPs have the record's steps, `absent`), and, if there is a HARP, `harp` and
+    `start` (seconds of TAI).
     """
     homes: dict[int, list[Stretch]] = defaultdict(list)
     for stretch in sky.stretches:
@@ -215,7 +216,7 @@ def records(sky: Sky) -> Iterator[dict]:
 
 
 class _Series:
-    """The series of the 2020 files that are still free, by file and by the label of a window."""
+    """The free series of the 2020 files, by file and by the label of a window."""
 
     def __init__(self, files: Layout, rng: np.random.Generator):
         self.files = files
@@ -228,16 +229,16 @@ class _Series:
                 self._by[int(file[region]), LABELS[code]].append(region)
 
     def candidates(self, file: int, label: str) -> list[int]:
-        """Return some free series of a file with a window of a label."""
+        """Return some free series of a file that have a window with the label."""
         pool = self._by[file, label] = [r for r in self._by[file, label] if self._free[r]]
         return pool[:CANDIDATES]
 
     def take(self, region: int) -> None:
-        """Note that a series is used."""
+        """Mark a series as used."""
         self._free[region] = False
 
     def windows(self, region: int, label: str) -> list[int]:
-        """Return the windows of a series that have a label, the last one first."""
+        """Return the windows of a series with a label, the last window first."""
         own = slice(self.files.region_start[region], self.files.region_start[region + 1])
         return np.flatnonzero(self.files.label[own] == LABELS.index(label))[::-1].tolist()
 
@@ -250,7 +251,7 @@ class _Series:
 def _patches(samples: list[Sample], files: Layout) -> list[_Patch]:
     """Return the HARPs of the regions of SDOBenchmark in order of time, each in one of the files.
 
-    Like the partitions of SWAN-SF the files follow one another in time.
+    Like the partitions of SWAN-SF, the files are consecutive in time.
     """
     events: dict[int, list[Sample]] = defaultdict(list)
     is_test = {}
@@ -275,7 +276,7 @@ def _patches(samples: list[Sample], files: Layout) -> list[_Patch]:
 
 
 def _mixed(order: list[int], is_test: dict[int, bool]) -> dict[int, int]:
-    """Return for some regions of the test set one of the training set, a neighbour in time."""
+    """Assign to some test regions a training region that is a neighbour in time."""
     found: dict[int, int] = {}
     tests = [place for place, region in enumerate(order) if is_test[region]]
     for place in tests[: max(1, round(MIXED_SHARE * len(tests)))]:
@@ -291,7 +292,7 @@ def _place_events(
 
     Returns
     -------
-    What was placed, and what is in another HARP at the same time, with the region of its event.
+    The placed series, and the series in another HARP at the same time with the event's region.
     """
     placed: list[_Placed] = []
     twins: list[tuple[_Placed, int]] = []
@@ -327,10 +328,10 @@ def _fit(
     patch: _Patch,
     series: _Series,
 ) -> tuple[int, int, int | None, str | None] | None:
-    """Return a series, its first step, the window before the event and its flare; None without.
+    """Return a series, its first step, the window before the event and its flare; else None.
 
-    Steps are counted since 1970. `last` is that of the window; where `seen` is given the series
-    begins so many steps before it.
+    Steps are counted since 1970. `last` is the last step of the window. If `seen` is given, the
+    series begins `seen` steps before `last`.
     """
     goes = goes_class(event.peak_flux)
     if seen is not None:
@@ -342,13 +343,13 @@ def _fit(
         for region in series.candidates(patch.file, label):
             stride = int(series.files.stride[region])
             room = (last - STEPS + 1 - free_from) // stride
-            # The last window that leaves the series before this one alone.
+            # The last window with which the series does not overlap the series before.
             window = next((w for w in series.windows(region, label) if w <= room), None)
             if window is not None:
                 start = last - (window * stride + STEPS - 1)
                 fitting.append((start + series.steps(region), region, start, window))
         if fitting:
-            # The one that ends first leaves most room for the next event.
+            # The series that ends first leaves the most time for the next event.
             _, region, start, window = min(fitting)
             return region, start, window, goes if label != "Q" else None
     return None
@@ -357,7 +358,7 @@ def _fit(
 def _place_others(
     files: Layout, patches: list[_Patch], used: set[int], coverage: float, rng: np.random.Generator
 ) -> list[_Placed]:
-    """Return the other series that SWAN-SF has, each in a HARP of its own (patch -1)."""
+    """Return the other series in SWAN-SF, each in its own HARP (patch -1)."""
     file = file_of_windows(files)[files.region_start[:-1]]
     free = [region for region in rng.permutation(len(file)).tolist() if region not in used]
     first, last = patches[0].events[0].end, patches[-1].events[-1].end
@@ -380,7 +381,7 @@ def _name_harps(
     own: list[_Placed],
     rng: np.random.Generator,
 ) -> Sky:
-    """Give HARP and NOAA numbers, in order of time, to patches, their neighbours and the others."""
+    """Assign HARP and NOAA numbers in order of time to patches, their neighbours and others."""
     fresh = iter(range(FIRST_OWN_NUMBER, FIRST_OWN_NUMBER + 10 * len(files.stride)))
     harps: list[tuple[list[_Placed], list[int]]] = []
     for number, patch in enumerate(patches):
@@ -397,10 +398,10 @@ def _name_harps(
     stretches, file = [], file_of_windows(files)
     at_once = [one for one, _ in twins]
     for harp, (held, numbers) in enumerate(harps, start=FIRST_HARP):
-        # A region is often numbered some steps after the HARP begins.
+        # A region often gets its number some steps after the HARP begins.
         late = rng.integers(0, 5, len(numbers))
         if held[0] in at_once:
-            late[:] = 0  # else the other HARP would have the number for longer
+            late[:] = 0  # otherwise the other HARP would have the number at more steps
         since = [held[0].start + int(steps) * STEP_SECONDS for steps in late]
         numbered = tuple(sorted(zip(numbers, since, strict=True)))
         stretches += [_stretch(files, file, one, harp, numbered) for one in held]
@@ -414,9 +415,10 @@ def _stretch(
     harp: int,
     numbers: tuple[tuple[int, int], ...],
 ) -> Stretch:
-    """Return a series in its HARP, with the flares that its labels tell of.
+    """Return a series in its HARP, with the flares of its labels.
 
-    The test file of 2020 holds partitions 4 and 5, and HARPs take turns in it.
+    The test file of 2020 contains partitions 4 and 5. In the test file, HARPs alternate between the
+    two partitions.
     """
     rng = generator(key(files.seed, "sky", "series"), one.region)
     rounded, limb = rng.random(2) < (ROUNDED_SHARE, LIMB_SHARE)
@@ -427,7 +429,7 @@ def _stretch(
     runs = np.concatenate([[0], np.cumsum(np.diff(labels) != 0)])
     drawn: dict[int, str] = {}
     for run, code in dict(zip(runs.tolist(), labels.tolist(), strict=True)).items():
-        # Weak flares are more frequent: their number falls with the square of the flux.
+        # Weak flares are more frequent: the number of flares falls with the square of the flux.
         tenths = min(99, math.floor(10 / (1 - 0.9 * rng.random())))
         drawn[run] = f"{LABELS[code]}{tenths / 10:.1f}"
     if one.goes:

@@ -1,7 +1,7 @@
-"""Simulate the auxiliary table: a CSV of the published layout with the real columns' marginals.
+"""Simulate the auxiliary table: a CSV with the published layout and the real columns' marginals.
 
-Values are drawn column by column. Of what ties them together only the definitions are kept: groups
-of one polarity have no distribution, groups without penumbra no spot with one.
+Values are drawn column by column. The only relations between columns are the definitions: groups
+with one polarity have no distribution, and groups without penumbra have no spot with a penumbra.
 """
 
 from pathlib import Path
@@ -28,10 +28,10 @@ MARGINALS = {
     "moderate_flares": {"0": 1321, "1": 53, "2": 9, "3": 2, "4": 3, "5": 1},
     "severe_flares": {"0": 1377, "1": 11, "2": 1},
 }
-"""How often each value occurs in the published file, where the definitions leave a choice."""
+"""The frequency of each value in the published file, for values that no definition fixes."""
 
 ROWS_PER_BAD_LINE = 200
-"""One line in so many is cut off or has a code that does not exist; the real file has none."""
+"""One of so many lines is cut off or has an unknown code. The real file has no such line."""
 
 
 def write_stealth(raw: Path, *, rows: int, seed: int) -> None:

@@ -1,8 +1,8 @@
-"""Simulate the tarballs of SWAN-SF: the series of the sky, cut into windows of 60 steps an hour.
+"""Simulate the tarballs of SWAN-SF: the series of the sky, cut into one window per hour.
 
-Most HARPs have the names and the 55 columns of the Dataverse release, some the older form with 52.
-What the three columns are called that the older form does not have is a guess. One window in some
-hundreds is not as it should be.
+A window has 60 steps. Most HARPs have the names and the 55 columns of the Dataverse release. Some
+have the older format with 52 columns. The names of the three columns that are missing in the older
+format are guesses. One of some hundreds of windows is bad.
 """
 
 from collections.abc import Iterator
@@ -27,19 +27,19 @@ STEPS_APART = 5
 """Windows of SWAN-SF start every hour."""
 
 OLD_FORM = 8
-"""One HARP in so many has the older form."""
+"""One of so many HARPs has the older format."""
 
 BAD_EVERY, CHANGED_EVERY = 250, 400
-"""One quiet window in so many is no good, and one has a step with another value than its siblings.
+"""One of so many quiet windows is bad, and one has a step with other values than in other windows.
 """
 
 FAULTS = ("short", "off_grid", "name")
-"""What is wrong with a bad window: it lacks its last row, a step is 5 minutes late, its name is no
-name of a window."""
+"""The faults of a bad window: the last row is missing, a step is 5 minutes late, or the name is not
+the name of a window."""
 
 _TIME = 1_600_000_000
 _VALUES = list(PARAMETERS)
-# The one place where the order is not that of the 2020 files.
+# The only place where the order differs from the 2020 files.
 _SHEAR = _VALUES.index("SHRGT45")
 _VALUES[_SHEAR : _SHEAR + 2] = ["MEANSHR", "SHRGT45"]
 
@@ -78,9 +78,9 @@ def write_partition(
     partition
         One of schema.PARTITIONS.
     magnetic, sdo, coverage, seed
-        Of the sky, see `sky.draw_sky`.
+        The arguments of `sky.draw_sky`.
     workers
-        Processes; the bytes do not depend on them.
+        Processes. The bytes do not depend on them.
     """
     sky = draw_sky(magnetic=magnetic, sdo=sdo, coverage=coverage, seed=seed)
     number = PARTITIONS.index(partition) + 1
@@ -101,9 +101,9 @@ def write_partition(
 
 
 def windows(files: Layout, stretch: Stretch, partition: int) -> Iterator[tuple[str, str]]:
-    """Yield name and content of each window of a series that is in a partition, in order of time.
+    """Yield name and content of each window of a series in a partition, in order of time.
 
-    `files` is the layout of the 2020 files, which the series is one of. Names are those in the
+    `files` is the layout of the 2020 files, which contain the series. Names are the names in the
     tarball.
     """
     first, last = (int(files.region_start[stretch.region + more]) for more in (0, 1))
@@ -158,7 +158,7 @@ def _rows(series: np.ndarray, stretch: Stretch, columns: list[str]) -> list[str]
     for parameter, step in np.argwhere(np.isnan(values)):
         texts[parameter][step] = _MISSING[step % len(_MISSING)]
     seen = np.arange(steps) >= stretch.hidden
-    # A degree in two hours, from the limb on where steps are hidden beyond it.
+    # One degree in two hours; if steps are hidden beyond the limb, the series starts at the limb.
     west = (-90.0 if stretch.hidden else -60.0) + 0.11 * (np.arange(steps) - stretch.hidden)
     x_ray = series[INDEX["XR_MAX"]]
     lines = []
@@ -175,7 +175,7 @@ def _rows(series: np.ndarray, stretch: Stretch, columns: list[str]) -> list[str]
             "LON_MIN": f"{west[step] - 8:.6f}",
             "LON_MAX": f"{west[step]:.6f}",
             "QUALITY": ("0.0" if step % 60 else "66560.0") if seen[step] else "",
-            # Written by pandas: a number alone is a float.
+            # As pandas writes it: a single number is a float.
             "NOAA_AR": f"{noaa[0]}.0" if len(noaa) == 1 else ";".join(noaa),
             "IS_TMFI": str(bool(seen[step])),
             "XR_MAX": repr(float(x_ray[step])),
@@ -186,12 +186,12 @@ def _rows(series: np.ndarray, stretch: Stretch, columns: list[str]) -> list[str]
 
 
 def _default(name: str) -> str:
-    """Return what the columns hold that tell of single flares, and others that are not read."""
+    """Return the content of the columns about single flares, and of other unread columns."""
     return "None" if "label" in name else "0.0"
 
 
 def _spoilt(name: str, lines: list[str], stretch: Stretch, offset: int) -> tuple[str, list[str]]:
-    """Return a quiet window as it is in the tarball: some are not as they should be."""
+    """Return a quiet window in the tarball, with a fault in some windows."""
     number = 101 * stretch.harp + offset // STEPS_APART
     turn, place = divmod(number, BAD_EVERY)
     fault = FAULTS[turn % len(FAULTS)] if place == 0 else None

@@ -1,7 +1,7 @@
-"""Tarballs whose bytes are a function of their members alone, written piece by piece.
+"""Tarballs whose bytes depend only on their members, written piece by piece.
 
-Each piece is compressed on its own, in any process, and ends on a whole byte; joined in order they
-are one gzip member, as `tar czf` writes it. All times are fixed.
+Each piece is compressed separately, in any process, and ends with a whole byte. In order, the
+pieces are one gzip member, as in the output of `tar czf`. All times are fixed.
 """
 
 import shutil
@@ -12,25 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _POLYNOMIAL = 0xEDB88320
-"""Of CRC-32 (ISO 3309), bits reversed."""
+"""The polynomial of CRC-32 (ISO 3309), bits reversed."""
 
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"
-"""Of a gzip member: deflate, no time, Unix."""
+"""The header of a gzip member: deflate, no time, Unix."""
 
 _LEVEL = 1
-"""Real-valued pixels get no smaller above it."""
+"""The level of compression. Higher levels do not make real-valued pixels smaller."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a tarball, compressed: where it stands, and what it holds before compression.
+    """A compressed piece of a tarball: its file, and the size and CRC before compression.
 
     Attributes
     ----------
     path
-        Raw deflate without a last block.
+        A file of raw deflate without a last block.
     size, crc
-        Bytes and CRC-32 of the uncompressed stretch.
+        Bytes and CRC-32 of the uncompressed piece.
     """
 
     path: Path
@@ -54,7 +54,8 @@ def member(name: str, content: bytes, time: int) -> bytes:
 
 def write_piece(path: Path, members: Iterable[bytes]) -> Piece:
     """Compress some members, one at a time, into a file."""
-    # Not isal, which is faster: once in some thousand runs it wrote other bytes for the same text.
+    # Not isal, although isal is faster: in one of some thousand runs it wrote other bytes for the
+    # same text.
     import zlib
 
     packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
@@ -69,7 +70,7 @@ def write_piece(path: Path, members: Iterable[bytes]) -> Piece:
 
 
 def join_pieces(output: Path, pieces: Iterable[Piece]) -> None:
-    """Write the pieces as one tarball with its end; each piece's file is deleted once it is in."""
+    """Write the pieces as one tarball with its end. The file of each copied piece is deleted."""
     import zlib
 
     size = crc = 0
@@ -81,7 +82,7 @@ def join_pieces(output: Path, pieces: Iterable[Piece]) -> None:
             piece.path.unlink()
             crc = combine_crc(crc, piece.crc, piece.size)
             size += piece.size
-        # Two blocks of zeros end a tarball, and it is filled up to a whole record.
+        # Two blocks of zeros end a tarball. Then zeros fill the last record.
         ending = 2 * tarfile.BLOCKSIZE
         ending += -(size + ending) % tarfile.RECORDSIZE
         packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
@@ -91,15 +92,16 @@ def join_pieces(output: Path, pieces: Iterable[Piece]) -> None:
 
 
 def combine_crc(first: int, second: int, size: int) -> int:
-    """Return the CRC-32 of two stretches of bytes, one after the other.
+    """Return the CRC-32 of two byte strings, one after the other.
 
     Parameters
     ----------
     first, second
-        CRC-32 of each.
+        The CRC-32 of each string.
     size
-        Bytes of the second. Appending one zero byte multiplies a CRC by x^8 modulo its polynomial,
-        so `size` bytes multiply it by x^(8 size), which repeated squaring finds.
+        Bytes of the second string. Appending one zero byte multiplies a CRC by x^8 modulo its
+        polynomial. So `size` bytes multiply the CRC by x^(8 size), which is computed by repeated
+        squaring.
     """
     factor, power = 1 << 31, 1 << 30  # 1 and x, the highest power in the lowest bit
     bits = 8 * size
@@ -112,7 +114,7 @@ def combine_crc(first: int, second: int, size: int) -> int:
 
 
 def _multiply(one: int, other: int) -> int:
-    """Return the product of two polynomials over GF(2) modulo that of CRC-32."""
+    """Return the product of two polynomials over GF(2) modulo the polynomial of CRC-32."""
     product = 0
     for bit in range(31, -1, -1):
         if one >> bit & 1:

@@ -1,9 +1,9 @@
 """Simulate nights of public ZTF alerts: tarballs in the archive's layout, with its known quirks.
 
-`plan_night` decides which alerts there are and what is odd about each; what an alert holds is a
-function of the seed, the night and its place alone. So alerts are simulated in any order, in any
-process, and the tarball has the same bytes. Broken alerts are fixed in number, however large a
-night is; edge stamps, NaN pixels and null cutouts are as frequent as in real nights.
+`plan_night` chooses the alerts and their quirks. The content of an alert depends only on the seed,
+the night and the alert's place. So alerts can be simulated in any order and in any process, and the
+tarball has the same bytes. The number of broken alerts is fixed for any size of the night. Edge
+stamps, NaN pixels and null cutouts are as frequent as in real nights.
 """
 
 from dataclasses import dataclass, replace
@@ -33,59 +33,60 @@ from skymill.simulate.ztf_stamps import (
 )
 
 SOUND, NAN, NAN_IN_CROP, EDGE, SHORT_EDGE, NULL_CUTOUT, JPEG, BROKEN_GZIP, TRUNCATED = range(9)
-"""What is odd about an alert: nothing, some pixels, the stamps' shape, or it is damaged."""
+"""The quirks of an alert: none, NaN pixels, the shape of the stamps, or damage."""
 
 DAMAGES = (JPEG, BROKEN_GZIP, TRUNCATED)
-"""One alert each, in the first, second and third night: a JPEG in place of the science stamp, a
-wrong checksum at its end, a member whose Avro file is cut off."""
+"""The damage of one alert in each of the first, second and third night: a JPEG instead of the
+science stamp, a wrong checksum at the end, a member whose Avro file is cut off."""
 
 NAN_SHARE, NAN_IN_CROP_SHARE, EDGE_SHARE, NULL_SHARE = 0.127, 0.027, 0.013, 0.0005
-"""How often an alert has NaN pixels, has them in its central 21 x 21 pixels, is not 63 x 63 (each
-as on a real night of 499), and lacks a cutout (a guess: it is known to occur). Two edges and one
-null at least; one more edge, in the second night, leaves MIN_LENGTH pixels."""
+"""How often an alert has NaN pixels, NaN in the central 21 x 21 pixels, stamps smaller than 63 x 63
+(all three as in a real night of 499 alerts), or no cutout (a guess: such alerts are known). A night
+has at least two edges and one null. The second night has one more edge, with MIN_LENGTH pixels."""
 
 NEGATIVE_SHARE = 0.36
-"""Share of the alerts whose source is fainter than in the template."""
+"""Share of the alerts with a source that is fainter than in the template."""
 
 POSITIVE, NEGATIVE = ("t", "t", "t", "1"), ("f", "f", "f", "0")
-"""How the sign of the difference is written; both ways occur in the archive."""
+"""How the sign of the difference is written. The archive has two ways."""
 
 MIN_LENGTH = 41
-"""Pixels that a cut axis has at least: then, and only then, 21 x 21 do not fit around it."""
+"""The fewest pixels of a cut axis. Only with this length, 21 x 21 pixels around the source do not
+fit."""
 
 TWIN_EVERY, TWIN_DISTANCE = 20, 0.03 / 3600
-"""Of so many objects one is another name of the one before, so many degrees from it: as far as a
-real pair. (How frequent such pairs are is a guess.)"""
+"""One of so many objects is another name of the object before, at this distance in degrees, which
+is the distance of a real pair. (The frequency of such pairs is a guess.)"""
 
 CYCLE, IN_FOLDER, EMPTY = 4, 1, 3
-"""Of each four nights, the place of the one with its members in a folder, and of the empty one."""
+"""In each four nights: the place of the night with members in a folder, and of the empty night."""
 
 ALERTS_PER_PIECE = 20
 """Alerts simulated at a time."""
 
 _EXPOSURES, _CHANNELS = 200, 64
 _FIRST_NIGHT = date(2017, 1, 1)
-"""Night 0 of the survey's own count."""
+"""The date of night 0 in the count of the survey."""
 
 
 @dataclass(frozen=True, eq=False)
 class Night:
-    """Which alerts a night has.
+    """The alerts of a night.
 
     Attributes
     ----------
     name
-        As in the file's name: a date, and perhaps `_programid3`.
+        The night in the file's name: a date, and perhaps `_programid3`.
     version
-        Of the schema.
+        The version of the schema.
     in_folder
-        Whether the members stand one folder down.
+        Whether the members are in a folder.
     number
         Objects of the alerts, int32, shape (alerts,).
     oddity
-        What is odd about each, SOUND to TRUNCATED, int8, shape (alerts,).
+        The quirk of each alert, SOUND to TRUNCATED, int8, shape (alerts,).
     first
-        Place of the first of these alerts in the night: not 0 for a part of it.
+        Place of the first of these alerts in the night: not 0 for a part of the night.
     """
 
     name: str
@@ -96,7 +97,7 @@ class Night:
     first: int = 0
 
     def part(self, start: int, stop: int) -> "Night":
-        """Return the alerts from one place of a whole night up to another."""
+        """Return the alerts of a whole night at the places [start, stop)."""
         chosen = slice(start, stop)
         return replace(
             self, number=self.number[chosen], oddity=self.oddity[chosen], first=self.first + start
@@ -112,21 +113,21 @@ def plan_night(
     seed: int,
     version: str | None = None,
 ) -> Night:
-    """Decide which alerts a night has.
+    """Choose the alerts of a night.
 
     Parameters
     ----------
     name, place
-        The night, and its place among all, from 0. What is odd about it follows from the place
-        alone, so that one more night changes no earlier one: versions take turns, the second night
-        of each four has its members in a folder, the fourth is empty.
+        The night, and its place among all nights, from 0. The quirks of a night depend only on its
+        place, so that an additional night changes no earlier night. Versions alternate. The second
+        night of each four has its members in a folder, and the fourth is empty.
     alerts, objects
         Alerts of a night that is not empty, and objects in the pool of all nights. Neighbouring
-        nights share objects, and the last alert of a night is of the same object as another.
+        nights share objects, and the last alert of a night has the same object as the first.
     seed
-        Of all random numbers, not negative.
+        The seed of all random numbers, not negative.
     version
-        Instead of the one that the place says.
+        The version of the schema; by default the version of the place.
     """
     count = 0 if place % CYCLE == EMPTY else alerts
     first = place * max(1, alerts * 2 // 3)
@@ -166,8 +167,8 @@ def write_night(
 ) -> None:
     """Write the tarball of a night, and the sidecar that says `sample`.
 
-    Memory does not grow with the night: its pieces lie on disk, about 45 kB an alert, until they
-    are joined. The parameters are those of `plan_night`; `workers` does not change a byte.
+    Memory does not grow with the night: until the pieces are joined, they are on disk, with about
+    45 kB per alert. For the parameters, see `plan_night`. `workers` does not change a byte.
     """
     plan = plan_night(name, place, alerts=alerts, objects=objects, seed=seed, version=version)
     raw.parent.mkdir(parents=True, exist_ok=True)
@@ -195,7 +196,7 @@ def write_night(
 
 
 def packet(night: Night, at: int, seed: int) -> tuple[int, bytes]:
-    """Return candid and Avro file of one of a night's alerts, damaged if so planned."""
+    """Return candid and Avro file of one alert of a night, with the planned damage."""
     number, oddity = int(night.number[at]), int(night.oddity[at])
     at += night.first
     rng = generator(key(seed, "ztf", "alert", night.name), at)
@@ -236,7 +237,7 @@ def packet(night: Night, at: int, seed: int) -> tuple[int, bytes]:
     old = night.version == VERSIONS[0]
     history = int(rng.integers(8, 31)) if old else int(rng.integers(25, 36))
     if rng.random() < 0.02:
-        history = 0  # nothing was there before
+        history = 0  # nothing was visible before
     content = packets(night.version, values["pid"]).packet(
         object_id(number), values, stamps, rng, history=history, forced=int(rng.integers(25, 36))
     )
@@ -260,22 +261,22 @@ def _write_piece(piece: tuple[Night, int, Path]) -> Piece:
 
 
 def _date_and_program(name: str) -> tuple[date, int]:
-    """Return date and program of a night: 1 is public, 3 is Caltech's own."""
+    """Return date and program of a night: 1 is public, 3 is Caltech's program."""
     day, _, program = name.partition("_programid")
     return datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC).date(), int(program or 1)
 
 
 def _observation(name: str, at: int) -> dict:
-    """Return when and with what the alert at a place of a night was taken, and its ids.
+    """Return the time, the instrument and the ids of the alert at a place of a night.
 
-    An exposure is told by its night and fraction of a day, a processing ID by that and the readout
-    channel, an alert by that and its number there: unique within and across nights.
+    An exposure's key is its night and fraction of a day. A processing ID adds the readout channel.
+    An alert's id adds a number to the processing ID. So ids are unique within and across nights.
     """
     day, program = _date_and_program(name)
     night_id = (day - _FIRST_NIGHT).days
     exposure, channel = at % _EXPOSURES, at // _EXPOSURES % _CHANNELS
     table_id = 1 + at // (_EXPOSURES * _CHANNELS)
-    # Exposures take 30 s and a pause; other programs get those in between.
+    # Exposures take 30 s and a pause. Other programs use the exposures in between.
     fraction = 15_000 + 60 * exposure + 10 * program
     processing = (night_id * 10**5 + fraction) * 10**4 + channel * 100 + 15
     return {
@@ -294,7 +295,8 @@ def _observation(name: str, at: int) -> dict:
 def _sky(number: int, seed: int) -> tuple[float, float]:
     """Return right ascension and declination of an object, degrees.
 
-    The last of each TWIN_EVERY objects is where the one before is: two names of one source.
+    The last of each TWIN_EVERY objects is at the place of the object before: two names of one
+    source.
     """
     if number % TWIN_EVERY == TWIN_EVERY - 1:
         ra, dec = _sky(number - 1, seed)
@@ -304,13 +306,13 @@ def _sky(number: int, seed: int) -> tuple[float, float]:
 
 
 def _edge(rng: np.random.Generator, shortest: bool) -> Edge:
-    """Return how the detector cuts an alert's stamps; the shortest are too short for a crop."""
+    """Return how the detector cuts an alert's stamps. The shortest are too short for a crop."""
     length = MIN_LENGTH if shortest else int(rng.integers(MIN_LENGTH + 1, SIZE))
     return Edge(("xpos", "ypos")[int(rng.integers(2))], bool(rng.integers(2)), length)
 
 
 def _pixel(rng: np.random.Generator, shift: tuple[float, float], edge: Edge | None) -> dict:
-    """Return where the source is on its detector, pixels from 1."""
+    """Return the place of the source on its detector, in pixels from 1."""
     position = {}
     for (axis, size), part in zip(DETECTOR.items(), shift, strict=True):
         pixel = int(rng.integers(SIZE, size - SIZE))

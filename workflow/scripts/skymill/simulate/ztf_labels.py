@@ -13,23 +13,23 @@ from skymill.simulate.ztf_objects import UNLABELLED, object_classes, object_id
 from skymill.ztf.classes import CLASSES, MEMBERS
 
 FEATURES_MEMBER = "features_for_lc_classifier_20200609.csv"
-"""Stands before the lists and is skipped; the published one has 2.2 GB."""
+"""A member before the lists, which is skipped. The published member has 2.2 GB."""
 
 UNSEEN_SHARE = 0.25
 """Objects of the lists that never have an alert, as a share of the pool."""
 
 IDENTICAL, CONFLICTING = 4, 3
-"""Objects of the predictions that are listed twice, with the same class and with another one."""
+"""Objects that are in the predictions twice: with the same class, and with another class."""
 
 _TIME = int(datetime(2020, 11, 19, tzinfo=UTC).timestamp())
-"""Of the members, seconds since 1970."""
+"""The time of the members, seconds since 1970."""
 
 
 def label_rows(objects: int, seed: int) -> tuple[list[tuple], list[tuple]]:
     """Return the rows of predictions and catalogue.
 
-    Predictions are (object id, class, probability) of all objects with a class, those that never
-    have an alert among them; the catalogue has (object id, class) of half of them.
+    Predictions are (object id, class, probability) of all objects with a class, including objects
+    that never have an alert. The catalogue has (object id, class) of half of these objects.
     """
     unseen = round(objects * UNSEEN_SHARE)
     classes = np.concatenate([object_classes(objects, seed), object_classes(unseen, seed + 1)])
@@ -41,7 +41,7 @@ def label_rows(objects: int, seed: int) -> tuple[list[tuple], list[tuple]]:
         for number, sure in zip(numbers.tolist(), probability, strict=True)
     ]
     catalogue = [(name, label) for name, label, _ in listed[::2]]
-    # From the most frequent classes: no class gets lost in a small simulation.
+    # From the most frequent classes, so that a small simulation keeps all classes.
     common = [row for row in listed if row[1] in CLASSES[:2]]
     twice = [common[place] for place in rng.permutation(len(common))[: IDENTICAL + CONFLICTING]]
     doubled = twice[:IDENTICAL]
@@ -56,9 +56,9 @@ def write_labels(raw: Path, *, objects: int, seed: int) -> None:
     Parameters
     ----------
     objects
-        In the pool of the nights, see ztf_objects.
+        Objects in the pool of the nights, see ztf_objects.
     seed
-        That of the nights.
+        The seed of the nights.
     """
     predictions, catalogue = label_rows(objects, seed)
     rng = generator(key(seed, "ztf", "labels"), 1)

@@ -1,7 +1,7 @@
 """The simulated sky of the ZTF branch: a pool of objects, some of them with an ALeRCE class.
 
-What an object is, is a function of the seed and of its number alone, so nights and label lists that
-are simulated apart agree.
+An object depends only on the seed and on its number. So nights and label lists agree, although they
+are simulated separately.
 """
 
 import string
@@ -12,16 +12,16 @@ from skymill.engine.randomness import generator, key
 from skymill.ztf.classes import CLASSES, PUBLISHED_COUNTS
 
 LABELLED_SHARE = 0.7
-"""Share of the objects that the label lists hold; of the real ones with stamps 37 % matched."""
+"""Share of the objects in the label lists. Of the real objects with stamps, 37 % matched."""
 
 OBJECTS_PER_CLASS = 4
-"""Objects of each class at least, as far as there are enough; the others follow the published
+"""The fewest objects of each class, if there are enough objects. The others follow the published
 counts."""
 
 UNLABELLED = -1
 
 _LETTERS = 26**7
-_STRIDE = 3_141_592_653  # odd and no multiple of 13: each number gets letters of its own
+_STRIDE = 3_141_592_653  # odd and no multiple of 13, so that each number has its own letters
 
 
 def object_id(number: int) -> str:
@@ -36,8 +36,8 @@ def object_id(number: int) -> str:
 def object_classes(objects: int, seed: int) -> np.ndarray:
     """Return the place in CLASSES of each object or UNLABELLED, int8, shape (objects,).
 
-    The first objects take the classes in turn, OBJECTS_PER_CLASS times, so that even a small night
-    that begins with them has all fifteen.
+    The first objects have all classes in order, OBJECTS_PER_CLASS times. So even a small night that
+    begins with these objects has all fifteen classes.
     """
     rng = generator(key(seed, "ztf", "classes"), 0)
     labelled = round(objects * LABELLED_SHARE)

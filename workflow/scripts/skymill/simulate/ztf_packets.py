@@ -1,8 +1,8 @@
-"""Simulated ZTF alert packets: Avro files of one record, as in the nightly archives.
+"""Simulated ZTF alert packets: Avro files with one record, as in the nightly archives.
 
-Fields are encoded one after the other; the long histories are encoded as arrays of bytes, a row of
-which differs from a template in a few numbers, because a record of a thousand optional values
-costs fastavro more time than all the rest.
+Fields are encoded one after the other. The long histories are encoded as arrays of bytes, whose
+rows differ from a template in a few numbers. For a record of a thousand optional values, fastavro
+would need more time than for all other fields.
 """
 
 import functools
@@ -17,7 +17,7 @@ from skymill.simulate.ztf_schema import alert_schema
 PUBLISHER = "ZTF (www.ztf.caltech.edu)"
 
 CUTOUTS = {"cutoutScience": "sci", "cutoutTemplate": "ref", "cutoutDifference": "refmsci"}
-"""Fields of the three stamps and what their files are called after."""
+"""The fields of the three stamps, and the names in their file names."""
 
 _INTEGERS = {"tooflag": 0, "nneg": 2, "nbad": 0, "nmtchps": 7, "nframesref": 18, "nmatches": 230}
 _TEXTS = {
@@ -29,17 +29,17 @@ _TEXTS = {
     "isdiffpos": "t",
     "pdiffimfilename": "ztf_20180601251771_000248_zg_c01_o_q1_scimrefdiffimg.fits",
 }
-"""Values of fields that say nothing about the source."""
+"""Values of fields that do not depend on the source."""
 
 _ALWAYS_KNOWN = (
     *("jd", "fid", "pid", "diffmaglim", "pdiffimfilename", "programpi", "programid"),
     *("nid", "rcid", "field", "rbversion"),
 )
-"""What the history of an object tells of an exposure that did not show it."""
+"""The values in an object's history for an exposure that did not show the object."""
 
 
 class Packets:
-    """Encodes alerts in one version of the schema."""
+    """An encoder of alerts in one version of the schema."""
 
     def __init__(self, version: str, processing: int):
         import fastavro
@@ -81,14 +81,14 @@ class Packets:
         Parameters
         ----------
         values
-            What is known of the candidate, `candid`, `pid`, `jd` and `fid` among it; the other
-            fields get typical values.
+            Known values of the candidate, including `candid`, `pid`, `jd` and `fid`. Other fields
+            have typical values.
         stamps
             Content of each of CUTOUTS, None for a null cutout.
         rng
-            Draws the typical values and the histories.
+            The random generator of the typical values and the histories.
         history, forced
-            Entries of the two histories; the second is left out before schema 4.
+            Entries of the two histories. Schemas before 4 do not have the second history.
         """
         candid, pid = values["candid"], values["pid"]
         noise = rng.lognormal(0, 0.5, len(self._floats)).tolist()
@@ -117,7 +117,7 @@ class Packets:
         return b"".join([self._header, marker, _integer(1), _integer(len(record)), record, marker])
 
     def _history(self, rng: np.random.Generator, values: dict, count: int) -> bytes:
-        """Return what 30 days before showed at the object's place; null if there is nothing."""
+        """Return the history of the 30 days before at the object's place; null if it is empty."""
         if not count:
             return _integer(self._known ^ 1)
         exposures = _exposures(rng, values, count)
@@ -157,7 +157,7 @@ class Packets:
 
 
 class Rows:
-    """Records that differ from a template in a few numbers, encoded many at a time."""
+    """An encoder of many records at a time, which differ from a template in a few numbers."""
 
     def __init__(self, schema: dict, template: dict):
         import fastavro
@@ -178,8 +178,9 @@ class Rows:
     def encode(self, count: int, **columns: np.ndarray) -> list[bytes]:
         """Return `count` encoded records with these values, arrays of shape (count,).
 
-        Floats may take any value; an integer takes as many bytes as that of the template. (One that
-        needs fewer is padded, as the format allows: exposures just before 2023, seen from there.)
+        Floats may have any value. An integer has as many bytes as the integer of the template. (An
+        integer that needs fewer bytes is padded, which the format allows. For example, processing
+        IDs just before 2023 are padded in an alert of 2023.)
         """
         rows = np.tile(self._template, (count, 1))
         for name, values in columns.items():
@@ -200,13 +201,13 @@ def _packets(version: str, processing: int) -> Packets:
 def packets(version: str, processing: int) -> Packets:
     """Return the encoder of alerts in a version of the schema, one of ztf_schema.VERSIONS.
 
-    `processing` is the processing ID of the alerts. It takes one more byte from 2023 on.
+    `processing` is the processing ID of the alerts. From 2023 on, the ID has one more byte.
     """
     return _packets(version, 516 * 10**9 if processing < _LONG_PROCESSING else _LONG_PROCESSING)
 
 
 def typical_values(schema: dict, processing: int) -> dict:
-    """Return a value for each field of a record; whole numbers take as many bytes as real ones."""
+    """Return a value per field of a record. Whole numbers have as many bytes as in real alerts."""
     values: dict[str, object] = {}
     for field in schema["fields"]:
         name, kind = field["name"], field["type"]
@@ -216,14 +217,14 @@ def typical_values(schema: dict, processing: int) -> dict:
             values[name] = 1.5
         else:
             values[name] = _INTEGERS.get(name, 1)
-    # As many bytes as those of any exposure of the survey.
+    # As many bytes as the ID of any exposure of the survey.
     values.update({name: processing for name in ("pid",) if name in values})
     values.update({name: 516 * 10**15 for name in ("candid",) if name in values})
     return values
 
 
 _LONG_PROCESSING = 2**41
-"""The smallest processing ID that takes seven bytes."""
+"""The smallest processing ID with seven bytes."""
 
 _FLOATS = {"float": "<f4", "double": "<f8"}
 
@@ -242,7 +243,7 @@ def _exposures(rng: np.random.Generator, values: dict, count: int) -> dict[str, 
 def _varints(values: np.ndarray, width: int) -> np.ndarray:
     """Return whole numbers in Avro's variable-length code, uint8, shape (n, width).
 
-    None may need more than `width` bytes.
+    No number may need more than `width` bytes.
     """
     zigzag = values.astype(np.int64).astype(np.uint64) << np.uint64(1)
     if (zigzag >> np.uint64(7 * width)).any():

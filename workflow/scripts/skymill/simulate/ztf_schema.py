@@ -1,11 +1,11 @@
-"""Avro schemas of simulated ZTF alert packets: names, types and order of the fields as published.
+"""Avro schemas of simulated ZTF alert packets, with the published names, types and field order.
 
 Source: the schemas of the ZTF alert archive (github.com/ZwickyTransientFacility/ztf-avro-alert,
 and the writer's schema inside every packet of https://ztf.uw.edu/alerts/public/).
 """
 
 VERSIONS = ("3.3", "4.02")
-"""Schemas that can be simulated; 4.02 adds forced photometry and puts null first in unions."""
+"""The schemas that can be simulated. 4.02 adds forced photometry and has null first in unions."""
 
 _CANDIDATE = """
 jd:double fid:int pid:long diffmaglim:float? pdiffimfilename:string? programpi:string?
@@ -51,8 +51,8 @@ ranr:double decnr:double magnr:float? sigmagnr:float? chinr:float? sharpnr:float
 def alert_schema(version: str) -> dict:
     """Return the writer's schema of a packet, one of VERSIONS, as the JSON document in its header.
 
-    The descriptions are placeholders of about the real ones' length: a header has about 20 kB, and
-    readers that parse it for each packet pay for all of them.
+    The descriptions are placeholders with about the length of real descriptions. So a header has a
+    realistic size of about 20 kB, which matters for readers that parse the header of each packet.
     """
     null_first = version.startswith("4")
 

@@ -1,4 +1,4 @@
-"""Simulated stamps of ZTF alerts: stars on sky and noise, as gzipped FITS in ZTF's own style."""
+"""Simulated stamps of ZTF alerts: stars on sky and noise, as gzipped FITS in the style of ZTF."""
 
 import functools
 import io
@@ -9,10 +9,10 @@ import numpy as np
 from skymill.engine.randomness import generator, key
 
 SIZE, CENTRE = 63, 31
-"""Pixels along an axis of a whole stamp, and the place of the source."""
+"""Pixels along each axis of a whole stamp, and the place of the source."""
 
 CROP = 10
-"""Pixels beside the source on each side of a crop of 21."""
+"""Pixels on each side of the source in a crop of 21."""
 
 DETECTOR = {"xpos": 3072, "ypos": 3080}
 """Pixels of a readout channel along each axis, which are counted from 1."""
@@ -21,10 +21,11 @@ MEAN_NEIGHBOURS = 5
 """Other stars in a stamp."""
 
 PSF_SIGMA = 1.0
-"""Of a star's image, pixels: the median full width at half maximum of a real night is 2.4."""
+"""The width of a star's image in pixels. In a real night, the median full width at half maximum is
+2.4."""
 
 ZERO_POINT = 25.4
-"""Magnitude of 1 DN; `magzpsci` in a real night."""
+"""The magnitude of 1 DN: `magzpsci` of a real night."""
 
 _CARDS = (
     "SIMPLE  =  T",
@@ -35,26 +36,26 @@ _CARDS = (
     "BUNIT   = 'DN      '",
     "END",
 )
-"""As in real packets, where SIMPLE is not where the standard wants it."""
+"""The cards of real packets, in which the value of SIMPLE is not at its standard place."""
 
 _BLOCK = 2880
 
 _GZIP_LEVEL = 1
-"""Nearly as small as level 6 on such pixels."""
+"""The level of compression: on these pixels, nearly as small as level 6."""
 
 
 @dataclass(frozen=True)
 class Edge:
-    """Where the detector cuts a stamp off.
+    """The edge of the detector that cuts a stamp.
 
     Attributes
     ----------
     axis
         `xpos` (columns) or `ypos` (rows).
     low
-        Whether pixels are missing at the low end of the axis, else at its high end.
+        Whether pixels are missing at the low end of the axis; otherwise at the high end.
     length
-        Pixels that are left, 41 to 62.
+        The remaining pixels, 41 to 62.
     """
 
     axis: str
@@ -68,25 +69,25 @@ class Edge:
         return CENTRE + 1 - cut if self.low else DETECTOR[self.axis] - CENTRE + cut
 
     def cut(self, stamp: np.ndarray) -> np.ndarray:
-        """Return what is left of a whole stamp."""
+        """Return the remaining part of a whole stamp."""
         part = slice(SIZE - self.length, None) if self.low else slice(self.length)
         return stamp[:, part] if self.axis == "xpos" else stamp[part]
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """What is seen at an object's place in one filter, apart from what varies.
+    """The constant part of the image at an object's place in one filter.
 
     Attributes
     ----------
     template
         Reference image, float32, shape (63, 63), DN.
     stars
-        The same with its sky and without its noise.
+        The reference image with its sky, but without its noise.
     shift
         Place of the source within its pixel, columns and rows, -0.45 to 0.45.
     flux
-        Of the source in the reference image, DN.
+        Flux of the source in the reference image, DN.
     psf
         Image of a star of 1 DN at the source's place, float32, shape (63, 63).
     """
@@ -100,13 +101,13 @@ class Scene:
 
 @functools.lru_cache(maxsize=512)
 def scene(number: int, filter_id: int, seed: int) -> Scene:
-    """Return what is seen at an object's place in a filter."""
+    """Return the scene at an object's place in a filter."""
     rng = generator(key(seed, "ztf", "scene"), number)
     shift = tuple(rng.uniform(-0.45, 0.45, 2).tolist())
     neighbours = rng.poisson(MEAN_NEIGHBOURS)
     places = np.vstack([np.add(CENTRE, shift), rng.uniform(-3, SIZE + 3, (neighbours, 2))])
     flux = np.append(10 ** rng.uniform(1, 4.5), 10 ** rng.uniform(2, 4.5, neighbours))
-    # Another filter sees other brightnesses, and its reference image has noise of its own.
+    # Each filter has its own brightnesses, and its reference image has its own noise.
     rng = generator(key(seed, "ztf", "scene", filter_id), number)
     flux *= rng.lognormal(0, 0.3, len(flux))
     images = np.stack([_star(*place) for place in places])
@@ -122,7 +123,7 @@ def draw_stamps(
     """Return science, template and difference of an alert, float32, shape (63, 63), DN.
 
     The source is brighter than in the template by `change` DN. The difference is science minus
-    template, or template minus science where the change is negative: exactly, pixel for pixel.
+    template, or template minus science if the change is negative. It is exact for each pixel.
     """
     science = seen.stars + np.float32(change) * seen.psf
     science += _noise(rng, science, 5)
@@ -131,9 +132,9 @@ def draw_stamps(
 
 
 def blank(rng: np.random.Generator, stamps: tuple[np.ndarray, ...], in_crop: bool) -> None:
-    """Make pixels of a rectangle NaN, in place: in and around the central crop, or beside it.
+    """Make pixels of a rectangle NaN, in place: in and around the central crop, or outside it.
 
-    Where a star was saturated no pixel is known; a third of the templates know them all the same.
+    The pixels of a saturated star are unknown. But in a third of the templates they are known.
     """
     if in_crop:
         height, width = rng.integers(3, 9, 2)
@@ -185,6 +186,6 @@ def _star(x: float, y: float) -> np.ndarray:
 
 
 def _noise(rng: np.random.Generator, image: np.ndarray, floor: float) -> np.ndarray:
-    """Return noise: that of the readout and sky, and that of the photons at a gain of 6 per DN."""
+    """Return noise: of the readout and the sky, and of the photons at a gain of 6 per DN."""
     drawn = rng.standard_normal(image.shape, dtype=np.float32)
     return drawn * np.sqrt(np.float32(floor**2) + np.maximum(image, 0) / 6)

@@ -1,1 +1,1 @@
-"""The auxiliary table: UCI "Solar Flare", published again as a data set on stealth flares."""
+"""The auxiliary table: UCI "Solar Flare", republished as a data set on stealth flares."""

@@ -1,4 +1,4 @@
-"""Ingest: the published CSV becomes typed rows and a quarantine of the lines that are no rows."""
+"""Ingest: read the published CSV, and write typed rows and a quarantine of rejected lines."""
 
 import csv
 import json
@@ -17,20 +17,20 @@ from skymill.stealth.schema import COLUMNS, LARGEST_COUNT, SCHEMA, Column
 logger = logging.getLogger(__name__)
 
 BEGINNING_CHARACTERS = 160
-"""How much of a rejected line the quarantine shows."""
+"""The quarantine shows so much of a rejected line."""
 
 
 MOST_BYTES = 2 * 10**6
-"""More than any table of this kind has: the published one has 36 kB, and a few kB may unpack to
-gigabytes."""
+"""The largest size of the file after unpacking: a few kB may unpack to gigabytes. The published
+file has 36 kB."""
 
 
 LONGEST_COUNT = 18
-"""Digits of a count: Python reads no text of any length as a number."""
+"""The most digits of a count: Python refuses to read very long texts as numbers."""
 
 
 class RejectedLine(Exception):
-    """A line that is no row: `reason` is a word for counting, `detail` says what is wrong."""
+    """A line that is no row. Lines are counted by `reason`; `detail` describes the error."""
 
     def __init__(self, reason: str, detail: str):
         super().__init__(detail)
@@ -44,23 +44,23 @@ def ingest(raw: Path, rows: Path, quarantine: Path) -> dict:
     Parameters
     ----------
     raw
-        CSV, which may be gzipped, with a line of column names, which may stand in any order.
+        CSV, which may be gzipped. The first line has the column names, in any order.
     rows
-        Parquet, see schema.SCHEMA: the valid rows in file order, equal ones among them.
+        Parquet, see schema.SCHEMA: the valid rows in file order, including equal rows.
     quarantine
-        JSON lines, one for each rejected line: file, line (from 1), reason, detail, beginning.
+        JSON lines, one per rejected line: file, line (from 1), reason, detail, beginning.
 
     Returns
     -------
-    The manifest's part on content: `files` and `counts` (lines = valid + rejected + blank; the line
-    of names does not count).
+    The manifest's `files` and `counts` (lines = valid + rejected + blank; the line of column names
+    does not count).
 
     Raises
     ------
     SkymillError
-        When the file is no CSV with these columns, or is gzipped and damaged.
+        When the file is no CSV with these columns, or its gzip stream is damaged.
     """
-    # Not splitlines(): it would cut at separators inside a field as well.
+    # Not splitlines(), which would also cut at separators inside a field.
     lines = _content(raw).decode("utf-8-sig", "replace").rstrip("\r\n").split("\n")
     header = next((number for number, line in enumerate(lines) if line.strip()), None)
     order = _column_order(raw, "" if header is None else lines[header])
@@ -103,7 +103,7 @@ def ingest(raw: Path, rows: Path, quarantine: Path) -> dict:
 
 
 def _content(raw: Path) -> bytes:
-    """Return the text of a file that is plain or gzipped; the published one has 36 kB."""
+    """Return the content of a plain or gzipped file."""
     is_packed = is_gzipped(raw)
     with opened(raw) if is_packed else open(raw, "rb") as text:
         content = text.read(MOST_BYTES + 1)
@@ -119,12 +119,12 @@ def _content(raw: Path) -> bytes:
 def parse_line(line: str, order: list[int]) -> list[str | int]:
     """Return the values of a line in the order of schema.COLUMNS.
 
-    `order` tells for each of them at which place of the line it stands.
+    `order` has each column's place in the line.
 
     Raises
     ------
     RejectedLine
-        For another number of fields, a code without meaning, or a count that is none.
+        When the number of fields is wrong, a code is unknown, or a count is not a count.
     """
     fields = _fields(line)
     if len(fields) != len(order):
@@ -154,7 +154,7 @@ def _fields(line: str) -> list[str]:
 
 
 def _column_order(raw: Path, line: str) -> list[int]:
-    """Return at which place each of schema.COLUMNS stands, told by the line of names."""
+    """Return the place of each of schema.COLUMNS in the line of column names."""
     try:
         found = [Column(name, "").name for name in _fields(line)]
     except RejectedLine:

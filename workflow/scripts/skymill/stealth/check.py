@@ -1,4 +1,4 @@
-"""The check of the auxiliary table: how many of its lines may be lost."""
+"""The check of the auxiliary table: too many of its lines lost."""
 
 import logging
 from itertools import islice
@@ -9,17 +9,17 @@ from skymill.engine.errors import SkymillError
 logger = logging.getLogger(__name__)
 
 SHOWN = 5
-"""How many of the rejected lines a message shows."""
+"""A message shows so many of the rejected lines."""
 
 
 def lost_too_many(counts: dict, max_rejected_fraction: float) -> bool:
-    """Return whether no row is left, or more of the lines were rejected than is allowed."""
+    """Return whether no row is left, or more lines were rejected than allowed."""
     met = counts["valid"] + counts["rejected"]
     return not counts["valid"] or counts["rejected"] > max_rejected_fraction * met
 
 
 def require_accepted(counts: dict, quarantine: Path, max_rejected_fraction: float) -> None:
-    """Raise SkymillError, showing the first of them, when too many lines were rejected.
+    """Raise SkymillError when too many lines were rejected; the message shows the first lines.
 
     A smaller loss is a warning.
     """
@@ -37,6 +37,6 @@ def require_accepted(counts: dict, quarantine: Path, max_rejected_fraction: floa
         f"{counts['rejected']:,} of {met:,} lines of the auxiliary table were rejected ({share}"
         f"allowed {max_rejected_fraction:.2%}), {counts['valid']:,} rows are left: "
         f"{reasons or 'there is no line below the names of the columns'}.\n{shown}"
-        f"All of them stand in {quarantine}. Mend or replace the file, or raise "
-        "limits.max_rejected_fraction if that many are expected."
+        f"{quarantine} lists all of them. Fix or replace the file, or raise "
+        "limits.max_rejected_fraction if you expect this loss."
     )

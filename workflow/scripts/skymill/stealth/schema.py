@@ -1,9 +1,9 @@
-"""The columns of UCI "Solar Flare" and what their codes mean.
+"""The columns of UCI "Solar Flare" and the meanings of their codes.
 
-Codes and meanings are those of the data set's own description, flare.names (UCI Machine Learning
-Repository, Solar Flare, id 89, doi:10.24432/C5530G, CC BY 4.0; donated by Gary Bradshaw in 1989).
-It lists the letters alone; what they stand for is the classification of sunspot groups by McIntosh
-(1990, Solar Physics 125, 251).
+The codes are from the data set's description, flare.names (UCI Machine Learning Repository, Solar
+Flare, id 89, doi:10.24432/C5530G, CC BY 4.0; donated by Gary Bradshaw in 1989). flare.names lists
+letters without meanings. The meanings of the letters are from McIntosh's classification of sunspot
+groups (1990, Solar Physics 125, 251).
 """
 
 import json
@@ -17,10 +17,10 @@ SOURCE = "UCI Machine Learning Repository, Solar Flare (id 89), doi:10.24432/C55
 LICENCE = "CC BY 4.0"
 
 PUBLISHED_ROWS = 1389
-"""Rows of flare.data1 (323) and flare.data2 (1,066), which the published file joins."""
+"""The rows of the published file: flare.data1 (323) and flare.data2 (1,066)."""
 
 LARGEST_COUNT = 2**15 - 1
-"""What fits a column of counts; the published file has 8 at most."""
+"""The largest count that fits the column. The largest count in the published file is 8."""
 
 _SPOT_GROUPS = {
     "A": "one polarity, no penumbra",
@@ -52,9 +52,9 @@ class Column:
     raw_name
         Its name in the published file.
     description
-        What it tells.
+        The meaning of the column.
     meanings
-        The codes that it may hold and what they mean; None for counts.
+        The valid codes and their meanings; None for counts.
     """
 
     raw_name: str
@@ -70,7 +70,7 @@ class Column:
     def field(self) -> pa.Field:
         """Its Arrow field: letters as categories in this order, codes as int8, counts as int16.
 
-        The metadata hold `description` and, for codes, `meanings` as JSON.
+        The metadata contain `description` and, for codes, `meanings` as JSON.
         """
         metadata = {"description": self.description}
         kind = pa.int16()
@@ -114,4 +114,4 @@ COLUMNS = (
 SCHEMA = pa.schema(
     [column.field for column in COLUMNS], metadata={"source": SOURCE, "licence": LICENCE}
 )
-"""One row an active region and day, in the order of the published file."""
+"""One row per active region and day, in the order of the published file."""

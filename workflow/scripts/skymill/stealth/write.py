@@ -1,4 +1,4 @@
-"""Convert: the rows, once few enough lines were rejected, become the final table."""
+"""Convert: write the final table, unless too many lines were rejected."""
 
 import logging
 from pathlib import Path
@@ -22,24 +22,24 @@ def convert(
     max_rejected_fraction: float,
     simulated: bool,
 ) -> dict:
-    """Write the final table, every row of the file in its order.
+    """Write the final table: every valid row, in the order of the file.
 
     Parameters
     ----------
     rows, quarantine, counts
-        Of `ingest`; `counts` as its manifest has them.
+        The outputs of `ingest`, and the counts of its manifest.
     output
         Parquet, see schema.SCHEMA.
     max_rejected_fraction
-        Of the lines that are not blank.
+        The largest share of rejected lines among the lines that are not blank.
     simulated
-        Whether the rows are simulated; real ones are expected to be as many as published.
+        Whether the rows are simulated. The number of real rows is compared with the published
+        number.
 
     Returns
     -------
-    The manifest's part on content: `files`, `counts`, `ingested`, `warnings`, `origin` and
-    `licence`. Rows
-    that repeat an earlier one are counted and kept: they have no key, and regions may be alike.
+    The manifest's `files`, `counts`, `ingested`, `warnings`, `origin` and `licence`. Rows that
+    repeat an earlier row are counted and kept: rows have no key, and regions may be alike.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def convert(
         warnings.append(
             f"{table.num_rows:,} rows instead of the {PUBLISHED_ROWS:,} of the published file"
         )
-        logger.warning("%s: is this another version of it?", warnings[0])
+        logger.warning("%s: is this another version of the file?", warnings[0])
     return {
         "files": [write_table(output, table)],
         "counts": count_rows(table),
@@ -65,7 +65,7 @@ def convert(
 
 
 def count_rows(table: pa.Table) -> dict:
-    """Return how many rows there are, have flares of each class, and repeat an earlier row."""
+    """Return the number of rows, of rows with flares of each class, and of repeated rows."""
     flares = {
         column.name: pc.sum(pc.greater(table[column.name], 0)).as_py() or 0
         for column in COLUMNS

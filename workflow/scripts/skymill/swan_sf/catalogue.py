@@ -1,4 +1,4 @@
-"""One partition of SWAN-SF: its windows, their distinct steps, and all that is wrong with it."""
+"""The catalogue of a partition of SWAN-SF: windows, distinct steps, and rejected windows."""
 
 import json
 import logging
@@ -36,16 +36,16 @@ def catalogue(
     Parameters
     ----------
     raw, partition
-        The tarball, and which of schema.PARTITIONS it is.
+        The tarball, and its name in schema.PARTITIONS.
     steps, windows, quarantine
-        Outputs: Parquet files of tables.STEPS_SCHEMA and WINDOWS_SCHEMA, and JSON lines, one for
-        each window that is not used and for each repeated step with other values.
+        Outputs: Parquet files of tables.STEPS_SCHEMA and WINDOWS_SCHEMA, and JSON lines: one per
+        rejected window, and one per repeated step with different values.
     workers
-        Threads; the bytes do not depend on them.
+        Threads. The bytes of the outputs do not depend on them.
 
     Returns
     -------
-    The manifest's part on content: files and counts.
+    The manifest's `files` and `counts`.
     """
     seen, collected = Seen(), Collected()
     found: list[Window] = []
@@ -94,9 +94,9 @@ def catalogue(
 
 
 def _once(found: list[Window]) -> tuple[list[Window], list[Rejected]]:
-    """Return the windows by HARP and start, and those that another one repeats.
+    """Return the windows sorted by HARP and start, and the rejected repetitions.
 
-    Of several windows of one HARP and start the first of the tarball counts.
+    If several windows have the same HARP and start, the first in the tarball is kept.
     """
     kept: dict[tuple[int, int], Window] = {}
     repeated = []
@@ -114,7 +114,7 @@ def _losses(rejected: list[Rejected]) -> Iterator[dict]:
 
 
 def _contradictions(steps: Steps, others: np.ndarray, found: list[Window]) -> Iterator[dict]:
-    """Yield the steps that are in some windows with other values than those that are kept."""
+    """Yield the steps that have other values in some windows than the kept values."""
     members = {window.number: window.member for window in found}
     for place in others.tolist():
         time = np.datetime64(int(steps.key[place]) % 2**32, "s")
@@ -133,23 +133,23 @@ def _by_label(windows: list[Window]) -> dict[str, int]:
 
 
 def _warn(name: str, counts: dict, broken_off: str | None) -> None:
-    """Warn of what is lost or doubtful."""
+    """Warn of losses and of contradictions."""
     if broken_off:
-        logger.warning("%s is not whole: %s; what was read is kept", name, broken_off)
+        logger.warning("%s is not whole: %s; the windows before are kept", name, broken_off)
     if counts["rejected"]:
         reasons = counts["rejected_by_reason"]
-        told = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items())
+        listed = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items())
         numbers = counts["rejected"], counts["windows"]
-        logger.warning("%s: %d of %d windows are rejected (%s)", name, *numbers, told)
+        logger.warning("%s: %d of %d windows are rejected (%s)", name, *numbers, listed)
     if counts["differing_steps"]:
         logger.warning(
-            "%s: %d steps have different values in different windows; those of most windows count",
+            "%s: %d steps have different values in different windows; the most frequent are kept",
             name,
             counts["differing_steps"],
         )
     if counts["infinite_values"]:
         logger.warning(
-            "%s: %d values are infinite, and count as missing", name, counts["infinite_values"]
+            "%s: %d values are infinite and are read as missing", name, counts["infinite_values"]
         )
 
 
@@ -191,7 +191,7 @@ def _times(seconds: list[int]) -> pa.Array:
 
 
 def _lists(places: np.ndarray, numbers: list[tuple[int, ...]]) -> pa.Array:
-    """Return for each place in `numbers` the numbers there, as a list<int32>."""
+    """Return the set of numbers at each of `places`, as a list<int32>."""
     sizes = np.array([len(each) for each in numbers], np.int64)
     flat = np.array([number for each in numbers for number in each], np.int32)
     begins = np.cumsum(sizes) - sizes

@@ -1,4 +1,4 @@
-"""The gate behind the catalogue of a partition: how much may be lost before a run gives up."""
+"""The check of a partition's catalogue: too much lost."""
 
 from itertools import islice
 from pathlib import Path
@@ -6,16 +6,16 @@ from pathlib import Path
 from skymill.engine.errors import SkymillError
 
 SHOWN = 5
-"""How many of the losses a message shows."""
+"""A message shows so many of the losses."""
 
 REJECTED = "limits.max_rejected_windows_fraction"
 DIFFERING = "limits.max_differing_steps_fraction"
 
 
 def exceeded(counts: dict, limits: dict) -> list[str]:
-    """Return the limits that do not hold.
+    """Return the limits that are exceeded.
 
-    `counts` are those of `catalogue`, `limits` those of the configuration.
+    `catalogue` returns the counts. `limits` are the limits of the configuration.
     """
     met = {REJECTED: ("rejected", "windows"), DIFFERING: ("differing_steps", "steps")}
     return [
@@ -28,30 +28,30 @@ def exceeded(counts: dict, limits: dict) -> list[str]:
 def require_accepted(
     partition: str, counts: dict, broken_off: str | None, quarantine: Path, limits: dict
 ) -> None:
-    """Raise SkymillError, naming the first losses, when a partition lost too much.
+    """Raise SkymillError when a partition lost too much; the message shows the first losses.
 
     Parameters
     ----------
     partition
         One of schema.PARTITIONS.
     counts, broken_off, quarantine
-        What `catalogue` found.
+        The results of `catalogue`.
     limits
-        `limits` of the configuration.
+        The `limits` of the configuration.
     """
     name = f"{partition}_instances.tar.gz"
     advice = (
-        f"Fetch or copy {name} again; a run with `source: {{swan_sf: local}}` does without a "
-        "partition that is not there."
+        f"Fetch or copy {name} again. With `source: {{swan_sf: local}}`, a run skips a partition "
+        "that is not there."
     )
     if broken_off:
         raise SkymillError(
-            f"{name} is not whole: {broken_off}. {counts['windows']:,} windows stand before that. "
+            f"{name} is not whole: {broken_off}. {counts['windows']:,} windows could be read. "
             f"{advice}"
         )
     if not counts["valid"]:
         raise SkymillError(
-            f"{name} holds no valid window ({counts['rejected']:,} rejected, "
+            f"{name} contains no valid window ({counts['rejected']:,} rejected, "
             f"{counts['ignored_members']:,} files that are no CSV).{_first(quarantine)}\n{advice}"
         )
     for setting in exceeded(counts, limits):
@@ -63,8 +63,8 @@ def require_accepted(
         allowed = limits[setting.partition(".")[2]]
         raise SkymillError(
             f"{name}: {bad:,} of {met:,} {what} ({bad / met:.2%}, allowed {allowed:.2%})."
-            f"{_first(quarantine)}\nAll of them stand in {quarantine}. {advice} Or raise {setting} "
-            "if that many are expected."
+            f"{_first(quarantine)}\n{quarantine} lists all of them. {advice} Or raise {setting} "
+            "if you expect this loss."
         )
 
 

@@ -1,4 +1,4 @@
-"""The files of a partition, read from its tarball as a stream and never unpacked to disk."""
+"""Read the files of a partition from its tarball as a stream, without unpacking to disk."""
 
 import zlib
 from collections.abc import Iterator
@@ -11,19 +11,19 @@ from skymill.engine.gzipped import TOO_MUCH, most_bytes
 from skymill.engine.tar import BadTar, read_members
 
 BATCH_BYTES = 4 * 2**20
-"""Text of the windows that are parsed together: about 100."""
+"""The bytes of text that are parsed together: about 100 windows."""
 
 BATCH_MEMBERS = 2**12
-"""The same for their number, where they are short."""
+"""The most windows that are parsed together, if windows are short."""
 
 READ_BYTES = 2**20
-"""Bytes of the tarball inflated at a time."""
+"""Bytes that are inflated at a time."""
 
 MAX_BYTES = 2**22
-"""A longer member is no window: real ones have 42 kB. It is not read."""
+"""A longer member is no window and is not read. Real windows have 42 kB."""
 
 IGNORED_NAMES = 10
-"""So many names of members that are no windows are remembered."""
+"""So many names of members that are no windows are listed."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Member:
 
 @dataclass
 class Seen:
-    """What was seen beside the windows, complete when all of them were taken.
+    """Facts about a tarball other than its windows, complete when all windows were read.
 
-    `broken_off` says why the tarball is not whole, if it is not.
+    `broken_off` is the reason if the tarball is not whole.
     """
 
     ignored: int = 0
@@ -51,22 +51,22 @@ class Seen:
     broken_off: str | None = None
 
     def ignore(self, name: str) -> None:
-        """Count a file that is no CSV; the first few are remembered by name."""
+        """Count a file that is no CSV, and list the names of the first few."""
         self.ignored += 1
         if len(self.ignored_names) < IGNORED_NAMES:
             self.ignored_names.append(name)
 
 
 def read_batches(raw: Path, seen: Seen) -> Iterator[list[Member]]:
-    """Yield the CSV files of a tarball, some at a time, in its order; count others in `seen`.
+    """Yield batches of the CSV files of a tarball in order; count other files in `seen`.
 
-    A tarball that ends too early or is damaged ends the stream; `seen` says so.
+    If the tarball ends too early or is damaged, the stream ends, and `seen` has the reason.
     """
     batch: list[Member] = []
     size = number = 0
     try:
         with igzip.open(raw, "rb") as stream:
-            # What is rejected is held in memory.
+            # Rejected windows stay in memory, so the unpacked size is limited.
             most = most_bytes(raw.stat().st_size)
             for member in read_members(stream):
                 if stream.tell() > most:
@@ -85,7 +85,7 @@ def read_batches(raw: Path, seen: Seen) -> Iterator[list[Member]]:
                     batch, size = [], 0
             # The checksum is at the file's end.
             if any(part.strip(b"\0") for part in iter(lambda: stream.read(READ_BYTES), b"")):
-                seen.broken_off = "something stands behind its end"
+                seen.broken_off = "there are bytes after its end"
     except (BadTar, EOFError, igzip.BadGzipFile, isal_zlib.error, zlib.error) as error:
         seen.broken_off = f"{error}" or type(error).__name__
     if batch:
@@ -93,6 +93,6 @@ def read_batches(raw: Path, seen: Seen) -> Iterator[list[Member]]:
 
 
 def is_csv(name: str) -> bool:
-    """Return whether a member may be a window; `._x.csv` are notes that macOS adds."""
+    """Return whether a member may be a window; macOS adds metadata files such as `._x.csv`."""
     base = name.rsplit("/", 1)[-1]
     return base.endswith(".csv") and not base.startswith("._")

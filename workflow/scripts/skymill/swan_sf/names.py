@@ -1,8 +1,9 @@
 """Names of windows: class of the coming flare, its number, HARP, first and last step.
 
-The Dataverse release writes `M1.0@1235:Primary_ar384_s2011-02-16T23:00:00_e2011-02-17T10:48:00.csv`
-and `FQ_ar3293_s.._e...csv`, older files `lab[B]8.3@7467_id[3647]_st[..]_et[..].csv` and
-`lab[NF]_id[..]_st[..]_et[..].csv`. `ar` and `id` are HARP numbers, not NOAA's.
+The Dataverse release has names such as
+`M1.0@1235:Primary_ar384_s2011-02-16T23:00:00_e2011-02-17T10:48:00.csv` and `FQ_ar3293_s.._e...csv`.
+Older files have names such as `lab[B]8.3@7467_id[3647]_st[..]_et[..].csv` and
+`lab[NF]_id[..]_st[..]_et[..].csv`. `ar` and `id` are HARP numbers, not NOAA numbers.
 """
 
 import re
@@ -26,7 +27,7 @@ _OLD = re.compile(
 
 @dataclass(frozen=True)
 class WindowName:
-    """What the name of a window says.
+    """The parts of a window's name.
 
     Attributes
     ----------
@@ -37,11 +38,11 @@ class WindowName:
     label
         X, M, C, B, or Q: quiet, also before an A flare.
     goes
-        The flare's class with its digit, such as M1.0; None where no flare is named.
+        The flare's class with its digit, such as M1.0; None if the name has no flare.
     flare_id, event
-        Number of this flare, and what it is to the window, such as Primary.
+        The number of this flare, and its role for the window, such as Primary.
     role
-        FL or NF, the folder; None where it is neither.
+        The folder: FL or NF; None for any other folder.
     """
 
     harp: int
@@ -55,7 +56,7 @@ class WindowName:
 
 
 def parse_name(member: str) -> WindowName | None:
-    """Return what the path of a member of a tarball says; None if it is no name of a window."""
+    """Return the parts of a member's path in a tarball; None if it is no name of a window."""
     folder, _, name = member.rpartition("/")
     match = _NEW.fullmatch(name) or _OLD.fullmatch(name)
     if not match:
@@ -79,7 +80,7 @@ def parse_name(member: str) -> WindowName | None:
 
 @lru_cache(maxsize=4096)
 def _seconds(text: str) -> int | None:
-    """Return the seconds since 1970 of a date from then to 2106; None for others."""
+    """Return the seconds since 1970 of a date from 1970 to 2106; None for other texts."""
     try:
         seconds = int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
     except ValueError:

@@ -1,4 +1,4 @@
-"""NOAA numbers of a step as SWAN-SF writes them: `11958;11959`, `11953.0`, or nothing."""
+"""NOAA numbers of a step in the format of SWAN-SF: `11958;11959`, `11953.0`, or an empty text."""
 
 import re
 
@@ -10,7 +10,7 @@ class BadNumbersError(ValueError):
 
 
 def parse_numbers(text: str | None) -> tuple[int, ...]:
-    """Return the NOAA numbers of a step, ascending, each once; 0 means that there is none.
+    """Return the NOAA numbers of a step, ascending, each once. 0 in the text means no number.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Windows parsed many at a time: as one text where they are regular, else one by one.
+"""Parse many windows at a time: regular windows as one text, other windows one by one.
 
-A file that is parsed by itself costs twenty times what it costs as part of a text of a hundred
-(`pyarrow.csv` begins anew each time). So regular windows with the same columns are joined; where
-the text cannot be read it is cut in halves until what is wrong stands alone.
+A single window takes twenty times as long as a window in a text of a hundred, because of the
+startup of `pyarrow.csv`. So regular windows with the same columns are joined. If their text cannot
+be read, it is cut into halves until the wrong window is alone.
 """
 
 from dataclasses import dataclass, field
@@ -18,13 +18,13 @@ from skymill.swan_sf.schema import PARAMETERS, STEP_SECONDS, STEPS
 from skymill.swan_sf.steps import Steps, distinct
 
 REASONS = ("name", "size", "columns", "rows", "values", "times", "repeated")
-"""Why a window is rejected."""
+"""The reasons for which a window is rejected."""
 
 MISSING = ["", "NaN", "nan", "-NaN", "-nan", "NA", "N/A", "None", "null"]
-"""How a missing value is written."""
+"""The texts of a missing value."""
 
 MOST_COLUMNS = 1_000
-"""Columns of a window: the release has 50 and more."""
+"""The most columns of a window. The release has more than 50."""
 
 _TIME, _NOAA, _QUALITY, _TMFI = "Timestamp", "NOAA_AR", "QUALITY", "IS_TMFI"
 _REQUIRED = (_TIME, _NOAA, *PARAMETERS)
@@ -40,7 +40,7 @@ _OFFSETS = np.arange(STEPS, dtype=np.int64) * STEP_SECONDS
 
 @dataclass(frozen=True)
 class Rejected:
-    """A window that is not used: its place and name in the tarball, and why (one of REASONS)."""
+    """A rejected window: its place and name in the tarball, and the reason (one of REASONS)."""
 
     number: int
     member: str
@@ -60,10 +60,10 @@ class Window:
 
 @dataclass
 class Parsed:
-    """What some members hold.
+    """The content of some members.
 
-    `steps` are distinct within each element; `infinite` counts values beyond the range of float64,
-    which are taken as missing.
+    The steps of each element of `steps` are distinct. `infinite` counts values beyond the range of
+    float64, which are read as missing.
     """
 
     windows: list[Window] = field(default_factory=list)
@@ -74,7 +74,7 @@ class Parsed:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A member whose name and outline are right: its rows, each with its line end."""
+    """A member whose name, times, rows and columns are right: its rows, each with its line end."""
 
     member: Member
     name: WindowName
@@ -82,7 +82,7 @@ class _Candidate:
 
 
 def parse_members(members: list[Member]) -> Parsed:
-    """Parse some members; each becomes a window or is rejected."""
+    """Parse some members. Each member becomes a window or is rejected."""
     parsed = Parsed()
     together: dict[bytes, list[_Candidate]] = {}
     for member in members:
@@ -92,7 +92,7 @@ def parse_members(members: list[Member]) -> Parsed:
             parsed.rejected.append(_rejected(member, error))
             continue
         if b'"' in candidate.body:
-            # A stray quotation mark would reach into the next window.
+            # Parsed alone: a stray quotation mark would also quote text of the next window.
             _parse_some(header, [candidate], parsed)
         else:
             together.setdefault(header, []).append(candidate)
@@ -108,13 +108,13 @@ class _NoWindowError(Exception):
 
 
 def _rejected(member: Member, error: Exception) -> Rejected:
-    """Return a window that an error rejects: other errors than ours tell of its values."""
+    """Return the rejected window of an error. Errors of other libraries are about its values."""
     reason = error.reason if isinstance(error, _NoWindowError) else "values"
     return Rejected(member.number, member.name, reason, " ".join(f"{error}".split())[:200])
 
 
 def _outline(member: Member) -> tuple[bytes, _Candidate]:
-    """Return the header of a member, and what is known of it before its values are read."""
+    """Return the header of a member, and its candidate before the values are read."""
     name = parse_name(member.name)
     if name is None:
         raise _NoWindowError("name", "is not <class>_ar<HARP>_s<start>_e<end>.csv")
@@ -141,7 +141,7 @@ def _columns(header: bytes) -> list[str]:
     Raises
     ------
     _NoWindowError
-        When one that is needed is not there, or there twice.
+        When a required column is missing or occurs twice.
     """
     count = header.count(b"\t") + 1
     if count > MOST_COLUMNS:
@@ -183,7 +183,7 @@ def _read(columns: list[str], candidates: list[_Candidate]) -> pa.Table:
     text = b"".join(one.body for one in candidates)
     table = pa.csv.read_csv(
         pa.py_buffer(text),
-        # In one block: its threads are ours, and a second block would mean a second chunk.
+        # In one block: this module has its own threads, and a second block would be a second chunk.
         pa.csv.ReadOptions(
             use_threads=False, block_size=len(text) + 1, column_names=_unique(columns)
         ),
@@ -204,12 +204,12 @@ def _read(columns: list[str], candidates: list[_Candidate]) -> pa.Table:
 
 
 def _unique(columns: list[str]) -> list[str]:
-    """Return the names with the columns that are not read told apart, as pyarrow asks for."""
+    """Return unique names: pyarrow needs them also for columns that are not read."""
     return [name if name in _TYPES else f"{name}#{place}" for place, name in enumerate(columns)]
 
 
 def _numbers(table: pa.Table) -> tuple[np.ndarray, list[tuple[int, ...]]]:
-    """Return the NOAA numbers of each row: a place, int32, in a list of sets of numbers."""
+    """Return the NOAA numbers of each row: an index, int32, into a list of sets of numbers."""
     column = table[_NOAA].combine_chunks()
     texts = column.dictionary.to_pylist()
     found: dict[tuple[int, ...], int] = {(): 0}
@@ -229,10 +229,10 @@ def _keep(
     candidates: list[_Candidate],
     parsed: Parsed,
 ) -> None:
-    """Keep the windows whose steps are at the times that their names tell; reject the others."""
+    """Keep the windows whose steps are at the times of their names; reject other windows."""
     shape = (len(candidates), STEPS)
     time = table[_TIME].combine_chunks()
-    # Long before any step: never on the grid.
+    # Long before any step, and never on the grid.
     times = _integers(time.cast(pa.int64()), np.iinfo(np.int64).min).reshape(shape)
     starts = np.array([one.name.start for one in candidates], np.int64)
     wrong = times != starts[:, np.newaxis] + _OFFSETS
@@ -277,7 +277,7 @@ def _keep(
 
 
 def _quality(table: pa.Table) -> np.ndarray:
-    """Return the quality bits of each row, int64, -1 where there are none."""
+    """Return the quality bits of each row, int64, -1 if they are missing."""
     if _QUALITY not in table.column_names:
         return np.full(table.num_rows, -1, np.int64)
     bits = table[_QUALITY].combine_chunks().fill_null(-1).to_numpy(zero_copy_only=False)
@@ -285,7 +285,7 @@ def _quality(table: pa.Table) -> np.ndarray:
 
 
 def _truth(table: pa.Table) -> np.ndarray:
-    """Return the flag IS_TMFI of each row, int8, -1 where it is unknown."""
+    """Return the flag IS_TMFI of each row, int8, -1 if it is unknown."""
     if _TMFI not in table.column_names:
         return np.full(table.num_rows, -1, np.int8)
     return _integers(table[_TMFI].combine_chunks().cast(pa.int8()), -1)

@@ -1,19 +1,19 @@
-"""A place in SWAN-SF: HARP and time of a step in one number, in the order of both."""
+"""A place in SWAN-SF: the HARP and time of a step in one number, which sorts by HARP and time."""
 
 import numpy as np
 import pyarrow as pa
 
 _TIME_BITS = 40
-"""Of the place of a step: seconds below, the HARP above."""
+"""The bits of a place: the seconds are in the low bits, the HARP is in the high bits."""
 
 
 def place_of(harp: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """Return one int64 for each pair of HARP and time (seconds, int64), in the order of both."""
+    """Return one int64 per pair of HARP and time (seconds, int64), which sorts by HARP and time."""
     return (np.asarray(harp, dtype=np.int64) << _TIME_BITS) + time
 
 
 def harp_and_time(place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return HARPs and times of places, see place_of."""
+    """Return the HARPs and times of places, see place_of."""
     return place >> _TIME_BITS, place & ((1 << _TIME_BITS) - 1)
 
 

@@ -1,6 +1,6 @@
 """Names and constants of SWAN-SF (doi:10.7910/DVN/EBCFKM).
 
-The Snakefile reads them: no library is imported here.
+The Snakefile imports this module, so it imports no library.
 """
 
 from skymill.magnetic.schema import LABELS as LABELS
@@ -11,7 +11,7 @@ PARTITIONS = ("partition1", "partition2", "partition3", "partition4", "partition
 """The five tarballs, without `_instances.tar.gz`."""
 
 STEP_SECONDS = 720
-"""From one step to the next."""
+"""Seconds from one step to the next."""
 
 NOT_IN_SWAN = {
     "RBZ_VALUE",
@@ -24,11 +24,11 @@ NOT_IN_SWAN = {
     "PIL_LEN",
     "XR_MAX",
 }
-"""Parameters of the 2020 files that SWAN-SF does not have, or (XR_MAX) not from magnetograms."""
+"""Parameters of the 2020 files that are not in SWAN-SF, or (XR_MAX) not from magnetograms."""
 
 PARAMETERS = tuple(name for name in PARAMETERS_OF_2020 if name not in NOT_IN_SWAN)
-"""The 24 magnetic parameters that both have, in the order of the 2020 files. The CSV files of
-SWAN-SF have another order: MEANSHR stands before SHRGT45."""
+"""The 24 magnetic parameters of both SWAN-SF and the 2020 files, in the order of the 2020 files.
+The CSV files of SWAN-SF have another order: MEANSHR is before SHRGT45."""
 
 FOLDERS = ("FL", "NF")
-"""Folders of a partition: windows before M and X flares, and all others."""
+"""The folders of a partition: windows before M and X flares, and all other windows."""

@@ -1,7 +1,7 @@
-"""Distinct steps: a step stands in up to twelve windows, and is kept once.
+"""Distinct steps: a step is in up to twelve windows, but is kept once.
 
-Steps are sorted by HARP and time, then by a digest of all that is kept of them, so equal ones are
-neighbours. Steps of one HARP and time with different digests contradict each other.
+Steps are sorted by HARP and time, then by a digest of their content, so equal steps are neighbours.
+Steps with the same HARP and time, but different digests, contradict each other.
 """
 
 from collections.abc import Iterable
@@ -16,31 +16,31 @@ _START = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(32)
 
 MERGED_FROM = 2**17
-"""Steps that wait until they are merged with those before, at least."""
+"""The fewest new steps that are merged with the earlier steps at a time."""
 
 
 @dataclass(frozen=True)
 class Steps:
-    """Steps, sorted by (key, digest), none of them twice; arrays of one length.
+    """Distinct steps, sorted by (key, digest). All arrays have the same length.
 
     Attributes
     ----------
     key
         HARP times 2^32 plus the time in seconds since 1970 (TAI), int64.
     digest
-        Of all that follows but the last two, uint64: the same for the same content.
+        uint64: a hash of values, noaa, quality and is_tmfi; equal for equal content.
     values
         float64, shape (steps, 24), see schema.PARAMETERS; NaN is missing.
     noaa
-        Place in `numbers`, int32.
+        Index into `numbers`, int32.
     quality
-        Quality bits, int64, -1 where unknown.
+        Quality bits, int64, -1 if unknown.
     is_tmfi
-        int8, -1 where unknown.
+        int8, -1 if unknown.
     first
         Number of the first window with this step, int64.
     windows
-        How many windows have it, int32.
+        The number of windows with this step, int32.
     numbers
         Sets of NOAA numbers.
     """
@@ -60,7 +60,7 @@ class Steps:
 
     @classmethod
     def none(cls) -> "Steps":
-        """Return no steps."""
+        """Return an empty set of steps."""
         kinds = {"key": "i8", "digest": "u8", "noaa": "i4", "quality": "i8", "is_tmfi": "i1"}
         kinds |= {"first": "i8", "windows": "i4"}
         empty = {name: np.empty(0, kind) for name, kind in kinds.items()}
@@ -83,7 +83,7 @@ def distinct(
     is_tmfi: np.ndarray,
     window: np.ndarray,
 ) -> Steps:
-    """Return the distinct steps of windows; a row for each step of each window, see Steps."""
+    """Return the distinct steps of windows. The input has one row per step of each window."""
     hashes = np.array([_hash_numbers(each) for each in numbers], np.uint64)
     everything = Steps(
         key=(harp << 32) | time,
@@ -100,7 +100,7 @@ def distinct(
 
 
 class Collected:
-    """The distinct steps of all batches so far; memory grows with them and not with windows."""
+    """The distinct steps of all batches. Memory grows with distinct steps, not with windows."""
 
     def __init__(self) -> None:
         self._merged: list[Steps] = []
@@ -130,14 +130,14 @@ class Collected:
 
 
 def most_frequent(steps: Steps) -> tuple[np.ndarray, np.ndarray]:
-    """Choose among steps of one HARP and time with different content.
+    """Choose one of the contradictory steps of each HARP and time.
 
-    The one that most windows have is chosen, and of several such the one whose first window comes
-    first in the tarball.
+    The step in the most windows is chosen. If several steps are in equally many windows, the step
+    whose first window is first in the tarball is chosen.
 
     Returns
     -------
-    Places of the chosen steps and of the others, ascending.
+    The positions of the chosen steps and of the other steps, ascending.
     """
     order = np.lexsort((steps.first, -steps.windows.astype(np.int64), steps.key))
     key = steps.key[order]
@@ -157,7 +157,7 @@ def _renumbered(steps: Steps, codes: np.ndarray) -> Steps:
 
 
 def _without_repeats(steps: Steps) -> Steps:
-    """Return each step once, with the number of windows that have it and the first of them."""
+    """Return each step once, with its number of windows and its first window."""
     order = np.lexsort((steps.digest, steps.key))
     key, digest = steps.key[order], steps.digest[order]
     begins = np.ones(len(order), bool)

@@ -1,14 +1,14 @@
 """Tables of SWAN-SF: its distinct steps, and its windows.
 
-All times of SWAN-SF are taken as TAI, by inference: JSOC's series are. They are stored as
-plain dates of that scale, whole seconds, in columns that end in `_tai`.
+All times of SWAN-SF are assumed to be TAI, because JSOC's series use TAI. They are stored as plain
+TAI dates in whole seconds. The names of their columns end in `_tai`.
 """
 
 import pyarrow as pa
 
 from skymill.swan_sf.schema import PARAMETERS
 
-# As they come back from a Parquet file, which has no seconds.
+# Parquet has no unit of seconds, so a Parquet file returns milliseconds.
 TIME = pa.timestamp("ms")
 NUMBERS = pa.list_(pa.field("element", pa.int32()))
 
@@ -23,12 +23,12 @@ STEPS_SCHEMA = pa.schema(
         pa.field("windows", pa.int32(), nullable=False),
     ]
 )
-"""A row for each distinct step of a partition, sorted by (harp, time_tai). `noaa` are the NOAA
-numbers in the HARP at this step, ascending, often none; a missing value is NaN; `windows` is the
-number of windows with these values."""
+"""One row per distinct step of a partition, sorted by (harp, time_tai). `noaa` has the NOAA numbers
+in the HARP at this step, ascending; the list is often empty. A missing value is NaN. `windows` is
+the number of windows with these values."""
 
 STEPS_PER_ROW_GROUP = 2**14
-"""Steps that are read together when one of them is wanted: those of some twenty HARPs."""
+"""Steps that are read together when one of them is needed: the steps of some twenty HARPs."""
 
 WINDOWS_SCHEMA = pa.schema(
     [
@@ -45,7 +45,7 @@ WINDOWS_SCHEMA = pa.schema(
         pa.field("noaa", NUMBERS, nullable=False),
     ]
 )
-"""A row for each valid window of a partition, sorted by (harp, start_tai). `end_tai` is the time of
-its last step. `label` is one of LABELS, `goes` the class with its digit (M1.0), null where no flare
-of class A or above is named; `flare_id` and `event` (Primary and the like) are of this flare;
-`role` is the folder, FL or NF; `noaa` are all numbers of its steps, ascending."""
+"""One row per valid window of a partition, sorted by (harp, start_tai). `end_tai` is the time of
+the last step. `label` is one of LABELS. `goes` is the class with its digit (M1.0), or null if the
+name has no flare of class A or above. `flare_id` and `event` (such as Primary) describe this flare.
+`role` is the folder, FL or NF. `noaa` has all numbers of the window's steps, ascending."""
