@@ -255,7 +255,7 @@ def _sdo(facts: Facts) -> tuple[list[dict], list[dict]]:
 
 
 def _is_long(facts: Facts, name: str) -> bool:
-    """Return whether tensors have so many files that a table beside the manifest lists them."""
+    """Return whether tensors have so many files that a separate table lists them."""
     return "members" in facts.documents.get(SDO_TENSORS.format(sdo_set=name), {})
 
 

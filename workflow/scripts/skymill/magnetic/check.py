@@ -17,8 +17,8 @@ def lost_too_many(counts: dict, max_rejected_fraction: float) -> bool:
 
     `ingest` returns the counts. The fraction is a share of the lines that are not blank.
     """
-    met = counts["valid"] + counts["rejected"]
-    return not counts["valid"] or counts["rejected"] > max_rejected_fraction * met
+    total = counts["valid"] + counts["rejected"]
+    return not counts["valid"] or counts["rejected"] > max_rejected_fraction * total
 
 
 def require_accepted(
@@ -30,7 +30,7 @@ def require_accepted(
     loss is a warning.
     """
     name, items = file_name(partition), f"{input_with(partition).item}s"
-    met = counts["valid"] + counts["rejected"]
+    total = counts["valid"] + counts["rejected"]
     reasons = ", ".join(f"{name} {count:,}" for name, count in counts["rejected_by_reason"].items())
     if not lost_too_many(counts, max_rejected_fraction):
         if counts["rejected"]:
@@ -38,7 +38,7 @@ def require_accepted(
                 "%s lost %s of %s %s (%s)",
                 name,
                 f"{counts['rejected']:,}",
-                f"{met:,}",
+                f"{total:,}",
                 items,
                 reasons,
             )
@@ -48,8 +48,8 @@ def require_accepted(
         lines = [line.rstrip("\n") for line in islice(stream, 5)]
     if counts["valid"]:
         what = (
-            f"{counts['rejected']:,} of {met:,} {items} of {name} were rejected "
-            f"({counts['rejected'] / met:.2%}, allowed {max_rejected_fraction:.2%})"
+            f"{counts['rejected']:,} of {total:,} {items} of {name} were rejected "
+            f"({counts['rejected'] / total:.2%}, allowed {max_rejected_fraction:.2%})"
         )
     else:
         what = f"{name} contains no valid record ({counts['rejected']:,} {items} rejected)"

@@ -63,7 +63,7 @@ class Columns:
         for name in self.names:
             if name not in declared and name not in self.logs and name not in PARAMETERS:
                 raise SkymillError(
-                    f"features.columns lists {name}, which is neither a parameter nor declared in "
+                    f"features.columns names {name}, which is neither a parameter nor declared in "
                     "features.log1p or features.derived. The declared columns are: "
                     f"{', '.join([*self.logs, *declared])}."
                 )

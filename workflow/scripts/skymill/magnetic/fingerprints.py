@@ -1,4 +1,4 @@
-"""Fingerprints of steps and records: equal values give equal fingerprints, whatever the file."""
+"""Fingerprints of steps and records: equal values have equal fingerprints in all files."""
 
 import hashlib
 

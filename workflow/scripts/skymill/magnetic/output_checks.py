@@ -36,7 +36,7 @@ def require_finite(table: pa.Table) -> None:
 
 
 def require_counts(output: Path, found: dict[str, int], expected: dict[str, int]) -> None:
-    """Check that the written records of each class are as many as in the plan."""
+    """Check that the number of written records of each class is the number in the plan."""
     planned = {label: count for label, count in expected.items() if count}
     if dict(found) != planned:
         raise SkymillError(

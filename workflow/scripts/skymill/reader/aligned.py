@@ -119,8 +119,8 @@ def _images(
         samples = open_tensors(name, results, masked=masked)
         if samples.attrs["identity"] != identity[name]:
             raise SkymillError(
-                f"{product.path} was joined with other samples than those of {name}.zarr: the two "
-                "come from different runs. Run again, or copy both from one run."
+                f"{product.path} was joined with other samples than {name}.zarr has: the two come "
+                "from different runs. Run again, or copy both from one run."
             )
         parts.append(samples.isel(sample=pairs["row"].to_numpy()[mine]))
         place[mine] = np.arange(first, first + len(mine))

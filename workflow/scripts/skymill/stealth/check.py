@@ -14,8 +14,8 @@ SHOWN = 5
 
 def lost_too_many(counts: dict, max_rejected_fraction: float) -> bool:
     """Return whether no row is left, or more lines were rejected than allowed."""
-    met = counts["valid"] + counts["rejected"]
-    return not counts["valid"] or counts["rejected"] > max_rejected_fraction * met
+    total = counts["valid"] + counts["rejected"]
+    return not counts["valid"] or counts["rejected"] > max_rejected_fraction * total
 
 
 def require_accepted(counts: dict, quarantine: Path, max_rejected_fraction: float) -> None:
@@ -23,18 +23,18 @@ def require_accepted(counts: dict, quarantine: Path, max_rejected_fraction: floa
 
     A smaller loss is a warning.
     """
-    met = counts["valid"] + counts["rejected"]
+    total = counts["valid"] + counts["rejected"]
     reasons = ", ".join(f"{name} {count:,}" for name, count in counts["rejected_by_reason"].items())
     if not lost_too_many(counts, max_rejected_fraction):
         if counts["rejected"]:
-            lost = f"{counts['rejected']:,} of {met:,} lines ({reasons})"
+            lost = f"{counts['rejected']:,} of {total:,} lines ({reasons})"
             logger.warning("the auxiliary table lost %s", lost)
         return
     with open(quarantine, encoding="utf-8") as stream:
         shown = "".join(f"  {line}" for line in islice(stream, SHOWN))
-    share = f"{counts['rejected'] / met:.2%}, " if met else ""
+    share = f"{counts['rejected'] / total:.2%}, " if total else ""
     raise SkymillError(
-        f"{counts['rejected']:,} of {met:,} lines of the auxiliary table were rejected ({share}"
+        f"{counts['rejected']:,} of {total:,} lines of the auxiliary table were rejected ({share}"
         f"allowed {max_rejected_fraction:.2%}), {counts['valid']:,} rows are left: "
         f"{reasons or 'there is no line below the names of the columns'}.\n{shown}"
         f"{quarantine} lists all of them. Fix or replace the file, or raise "

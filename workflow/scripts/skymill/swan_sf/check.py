@@ -17,10 +17,10 @@ def exceeded(counts: dict, limits: dict) -> list[str]:
 
     `catalogue` returns the counts. `limits` are the limits of the configuration.
     """
-    met = {REJECTED: ("rejected", "windows"), DIFFERING: ("differing_steps", "steps")}
+    names = {REJECTED: ("rejected", "windows"), DIFFERING: ("differing_steps", "steps")}
     return [
         name
-        for name, (bad, of) in met.items()
+        for name, (bad, of) in names.items()
         if counts[bad] > limits[name.partition(".")[2]] * counts[of]
     ]
 
@@ -56,13 +56,13 @@ def require_accepted(
         )
     for setting in exceeded(counts, limits):
         if setting == REJECTED:
-            bad, met, what = counts["rejected"], counts["windows"], "windows are rejected"
+            bad, total, what = counts["rejected"], counts["windows"], "windows are rejected"
         else:
-            bad, met = counts["differing_steps"], counts["steps"]
+            bad, total = counts["differing_steps"], counts["steps"]
             what = "steps have different values in different windows"
         allowed = limits[setting.partition(".")[2]]
         raise SkymillError(
-            f"{name}: {bad:,} of {met:,} {what} ({bad / met:.2%}, allowed {allowed:.2%})."
+            f"{name}: {bad:,} of {total:,} {what} ({bad / total:.2%}, allowed {allowed:.2%})."
             f"{_first(quarantine)}\n{quarantine} lists all of them. {advice} Or raise {setting} "
             "if you expect this loss."
         )

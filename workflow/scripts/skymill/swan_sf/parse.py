@@ -179,7 +179,7 @@ def _parse_some(header: bytes, candidates: list[_Candidate], parsed: Parsed) -> 
 
 
 def _read(columns: list[str], candidates: list[_Candidate]) -> pa.Table:
-    """Return the columns that are used, a row for each step of each window."""
+    """Return the columns that are used, with one row per step of each window."""
     text = b"".join(one.body for one in candidates)
     table = pa.csv.read_csv(
         pa.py_buffer(text),
