@@ -392,8 +392,8 @@ def test_windows_of_swan_sf_have_a_window_that_was_known_and_copies_that_of_thei
     assert known_rows(ids, place).tolist() == [-1, -1, 0, 0]
 
 
-def test_records_of_2020_have_no_order(small_run):
-    records = small_run.folder / "statistics.parquet"
+def test_records_of_2020_have_no_order(small_run, tmp_path):
+    records = tmp_path / "statistics.parquet"
     ids = read_ids(small_run.ids["train"])
     table = statistics_table(ids, np.zeros((len(ids), 2)), copies=0)
     write_table(records, table)

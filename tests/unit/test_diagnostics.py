@@ -109,7 +109,7 @@ def test_folds_are_told_as_well(small_run):
 def test_what_the_plan_warned_of_is_told(page, small_run):
     section = page.split("## What to doubt\n\n")[1].split("\n\n## ")[0]
     said = doubts(small_run.plan_counts)
-    assert any("class X, of 1 region" in doubt for doubt in said)
+    assert any("class X from only 1 region" in doubt for doubt in said)
     assert section.splitlines() == [f"- {doubt}" for doubt in said]
 
 
