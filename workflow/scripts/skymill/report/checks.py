@@ -172,7 +172,7 @@ def _sdo(document: Mapping, settings: Mapping) -> list[Number]:
             f"SDOBenchmark: {loss.what}",
             "both sets",
             loss.bad,
-            loss.met,
+            loss.total,
             loss.allowed,
             loss.setting,
         )
