@@ -1,4 +1,4 @@
-"""Compiled functions outlive damage to the cache that Numba keeps of them."""
+"""Compiled functions survive damage to Numba's cache."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ print(double(21))
 
 
 def run(folder):
-    """Import the module in a new process; return what it printed."""
+    """Import the module in a new process; return its output."""
     done = subprocess.run(
         [sys.executable, "module.py"],
         cwd=folder,
@@ -46,7 +46,7 @@ def cache_of(folder) -> list[Path]:
 
 @pytest.mark.parametrize("ending", [".nbi", ".nbc"])
 @pytest.mark.parametrize("damage", ["empty", "cut", "zeros"])
-def test_a_damaged_cache_is_made_anew(folder, ending, damage):
+def test_a_damaged_cache_is_rebuilt(folder, ending, damage):
     file = next(path for path in cache_of(folder) if path.suffix == ending)
     content = file.read_bytes()
     half = len(content) // 2
