@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from records import load_config
 from runs import Run
-from test_books import books_of
+from test_books import reconcile
 from test_diagnostics import page_of
 
 from skymill.magnetic.check import conserve
@@ -73,7 +73,7 @@ def test_readers_accept_an_empty_split(empty):
 
 def test_counts_leaks_and_pages_accept_an_empty_split(empty):
     name, run = empty
-    conserve(*books_of(run))
+    conserve(*reconcile(run))
     leaks = pd.read_json(run.leaks)["leaks"].dropna().to_dict()
     if run.config["split"]["unit"] == "region":
         require_no_leak(leaks, "region")
