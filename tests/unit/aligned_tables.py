@@ -13,7 +13,7 @@ from skymill.swan_sf.schema import PARAMETERS, STEP_SECONDS
 from skymill.swan_sf.tables import STEPS_SCHEMA
 
 BEGIN = int(np.datetime64("2014-01-15T00:00:00", "s").astype(int))
-"""TAI seconds of the first step of a HARP, where nothing else is said."""
+"""TAI seconds of the first step of a HARP, by default."""
 CLOCK = Clock(np.datetime64("2013-12-31"), np.datetime64("2014-03-01"))
 
 

@@ -16,7 +16,7 @@ from skymill.settings import of_input
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
 ABSENT = object()
-"""As a label: the record has no label at all."""
+"""As a label: the record has no label key."""
 
 FORCES = (("EPSX", "TOTFX", -1), ("EPSY", "TOTFY", -1), ("EPSZ", "TOTFZ", 1))
 

@@ -7,7 +7,7 @@ from skymill.engine.names import Names
 from skymill.engine.products import RECEIPT, describe_file, document_path, write_document
 
 RESULTS = "data"
-"""The results folder, below the folder that a test works in."""
+"""The results folder, below the current folder of a test."""
 
 
 class Named(list):

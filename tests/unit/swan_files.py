@@ -12,7 +12,7 @@ from skymill.swan_sf.catalogue import catalogue
 from skymill.swan_sf.schema import PARAMETERS, STEPS
 
 ORDER = [*PARAMETERS[:10], "MEANSHR", "SHRGT45", *PARAMETERS[12:]]
-"""The parameters as the CSV files order them."""
+"""The parameters in the order of the CSV files."""
 
 EXTRA = ["CRVAL1", "QUALITY", "NOAA_AR", "IS_TMFI", "XR_MAX"]
 COLUMNS = ["Timestamp", *ORDER, *EXTRA]

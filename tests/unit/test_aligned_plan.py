@@ -24,7 +24,7 @@ from skymill.swan_sf.schema import STEP_SECONDS
 
 FRACTIONS = {"validation": 0.3, "test": 0.3}
 NUMBER, HARP = 99001, 90001
-"""Behind those of JSOC's table."""
+"""Greater than all numbers in JSOC's table."""
 
 
 def sky(**more):
@@ -37,7 +37,7 @@ def utc(seconds):
 
 
 END = 100 * STEP_SECONDS + 61
-"""Of a sample; its series has ended 13 minutes before."""
+"""End of a sample. Its series ended 13 minutes earlier."""
 
 
 def pairs_of(samples, made=None, windows=(), record_times=None, official=True):

@@ -23,7 +23,7 @@ POSITIVE = ("X", "M")
 FORECASTS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=40).filter(
     lambda pairs: len({event for event, _ in pairs}) == 2
 )
-"""Events and forecasts with at least one event and one record that is none."""
+"""Events and forecasts: at least one record is an event and one is not."""
 
 
 def split(pairs):

@@ -23,7 +23,7 @@ from skymill.ztf.catalogue import extract_night
 from skymill.ztf.decode import Choice
 
 SECONDS = 20
-"""More than any of these inputs takes on a busy machine; without limits they take minutes."""
+"""More seconds than any input takes on a busy machine. Without limits inputs take minutes."""
 
 
 @pytest.fixture(autouse=True)

@@ -281,7 +281,7 @@ def test_a_sidecar_without_its_file_or_a_file_without_one_is_not_damaged(tmp_pat
 # --- Files that are hashed while they are read ---------------------------------------------------
 
 CONTENT = gzip.compress(np.random.default_rng(0).bytes(300_000), mtime=0)
-"""More than one block of a buffered reader, and of the hashing of what was not read."""
+"""More than one block of a buffered reader, and more than one block of the final hashing."""
 
 
 def read_nothing(stream):

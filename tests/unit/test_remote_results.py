@@ -20,7 +20,7 @@ from skymill.watch import Watch, leftovers_of, open_results
 PROJECT = "s3://bucket/project"
 ROOT = f"{PROJECT}/data/"
 LOCAL = ".snakemake/storage/s3/bucket/project"
-"""Where Snakemake keeps its copies of the project's files."""
+"""The folder of Snakemake's local copies of the project's files."""
 
 
 @pytest.fixture(autouse=True)

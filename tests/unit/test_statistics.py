@@ -72,7 +72,7 @@ def test_a_summary_of_levels_equals_that_of_the_values(levels):
 
 
 @given(st.lists(st.lists(SINGLES, max_size=60), min_size=1, max_size=5))
-def test_values_larger_than_a_block_have_the_same_summary(parts):
+def test_a_summary_computed_in_parts_equals_that_of_all_values(parts):
     parts = [np.array(part, dtype=np.float32) for part in parts]
     whole = np.concatenate(parts)
     selection = Selection(add_counts(map(upper_halves, parts)))

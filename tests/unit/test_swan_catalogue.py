@@ -529,7 +529,7 @@ def test_the_content_of_one_window_does_not_affect_the_others(tmp_path_factory, 
     assert (harps == 9).sum() == (0 if counts["rejected"] else 60)
 
 
-def test_only_plain_dates_are_times(tmp_path):
+def test_times_have_no_time_zone(tmp_path):
     found = catalogued(tmp_path, [window()])
     assert found.steps["time_tai"][0].as_py() == datetime(2014, 1, 15, 5, 36)
 

@@ -407,8 +407,8 @@ def test_a_gzip_member_may_begin_anywhere(tmp_path, monkeypatch, zeros, beyond):
     found = Extracted(tmp_path / "out", raw)
     assert found.numbers == [1, 2, 3]
     assert not found.manifest["truncated"]
-    # Cut between two files, and there between two gzip members: that nothing is missing is not
-    # proved by a checksum of one of them.
+    # The cut is between two files and at the end of a gzip member: the member's checksum does not
+    # prove that the tarball is complete.
     two = gzip.compress(content[: second - 2000]) + gzip.compress(content[second - 2000 : second])
     cut = Extracted(tmp_path / "cut", write(raw, two))
     assert cut.numbers == [1]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 IMPORTED_BY = os.getpid()
-"""The process that imported this module: a worker itself, or the server that it comes from."""
+"""The process that imported this module: a worker, or the server that started it."""
 
 
 def begin(item: int) -> float:
