@@ -17,7 +17,7 @@ WARM = WarmSnakemake()
 REPOSITORY = Path(__file__).resolve().parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 
-# Single records have more weight in small files. The aligned branch has its own tests and project.
+# Single records weigh more in small files. The aligned branch has tests and a project of its own.
 SMALL = """
 branches: [magnetic, sdo, stealth, ztf]
 simulate:
@@ -40,7 +40,7 @@ COMPILED = (
 
 
 def said(done: subprocess.CompletedProcess) -> str:
-    """Return all output of a run: in dry runs Snakemake writes its messages to stdout."""
+    """Return all that a run wrote: Snakemake sends its messages to stdout in dry runs."""
     return done.stdout + done.stderr
 
 
@@ -56,7 +56,7 @@ def _link_or_copy(source: str, target: str) -> None:
 
 
 class Project:
-    """A copy of the workflow and its configuration in a separate folder.
+    """A copy of the workflow and its configuration in a folder of its own.
 
     Tests may edit the copy. Its package comes first on the path of its jobs, so they import the
     copy, as an editable install of it would have them do.
@@ -157,9 +157,9 @@ class Project:
         }
 
     def portable_products(self) -> dict[str, bytes]:
-        """Return the products that must not depend on the place of the project.
+        """Return those of `products` that may not depend on where the project stands.
 
-        The index of SDOBenchmark has absolute locations, and its card has the index's checksums.
+        The index of SDOBenchmark holds absolute locations, and its card the index's checksums.
         """
         folder = "data/processed/sdo/"
         local = ("_metadata.csv", "croissant.json", "README.md.manifest.json")

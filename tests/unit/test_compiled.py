@@ -20,7 +20,7 @@ print(double(21))
 
 
 def run(folder):
-    """Import the module in a new process; return its output."""
+    """Import the module in a new process; return what it printed."""
     done = subprocess.run(
         [sys.executable, "module.py"],
         cwd=folder,

@@ -41,7 +41,7 @@ def made_once(_fresh, tmp_path_factory, worker_id):
 
 @pytest.fixture(scope="session")
 def _finished(made_once, tmp_path_factory) -> Project:
-    # A moved project must write its index again, so each worker makes its project in place.
+    # A project that was moved has an index to write anew: each worker's is made where it stays.
     project = made_once("finished").copy(tmp_path_factory.mktemp("finished") / "project")
     project.run("--cores", "2")
     project.folder.rename(project.folder.with_name("kept"))

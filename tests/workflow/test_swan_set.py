@@ -38,7 +38,7 @@ def _own(made, tmp_path):
 
 @pytest.fixture(name="looked_at")
 def _looked_at(made):
-    """Return the project itself, for dry runs; changes of settings and code are undone afterwards."""
+    """Return the project itself, for looks; changed settings and code are put back afterwards."""
     kept = {
         path: path.read_bytes()
         for name in ("config", "workflow")
@@ -152,7 +152,7 @@ def test_an_edited_module_reruns_the_stages_that_import_it(looked_at, module, st
     assert looked_at.stale() == stages
 
 
-def test_a_column_that_swan_sf_cannot_have_is_named_immediately(looked_at):
+def test_a_column_that_swan_sf_cannot_have_is_named_at_once(looked_at):
     looked_at.set("features: {columns: [PIL_LEN_log, EPSZ]}")
     done = looked_at.run("-n", succeeds=False)
     assert "features.columns names PIL_LEN_log (from PIL_LEN), but SWAN-SF" in said(done)
@@ -174,13 +174,13 @@ def test_one_partition_trains_and_another_one_tests(own):
     }
     train = table[table["split"] == "train"]["label"].value_counts()
     assert train[["C", "B", "Q"]].sum() == 2 * train[["X", "M"]].sum()
-    # Products of the other partitions are leftovers.
+    # What the others gave is a leftover.
     done = own.run("-n")
     assert "interim/solar_flare_2020/catalogue/partition3.parquet" in said(done)
     assert own.stale() == set()
 
 
-def test_products_of_only_the_first_input_become_leftovers(looked_at):
+def test_another_input_leaves_what_only_the_first_one_has(looked_at):
     looked_at.set("magnetic: {input: cup2020}")
     stale, words = looked_at.look()
     assert {"simulate_magnetic", "ingest_magnetic", "write_clean", "plan_magnetic"} <= stale
@@ -189,7 +189,7 @@ def test_products_of_only_the_first_input_become_leftovers(looked_at):
     assert "skymill prune data --delete" in words
 
 
-def test_with_swan_sf_as_input_the_aligned_branch_locates_no_records(looked_at):
+def test_beside_it_the_aligned_branch_locates_no_records(looked_at):
     looked_at.set("branches: [magnetic, sdo, aligned]\nsdo: {tensors: false}")
     stale = looked_at.stale()
     assert {"plan_aligned", "report_aligned", "key_swan_sf"} <= stale

@@ -1,4 +1,4 @@
-"""The catalogue of SWAN-SF in the workflow: what makes it stale, limits, missing partitions."""
+"""The catalogue of SWAN-SF in the workflow: what makes it stale, limits, partitions not there."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ def _own(catalogued, tmp_path):
     return catalogued.copy(tmp_path / "project")
 
 
-def test_a_second_run_of_the_catalogue_does_nothing(catalogued):
+def test_what_was_catalogued_is_current(catalogued):
     assert catalogued.stale("swan_sf") == set()
 
 
@@ -67,14 +67,14 @@ def test_an_edited_module_reruns_the_stages_that_import_it(own, module, stages):
     assert own.stale("swan_sf") == stages
 
 
-def test_a_partition_with_too_many_losses_is_refused_by_name(own):
+def test_a_partition_that_lost_too_much_stops_at_its_gate_by_name(own):
     own.set("limits: {max_rejected_windows_fraction: 0}")
     done = own.run("--cores", "2", "swan_sf", succeeds=False)
     assert "windows are rejected" in said(done)
     assert "raise limits.max_rejected_windows_fraction" in said(done)
 
 
-def test_a_truncated_partition_is_refused_and_the_others_are_catalogued(own):
+def test_a_truncated_partition_stops_at_its_gate_and_the_others_are_catalogued(own):
     folder = own.path("data/raw/swan_sf")
     shutil.copytree(own.path(RAW), folder, ignore=shutil.ignore_patterns("*.json"))
     raw = folder / "partition2_instances.tar.gz"
@@ -88,7 +88,7 @@ def test_a_truncated_partition_is_refused_and_the_others_are_catalogued(own):
     ]
 
 
-def test_a_missing_partition_is_named_and_the_rest_is_catalogued(own):
+def test_a_partition_that_is_not_there_is_named_and_the_rest_is_catalogued(own):
     folder = own.path("data/raw/swan_sf")
     shutil.copytree(own.path(RAW), folder, ignore=shutil.ignore_patterns("*.json"))
     for number in (2, 5):
@@ -108,7 +108,7 @@ def test_a_missing_partition_is_named_and_the_rest_is_catalogued(own):
     assert own.stale("swan_sf") == set()
 
 
-def test_a_partition_is_fetched_with_the_answer_of_its_dataverse(own):
+def test_a_partition_is_fetched_as_its_dataverse_tells(own):
     name = "swan_sf/partition3_instances.tar.gz"
     content = own.path(f"data/sample/raw/{name}").read_bytes()
     path = own.path("config/sources.yaml")
