@@ -112,7 +112,7 @@ def _validators(handler: _Handler, content: bytes) -> dict[str, str]:
 
 
 def send(handler: _Handler, content: bytes, *, until: int | None = None) -> None:
-    """Send a file, or the range that is asked for; hang up before byte `until` of the file."""
+    """Send a file, or the requested range; hang up before byte `until` of the file."""
     validators = _validators(handler, content)
     wanted = handler.headers.get("Range")
     start = int(wanted.removeprefix("bytes=").split("-")[0]) if wanted else 0

@@ -1,7 +1,7 @@
 """The fuzz campaign: damage inputs of every reader, and check the results.
 
     make fuzz                       # ten minutes, a new seed
-    make fuzz SECONDS=60 SEED=5     # the inputs depend on the seed alone
+    make fuzz SECONDS=60 SEED=5     # the inputs depend only on the seed
     python tests/fuzz/campaign.py --repeat fuzz-failures/zip-5-17.bin
 
 Requirements for every input: the reader does not crash, and takes no more processor time and memory

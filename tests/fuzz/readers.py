@@ -90,7 +90,7 @@ def _spans(content: bytes, pieces: dict) -> dict:
     return found
 
 
-def _gone(content: bytes, lines: int) -> int:
+def _lost_lines(content: bytes, lines: int) -> int:
     """Return how many of `lines` lines are lost: joined to other lines, or blank now."""
     return lines - sum(bool(line.strip()) for line in content.split(b"\n"))
 
@@ -279,7 +279,7 @@ def _read_lines(content: bytes, folder: Path) -> Found:
         for place, number in enumerate(ids):
             records.setdefault(number, values[60 * place : 60 * place + 60].tobytes())
     lost = counts["rejected"] + len(ids) - len(records)
-    joined = 0 if is_packed else _gone(content, 5)
+    joined = 0 if is_packed else _lost_lines(content, 5)
     repeated = len(ids) - len(records)
     return Found(records, lost + joined, is_proved=is_packed, repeated=repeated)
 
@@ -340,7 +340,7 @@ def _read_labels(content: bytes, folder: Path) -> Found:
     assert found.lines == len(rows) + sum(found.rejected.values())
     records = {row["object"]: row["class"] for row in rows}
     is_packed = content.startswith(b"\x1f\x8b")
-    joined = 0 if is_packed else _gone(content, 10)
+    joined = 0 if is_packed else _lost_lines(content, 10)
     lost, repeated = found.lines - len(records) + joined, len(rows) - len(records)
     return Found(records, lost, is_proved=is_packed, repeated=repeated)
 
@@ -385,7 +385,7 @@ def _read_samples(content: bytes, folder: Path) -> Found:
         return Found(refused=True)
     records = {each.sample_id: each.peak_flux for each in rows}
     repeated = len(rows) - len(records)
-    lost = len(malformed) + repeated + _gone(content, 8)
+    lost = len(malformed) + repeated + _lost_lines(content, 8)
     return Found(records, lost, repeated=repeated)
 
 

@@ -50,7 +50,7 @@ def test_a_file_that_lost_more_is_refused_with_the_first_offenders(quarantine):
 
 
 @pytest.mark.parametrize("blank", [0, 5])
-def test_a_file_without_a_valid_record_is_refused_whatever_is_allowed(tmp_path, blank):
+def test_a_file_without_a_valid_record_is_refused_at_any_limit(tmp_path, blank):
     quarantine = tmp_path / "part.jsonl"
     quarantine.write_text("")
     with pytest.raises(SkymillError, match=r"part.json holds no valid record \(0 lines rejected"):

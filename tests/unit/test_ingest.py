@@ -149,7 +149,7 @@ def test_the_size_of_blocks_changes_neither_tables_nor_values(tmp_path, monkeypa
         max_size=50,
     )
 )
-def test_values_come_back_from_parquet_bit_for_bit_as_python_reads_them(tmp_path_factory, numbers):
+def test_values_in_parquet_equal_those_of_python_bit_for_bit(tmp_path_factory, numbers):
     folder = tmp_path_factory.mktemp("values")
     values = physical_values(1)
     for place, number in numbers.items():

@@ -118,7 +118,7 @@ def test_every_spelling_of_a_number_has_the_value_that_python_reads(token, besid
 
 @settings(max_examples=12)
 @given(st.randoms(use_true_random=False))
-def test_values_are_placed_by_step_key_and_parameter_name_whatever_the_order(random):
+def test_values_are_placed_by_step_key_and_parameter_name_in_any_order(random):
     content = document(3, "M")
     values = content["3"]["values"]
     names = list(values)
@@ -134,7 +134,7 @@ def test_values_are_placed_by_step_key_and_parameter_name_whatever_the_order(ran
     assert same_bits(got, physical_values(0))
 
 
-def test_the_order_of_steps_matters_in_one_parameter_alone():
+def test_the_order_of_steps_matters_even_in_a_single_parameter():
     content = document(3)
     series = content["3"]["values"]["MEANALP"]
     content["3"]["values"]["MEANALP"] = dict(reversed(series.items()))

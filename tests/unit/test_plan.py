@@ -412,7 +412,7 @@ def test_classes_that_cannot_be_in_every_split_are_refused_by_name():
         planned(frame([(*row, row[0]) for row in rows]))
 
 
-def test_records_of_identical_content_stay_together_whatever_their_regions():
+def test_records_of_identical_content_stay_together_despite_different_regions():
     rows = [(n, "Q", n, n % 4) for n in range(40)]
     plan, _ = planned(frame(rows), augmentation={})
     assert torn(plan, plan["record_id"] % 4) == []

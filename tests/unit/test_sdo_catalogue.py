@@ -395,7 +395,7 @@ def test_a_table_of_another_data_set_is_refused(tmp_path, content):
     ),
     st.sampled_from(["\n", "\r\n"]),
 )
-def test_a_row_is_one_line_whatever_its_content(tmp_path_factory, spots, ending):
+def test_a_row_of_any_content_is_one_line(tmp_path_factory, spots, ending):
     lines = [",".join(TRAIN[0]), ",".join(TRAIN[1]), "", ",".join(TEST[0])]
     for line, place, character in spots:
         at = min(place, len(lines[line]))
@@ -431,7 +431,7 @@ def test_times_with_another_offset_are_refused(mark):
     assert parse_time(f"2012-01-05T05:06:01{mark}") is None
 
 
-def test_the_root_with_most_rows_is_used_whatever_its_name(tmp_path):
+def test_the_root_with_most_rows_is_used_under_any_name(tmp_path):
     many = [row(11390, f"2012-01-{day:02} 00:00:00") for day in range(5, 15)]
     write_tree(tmp_path / "a_example", many, TEST, {cells[0]: None for cells in many})
     write_tree(tmp_path / "deep" / "small", TRAIN[:1], TEST)
@@ -648,13 +648,13 @@ def test_a_zip_with_many_members_not_unpacked_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("part", ["training", "test"])
-def test_a_set_without_rows_is_refused_whatever_is_allowed(tmp_path, part):
+def test_a_set_without_rows_is_refused_at_any_limit(tmp_path, part):
     counts, *_ = run(tmp_path, **{part: []})
     with pytest.raises(SkymillError, match=r"metadata of the (train|test) set has no row"):
         check(tmp_path, counts)
 
 
-def test_a_tree_without_images_is_refused_whatever_is_allowed(tmp_path):
+def test_a_tree_without_images_is_refused_at_any_limit(tmp_path):
     counts, *_ = run(tmp_path, images={cells[0]: None for cells in (*TRAIN, *TEST)})
     with pytest.raises(SkymillError, match="no sample has an image: 0 images for 3 rows"):
         check(tmp_path, counts)

@@ -12,7 +12,7 @@ CLASSES += [("X", tenths) for tenths in range(10, 201)]
 
 
 @pytest.mark.parametrize("letter", "ABCMX")
-def test_every_class_stored_as_flux_by_085_comes_back(letter):
+def test_every_class_is_recovered_from_a_flux_stored_with_the_factor_085(letter):
     for kind, tenths in CLASSES:
         if kind != letter:
             continue

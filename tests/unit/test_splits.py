@@ -175,7 +175,7 @@ def test_all_regions_of_a_rare_class_are_held_out_about_equally_often():
 
 
 def test_a_split_has_several_regions_of_a_class_even_if_one_region_has_enough_records():
-    # One of 25 regions has a fifth of the class. For the fraction alone it could be the test split.
+    # One of 25 regions has a fifth of the class. By its fraction it could be the test split alone.
     unit = np.repeat(np.arange(425), [60, *[10] * 24, *[10] * 400])
     label = np.where(unit < 25, 0, 4).astype(np.int8)
     for seed in range(20):

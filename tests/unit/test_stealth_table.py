@@ -274,7 +274,7 @@ def test_too_many_rejected_lines_stop_the_run_and_are_shown(tmp_path):
     assert not (tmp_path / "solar_flares.parquet").exists()
 
 
-def test_a_file_without_rows_is_refused_whatever_the_limit(tmp_path):
+def test_a_file_without_rows_is_refused_at_any_limit(tmp_path):
     ingested = run(tmp_path, [])
     with pytest.raises(SkymillError, match="no line below the names"):
         ingested.convert(limit=1)

@@ -95,7 +95,7 @@ def test_a_file_without_rows_has_the_categories_in_the_metadata_of_its_field(tmp
     assert read_frame(path)["label"].tolist() == []
 
 
-def test_equal_tables_give_equal_bytes_whatever_their_dictionaries(tmp_path):
+def test_equal_tables_give_equal_bytes_for_any_dictionaries(tmp_path):
     labels = ["C", "X", None, "C"]
     other = in_declared_order(table(labels))
     for name, written in (("a", table(labels)), ("b", other)):

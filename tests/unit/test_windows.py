@@ -122,7 +122,7 @@ def test_one_step_with_flux_is_enough(tmp_path, missing):
     assert flux[0, -1] == values_of(3608, 0)[PARAMETERS.index("USFLUX"), -1]
 
 
-def test_an_id_is_a_function_of_harp_and_start_alone(tmp_path, found):
+def test_an_id_depends_only_on_harp_and_start(tmp_path, found):
     again = taken(tmp_path / "again", MEMBERS[1:2])
     assert again.catalogue["source_id"].to_pylist() == [found.catalogue["source_id"][2].as_py()]
     harp, start = np.array([3608, 3608, 7]), np.array([720, 1440, 2**32 - 1])

@@ -251,7 +251,7 @@ def test_an_empty_night_is_an_empty_table(tmp_path):
         assert found.counts["records"] == 0
 
 
-def test_a_repeated_candid_counts_once_whichever_comes_first(tmp_path):
+def test_a_repeated_candid_counts_once_in_any_order(tmp_path):
     one, other = packet(alert(1)), packet(alert(1, magpsf=17.0))
     entries = [("a.avro", one), ("b.avro", other), ("c.avro", one), *members([5])]
     results = []
@@ -723,7 +723,7 @@ def blank_alert(number, *values, shape=REGULAR):
 NAN, INF = float("nan"), float("inf")
 
 
-def test_alerts_with_a_stamp_of_nan_alone_are_dropped_and_counted(tmp_path):
+def test_alerts_with_a_stamp_of_only_nan_are_dropped_and_counted(tmp_path):
     entries = [
         ("all.avro", blank_alert(2, NAN, NAN, NAN)),
         ("one.avro", blank_alert(3, None, NAN, None)),

@@ -34,7 +34,7 @@ def test_nights_and_ranges_may_be_mixed(setting, named, ranged):
     assert asked(setting) == (named, ranged)
 
 
-def test_a_file_holds_one_night_or_range_a_line(tmp_path):
+def test_a_file_has_one_night_or_range_per_line(tmp_path):
     path = tmp_path / "nights.txt"
     path.write_text(
         "# good seeing\n\n20180605\n  20180603_programid3   # Caltech's\r\n20180601..20180602\n"

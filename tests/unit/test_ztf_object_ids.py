@@ -35,7 +35,7 @@ NAMES = st.from_regex(ZTF_NAME, fullmatch=True)
         ("", None),
     ],
 )
-def test_a_spelling_stands_for_a_name(text, name):
+def test_a_spelling_represents_a_name(text, name):
     assert ztf_name(text) == name
 
 

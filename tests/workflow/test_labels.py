@@ -32,7 +32,7 @@ def made(_made, tmp_path):
 
 
 def own_list(project, name="lists/own list.csv.gz", **changes):
-    """Write the labels that a project has to a list of the user's own, and name it."""
+    """Write the labels of a project to a user's list, and name the list in the configuration."""
     known = pd.read_parquet(project.path(LABELS))
     table = pd.DataFrame({"ZTFID": known["object_id"], "type": known["alerce_class"]})
     path = project.path(name)

@@ -28,7 +28,7 @@ def test_every_product_has_been_made_and_says_that_it_is_simulated(finished):
     assert {manifest["source"] for manifest in manifests} == {"sample"}
 
 
-def test_manifests_hold_no_absolute_path(finished):
+def test_manifests_have_no_absolute_path(finished):
     for name, content in finished.products().items():
         if name.endswith((".manifest.json", ".receipt.json")) and "raw" not in name:
             assert str(finished.folder).encode() not in content, name
@@ -104,7 +104,7 @@ def test_after_a_refused_raw_file_no_single_target_succeeds(finished):
     assert finished.stale() == set()
 
 
-def test_after_a_gate_fails_no_single_target_succeeds(finished):
+def test_after_a_failed_check_no_single_target_succeeds(finished):
     finished.set("limits: {max_region_fraction: 0.0001}")
     finished.run("--cores", "2", succeeds=False)
     again = finished.run("--cores", "2", TRAIN, succeeds=False)

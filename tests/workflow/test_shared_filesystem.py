@@ -69,7 +69,7 @@ def test_raw_files_with_older_times_rerun_nothing(finished):
     assert finished.stale() == set()
 
 
-def test_a_raw_file_of_another_size_is_read_again_whatever_its_time(finished):
+def test_a_raw_file_of_another_size_is_read_again_at_any_time(finished):
     raw = finished.path(RAW)
     then = raw.stat().st_mtime
     raw.write_bytes(b"".join(raw.read_bytes().splitlines(keepends=True)[:-1]))

@@ -234,7 +234,7 @@ def test_a_missing_product_is_made_again_and_not_its_inputs(finished):
     assert finished.stale() == {"diagnose_magnetic"}
 
 
-def test_a_change_that_is_taken_back_leaves_nothing_stale(finished):
+def test_an_undone_change_leaves_nothing_stale(finished):
     path = finished.path("workflow/scripts/skymill/magnetic/plan.py")
     text = path.read_text()
     path.write_text(text + "\nEDITED = True\n")
