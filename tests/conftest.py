@@ -1,7 +1,7 @@
-"""What holds for all tests."""
+"""Setup for all tests."""
 
 import signal
 
-# A shell has what it starts in the background ignore Ctrl-C, and all that this starts in turn.
+# A shell makes background processes, and all processes that these start, ignore Ctrl-C.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,4 +1,4 @@
-"""A Dask cluster on loopback: a scheduler and workers in processes of their own, and their work."""
+"""A Dask cluster on loopback, with scheduler and workers in separate processes, and their tasks."""
 
 import json
 import os
@@ -14,14 +14,14 @@ from skymill.engine.errors import SkymillError
 
 TESTS = Path(__file__).resolve().parent
 SCRIPTS = Path(skymill.__file__).resolve().parents[1]
-"""Where this process has the package from."""
+"""The folder from which this process imports the package."""
 DEADLINE = 60
 
 
 class LoopbackCluster:
-    """A scheduler and its workers, which stand in a folder of their own.
+    """A scheduler and its workers, in a separate folder.
 
-    `pythonpath` is where they import from before anything else; `variables` are for the scheduler.
+    They import from `pythonpath` first; `variables` are environment variables of the scheduler.
     """
 
     def __init__(self, folder: Path, *, pythonpath: tuple[Path, ...] = (), **variables: str):
@@ -33,7 +33,7 @@ class LoopbackCluster:
         self.scheduler = self._start(
             "scheduler",
             *("scheduler", "--port", "0", "--scheduler-file", str(note)),
-            # Should the tests be killed.
+            # ends the scheduler if the tests are killed
             *("--idle-timeout", "600 s"),
             variables=variables,
         )
@@ -46,9 +46,9 @@ class LoopbackCluster:
         pythonpath: tuple[Path, ...] = (),
         prefix: tuple[str, ...] = (),
     ) -> subprocess.Popen:
-        """Start one more worker with one thread, and wait until it is there.
+        """Start one more worker with one thread, and wait until it is registered.
 
-        No nanny looks after it, so a killed one stays away. `prefix` is a command that runs it.
+        The worker has no nanny, so no killed worker restarts. `prefix` is a command that runs it.
         """
         name = f"worker-{len(self.workers)}"
         arguments = ["worker", self.address, "--nthreads", "1", "--no-nanny", "--name", name]
@@ -59,7 +59,7 @@ class LoopbackCluster:
         return worker
 
     def log(self, name: str) -> str:
-        """Return what the scheduler or a worker has written."""
+        """Return the output of the scheduler or of a worker."""
         return (self.folder / f"{name}.log").read_text()
 
     def close(self) -> None:
@@ -85,7 +85,7 @@ class LoopbackCluster:
         path = (*pythonpath, *self._pythonpath, SCRIPTS, TESTS)
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path))}
         environment.pop("DASK_SCHEDULER_ADDRESS", None)
-        # How long results are looked for at a worker that was killed; 30 s by default.
+        # time to search for results at a killed worker; 30 s by default
         environment["DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT"] = "3 s"
         command = [*prefix, sys.executable, "-m", "dask", *arguments]
         with open(self.folder / f"{name}.log", "w") as log:
@@ -105,25 +105,25 @@ class LoopbackCluster:
 
 
 def _address(note: Path) -> str | None:
-    """Return the address that a scheduler has noted, once it has."""
+    """Return the address that a scheduler has written; None before that."""
     try:
         return json.loads(note.read_text())["address"]
     except (FileNotFoundError, json.JSONDecodeError):
         return None
 
 
-# What follows is imported by workers.
+# Workers import the following functions.
 
 
 def note(item: int) -> int:
-    """Write down in the current directory who did this item, and return it doubled."""
+    """Write the process of this item into the current directory, and return the item doubled."""
     with open("done.txt", "a") as stream:
         stream.write(f"{item} {os.getpid()}\n")
     return 2 * item
 
 
 def note_or_hang(item: int) -> int:
-    """Do the same, but hang at the first item 5 after telling who hangs there."""
+    """Do the same, but at the first item 5 write the process to hanging.txt and hang."""
     result = note(item)
     if item == 5 and not Path("hanging.txt").exists():
         Path("unborn.txt").write_text(str(os.getpid()))
@@ -133,7 +133,7 @@ def note_or_hang(item: int) -> int:
 
 
 def hang(item: int) -> int:
-    """Tell who hangs, and hang."""
+    """Write the process to hanging.txt, and hang."""
     Path(f"unborn-{item}.txt").write_text(str(os.getpid()))
     Path(f"unborn-{item}.txt").replace("hanging.txt")
     _wait_for_the_end()
@@ -141,7 +141,7 @@ def hang(item: int) -> int:
 
 
 def _wait_for_the_end() -> None:
-    """Wait until the worker is killed, or the tests that started it are."""
+    """Wait until the worker is killed, or its tests are killed."""
     tests = os.getppid()
     while os.getppid() == tests:
         time.sleep(0.1)
@@ -153,11 +153,11 @@ def die(item: int) -> None:
 
 
 def refuse(item: int) -> None:
-    """Raise the error that is meant for users."""
+    """Raise an error for users."""
     raise SkymillError(f"item {item} is bad. Leave it out.")
 
 
 def nap(item: int) -> int:
-    """Take a little while."""
+    """Sleep for a short time."""
     time.sleep(0.01)
     return item

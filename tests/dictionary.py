@@ -30,9 +30,9 @@ BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}|\{([^{}]*,[^{}]*)\}")
 
 
 def tables(*, is_swan_sf: bool) -> dict[str, dict[str, str]]:
-    """Return the columns of each file of the page, with the words of their types.
+    """Return the columns of each file on the page, with the names of their types.
 
-    Files are patterns below the results folder: `*` stands for a placeholder such as {night}.
+    Files are patterns below the results folder. `*` replaces a placeholder such as {night}.
     """
     return _tables(PAGE.read_text(encoding="utf-8"), is_swan_sf)
 
@@ -84,7 +84,7 @@ def expanded_names(names: str, is_swan_sf: bool) -> list[str]:
 
 
 def expanded(text: str) -> list[str]:
-    """Return what braces stand for, as a shell reads them: a{b,c} and a{00..20}."""
+    """Expand braces as a shell does: a{b,c} and a{00..20}."""
     match = BRACES.search(text)
     if match is None:
         return [text]
@@ -104,7 +104,7 @@ def _pattern(path: str) -> str:
 
 
 def is_type(word: str, type_: pa.DataType) -> bool:
-    """Return whether a type of Arrow is what the page says."""
+    """Return whether an Arrow type agrees with the page."""
     if word == "categories":
         return pa.types.is_dictionary(type_) and type_.value_type == pa.string()
     if many := re.fullmatch(r"list of (\w+)", word):

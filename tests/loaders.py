@@ -1,4 +1,4 @@
-"""Other people's libraries that load the products: what they warn of, and nothing else."""
+"""Known warnings of other libraries that load the products."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Servers on loopback that misbehave on demand: what downloads are tested against."""
+"""Servers on loopback that misbehave on demand, for tests of downloads."""
 
 import hashlib
 import json
@@ -16,8 +16,8 @@ Behaviour = Callable[["_Handler", bytes], None]
 class FileServer(ThreadingHTTPServer):
     """Serves `files` (path to content) with Range and If-Range, as a good server does.
 
-    `misbehave(path, *behaviours)` has the next requests for a path answered otherwise, in turn;
-    `requests` keeps (method, path, headers) of all.
+    `misbehave(path, *behaviours)` sets other answers to the next requests for a path, in order.
+    `requests` has (method, path, headers) of all requests.
     """
 
     daemon_threads = True
@@ -33,19 +33,19 @@ class FileServer(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """Where the server is."""
+        """The address of the server."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def misbehave(self, path: str, *behaviours: Behaviour) -> None:
-        """Have the next requests for a path answered otherwise."""
+        """Set other answers to the next requests for a path."""
         self._behaviours[path] += behaviours
 
     def always(self, path: str, behaviour: Behaviour) -> None:
-        """Have every request for a path answered otherwise."""
+        """Set another answer to every request for a path."""
         self._behaviours[path] = behaviour
 
     def behaviour(self, path: str) -> Behaviour | None:
-        """Return how the next request for a path is answered; None as usual."""
+        """Return the answer to the next request for a path; None for the usual answer."""
         waiting = self._behaviours[path]
         if callable(waiting):
             return waiting
@@ -56,7 +56,7 @@ class FileServer(ThreadingHTTPServer):
         return [headers.get("Range") for method, _, headers in self.requests if method == "GET"]
 
     def handle_error(self, request, client_address) -> None:
-        """Say nothing of clients that hang up: tests have them do so."""
+        """Ignore clients that hang up, because tests do so on purpose."""
 
     def __enter__(self) -> "FileServer":
         return self
@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        # A proxy's clients send the whole address.
+        # Clients of a proxy send the complete address.
         path = urlsplit(self.path).path
         self.server.requests.append(("GET", path, dict(self.headers)))
         content = self.server.files.get(path)
@@ -112,7 +112,7 @@ def _validators(handler: _Handler, content: bytes) -> dict[str, str]:
 
 
 def send(handler: _Handler, content: bytes, *, until: int | None = None) -> None:
-    """Send a file, or the range that is asked for; hang up before byte `until` of the file."""
+    """Send a file, or the requested range; hang up before byte `until` of the file."""
     validators = _validators(handler, content)
     wanted = handler.headers.get("Range")
     start = int(wanted.removeprefix("bytes=").split("-")[0]) if wanted else 0
@@ -139,18 +139,18 @@ def send(handler: _Handler, content: bytes, *, until: int | None = None) -> None
 
 
 def cut(after: int) -> Behaviour:
-    """Return a server that drops the connection after so many bytes of the file."""
+    """Return a behaviour that drops the connection after some bytes of the file."""
     return lambda handler, content: send(handler, content, until=after)
 
 
 def status(code: int, **headers) -> Behaviour:
-    """Return a server that answers with an error page."""
+    """Return a behaviour that answers with an error page."""
     page = f"<html><body>{code}</body></html>".encode()
     return lambda handler, _: handler.reply(code, page, Content_Type="text/html", **headers)
 
 
 def page(content: bytes, kind: str = "text/html") -> Behaviour:
-    """Return a server that sends something else with status 200."""
+    """Return a behaviour that sends another page with status 200."""
     return lambda handler, _: handler.reply(200, content, Content_Type=kind)
 
 
@@ -160,7 +160,7 @@ def whole(handler: _Handler, content: bytes) -> None:
 
 
 def stall(after: int, seconds: float) -> Behaviour:
-    """Return a server that falls silent after so many bytes."""
+    """Return a behaviour that becomes silent after some bytes."""
 
     def behave(handler: _Handler, content: bytes) -> None:
         handler.send_response(200)
@@ -178,7 +178,7 @@ def stall(after: int, seconds: float) -> Behaviour:
 
 
 def until_the_end(after: int | None = None) -> Behaviour:
-    """Return a server that announces no length and hangs up at the end, or after so many bytes."""
+    """Return a behaviour that announces no length and hangs up at the end, or after some bytes."""
 
     def behave(handler: _Handler, content: bytes) -> None:
         handler.send_response(200)
@@ -191,7 +191,7 @@ def until_the_end(after: int | None = None) -> Behaviour:
 
 
 def chunked(after: int | None = None) -> Behaviour:
-    """Return a server that sends chunks and ends them properly, also after so many bytes."""
+    """Return a behaviour that sends chunks and ends them properly, also after some bytes."""
 
     def behave(handler: _Handler, content: bytes) -> None:
         handler.send_response(200)
@@ -207,16 +207,16 @@ def chunked(after: int | None = None) -> Behaviour:
 
 
 def retry_date(seconds: float) -> str:
-    """Return a Retry-After date so many seconds from now."""
+    """Return a Retry-After date some seconds from now."""
     return formatdate(time.time() + seconds, usegmt=True)
 
 
 class KaggleServer(FileServer):
     """Speaks the part of Kaggle's API that its client uses to download a data set.
 
-    It is used as an HTTP proxy. Data sets stand in `files` under `/blob/{name}.zip`; `refusals`
-    maps an owner/name to the status that is answered instead. `misbehave` and `always` take the
-    names of calls as well: IntrospectToken and DownloadDataset. The token `revoked` is not active.
+    It is used as an HTTP proxy. Data sets are in `files` under `/blob/{name}.zip`. `refusals` maps
+    an owner/name to an error status. `misbehave` and `always` also accept the names of calls:
+    IntrospectToken and DownloadDataset. A token with `revoked` in it is not active.
     """
 
     def __init__(self) -> None:
@@ -248,7 +248,7 @@ class KaggleServer(FileServer):
         handler.reply(code, json.dumps(document).encode(), Content_Type="application/json")
 
     def environment(self) -> dict[str, str]:
-        """Return the environment variables that lead the client here."""
+        """Return the environment variables that direct the client to this server."""
         return {
             "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
             "http_proxy": self.address,

@@ -1,4 +1,4 @@
-"""aeon learns from what `skymill.load` gives, in an environment with aeon's own versions."""
+"""aeon learns from the arrays of `skymill.load`, in an environment with aeon's versions."""
 
 import os
 import subprocess
@@ -44,5 +44,5 @@ def test_a_classifier_of_aeon_learns_from_the_arrays(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     right, most_common = map(float, done.stdout.split())
-    # Of the records that it was trained on, a model knows more than the most common class.
+    # On its training records a model is better than a forecast of the most common class.
     assert right > most_common + 0.1

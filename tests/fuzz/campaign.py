@@ -1,16 +1,16 @@
-"""The campaign: damage inputs of every reader, and look at what comes out.
+"""The fuzz campaign: damage inputs of every reader, and check the results.
 
     make fuzz                       # ten minutes, a new seed
-    make fuzz SECONDS=60 SEED=5     # the inputs depend on the seed alone
+    make fuzz SECONDS=60 SEED=5     # the inputs depend only on the seed
     python tests/fuzz/campaign.py --repeat fuzz-failures/zip-5-17.bin
 
-What must hold for every input: the reader does not crash, and takes no more processor time and
-memory than MOST_SECONDS and MOST_MEMORY. No record comes out with other values than the intact
-one, if checksums stand for it or if it was not touched. Where records are apart from each other,
-those that were not touched come out, and the others come out or are counted as lost.
+Requirements for every input: the reader does not crash, and takes no more processor time and memory
+than MOST_SECONDS and MOST_MEMORY. A record that has a checksum, or that was not touched, never gets
+other values. If records are separate, untouched records are read, and every other record is read or
+counted as lost.
 
-Readers run in a child process, so that a crash ends nothing but the child. The input of a failure
-is written to a file.
+Readers run in a child process, so that a crash ends only the child. The input of a failure is
+written to a file.
 """
 
 import argparse
@@ -39,20 +39,20 @@ from mutations import Damage, damage  # noqa: E402
 from readers import Found, Intact, Reader, readers  # noqa: E402
 
 MOST_SECONDS = 20
-"""Processor time of an input, the limit for all of them being that none has no end."""
+"""Limit of the processor time of an input, in seconds. Its purpose is to find endless loops."""
 
 MOST_MEMORY = 1_500 * 2**20
-"""Bytes that an input may take, beside those of the process."""
+"""Bytes of memory that an input may take, in addition to those of the process."""
 
 MOST_FAILURES = 5
-"""Failures of a reader after which the next one has its turn."""
+"""After this number of failures the campaign continues with the next reader."""
 
 FAILURES = Path("fuzz-failures")
 
 
 def judge(intact: Intact, given: Damage, found: Found) -> str | None:
-    """Return what is wrong with what a reader made of an input, None if nothing is."""
-    # What stands before the first record, such as a schema, concerns all of them.
+    """Return what is wrong with a reader's result for an input; None if the result is right."""
+    # Bytes before the first record, such as a schema, affect all records.
     start = min((begin for begin, _ in intact.spans.values()), default=0)
     untouched = {
         key
@@ -62,36 +62,36 @@ def judge(intact: Intact, given: Damage, found: Found) -> str | None:
     }
     for key, value in found.records.items():
         if key in untouched and value != intact.records[key] and not found.repeated:
-            return f"wrong value: {key!r:.60} was not touched, and came out changed"
+            return f"wrong value: {key!r:.60} was not touched, but has other values"
         if found.is_proved and not found.refused and intact.records.get(key) != value:
-            return f"wrong value: {key!r:.60} came out in spite of its checksum"
+            return f"wrong value: {key!r:.60} was read despite its checksum"
     if found.refused or not given.in_place or not intact.spans:
         return None
     if any(first < start for first, _ in given.places):
         return None
     missing = [key for key in untouched if key not in found.records]
     if missing and len(given.places) == 1:
-        return f"lost: {missing[0]!r:.60} was not touched, and did not come out"
+        return f"lost: {missing[0]!r:.60} was not touched, but was not read"
     if len(found.records) + found.lost < len(intact.records):
         return (
-            f"lost without account: {len(intact.records)} records, {len(found.records)} came out "
+            f"lost but not counted: {len(intact.records)} records, {len(found.records)} were read "
             f"and {found.lost} are counted as lost"
         )
     return None
 
 
 def make(reader: Reader, intact: Intact, seed: int, number: int) -> Damage:
-    """Return the input of a number: a function of the seed, the reader and the number."""
+    """Return the input with a number. It depends only on the seed, the reader and the number."""
     key = [seed, zlib.crc32(reader.name.encode()), number]
     return damage(intact.content, np.random.default_rng(key))
 
 
 def run_one(reader: Reader, intact: Intact, given: Damage) -> tuple[str | None, Found]:
-    """Have a reader read an input; return what is wrong, and what it made of it."""
+    """Run a reader on an input; return what is wrong, and the result of the reader."""
     with tempfile.TemporaryDirectory(dir=_fast_folder()) as folder:
         try:
             found = reader.read(given.content, Path(folder))
-        # Whatever it is, it is a failure of the reader.
+        # Any exception is a failure of the reader.
         except BaseException:  # noqa: BLE001
             return f"crash: {traceback.format_exc()}", Found(refused=True)
     return judge(intact, given, found), found
@@ -103,12 +103,12 @@ def _fast_folder() -> str | None:
 
 
 def work(reader: Reader, seed: int, first: int, seconds: float, notes: mmap.mmap, out: int) -> None:
-    """Read inputs from number `first` on for a while, in a child; write failures to a pipe."""
+    """In a child, read inputs from number `first` on for a time; write failures to a pipe."""
     intact = reader.intact()
-    # Readers warn of what they lose, as they should.
+    # Readers warn of losses, as they should.
     logging.disable()
     warnings.simplefilter("ignore")
-    # The first reading compiles and imports, and shows that the intact input is read as expected.
+    # The first run compiles and imports, and checks that the intact input is read as expected.
     wrong, found = run_one(reader, intact, Damage(intact.content, [], True))
     if wrong is None and not found.refused and found.records != intact.records:
         wrong = "the intact input is not read as it should be"
@@ -169,7 +169,7 @@ def campaign(seconds: float, seed: int, only: str) -> int:
     totals = {reader.name: Counter() for reader in chosen}
     for reader in chosen:
         number, left = 0, seconds / len(chosen)
-        # A failure ends the child: its reader goes on behind it, but not for ever.
+        # A failure ends the child. The reader continues with the next input, until MOST_FAILURES.
         for _ in range(MOST_FAILURES):
             begin = time.monotonic()
             number, counts, failures = in_child(reader, seed, number, left)
@@ -187,7 +187,7 @@ def campaign(seconds: float, seed: int, only: str) -> int:
 
 
 def tell(reader: Reader, seed: int, number: int, wrong: str) -> None:
-    """Say what failed, and write its input to a file."""
+    """Print a failure, and write the input to a file."""
     intact = reader.intact()
     content = intact.content if number < 0 else make(reader, intact, seed, number).content
     FAILURES.mkdir(exist_ok=True)
@@ -213,10 +213,10 @@ def repeat(path: Path) -> int:
     if int(number) >= 0:
         given = make(reader, intact, int(seed), int(number))
     if given.content != path.read_bytes():
-        say("the readers' inputs have changed since: only a crash can be seen")
+        say("the intact inputs of the readers have changed since: only a crash can be found")
         given = Damage(path.read_bytes(), [(0, len(intact.content))], False)
     wrong, _ = run_one(reader, intact, given)
-    say(wrong or "nothing is wrong with it")
+    say(wrong or "no failure with this input")
     return int(wrong is not None)
 
 
@@ -227,12 +227,12 @@ def say(text: str) -> None:
 
 
 def main() -> int:
-    """Run what the command line asks for."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seconds", type=float, default=600)
-    parser.add_argument("--seed", type=int, default=None, help="default: another one each time")
-    parser.add_argument("--only", default="", help="readers whose name has this in it")
-    parser.add_argument("--repeat", type=Path, help="the file of a failure")
+    parser.add_argument("--seed", type=int, default=None, help="default: another seed each time")
+    parser.add_argument("--only", default="", help="only readers whose names contain this text")
+    parser.add_argument("--repeat", type=Path, help="read the file of a failure again")
     asked = parser.parse_args()
     if asked.repeat:
         return repeat(asked.repeat)

@@ -1,4 +1,4 @@
-"""Damage to bytes: what power cuts, bad disks, editors and attackers do to files."""
+"""Damage to bytes, such as power cuts, bad disks, editors and attackers cause."""
 
 from dataclasses import dataclass
 
@@ -17,15 +17,15 @@ NUMBERS = [
     *(b"9" * count for count in (1, 5, 20, 400)),
     *(b'"', b",", b"\n", b"\r", b"\0", b"{", b"[" * 50, b"}", b":", b"-", b"e999", b"NaN", b";"),
 ]
-"""Bytes that readers take for numbers, lengths or structure."""
+"""Bytes that readers interpret as numbers, lengths or structure."""
 
 
 @dataclass(frozen=True)
 class Damage:
-    """Damaged bytes, and where.
+    """Damaged bytes, and the places of the damage.
 
-    `places` are the first and the last changed byte of each change; `in_place` says whether all
-    other bytes are where they were.
+    `places` are the first and the last changed byte of each change; `in_place` is true if all
+    other bytes are at their old places.
     """
 
     content: bytes
@@ -59,7 +59,7 @@ def damage(content: bytes, random: np.random.Generator) -> Damage:
 
 
 def _in_place(content: bytearray, at: int, kind: int, random: np.random.Generator) -> bytes:
-    """Return bytes that replace those at a place."""
+    """Return bytes that replace the bytes at a place."""
     if kind < 3:
         return bytes([content[at] ^ 1 << int(random.integers(8))])
     if kind == 3:

@@ -1,7 +1,7 @@
-"""The readers of the campaign: an intact input for each, and what a reader makes of a damaged one.
+"""The readers of the campaign, each with an intact input and its result for a damaged input.
 
-An intact input holds some records. Of a damaged one a reader may refuse all, or give some records
-and say how many it lost.
+An intact input contains some records. A reader may refuse a damaged input completely, or return
+some records and the number of lost records.
 """
 
 import gzip
@@ -47,8 +47,8 @@ Records = dict
 class Intact:
     """An intact input.
 
-    `records` are what a reader makes of it, by key; `spans` say where each is in the content, where
-    a record can be damaged without the others.
+    `records` is the result of a reader, by key. `spans` has the place of each record in the
+    content, if a record can be damaged without damage to the others.
     """
 
     content: bytes
@@ -58,10 +58,10 @@ class Intact:
 
 @dataclass(frozen=True)
 class Found:
-    """What a reader made of an input: records by key, how many it lost, or that it refused all.
+    """The result of a reader: records by key, the number of lost records, or a refusal.
 
-    `is_proved` says that checksums stand for each record: a wrong one has no excuse. `repeated`
-    counts records that have the key of another one: a damaged key can hide an intact one.
+    `is_proved` is true if checksums cover each record, so that no value may be wrong. `repeated`
+    counts records that have the key of another record: a damaged key can hide an intact record.
     """
 
     records: Records = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Reader:
-    """A reader: its name, what makes an intact input, and what reads one in an empty folder."""
+    """A reader: its name, a function for an intact input, and one that reads in an empty folder."""
 
     name: str
     intact: Callable[[], Intact]
@@ -81,17 +81,17 @@ class Reader:
 
 
 def _spans(content: bytes, pieces: dict) -> dict:
-    """Return where lines are in a content, with the ends of their own and of the line before."""
+    """Return the places of lines, including their own line end and that of the line before."""
     found = {}
     for key, piece in pieces.items():
         begin = content.index(piece)
-        # The end of the line of names concerns all lines.
+        # The end of the line with the column names affects all lines.
         found[key] = begin - bool(found), begin + len(piece) + 1
     return found
 
 
-def _gone(content: bytes, lines: int) -> int:
-    """Return how many of so many lines are gone: joined to others, or blank now."""
+def _lost_lines(content: bytes, lines: int) -> int:
+    """Return how many of `lines` lines are lost: joined to other lines, or blank now."""
     return lines - sum(bool(line.strip()) for line in content.split(b"\n"))
 
 
@@ -279,7 +279,7 @@ def _read_lines(content: bytes, folder: Path) -> Found:
         for place, number in enumerate(ids):
             records.setdefault(number, values[60 * place : 60 * place + 60].tobytes())
     lost = counts["rejected"] + len(ids) - len(records)
-    joined = 0 if is_packed else _gone(content, 5)
+    joined = 0 if is_packed else _lost_lines(content, 5)
     repeated = len(ids) - len(records)
     return Found(records, lost + joined, is_proved=is_packed, repeated=repeated)
 
@@ -340,7 +340,7 @@ def _read_labels(content: bytes, folder: Path) -> Found:
     assert found.lines == len(rows) + sum(found.rejected.values())
     records = {row["object"]: row["class"] for row in rows}
     is_packed = content.startswith(b"\x1f\x8b")
-    joined = 0 if is_packed else _gone(content, 10)
+    joined = 0 if is_packed else _lost_lines(content, 10)
     lost, repeated = found.lines - len(records) + joined, len(rows) - len(records)
     return Found(records, lost, is_proved=is_packed, repeated=repeated)
 
@@ -385,7 +385,7 @@ def _read_samples(content: bytes, folder: Path) -> Found:
         return Found(refused=True)
     records = {each.sample_id: each.peak_flux for each in rows}
     repeated = len(rows) - len(records)
-    lost = len(malformed) + repeated + _gone(content, 8)
+    lost = len(malformed) + repeated + _lost_lines(content, 8)
     return Found(records, lost, repeated=repeated)
 
 
@@ -400,7 +400,7 @@ def _swan() -> Intact:
 
 
 def _swan_plain() -> Intact:
-    """Return a tarball whose checksums are made anew after the damage: that of an attacker."""
+    """Return an uncompressed tarball. Its checksums are computed after the damage: an attack."""
     names = [name for name, _ in _WINDOWS]
     content = tar(_WINDOWS, mode="w")
     spans = {}

@@ -1,9 +1,9 @@
-"""After a power cut the same command continues, whatever was lost.
+"""After a power cut the same command resumes the run, whatever data was lost.
 
-A project runs on a file system of its own, in a file. A copy of the file, taken while the run is at
-work, is what a cut of the power would leave on the disk: what was not flushed is not in it. The
-copy is mounted in place of the first one, and the same command must end in the bytes of a run
-without a cut. `SKYMILL_POWER_CUTS` says how many cuts there are; each comes at another moment.
+A project runs on a separate file system in a file. The test copies this file during the run. The
+copy has the state of the disk after a power cut: data that was not flushed is missing. The test
+mounts the copy instead of the first file and runs the same command. The results must have the bytes
+of a run without a cut. `SKYMILL_POWER_CUTS` is the number of cuts; each is at another time.
 """
 
 import os
@@ -21,7 +21,7 @@ from projects import Project, said
 CUTS = int(os.environ.get("SKYMILL_POWER_CUTS", "2"))
 SIZE = 600 * 2**20
 SECONDS = (1.0, 14.0)
-"""When the cut comes, after the run has started."""
+"""Range of the time of a cut after the start of the run."""
 
 
 class Disk:
@@ -39,7 +39,7 @@ class Disk:
         subprocess.run(["mount", "-o", "loop", self.image, self.folder], check=True)
 
     def unmount(self) -> None:
-        """Unmount, once nobody uses the file system any more."""
+        """Unmount, once no process uses the file system."""
         for _ in range(100):
             if subprocess.run(["umount", self.folder], capture_output=True).returncode == 0:
                 return
@@ -47,7 +47,7 @@ class Disk:
         subprocess.run(["umount", "--lazy", self.folder], check=True)
 
     def cut(self, stop) -> None:
-        """Keep what is on the disk now, call `stop`, and go on with what was kept."""
+        """Copy the current state of the disk, call `stop`, and continue with the copy."""
         kept = self.image.with_suffix(".kept")
         subprocess.run(["cp", "--sparse=always", self.image, kept], check=True)
         stop()
@@ -73,7 +73,7 @@ def disk(tmp_path):
 
 @pytest.fixture(scope="module")
 def without_a_cut(tmp_path_factory):
-    """A project that has run without a cut."""
+    """A project after a run without a cut."""
     project = Project.new(tmp_path_factory.mktemp("uncut") / "project")
     project.run("--cores", "2")
     return project

@@ -1,7 +1,7 @@
 """Six real SWAN-SF windows in the 2020 layout, from JSON lines to features.
 
-The data is looked for in the folder that SKYMILL_REAL_DATA names, else in `../shared/real` beside
-the repository. Without it these tests are skipped.
+The data is in the folder that SKYMILL_REAL_DATA names, or in `../shared/real` next to the
+repository. Without the data these tests are skipped.
 """
 
 import json
@@ -71,7 +71,7 @@ def ingest_file(raw, folder):
 
 
 class Stages:
-    """What each stage made of the real windows, two of them a training file."""
+    """The products of each stage from the real windows. Two windows form each training file."""
 
     def __init__(self, folder):
         self.config = of_input(yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text()))
@@ -97,7 +97,7 @@ class Stages:
             ids_path, {name: RecordStore(store) for name, store in stores.items()}, folder / "clean"
         )
         clean = self._store(folder / "clean", files)
-        # Four regions cannot be split by class, so whole files are.
+        # Four regions cannot be split by class, so the split is by whole files.
         split = {
             **self.config["split"],
             "unit": "partition",
@@ -150,7 +150,7 @@ def stages(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def documents():
-    """The records as Python's json reads them."""
+    """The records, read with Python's json."""
     found = {}
     for line in RAW.read_text().splitlines():
         found.update(json.loads(line))
@@ -158,7 +158,7 @@ def documents():
 
 
 def identity(values):
-    """Return EPS * TOTBSQ / TOTF over the constant, for each force, NaN where it is unknown."""
+    """Return EPS * TOTBSQ / TOTF divided by the constant, for each force; NaN if unknown."""
     energy = values[INDEX["TOTBSQ"]]
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = [
@@ -169,7 +169,7 @@ def identity(values):
     return ratios[np.isfinite(ratios) & (ratios != 0)]
 
 
-def test_the_file_passes_for_one_of_the_2020_data_set():
+def test_the_file_is_accepted_as_a_file_of_the_2020_data_set():
     assert verify_raw(RAW, "json_lines")["bytes"] == RAW.stat().st_size
 
 
@@ -179,7 +179,7 @@ def test_all_six_windows_are_valid(tmp_path):
     assert counts["valid_by_label"] == {"M": 1, "C": 1, "B": 2, "Q": 2}
 
 
-def test_values_are_bit_for_bit_those_of_python(stages, documents):
+def test_values_equal_those_of_python_bit_for_bit(stages, documents):
     expected = np.array(
         [
             [
@@ -192,13 +192,13 @@ def test_values_are_bit_for_bit_those_of_python(stages, documents):
     assert np.array_equal(stages.values.view(np.uint64), expected.view(np.uint64))
 
 
-def test_ids_and_labels_stay_as_they_are(stages):
+def test_ids_and_labels_are_unchanged(stages):
     assert stages.ids["record_id"].tolist() == IDS
     assert stages.ids["label"].tolist() == LABELS
     assert stages.id_counts["collisions"] == 0
 
 
-def test_just_the_two_overlapping_pairs_are_found(stages):
+def test_exactly_the_two_overlapping_pairs_are_found(stages):
     region = dict(zip(IDS, stages.region.tolist(), strict=True))
     assert region == {2: 2, 3: 2, 5: 5, 9: 9, 11: 11, 12: 11}
     counts = describe_regions(stages.region)
@@ -217,7 +217,7 @@ def test_the_identity_holds_in_every_usable_step(stages):
     assert np.abs(ratios - 1).max() < IDENTITY
 
 
-def test_the_plan_leaks_nothing(stages):
+def test_the_plan_has_no_leak(stages):
     leaks = find_leaks(stages.plan, stages.ids.set_index("record_id")["content"])
     assert all(leak["in_several_splits"] == 0 for leak in leaks.values())
     assert set(stages.plan["split"]) == set(TRAIN_SPLITS)

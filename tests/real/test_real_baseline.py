@@ -1,9 +1,8 @@
-"""The leak of real windows of SWAN-SF: models that memorise lose most of their skill by region.
+"""The leak in real windows of SWAN-SF: models that memorise lose most skill in splits by region.
 
 The file has statistics of three parameters of 2,698 windows of 243 HARPs: extracted_features.csv of
-AzimAhmadzadeh/mvtsdata_toolkit. It is looked for in the folder magnetic/ of the one that
-SKYMILL_REAL_DATA names, else of `../shared/real` beside the repository. Without it these tests are
-skipped.
+AzimAhmadzadeh/mvtsdata_toolkit. The file is in the subfolder magnetic/ of SKYMILL_REAL_DATA, or of
+`../shared/real` next to the repository. Without the file these tests are skipped.
 """
 
 import os
@@ -31,12 +30,12 @@ pytestmark = pytest.mark.skipif(
 )
 
 SEEDS = range(5)
-"""Of a few flaring regions one draw says little: the mean of some draws is compared."""
+"""There are few flaring regions, so the tests compare the mean of several draws."""
 
 
 @pytest.fixture(scope="module", name="leak")
 def _leak(tmp_path_factory):
-    """Return mean TSS by region, by record, and the fall, of each model."""
+    """Return for each model the mean TSS by region, by record, and the difference."""
     frame = pd.read_csv(FEATURES, sep="\t")
     harp = frame["id"].to_numpy(np.int64)
     record_id = np.arange(1, len(frame) + 1)
@@ -52,7 +51,7 @@ def _leak(tmp_path_factory):
             "content": [f"{number:016d}".encode() for number in record_id],
         }
     )
-    # The variances are the squares of the deviations, and beyond float32.
+    # The variances are the squares of the deviations, and exceed float32.
     names = [name for name in frame.columns[4:] if not name.endswith("_var")]
     keys = pd.DataFrame({"record_id": record_id, "method": "original", "copy": 0})
     path = tmp_path_factory.mktemp("real") / "records.parquet"
@@ -81,12 +80,12 @@ def _leak(tmp_path_factory):
 
 
 @pytest.mark.parametrize("model", ["trees", "nearest"])
-def test_a_model_that_memorises_falls_where_regions_are_kept_whole(leak, model):
+def test_a_model_that_memorises_loses_skill_if_regions_are_kept_together(leak, model):
     assert leak.loc[model, "tss_parted"] > 0.3
     assert leak.loc[model, "difference"] > 0.1
 
 
-def test_the_logistic_model_hardly_falls(leak):
+def test_the_logistic_model_loses_little_skill(leak):
     assert leak.loc["logistic", "tss_whole"] > 0.5
     assert leak.loc["logistic", "difference"] < 0.15
     assert leak.loc["logistic", "difference"] < leak.loc["trees", "difference"]

@@ -1,7 +1,7 @@
-"""Real windows of SWAN-SF are located at their own times, and meet real rows of SDOBenchmark.
+"""Real windows of SWAN-SF are located at their own times, and are joined with SDOBenchmark rows.
 
-The data is looked for in the folder that SKYMILL_REAL_DATA names, else in `../shared/real` beside
-the repository. Without it these tests are skipped.
+The data is in the folder that SKYMILL_REAL_DATA names, or in `../shared/real` next to the
+repository. Without the data these tests are skipped.
 """
 
 import json
@@ -120,8 +120,8 @@ def test_the_sample_of_region_11953_overlaps_with_harp_3608_too_little(swan):
     end = clock.to_tai(own["end"].to_numpy("M8[ns]"))
     series = find_series(own["ar_num"].to_numpy(np.int64), end, steps)
     assert series.harp.tolist() == [3608]
-    # The last step at least 12 minutes before 14:15:36 TAI is that of 14:00; the window begins at
-    # 05:36. (A 44th step, of 14:12, uses light from after the sample's end.)
+    # The last step at least 12 minutes before 14:15:36 TAI is at 14:00, and the window begins at
+    # 05:36. (A 44th step, at 14:12, would use light from after the end of the sample.)
     assert series.end.astype("M8[s]").tolist() == [np.datetime64("2014-01-15T14:00:00").item()]
     assert series.present.tolist() == series.numbered.tolist() == [43]
     assert series.reason.tolist() == ["too_little_overlap"]
@@ -130,7 +130,7 @@ def test_the_sample_of_region_11953_overlaps_with_harp_3608_too_little(swan):
     assert found.goes[at].tolist() == own["goes_class"].tolist() == ["C1.0"]
 
 
-def test_no_record_that_ends_after_the_sample_is_taken(swan):
+def test_a_record_that_ends_after_the_sample_is_not_used(swan):
     _, windows = swan
     found = read_windows([windows])
     own = samples_of_january().set_index("sample_id").loc[[SAMPLE]]
@@ -156,5 +156,5 @@ def test_no_pair_of_harp_3647_is_unambiguous(swan):
     for row in chosen:
         assert row["regions_in_harp"] == 5
         assert "several_regions" in row["flags"]
-    # All five numbers are one group.
+    # All five numbers form one group.
     assert {row["group"] for row in chosen} == {11958}

@@ -1,7 +1,7 @@
 """Six real windows of SWAN-SF: 52 columns, names of the older form, missing values.
 
-The data is looked for in the folder that SKYMILL_REAL_DATA names, else in `../shared/real` beside
-the repository. Without it these tests are skipped.
+The data is in the folder that SKYMILL_REAL_DATA names, or in `../shared/real` next to the
+repository. Without the data these tests are skipped.
 """
 
 import csv
@@ -61,7 +61,7 @@ def _found(tmp_path_factory):
     return catalogued(tmp_path_factory.mktemp("swan_sf"), files)
 
 
-def test_all_windows_are_valid_and_share_the_steps_that_they_have_in_common(found):
+def test_all_windows_are_valid_and_common_steps_are_stored_once(found):
     steps, windows, counts = found
     assert (counts["windows"], counts["rejected"], counts["differing_steps"]) == (6, 0, 0)
     # 45 and 40 steps are in two windows.
@@ -88,7 +88,7 @@ def test_windows_have_the_classes_numbers_and_times_of_their_names(found):
     assert windows["noaa"].to_pylist() == [[], [], [11884, 11885], [11953], five, five]
 
 
-def test_every_value_is_that_of_its_column_bit_for_bit(found):
+def test_every_value_equals_that_of_its_column_bit_for_bit(found):
     steps, _, _ = found
     harps, times = steps["harp"].to_pylist(), steps["time_tai"].to_pylist()
     places = {
@@ -109,7 +109,7 @@ def test_every_value_is_that_of_its_column_bit_for_bit(found):
             assert steps["noaa"][place].as_py() == noaa
 
 
-def test_the_values_are_those_of_the_records_of_2020(found):
+def test_the_values_equal_those_of_the_records_of_2020(found):
     steps, windows, _ = found
     with open(INDEX, newline="") as stream:
         files = {row["record_id"]: row["source_file"] for row in csv.DictReader(stream)}

@@ -1,7 +1,7 @@
-"""Six real windows of SWAN-SF through the magnetic branch, and the same as records of 2020.
+"""Six real windows of SWAN-SF in the magnetic branch, and the same windows as records of 2020.
 
-The data is looked for in the folder that SKYMILL_REAL_DATA names, else in `../shared/real` beside
-the repository. Without it these tests are skipped.
+The data is in the folder that SKYMILL_REAL_DATA names, or in `../shared/real` next to the
+repository. Without the data these tests are skipped.
 """
 
 import csv
@@ -105,7 +105,7 @@ def _described(folder, files):
 
 
 def features(name):
-    """Return the columns that both inputs have by default."""
+    """Return the default columns that both inputs have."""
     config = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text())
     return of_input({**config, "magnetic": {"input": name}})["features"]
 
@@ -119,7 +119,7 @@ def test_all_windows_are_records_in_the_order_of_harp_and_time(made):
     assert np.datetime64(first % 10**7 * 720, "s") == np.datetime64("2013-10-11T11:36")
 
 
-def test_values_are_those_of_the_files_bit_for_bit(made):
+def test_values_equal_those_of_the_files_bit_for_bit(made):
     for row, member in enumerate(made.members):
         with open(WINDOWS / Path(member).name, newline="") as stream:
             lines = list(csv.DictReader(stream, delimiter="\t"))
@@ -135,7 +135,7 @@ def test_windows_of_one_harp_are_one_region(made):
 
 
 def test_the_plan_has_utc_and_no_leak(made):
-    # Of one class: else all would be train, as each class is in one region.
+    # One class for all windows. Otherwise all windows would be train: each class is in one region.
     originals = read_ids(made.ids_path).assign(region=made.region, label="Q")
     split = {
         "unit": "region",
@@ -165,7 +165,7 @@ def test_the_plan_has_utc_and_no_leak(made):
     assert table["missing_R_VALUE"].to_pylist() == pytest.approx(share.tolist())
 
 
-def test_columns_are_those_of_the_same_windows_as_records_of_2020(made, tmp_path):
+def test_columns_equal_those_of_the_same_windows_as_records_of_2020(made, tmp_path):
     content = ingest(
         AS_2020,
         TRAIN_PARTITIONS[0],
@@ -185,7 +185,7 @@ def test_columns_are_those_of_the_same_windows_as_records_of_2020(made, tmp_path
         == set(settings["columns"])
         == set(features("cup2020")["columns"]) - {"PIL_LEN_log"}
     )
-    # The file has the windows in an order of its own.
+    # The file has the windows in another order.
     flux = "USFLUX_log"
     order = [
         next(other for other in range(6) if np.array_equal(as_2020[flux][other], own[flux][row]))

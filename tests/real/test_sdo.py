@@ -1,7 +1,7 @@
-"""Real rows and real pixels: 52 rows of SDOBenchmark, and nine images of its shape.
+"""Real rows and real pixels: 52 rows of SDOBenchmark, and nine images of the same shape.
 
-The data is looked for in the folder that SKYMILL_REAL_DATA names, else in `../shared/real` beside
-the repository. Without it these tests are skipped.
+The data is in the folder that SKYMILL_REAL_DATA names, or in `../shared/real` next to the
+repository. Without the data these tests are skipped.
 """
 
 import os
@@ -46,7 +46,7 @@ def test_the_real_rows_are_all_well_formed():
         assert ",".join([row.sample_id, *times, row.peak_flux]) == line
 
 
-def test_the_real_rows_have_the_classes_that_their_fluxes_say():
+def test_the_real_rows_have_the_classes_of_their_fluxes():
     rows, _ = read_metadata(ROWS)
     changed = 0
     for row in rows:
@@ -55,7 +55,7 @@ def test_the_real_rows_have_the_classes_that_their_fluxes_say():
             assert name == "quiet"
             continue
         flux = float(name[1:]) * BEGINS[name[0]]
-        # A class of two digits, and that very flux but for the noise of float64.
+        # A class with two digits has exactly this flux, except for the noise of float64.
         assert len(name) == 4
         assert flux == pytest.approx(float(row.peak_flux) * 0.85, rel=1e-12)
         assert label(row.peak_flux, 0.85) == (name[0] if name[0] in "XMC" else "Q")
@@ -121,7 +121,7 @@ def test_the_real_rows_are_planned_without_a_leak(tree):
     assert sum(counts["records_by_label"].values()) == 52
 
 
-def test_the_real_rows_say_when_they_end_at_the_peak(tree):
+def test_real_rows_that_end_at_the_peak_are_found(tree):
     rows = [row for name in (ROWS, JANUARY) for row in read_metadata(name)[0]]
     has_flare = np.array([goes_class(row.peak_flux, 0.85) != "quiet" for row in rows])
     said = ends_at_peak(
@@ -131,11 +131,11 @@ def test_the_real_rows_say_when_they_end_at_the_peak(tree):
         has_flare,
     )
     late = np.array([int(row.folder[-1]) >= 1 for row in rows])
-    # Of 13 later windows with a flare ten end at the peak, and of three that is not known.
+    # Of 13 later windows with a flare, ten end at the peak, and three are unknown.
     assert [int((said[late & has_flare] == value).sum()) for value in (True, False)] == [10, 0]
     assert int(said.isna().sum()) == 3
     assert (said[~late] == False).all()  # noqa: E712
-    # Rows of flares that peaked when the window ended, by GOES: none of them is denied.
+    # In these rows GOES has the flare's peak at the end of the window: no row may be False.
     peaks = read_metadata(FOLDER.parent / "cases" / "sdo" / "sdo_end_at_peak.csv")[0]
     known = ends_at_peak(
         np.array([int(row.region) for row in peaks]),
@@ -146,7 +146,7 @@ def test_the_real_rows_say_when_they_end_at_the_peak(tree):
     assert known.isna().all()
 
 
-def test_the_shipped_table_is_that_of_jsoc():
+def test_the_table_in_the_package_equals_that_of_jsoc():
     lines = TABLE.read_text().splitlines(keepends=True)
     shipped = "".join(line for line in lines if not line.startswith("#"))
     assert shipped == (FOLDER / "jsoc" / "harp_to_noaa.2020.txt").read_text()

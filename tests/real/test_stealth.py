@@ -1,7 +1,7 @@
-"""The whole published auxiliary table, from its CSV to the typed one.
+"""The complete published auxiliary table, from the CSV file to the typed table.
 
-The data is looked for in the folder that SKYMILL_REAL_DATA names, else in `../shared/real` beside
-the repository. Without it these tests are skipped.
+The data is in the folder that SKYMILL_REAL_DATA names, or in `../shared/real` next to the
+repository. Without the data these tests are skipped.
 """
 
 import json
@@ -45,7 +45,7 @@ def test_the_published_figures_are_reached(made):
     }
 
 
-def test_every_row_is_the_line_of_the_file(made):
+def test_every_row_equals_its_line_of_the_file(made):
     lines = RAW.read_text().splitlines()[1:]
     rows = [",".join(map(str, row.values())) for row in made[1].to_pylist()]
     assert rows == lines

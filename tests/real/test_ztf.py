@@ -1,7 +1,7 @@
-"""A complete real night: 499 alerts of 2018-11-29, read as fastavro and astropy read them.
+"""A complete real night: 499 alerts of 2018-11-29, compared with fastavro and astropy.
 
-The data is looked for in the folder that SKYMILL_REAL_DATA names, else in `../shared/real` beside
-the repository. Without it these tests are skipped.
+The data is in the folder that SKYMILL_REAL_DATA names, or in `../shared/real` next to the
+repository. Without the data these tests are skipped.
 """
 
 import gzip
@@ -43,7 +43,7 @@ def packets():
 
 @pytest.fixture(scope="module")
 def alerts(packets):
-    """Each packet as fastavro reads it, with its three images as astropy reads them."""
+    """Each packet read with fastavro, with its three images read with astropy."""
     found = {}
     for text in packets:
         (alert,) = fastavro.reader(io.BytesIO(text))
@@ -71,12 +71,12 @@ def extract(folder, **choice):
 
 @pytest.fixture(scope="module")
 def night(tmp_path_factory):
-    """What is extracted with the default settings, all objects kept."""
+    """The extracted night with the default settings and all objects."""
     return extract(tmp_path_factory.mktemp("night"))
 
 
 def kept(text, slots):
-    """Return what slots hold, by path."""
+    """Return the values in slots, by path."""
     found = {}
     for path, (kind, value, size) in zip(FIELDS, slots.tolist(), strict=True):
         real = np.int64(value).view(np.float64).item()
@@ -86,7 +86,7 @@ def kept(text, slots):
 
 
 def as_read(document):
-    """Return the same of a record that fastavro has read."""
+    """Return the values of a record that fastavro has read, by path."""
     found = {}
     for path in FIELDS:
         value = document
@@ -96,14 +96,14 @@ def as_read(document):
     return found
 
 
-def test_every_packet_is_read_as_fastavro_reads_it(packets):
+def test_every_packet_is_read_as_in_fastavro(packets):
     for text in packets:
         header = read_header(text)
         (record,) = read_records(text, header, header.end)
         assert record.by_walking
         (document,) = fastavro.reader(io.BytesIO(text))
         assert kept(record.text, record.slots) == as_read(document)
-        # And value by value.
+        # The same value by value.
         _, start = read_long(text, header.end)
         size, start = read_long(text, start)
         slowly, slots, end = read_record(text, start, start + size, header.writer.schema)
@@ -135,7 +135,7 @@ def test_whole_cutouts_equal_astropys(tmp_path, alerts):
         assert np.array_equal(stamps, np.nan_to_num(np.stack(alerts[candid][1]), nan=0.0))
 
 
-def test_the_values_are_those_of_the_packets(night, alerts):
+def test_the_values_equal_those_of_the_packets(night, alerts):
     _, table = night
     for row in table.drop(["stamps"]).to_pylist():
         alert = alerts[row["candid"]][0]
@@ -179,10 +179,10 @@ def test_stamps_cut_at_the_edge_are_recovered_around_the_source(night, alerts):
     brightest = []
     for recovered, stamps in zip(table["recovered"].to_pylist(), pixels(table), strict=True):
         if recovered:
-            # The difference image is positive at a source that was found, whichever its sign.
+            # The absolute difference image has its peak at the source, for either sign.
             peak = np.abs(stamps[2]).reshape(-1).argmax()
             brightest.append(max(abs(peak // 21 - 10), abs(peak % 21 - 10)))
-    # A cut to the wrong side would put the source ten pixels off and more.
+    # If the crop were on the wrong side, the source would be at least ten pixels off.
     assert sum(distance <= 2 for distance in brightest) >= 5
 
 
@@ -201,8 +201,8 @@ def test_missing_pixels_are_counted(night, alerts):
             assert row["nan_science"] == np.isnan(image).sum()
 
 
-def test_the_sky_lies_on_the_detector_as_the_data_dictionary_says(alerts):
-    # Alerts of one exposure in one readout channel: how do pixels change with the sky?
+def test_the_orientation_of_the_sky_agrees_with_the_data_dictionary(alerts):
+    # Alerts of one exposure in one readout channel show how pixels change with the sky.
     channels = {}
     for alert, _ in alerts.values():
         found = alert["candidate"]
@@ -219,7 +219,7 @@ def test_the_sky_lies_on_the_detector_as_the_data_dictionary_says(alerts):
     assert np.abs(slopes - [[-1, 0], [0, -1]]).max() < 0.03
 
 
-def test_the_first_block_is_found_where_a_header_cannot_be_read(packets):
+def test_the_first_block_is_found_without_a_readable_header(packets):
     for text in packets[::25]:
         damaged = b"Obk" + text[3:]
         header = read_header(damaged)

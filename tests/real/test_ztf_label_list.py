@@ -1,7 +1,7 @@
-"""A real ALeRCE list of 2,000 rows, one object of which is listed twice.
+"""A real ALeRCE list of 2,000 rows, with one object listed twice.
 
-The data is looked for in the folder that SKYMILL_REAL_DATA names, else in `../shared/real` beside
-the repository. Without it these tests are skipped.
+The data is in the folder that SKYMILL_REAL_DATA names, or in `../shared/real` next to the
+repository. Without the data these tests are skipped.
 """
 
 import csv

@@ -1,8 +1,8 @@
-"""A SLURM of one node on loopback, with daemons, keys and folders of its own.
+"""A SLURM of one node on loopback, with its own daemons, keys and folders.
 
-Nothing of the machine's own SLURM is used: the key, the socket, the ports and the state belong to
-this cluster. Only slurm.conf and cgroup.conf must stand in /etc/slurm, because Snakemake's plugin
-hides SLURM_CONF from the jobs; they are links to files of ours, and go away again.
+The cluster uses no part of the machine's SLURM: it has its own key, socket, ports and state. Only
+slurm.conf and cgroup.conf must be in /etc/slurm, because Snakemake's plugin hides SLURM_CONF from
+the jobs. They are links to files of this cluster, and are deleted at the end.
 """
 
 import contextlib
@@ -22,9 +22,9 @@ import psutil
 CONFIGURATIONS = (Path("/etc/slurm/slurm.conf"), Path("/etc/slurm/cgroup.conf"))
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel")
 CPUS = 16
-"""What the node claims to have, so that jobs of many threads fit on a small machine."""
+"""CPUs that the node claims to have, so that jobs of many threads fit on a small machine."""
 PATIENCE = 60
-"""Seconds until a daemon that does not answer counts as broken."""
+"""Seconds after which a daemon that does not answer counts as broken."""
 
 SLURM_CONF = """\
 ClusterName={name}
@@ -48,17 +48,17 @@ SwitchType=switch/none
 MpiDefault=none
 AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/none
-# Jobs that take more memory than they asked for are killed: looked at every second.
+# Jobs that take more memory than they asked for are killed. Memory is checked every second.
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
 JobAcctGatherParams=OverMemoryKill
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
-# The node is taken for what is written here, not for what the machine has.
+# The node has the CPUs and memory given here, not those of the machine.
 SlurmdParameters=config_overrides
 ReturnToService=2
 KillWait=3
-# Jobs are remembered until the tests have looked, however slow the machine.
+# SLURM keeps ended jobs for two hours, so that tests on slow machines still find them.
 MinJobAge=7200
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} State=UNKNOWN
 PartitionName=test Nodes={host} Default=YES MaxTime=INFINITE State=UP
@@ -66,11 +66,11 @@ PartitionName=test Nodes={host} Default=YES MaxTime=INFINITE State=UP
 
 
 class Refused(Exception):
-    """The cluster cannot be had on this machine; the message says why and what to do."""
+    """The cluster cannot run on this machine; the message says why and what to do."""
 
 
 class Cluster:
-    """A running SLURM: its folder, and what its commands say."""
+    """A running SLURM: its folder, and its commands."""
 
     partition = "test"
 
@@ -80,7 +80,7 @@ class Cluster:
         self.environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
 
     def ask(self, *command: str) -> str:
-        """Return what a SLURM command writes; it must succeed."""
+        """Return the output of a SLURM command, which must succeed."""
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
         assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
         return done.stdout
@@ -115,8 +115,8 @@ def _wait_until(condition, what: str, seconds: float = PATIENCE) -> None:
 
 @contextlib.contextmanager
 def running_cluster() -> Iterator[Cluster]:
-    """Start a cluster, and take every trace of it away at the end, however that comes about."""
-    _take_away_leftovers()
+    """Start a cluster, and remove all its files and processes at the end, also after an error."""
+    _delete_leftovers()
     _require_free_machine()
     name = f"skymill{secrets.token_hex(4)}"
     folder = Path(tempfile.mkdtemp(prefix="skymill-slurm-"))
@@ -126,7 +126,7 @@ def running_cluster() -> Iterator[Cluster]:
         _configure(cluster)
         for command in _commands(folder):
             with open(folder / f"{command[0]}.out", "wb") as output:
-                # A session of its own: Ctrl-C must not reach the daemons before the clean-up.
+                # A separate session: Ctrl-C must not reach the daemons before the clean-up.
                 daemon = subprocess.Popen(
                     command,
                     env=cluster.environment,
@@ -159,7 +159,7 @@ def _configure(cluster: Cluster) -> None:
         node_port=node_port,
         folder=folder,
         cpus=CPUS,
-        # The machine need not have it: nothing here uses what it asks for.
+        # The machine need not have it: the cluster does not use its settings.
         memory=64_000,
     )
     (folder / "slurm.conf").write_text(text)
@@ -201,7 +201,7 @@ def _is_idle(cluster: Cluster, daemons: list[subprocess.Popen]) -> bool:
 
 
 def _end(cluster: Cluster, daemons: list[subprocess.Popen]) -> None:
-    """End jobs and daemons of this cluster, and take its files away."""
+    """End jobs and daemons of this cluster, and delete its files."""
     for process in _jobs_of(cluster.name):
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
@@ -224,7 +224,7 @@ def _remove_files(folder: Path) -> None:
 
 
 def _jobs_of(name: str) -> list[psutil.Process]:
-    """Return the processes of a cluster's jobs: SLURM tells each the name of its cluster."""
+    """Return the processes of a cluster's jobs, found by SLURM_CLUSTER_NAME."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
@@ -241,8 +241,8 @@ def _free_ports(number: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def _take_away_leftovers() -> None:
-    """Take away what a test run of ours left that was killed before it could clean up."""
+def _delete_leftovers() -> None:
+    """End processes and delete files of an earlier test run that was killed."""
     link = CONFIGURATIONS[0]
     if not link.is_symlink() or not link.readlink().parent.name.startswith("skymill-slurm-"):
         return
@@ -252,7 +252,7 @@ def _take_away_leftovers() -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             owner = psutil.Process(int(pid))
             if owner.create_time() == float(created) and not _is_dead(owner):
-                raise Refused(f"another run of these tests is under way (process {pid}).")
+                raise Refused(f"another run of these tests is active (process {pid}).")
         name = re.search(r"^ClusterName=(\w+)", (folder / "slurm.conf").read_text(), re.M)[1]
         left = [*_jobs_of(name), *_daemons_in(folder)]
         for process in left:
@@ -263,7 +263,7 @@ def _take_away_leftovers() -> None:
 
 
 def _is_dead(process: psutil.Process) -> bool:
-    """Return whether a process has ended, though nobody has asked how."""
+    """Return whether a process has ended, even if no process has read its exit code."""
     return process.status() == psutil.STATUS_ZOMBIE
 
 
@@ -277,7 +277,7 @@ def _daemons_in(folder: Path) -> list[psutil.Process]:
 
 
 def _require_free_machine() -> None:
-    """Refuse a machine that lacks what is needed, or has a SLURM already."""
+    """Refuse a machine that lacks a requirement, or already has a SLURM."""
     if os.geteuid() != 0:
         raise Refused("the SLURM daemons need root. Run it as root, in a container for instance.")
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
@@ -289,8 +289,8 @@ def _require_free_machine() -> None:
     for path in CONFIGURATIONS:
         if path.exists() or path.is_symlink():
             raise Refused(
-                f"{path} is there: this machine belongs to a SLURM cluster, or did. Run these "
-                "tests elsewhere, or take the file away if nobody needs it."
+                f"{path} exists: this machine belongs to a SLURM cluster, or belonged to one. Run "
+                "these tests elsewhere, or delete the file if it is not needed."
             )
     running = {
         process.name(): process.pid for process in psutil.process_iter() if not _is_dead(process)
@@ -298,6 +298,6 @@ def _require_free_machine() -> None:
     for daemon in ("slurmctld", "slurmd"):
         if daemon in running:
             raise Refused(
-                f"{daemon} runs already (process {running[daemon]}): stop it first, or run these "
-                "tests elsewhere."
+                f"{daemon} is already running (process {running[daemon]}): stop it first, or run "
+                "these tests elsewhere."
             )

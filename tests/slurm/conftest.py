@@ -1,4 +1,4 @@
-"""A real SLURM for the tests of this folder, which `make test-slurm` runs, not `make test`."""
+"""A real SLURM for the tests of this folder. Run them with `make test-slurm`, not `make test`."""
 
 import os
 import signal
@@ -17,12 +17,12 @@ from skymill.magnetic.schema import PARTITIONS
 
 @pytest.fixture(scope="session")
 def slurm() -> Cluster:
-    """Return a running SLURM of one node on loopback, which goes away after the last test.
+    """Return a running SLURM of one node on loopback, which ends after the last test.
 
-    Everything that is started with the machine's own `sbatch`, `squeue` or `scancel`, or by a
-    library that calls them, talks to it without any setting: its slurm.conf stands in /etc/slurm.
-    Its one partition, `test`, has 16 CPUs and 64 GB, whatever the machine has; jobs over their
-    memory are killed. There is no accounting: an account (-A) is taken and means nothing.
+    The machine's `sbatch`, `squeue` and `scancel`, and libraries that call them, use this cluster
+    without any setting, because its slurm.conf is in /etc/slurm. Its only partition, `test`, claims
+    16 CPUs and 64 GB on any machine. Jobs that exceed their memory are killed. There is no
+    accounting: an account (-A) is accepted and ignored.
 
         def test_something(slurm, tmp_path):
             job = slurm.ask("sbatch", "--parsable", "-D", str(tmp_path), "--wrap", "hostname")
@@ -31,7 +31,7 @@ def slurm() -> Cluster:
 
     Run tests that use it as root: `pytest tests/slurm/test_something.py`.
     """
-    # A run that is told to end cleans up as after Ctrl-C.
+    # After SIGTERM a test run cleans up as after Ctrl-C.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with running_cluster() as cluster:
@@ -46,8 +46,8 @@ def slurm() -> Cluster:
 def _fresh(tmp_path_factory) -> Project:
     """Return a project with its profile set up for the test cluster.
 
-    Nothing has been made but the magnetic branch's raw files: four jobs less to wait for. They
-    count as local ones: jobs on simulated files this small get one thread each.
+    Only the magnetic branch's raw files exist, which saves the wait for four jobs. The raw files
+    count as local, because jobs on such small simulated files get only one thread each.
     """
     project = Project.new(tmp_path_factory.mktemp("fresh") / "project")
     project.set("ztf: {nights: [20180601]}")
@@ -71,7 +71,7 @@ def made(_fresh, slurm, tmp_path_factory) -> tuple[Project, Project]:
     local, remote = _fresh.copy(folder / "local"), _fresh.copy(folder / "remote")
     command = local.command("--cores", "2")
     output = subprocess.DEVNULL
-    # Side by side: the one works while the other waits.
+    # In parallel: one run works while the other waits.
     with subprocess.Popen(
         command, cwd=local.folder, env=local.environment(), stdout=output, stderr=output
     ) as run:
@@ -82,7 +82,7 @@ def made(_fresh, slurm, tmp_path_factory) -> tuple[Project, Project]:
 
 @pytest.fixture
 def fresh(_fresh, slurm, tmp_path) -> Project:
-    """Return a project in which little has been made."""
+    """Return a project with only the raw files of the magnetic branch."""
     return _fresh.copy(tmp_path / "project")
 
 

@@ -1,4 +1,4 @@
-"""Runs of the workflow on the test cluster: their profiles, and what the tests do to them."""
+"""Runs of the workflow on the test cluster: profiles, and changes that the tests make."""
 
 import contextlib
 import os
@@ -12,21 +12,21 @@ from projects import Project
 
 SLURM_PROFILE = (
     *("--profile", "profiles/slurm"),
-    # Users may be more patient.
+    # Users may wait longer.
     *("--slurm-init-seconds-before-status-checks", "2"),
 )
 GENERIC_PROFILE = ("--profile", "profiles/generic", "--seconds-between-status-checks", "3")
 
 AUGMENTED = "data/preprocessed/solar_flare_2020/train_augmented"
 SCRIPT = "workflow/scripts/augment_train.py"
-"""Tests change what the augmentation does: it is one job, and little comes after it."""
+"""Tests change the augmentation, because it is one job with few jobs after it."""
 MAIN = "def main(run):\n"
 FAIL = MAIN + '    raise RuntimeError("a fault")\n'
 WAIT = MAIN + "    import time\n    time.sleep(600)\n"
 
 
 def jobs_of(slurm: Cluster, project: Project, rule: str = "") -> list[dict[str, str]]:
-    """Return the jobs that Snakemake's plugin submitted for a rule, or for all; oldest first."""
+    """Return the jobs that Snakemake's plugin submitted for a rule, or all jobs; oldest first."""
     return [
         job
         for job in slurm.jobs()
@@ -36,7 +36,7 @@ def jobs_of(slurm: Cluster, project: Project, rule: str = "") -> list[dict[str, 
 
 @contextlib.contextmanager
 def started(project: Project, *arguments: str) -> Iterator[subprocess.Popen]:
-    """Start Snakemake in a process group of its own, as a terminal does; it never outlives this."""
+    """Start Snakemake in its own process group, as a terminal does; kill it at the end."""
     with open(project.path("run.log"), "w") as log:
         run = subprocess.Popen(
             project.command(*arguments),
@@ -55,16 +55,16 @@ def started(project: Project, *arguments: str) -> Iterator[subprocess.Popen]:
 
 
 def wait_for_augmentation(slurm: Cluster, project: Project, run: subprocess.Popen) -> None:
-    """Wait until the augmentation is at work: it has opened its log anew."""
+    """Wait until the augmentation runs: its log exists again."""
 
     def at_work() -> bool:
         assert run.poll() is None, project.path("run.log").read_text()
         return project.path("logs/augment_train.log").exists()
 
-    slurm.wait_until(at_work, "the augmentation at work")
+    slurm.wait_until(at_work, "the augmentation running")
 
 
 def make_augmentation_wait(project: Project) -> None:
-    """Have the augmentation wait, so that a run can be ended in its middle."""
+    """Make the augmentation wait, so that a run can be ended in the middle."""
     project.edit(SCRIPT, MAIN, WAIT)
     project.path("logs/augment_train.log").unlink()

@@ -1,4 +1,4 @@
-"""The cluster that the other tests of this folder run on."""
+"""The cluster on which the other tests of this folder run."""
 
 import cluster
 import pytest
@@ -21,7 +21,7 @@ def test_a_second_cluster_is_refused(slurm):
         raise AssertionError("a second cluster was started")
 
 
-def test_a_machine_with_a_slurm_of_its_own_is_refused(monkeypatch, tmp_path):
+def test_a_machine_with_its_own_slurm_is_refused(monkeypatch, tmp_path):
     configuration = tmp_path / "slurm.conf"
     configuration.write_text("ClusterName=somebody-elses\n")
     monkeypatch.setattr(cluster, "CONFIGURATIONS", (configuration,))

@@ -1,4 +1,4 @@
-"""Dask workers as SLURM jobs, with the script that users are given."""
+"""Dask workers as SLURM jobs, started with the script for users."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 RECIPE = "profiles/dask/on_slurm.py"
 
 
-def test_the_workflow_with_workers_that_are_slurm_jobs(slurm, made, fresh):
+def test_the_workflow_runs_with_workers_that_are_slurm_jobs(slurm, made, fresh):
     fresh.set("branches: [magnetic, ztf]")
     for old, new in (
         ("JOBS = 4", "JOBS = 2"),

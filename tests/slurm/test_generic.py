@@ -1,4 +1,4 @@
-"""The profile for other batch systems, with the scripts for SLURM that it comes with."""
+"""The profile for other batch systems, with its scripts for SLURM."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from runs import (
 )
 
 
-def test_the_same_bytes_as_a_local_run(slurm, finished):
+def test_results_have_the_bytes_of_a_local_run(slurm, finished):
     before = finished.products()
     finished.path("data/interim/raw/solar_flare_2020/test_4_5_data.json.receipt.json").unlink()
     finished.run(*GENERIC_PROFILE, "data/preprocessed/solar_flare_2020/test")

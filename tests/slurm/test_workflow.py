@@ -1,4 +1,4 @@
-"""The workflow on a real SLURM, with the profile and the commands that users are given."""
+"""The workflow on a real SLURM, with the profile and the commands for users."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ from runs import (
 
 from projects import said
 
-# 2.2 GB, long enough to be seen.
+# 2.2 GB, for long enough to be noticed.
 HOG = """\
     import time
 
@@ -35,7 +35,7 @@ HOG = """\
 """
 
 
-def test_the_same_bytes_as_a_local_run(made):
+def test_results_have_the_bytes_of_a_local_run(made):
     local, remote = made
     assert remote.portable_products() == local.portable_products()
     assert remote.stale(*SLURM_PROFILE) == set()
@@ -48,7 +48,7 @@ def test_jobs_get_the_threads_of_their_rules_and_memory_for_them(slurm, made):
 
 def test_a_raw_file_is_hashed_and_read_by_one_job(slurm, made):
     assert len(jobs_of(slurm, made[1], "raw_ingest_magnetic_verify_raw")) == 4
-    # A night is hashed while it is read, and so is the list of labels: no other job looks at them.
+    # Nights and the list of labels are hashed while they are read: no other job reads them.
     assert len(jobs_of(slurm, made[1], "extract_night")) == 1
     manifest = made[1].path("data/preprocessed/ztf/stamps/20180601.parquet.manifest.json")
     raw = made[1].path("data/sample/raw/ztf/ztf_public_20180601.tar.gz")
@@ -70,7 +70,7 @@ def test_small_jobs_are_not_submitted(slurm, made):
 def troubled(made, tmp_path_factory):
     """Return two runs with their projects: one that fails, and one that takes too much memory.
 
-    Both at once, for most of their time they wait.
+    The runs are parallel, because they mostly wait.
     """
     folder = tmp_path_factory.mktemp("troubled")
     failing, greedy = made[0].copy(folder / "failing"), made[0].copy(folder / "greedy")
@@ -94,7 +94,7 @@ def test_a_failed_job_is_named_with_its_logs(slurm, troubled):
     for name in ("logs/augment_train.log", log):
         assert name in said(run)
         assert "a fault" in project.path(name).read_text()
-    # What the log holds is shown as well.
+    # The content of the log is shown too.
     assert "RuntimeError: a fault" in said(run)
 
 
@@ -109,7 +109,7 @@ def test_a_job_over_its_memory_is_killed_and_gets_more(slurm, made, troubled):
     assert project.products()[part] == made[0].products()[part]
 
 
-def test_a_run_that_is_cancelled_and_then_killed_goes_on_to_the_same_bytes(slurm, finished):
+def test_a_run_that_is_cancelled_and_then_killed_resumes_and_has_the_same_bytes(slurm, finished):
     before = finished.products()
     make_augmentation_wait(finished)
     with started(finished, *SLURM_PROFILE) as run:
@@ -138,7 +138,7 @@ def test_a_run_that_is_cancelled_and_then_killed_goes_on_to_the_same_bytes(slurm
     assert finished.products() == before
 
 
-def test_one_big_job(slurm, made, fresh):
+def test_one_big_job_runs_on_the_cluster(slurm, made, fresh):
     fresh.set("branches: [stealth]")
     command = "snakemake --cores $SLURM_CPUS_PER_TASK --configfile config/small.yaml"
     done = subprocess.run(

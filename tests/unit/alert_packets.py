@@ -1,4 +1,4 @@
-"""Alert packets for tests: small, written by fastavro, with FITS stamps written card by card."""
+"""Small alert packets for tests. fastavro writes them; FITS stamps are written card by card."""
 
 import gzip
 import io
@@ -19,7 +19,7 @@ REGULAR = (63, 63)
 
 
 def fits(image, *, cards=(), simple="SIMPLE  =  T"):
-    """Return an image as a FITS file in ZTF's own, not quite standard, spelling."""
+    """Return an image as a FITS file as ZTF writes it, which is not quite standard."""
     rows, columns = image.shape
     head = [
         simple,
@@ -48,7 +48,7 @@ def images(seed, shape=REGULAR):
 
 
 def schema(version="3.3", *, null_first=False):
-    """Return an alert schema with what is read of it, some other fields, and history arrays."""
+    """Return an alert schema: the fields that Skymill reads, some others, and history arrays."""
 
     def option(kind):
         return ["null", kind] if null_first else [kind, "null"]
@@ -103,7 +103,7 @@ def schema(version="3.3", *, null_first=False):
 
 
 def alert(number, *, shape=REGULAR, version="3.3", **changes):
-    """Return alert `number` as a record; `changes` are to its top level or its candidate."""
+    """Return alert `number` as a record; `changes` replace top-level or candidate fields."""
     pictures = images(number, shape)
     candidate = {
         "jd": 2458451.5 + number,
@@ -152,7 +152,7 @@ SYNC = bytes(range(100, 116))
 
 
 def packet(*records, codec="null", interval=1, writer_schema=None):
-    """Return an Avro file of these records: the sync marker is fixed, so the bytes are."""
+    """Return an Avro file of these records. A fixed sync marker makes the bytes reproducible."""
     if codec == "zstandard":
         plain = packet(*records, interval=interval, writer_schema=writer_schema)
         return recoded(plain, codec, lambda block: bytes(cramjam.zstd.compress(block)))
@@ -169,7 +169,7 @@ def packet(*records, codec="null", interval=1, writer_schema=None):
 
 
 def blocks(text):
-    """Return a file's header, and of each of its blocks how many records it has and its data."""
+    """Return a file's header, and for each block its number of records and its data."""
     begin = text.index(SYNC) + len(SYNC)
     found, position = [], begin
     while position < len(text):
@@ -186,7 +186,7 @@ def block(count, data, marker=SYNC):
 
 
 def recoded(text, codec, compress):
-    """Return a file of codec null with another codec, of which fastavro need know nothing."""
+    """Return a file of codec null with another codec, also one that fastavro does not support."""
     header, found = blocks(text)
     name = _long(len(codec)) + codec.encode()
     header = header.replace(b"\x08null", name, 1)
@@ -211,18 +211,18 @@ def tar(members, *, mode="w:gz", folder=""):
 
 
 def members(numbers, **details):
-    """Return one file an alert, named after its candid as in the archive."""
+    """Return a file for each alert, named after the candid as in the archive."""
     return [(f"{10**15 + number}.avro", packet(alert(number, **details))) for number in numbers]
 
 
 def write(path: Path, content: bytes) -> Path:
-    """Write bytes and return where."""
+    """Write bytes and return their path."""
     path.write_bytes(content)
     return path
 
 
 def as_record(document):
-    """Return the form that reading gives to a record that fastavro has read."""
+    """Convert a record that fastavro has read to the form that Skymill's reader returns."""
     slots = np.zeros((len(FIELDS), 3), np.int64)
     text = bytearray()
     for path, slot in SLOTS.items():

@@ -1,6 +1,7 @@
-"""What may happen to the values of a record of 2020, float64 (24, 60), on the way to a file.
+"""Damage to the values of a record of 2020, float64 (24, 60), such as a file format may cause.
 
-Each function takes the values, which it may change, a generator, and the values of another record.
+Each function takes the values, a random generator, and the values of another record. It may change
+the values in place.
 """
 
 import numpy as np
@@ -32,7 +33,7 @@ def swap_steps(values, rng, other):
 
 
 def take_from_another(values, rng, other):
-    """Replace fewer steps than locate a record."""
+    """Replace a few steps: too few to locate the other record."""
     chosen = rng.choice(60, rng.integers(0, 7), replace=False)
     values[:, chosen] = other[:, chosen]
     return values

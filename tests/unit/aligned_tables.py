@@ -13,25 +13,25 @@ from skymill.swan_sf.schema import PARAMETERS, STEP_SECONDS
 from skymill.swan_sf.tables import STEPS_SCHEMA
 
 BEGIN = int(np.datetime64("2014-01-15T00:00:00", "s").astype(int))
-"""TAI seconds of the first step of a HARP, where nothing else is said."""
+"""TAI seconds of the first step of a HARP, by default."""
 CLOCK = Clock(np.datetime64("2013-12-31"), np.datetime64("2014-03-01"))
 
 
 def series(seed, length):
-    """Return values of a HARP: float64, shape (24, length); positive where regions are."""
+    """Return values of a HARP: float64, shape (24, length); positive, as real values are."""
     rng = np.random.default_rng(seed)
     size = 10.0 ** rng.uniform(0, 20, len(PARAMETERS))
     return size[:, None] * np.exp(np.cumsum(rng.normal(0, 0.02, (len(PARAMETERS), length)), axis=1))
 
 
 class Sky:
-    """Steps of some HARPs: `values` and `time` (TAI seconds) of each, and its NOAA numbers."""
+    """Steps of some HARPs. Each HARP has `values`, `time` (TAI seconds) and NOAA numbers."""
 
     def __init__(self):
         self.parts = []
 
     def add(self, harp, values, *, noaa=(), begin=BEGIN, missing=()):
-        """Add a HARP; `noaa` are its numbers at all steps, or a list for each step."""
+        """Add a HARP. `noaa` has the numbers of all steps, or a list for each step."""
         count = values.shape[1]
         numbers = [sorted(noaa)] * count if not any(isinstance(n, list) for n in noaa) else noaa
         kept = [step for step in range(count) if step not in set(missing)]
@@ -88,19 +88,19 @@ class Sky:
         return path
 
     def steps(self):
-        """Return them as locate and join take them."""
+        """Return the steps in the form that locate and join need."""
         return Steps([self.table()])
 
 
 def record_keys(values):
-    """Return the keys of records: of float64 (24, records, 60), two arrays (records, 60)."""
+    """Return two arrays of keys, shape (records, 60), for values float64 (24, records, 60)."""
     count = values.shape[1]
     exact, rounded = keys(values.reshape(len(PARAMETERS), -1))
     return exact.reshape(count, STEPS), rounded.reshape(count, STEPS)
 
 
 def ids_of(count, label="Q", partition="train_partition1_data"):
-    """Return an ids table of so many records."""
+    """Return an ids table with `count` records."""
     return pd.DataFrame(
         {
             "record_id": np.arange(1, count + 1),

@@ -1,4 +1,4 @@
-"""Fixtures of the unit tests. Examples are the same in every run: no test depends on luck."""
+"""Fixtures of the unit tests. Hypothesis draws the same examples in every run."""
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -30,12 +30,12 @@ def published_config():
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory):
-    """The magnetic branch run on small raw files with the default configuration."""
+    """A run of the magnetic branch on small raw files with the default configuration."""
     return Run(tmp_path_factory.mktemp("small_run"), load_config("config.yaml"))
 
 
 @pytest.fixture(scope="session")
 def published_run(tmp_path_factory):
-    """The same under the published recipe."""
+    """A run on the same files with the published recipe."""
     config = load_config("config.yaml", "published.yaml")
     return Run(tmp_path_factory.mktemp("published_run"), config)

@@ -16,7 +16,7 @@ from skymill.settings import of_input
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCRIPTS = REPOSITORY / "workflow" / "scripts"
 ABSENT = object()
-"""As a label: the record has no label at all."""
+"""As a label: the record has no label key."""
 
 FORCES = (("EPSX", "TOTFX", -1), ("EPSY", "TOTFY", -1), ("EPSZ", "TOTFZ", 1))
 
@@ -35,7 +35,7 @@ _TYPICAL = {
 
 
 def physical_values(seed: int, steps: int = STEPS) -> np.ndarray:
-    """Return values that look like a record's and obey the identity of EPS, TOTF and TOTBSQ."""
+    """Return realistic values of a record: EPS, TOTF and TOTBSQ obey their identity."""
     rng = np.random.default_rng(seed)
     values = rng.lognormal(0.0, 0.5, (len(PARAMETERS), steps))
     for name, median in _TYPICAL.items():
@@ -55,7 +55,7 @@ def windows(seed: int, count: int, stride: int = 15) -> list[np.ndarray]:
 
 
 def document(record_id, label="Q", values: np.ndarray | None = None) -> dict:
-    """Return one record as the archive's JSON has it."""
+    """Return one record in the form of the archive's JSON."""
     values = physical_values(0) if values is None else values
     series = {
         name: {str(step): number for step, number in enumerate(row)}
@@ -80,7 +80,7 @@ def write_raw(path: Path, lines: list[bytes]) -> Path:
 def described(path: Path, files: list[dict], **content) -> Product:
     """Write the manifest of a product, in a results folder that is the product's parent.
 
-    Files are those of a folder, or the one file and others beside it.
+    `files` describes the files of a folder, or the single file and other files next to it.
     """
     before = f"{path.name}/" if path.is_dir() else ""
     document = {
@@ -139,13 +139,13 @@ _ingest_blocks = ingest_module._ingest_blocks
 
 
 def ingest_small_blocks(blocks):
-    """Stand in for ingest's work function; takes the small block size into other processes."""
+    """Replace ingest's work function, so that workers use the small block size too."""
     ingest_module.BLOCK_BYTES = SMALL_BLOCK
     return _ingest_blocks(blocks)
 
 
 def same_bits(left: np.ndarray, right: np.ndarray) -> bool:
-    """Return whether two float arrays agree bit for bit."""
+    """Return whether two float arrays are equal bit for bit."""
     left, right = np.ascontiguousarray(left), np.ascontiguousarray(right)
     return left.shape == right.shape and bool((left.view(np.uint64) == right.view(np.uint64)).all())
 

@@ -1,4 +1,4 @@
-"""Jobs as Snakemake gives them to scripts and to the functions of a rule, without Snakemake."""
+"""Imitations of the job objects that Snakemake passes to scripts and to functions of rules."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,11 +7,11 @@ from skymill.engine.names import Names
 from skymill.engine.products import RECEIPT, describe_file, document_path, write_document
 
 RESULTS = "data"
-"""The results folder, below the folder that a test works in."""
+"""The results folder, below the current folder of a test."""
 
 
 class Named(list):
-    """Inputs, outputs or parameters of a rule: a list, whose parts have names."""
+    """Inputs, outputs or parameters of a rule: a list with named parts."""
 
     def __init__(self, **named):
         super().__init__()
@@ -29,7 +29,7 @@ class Named(list):
 
 
 def job(inputs=None, outputs=None, *, results=RESULTS, code="c0de", settings=None, **other):
-    """Return what Snakemake puts into a script."""
+    """Return the `snakemake` object of a script."""
     return SimpleNamespace(
         input=Named(**(inputs or {})),
         output=Named(**(outputs or {})),

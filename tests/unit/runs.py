@@ -43,17 +43,17 @@ WINDOWS_PER_REGION = 3
 
 
 def small_raw_files() -> dict[str, list[bytes]]:
-    """Return lines of the four raw files: 4 regions of 3 windows a class, and some bad lines."""
+    """Return lines of the four raw files: 4 regions of 3 windows per class, and some bad lines."""
     lines = {name: [] for name in PARTITIONS}
     next_id = {"train_partition1_data": 1, "train_partition2_data": 100}
-    next_id["train_partition3_data"] = 110  # ids of partition 2 come again in partition 3
+    next_id["train_partition3_data"] = 110  # partition 3 repeats ids of partition 2
     for number in range(REGIONS_PER_CLASS * len(LABELS)):
         partition = TRAIN_PARTITIONS[number % 3]
         for values in windows(number, WINDOWS_PER_REGION):
             label = LABELS[number // REGIONS_PER_CLASS]
             lines[partition].append(record(next_id[partition], label, values))
             next_id[partition] += 1
-    # Ids that do not ascend with the lines: positions and ids are different orders.
+    # Ids do not ascend with the lines, so that positions and ids are in different orders.
     lines["train_partition2_data"].reverse()
     short = document(900, "M")
     del short["900"]["values"]["MEANALP"]["59"]
@@ -74,12 +74,12 @@ def small_raw_files() -> dict[str, list[bytes]]:
 
 
 def records_of(stores: dict[str, Product]) -> dict[str, RecordStore]:
-    """Return what reads the records of each store."""
+    """Return a reader for the records of each store."""
     return {name: RecordStore(store) for name, store in stores.items()}
 
 
 class Run:
-    """Products of one run, as attributes: paths, and what the functions returned."""
+    """Products of one run, as attributes: paths, and the results of the functions."""
 
     def __init__(self, folder: Path, config: dict):
         self.folder, self.config = folder, config

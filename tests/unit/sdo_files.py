@@ -13,7 +13,7 @@ OFFSETS = [0, 420, 630, 710]
 
 
 def jpeg(seed=0, *, size=(256, 256), mode="L", description=None, black=False):
-    """Return the bytes of a JPEG: coarse noise, so that it has content and stays small."""
+    """Return the bytes of a small JPEG of coarse noise."""
     bands = len(mode) if mode != "L" else 1
     blocks = np.random.default_rng(seed).integers(1, 255, (8, 8, bands), dtype=np.uint8)
     grey = (
@@ -46,8 +46,8 @@ def row(region, time, flux="1e-09", number=0):
 def write_tree(root, training, test, images=None):
     """Write a tree: rows of both sets, and the images of each sample by its id.
 
-    `images` maps an id to {file name: bytes}; a sample that it does not name has two good ones,
-    and None stands for no folder.
+    `images` maps an id to {file name: bytes}. None means no folder. A sample that is not in
+    `images` gets two good images.
     """
     images = images or {}
     for part, rows in (("training", training), ("test", test)):

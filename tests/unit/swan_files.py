@@ -12,7 +12,7 @@ from skymill.swan_sf.catalogue import catalogue
 from skymill.swan_sf.schema import PARAMETERS, STEPS
 
 ORDER = [*PARAMETERS[:10], "MEANSHR", "SHRGT45", *PARAMETERS[12:]]
-"""The parameters as the CSV files order them."""
+"""The parameters in the order of the CSV files."""
 
 EXTRA = ["CRVAL1", "QUALITY", "NOAA_AR", "IS_TMFI", "XR_MAX"]
 COLUMNS = ["Timestamp", *ORDER, *EXTRA]
@@ -33,7 +33,7 @@ def name(harp=3608, first=0, label="FQ"):
 
 
 def rows(harp=3608, first=0, count=STEPS, **given):
-    """Return the rows of a window, each a dict by column; `given` holds for all."""
+    """Return the rows of a window, each a dict by column; `given` sets values in every row."""
     made = []
     for step in range(first, first + count):
         values = dict(zip(PARAMETERS, map(repr, step_values(harp, step).tolist()), strict=True))
@@ -65,7 +65,7 @@ def tarball(path, members):
 
 
 class Catalogued:
-    """A tarball that was catalogued: its tables, its quarantine and the manifest's content."""
+    """A catalogued tarball: its tables, its quarantine and the manifest's content."""
 
     def __init__(self, raw: Path, folder: Path, workers: int = 1):
         self.outputs = [folder / part for part in ("steps.parquet", "windows.parquet", "q.jsonl")]

@@ -1,4 +1,4 @@
-"""Samples get the series of their region up to their end, and nothing behind it."""
+"""Samples get the series of their region up to their end, and no later steps."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ STEP = STEP_SECONDS
 
 
 def ends(*seconds):
-    """Return ends of samples in TAI, so many seconds after the first step."""
+    """Return ends of samples in TAI, given in seconds after the first step."""
     return (BEGIN + np.array(seconds, dtype=np.int64)).astype("M8[s]").astype("M8[ns]")
 
 
@@ -32,7 +32,7 @@ def test_the_series_ends_twelve_minutes_before_the_sample():
         assert (found["present"], found["numbered"]) == (60, 60)
 
 
-def test_the_grid_is_the_harps_own():
+def test_the_series_uses_the_time_grid_of_its_harp():
     sky = Sky().add(5, series(1, 100), noaa=[11953], begin=BEGIN + 100)
     found = find(11953, 80 * STEP, sky)
     assert found["end"] == BEGIN + 100 + 78 * STEP
@@ -41,52 +41,52 @@ def test_the_grid_is_the_harps_own():
 @pytest.mark.parametrize(
     ("missing", "present", "reason"), [(12, 48, None), (13, 47, "too_little_overlap")]
 )
-def test_48_steps_are_needed(missing, present, reason):
+def test_a_series_needs_48_steps(missing, present, reason):
     sky = Sky().add(5, series(1, 100), noaa=[11953], missing=range(30, 30 + missing))
     found = find(11953, 80 * STEP, sky)
     assert (found["present"], found["reason"]) == (present, reason)
 
 
-def test_missing_last_steps_are_still_slots():
+def test_missing_last_steps_keep_their_slots():
     sky = Sky().add(5, series(1, 100), noaa=[11953], missing=range(75, 100))
     found = find(11953, 80 * STEP, sky)
     assert found["end"] == BEGIN + 79 * STEP
     assert found["present"] == 55
 
 
-def test_a_series_that_ended_long_before_is_none():
+def test_a_sample_long_after_the_series_gets_no_series():
     sky = Sky().add(5, series(1, 100), noaa=[11953])
     assert find(11953, 300 * STEP, sky)["reason"] == "no_harp"
 
 
-def test_a_number_that_no_harp_has():
+def test_a_number_without_a_harp_gets_no_series():
     sky = Sky().add(5, series(1, 100), noaa=[11953])
     found = find(11954, 80 * STEP, sky)
     assert (found["harp"], found["reason"], found["present"]) == (-1, "no_harp", 0)
 
 
-def test_a_number_at_less_than_most_steps_is_none():
+def test_a_number_at_half_of_the_steps_or_fewer_gets_no_series():
     late = [[] for _ in range(50)] + [[11953]] * 50
     sky = Sky().add(5, series(1, 100), noaa=late)
-    # The window holds steps 20 to 79: 30 of them with the number.
+    # The window has steps 20 to 79; 30 of them have the number.
     assert find(11953, 80 * STEP, sky)["reason"] == "no_harp"
     found = find(11953, 81 * STEP, sky)
     assert (found["reason"], found["numbered"], found["present"]) == (None, 31, 60)
 
 
-def test_of_several_harps_the_one_with_the_number_at_most_steps():
+def test_the_harp_with_the_number_at_most_steps_is_selected():
     sky = Sky().add(5, series(1, 100), noaa=[11953], missing=[40, 41])
     sky.add(6, series(2, 100), noaa=[11953])
     assert find(11953, 80 * STEP, sky)["harp"] == 6
 
 
-def test_several_harps_with_the_number_at_equally_many_steps_are_none():
+def test_harps_with_the_number_at_equally_many_steps_give_no_series():
     sky = Sky().add(5, series(1, 100), noaa=[11953]).add(6, series(2, 100), noaa=[11953])
     assert find(11953, 80 * STEP, sky)["reason"] == "several_harps"
 
 
 def plain_series(region, end, sky):
-    """Return HARP, last slot, steps there and with the number by looking at every step."""
+    """Return HARP, last slot, steps present and steps with the number: the slow, plain way."""
     table = sky.table().to_pylist()
     latest = int(end.astype("M8[s]").astype(np.int64)) - 720
     best = []
@@ -107,7 +107,7 @@ def plain_series(region, end, sky):
 
 
 @given(st.data())
-def test_series_are_those_found_by_looking_at_every_step(data):
+def test_series_equal_those_of_a_search_through_every_step(data):
     sky = Sky()
     for harp in range(1, 1 + data.draw(st.integers(1, 3))):
         seed = data.draw(st.integers(0, 2**32 - 1))
@@ -140,7 +140,7 @@ def record_of(seconds, *record_ends, harp=5):
     return int(row[0]), float(offset[0])
 
 
-def test_the_record_is_the_latest_that_does_not_end_later():
+def test_the_latest_record_that_ends_no_later_than_the_sample_is_selected():
     assert record_of(10_000, 7000, 9000, 8000, 10_001) == (1, 1000)
 
 
@@ -150,16 +150,16 @@ def test_a_record_may_end_with_the_sample_or_an_hour_before():
     assert record_of(10_000, 6399)[0] == -1
 
 
-def test_of_equal_records_the_first():
+def test_the_first_of_equal_records_is_selected():
     assert record_of(10_000, 9000, 9000)[0] == 0
 
 
-def test_no_record_of_another_harp():
+def test_a_record_of_another_harp_is_never_selected():
     assert record_of(10_000, 9000, harp=4)[0] == -1
     assert record_of(10_000, 9000, harp=6)[0] == -1
 
 
-def test_where_there_are_no_records():
+def test_without_records_no_sample_has_a_record():
     assert record_of(10_000)[0] == -1
 
 
@@ -173,22 +173,22 @@ def window_at(harp, seconds, within=7200):
     return None if found < 0 else (WINDOWS.label[found], WINDOWS.goes[found])
 
 
-def test_the_nearest_window_of_the_harp():
+def test_the_nearest_window_of_the_harp_is_selected():
     assert window_at(5, 1700) == ("Q", None)
     assert window_at(5, 1900) == ("M", "M1.0")
     assert window_at(6, 3600) == ("B", "B2.0")
 
 
-def test_of_two_windows_equally_near_the_earlier():
+def test_the_earlier_of_two_equally_near_windows_is_selected():
     assert window_at(5, 1800) == ("Q", None)
 
 
-def test_no_window_that_is_further_away():
+def test_a_window_too_far_away_is_not_selected():
     assert window_at(5, 3600 + 7200) == ("M", "M1.0")
     assert window_at(5, 3600 + 7201) is None
     assert window_at(7, 0) is None
 
 
-def test_where_there_are_no_windows():
+def test_without_windows_no_sample_has_a_window():
     none = Windows(windows_of([]))
     assert none.nearest(np.array([5]), np.array([BEGIN]), 10).tolist() == [-1]

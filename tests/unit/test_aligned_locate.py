@@ -1,4 +1,4 @@
-"""Records get HARP and time by value: the right ones or none, whatever damage they have."""
+"""Records get HARP and time from their values: the right ones or none, despite any damage."""
 
 import json
 
@@ -65,7 +65,7 @@ def test_a_window_is_located_where_it_was_taken(change, tier):
     assert counts["outcomes"][tier] == 1
 
 
-def test_a_record_that_is_not_there_is_absent(caplog):
+def test_a_record_that_is_not_in_the_catalogue_is_absent(caplog):
     (row,), counts = located([series(99, 60)])
     assert "None of the 1 magnetic records is in SWAN-SF" in caplog.text
     assert row["status"] == "absent"
@@ -80,7 +80,7 @@ def test_a_series_that_two_harps_have_is_ambiguous():
     assert row["harp"] is None
 
 
-def test_a_rival_of_more_than_a_tenth_is_too_much():
+def test_a_rival_with_more_than_a_tenth_of_the_votes_makes_a_record_ambiguous():
     mixed = window(7, 3)
     for own, rivals, status in ((50, 5, "located"), (50, 6, "ambiguous")):
         mixed = series(99, 60)
@@ -91,14 +91,14 @@ def test_a_rival_of_more_than_a_tenth_is_too_much():
 
 
 @pytest.mark.parametrize(("kept", "status"), [(20, "located"), (19, "absent")])
-def test_twenty_votes_are_needed(kept, status):
+def test_a_location_needs_twenty_votes(kept, status):
     values = window(30, 5)
     values[:, kept:] = np.nan
     (row,), _ = located([values])
     assert (row["status"], row["votes"]) == (status, kept)
 
 
-def test_a_value_that_many_steps_have_says_nothing():
+def test_a_value_that_many_steps_share_does_not_count():
     constant = np.repeat(series(1, 1), 400, axis=1)
     made = Sky().add(1, constant)
     (row,), _ = located([constant[:, :60]], made.steps())
@@ -115,7 +115,7 @@ def test_empty_tables_locate_nothing():
 
 
 def plain_votes(records, key, harp, time):
-    """Count votes one by one: the two best numbers, and what is best."""
+    """Count votes one by one. Return the two largest counts, and the best place."""
     found = []
     for record in records:
         votes = {}
@@ -130,7 +130,7 @@ def plain_votes(records, key, harp, time):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12))
-def test_votes_are_those_counted_one_by_one(seed, different):
+def test_votes_equal_those_counted_one_by_one(seed, different):
     rng = np.random.default_rng(seed)
     records = rng.integers(0, different, (5, 60)).astype(np.uint64)
     key = rng.integers(0, different + 2, 30).astype(np.uint64)
@@ -146,7 +146,7 @@ def test_votes_are_those_counted_one_by_one(seed, different):
 
 @st.composite
 def damaged(draw):
-    """Draw where a record is from, and the record after some damage."""
+    """Draw the place of a record, and the record after some damage."""
     harp = draw(st.sampled_from(sorted(HARPS)))
     step = draw(st.integers(0, LENGTH - 60))
     values = window(harp, step)
@@ -159,7 +159,7 @@ def damaged(draw):
 
 @settings(max_examples=60)
 @given(st.lists(damaged(), min_size=1, max_size=6))
-def test_what_is_located_is_right_after_any_damage(records):
+def test_locations_are_right_after_any_damage(records):
     rows, _ = located([values for _, _, values in records])
     for row, (harp, step, _) in zip(rows, records, strict=True):
         if row["status"] == "located":
@@ -198,13 +198,13 @@ def test_the_nearest_tier_finds_a_record_with_little_noise():
     assert 0.004 < row["rms"] < 0.006
 
 
-def test_the_nearest_tier_refuses_above_one_percent():
+def test_the_nearest_tier_refuses_more_than_one_percent_of_noise():
     records = [noisy(0.02), noisy(0.05)]
     rows, _ = located(records, nearest=nearest_values(records))
     assert [row["status"] for row in rows] == ["absent"] * 2
 
 
-def test_the_nearest_tier_leaves_a_record_without_values_alone():
+def test_the_nearest_tier_skips_a_record_without_values():
     records = [np.full((len(PARAMETERS), 60), np.nan), series(99, 60)]
     rows, _ = located(records, nearest=nearest_values(records))
     assert [row["status"] for row in rows] == ["absent"] * 2
@@ -219,7 +219,7 @@ def test_missing_values_and_signs_of_zero_are_equal():
     assert exact[0] == exact[1] != TRIVIAL
 
 
-def test_a_difference_in_one_parameter_shows():
+def test_a_difference_in_one_parameter_changes_the_key():
     values = np.repeat(series(1, 1), 25, axis=1)
     for parameter in range(24):
         values[parameter, parameter] = np.nextafter(values[parameter, parameter], np.inf)
@@ -228,7 +228,7 @@ def test_a_difference_in_one_parameter_shows():
     assert len(set(rounded.tolist())) == 1
 
 
-def test_a_step_of_few_values_says_nothing():
+def test_a_step_with_few_values_does_not_count():
     values = np.full((24, 2), np.nan)
     values[:7, 0], values[:8, 1] = 5.0, 5.0
     exact, _ = keys(values)
@@ -239,18 +239,18 @@ def test_a_step_of_few_values_says_nothing():
     st.floats(1.0, 9.9999, allow_nan=False),
     st.integers(-200, 200),
 )
-def test_five_digits_are_those_of_the_printed_number(mantissa, exponent):
+def test_five_digits_equal_those_of_the_printed_number(mantissa, exponent):
     value = float(f"{mantissa!r}e{exponent}")
     printed = float(f"{value:.4e}")
     near = float(f"{value * (1 + 1e-13):.4e}"), float(f"{value * (1 - 1e-13):.4e}")
     codes, usable = five_digits(np.array([[value, printed]]))
     assert usable.all()
-    # Halfway between two roundings either is right.
+    # A number halfway between two roundings may be rounded either way.
     if near == (printed, printed):
         assert codes[0, 0] == codes[0, 1]
 
 
-def test_digits_go_on_at_powers_of_ten():
+def test_digits_continue_across_powers_of_ten():
     codes, _ = five_digits(np.array([[999.999, 1000.0, 1000.04, 1000.1, 10000.0]]))
     assert codes[0, 0] == codes[0, 1] == codes[0, 2]
     assert len(set(codes[0].tolist())) == 3
@@ -262,5 +262,5 @@ def test_zero_missing_and_infinite_have_no_digits():
 
 
 @given(st.integers(0, 2**20), st.integers(0, 2**33))
-def test_harp_and_time_come_back_from_a_place(harp, time):
+def test_a_place_converts_back_to_harp_and_time(harp, time):
     assert harp_and_time(int(place_of(np.int64(harp), time))) == (harp, time)

@@ -1,4 +1,4 @@
-"""Pairs: what both are called, what is doubtful, groups that stay together."""
+"""Pairs: labels of all sources, doubtful pairs, and groups that stay together."""
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from skymill.swan_sf.schema import STEP_SECONDS
 
 FRACTIONS = {"validation": 0.3, "test": 0.3}
 NUMBER, HARP = 99001, 90001
-"""Behind those of JSOC's table."""
+"""Greater than all numbers in JSOC's table."""
 
 
 def sky(**more):
@@ -32,12 +32,12 @@ def sky(**more):
 
 
 def utc(seconds):
-    """Return the UTC of a time so many seconds after the first step."""
+    """Return the UTC of a time, given in seconds after the first step."""
     return str(np.datetime64(BEGIN - 35 + seconds, "s"))
 
 
 END = 100 * STEP_SECONDS + 61
-"""Of a sample; its series has ended 13 minutes before."""
+"""End of a sample. Its series ended 13 minutes earlier."""
 
 
 def pairs_of(samples, made=None, windows=(), record_times=None, official=True):
@@ -72,7 +72,7 @@ def test_a_pair_has_the_times_of_its_series_in_both_scales():
     assert (row["harp"], row["steps_present"], row["share_with_number"]) == (HARP, 60, 1.0)
 
 
-def test_labels_of_all_sources_stand_beside_each_other():
+def test_a_pair_has_the_labels_of_all_sources():
     end = BEGIN + 98 * STEP_SECONDS
     row = one_pair(windows=[(HARP, end, "M", "M1.2")])
     assert (row["label"], row["label_sdo"], row["goes_sdo"]) == ("M", "M", "M1.0")
@@ -80,12 +80,12 @@ def test_labels_of_all_sources_stand_beside_each_other():
     assert row["label_2020"] is row["record_id"] is None
 
 
-def test_a_window_that_shares_no_step_says_nothing():
+def test_a_window_that_shares_no_step_gives_no_label():
     row = one_pair(windows=[(HARP, BEGIN + 39 * STEP_SECONDS, "M", "M1.2")])
     assert row["label_swan"] is row["goes_swan"] is row["swan_offset_min"] is None
 
 
-def test_the_record_of_2020_is_that_of_the_harp_before_the_end():
+def test_the_record_of_2020_is_of_the_harp_and_ends_before_the_sample():
     values = np.stack([series(1, 120)[:, step : step + 60] for step in (38, 40, 42)], axis=1)
     table, _ = locate(ids_of(3, "C"), *record_keys(values), sky().steps(), CLOCK)
     row = one_pair(record_times=frame_of(table))
@@ -95,34 +95,34 @@ def test_the_record_of_2020_is_that_of_the_harp_before_the_end():
 
 
 def frame_of(table):
-    """Return a table of records as it is read back."""
+    """Return a table of records as a reader returns it."""
     frame = table.to_pandas(types_mapper=None)
     for name in ("status", "partition", "label"):
         frame[name] = frame[name].astype(object)
     return frame
 
 
-def test_a_harp_with_several_regions_is_named():
+def test_a_pair_whose_harp_has_several_regions_is_doubtful():
     made = sky().add(HARP, series(2, 1), noaa=[NUMBER + 1], begin=BEGIN - 10**6)
     row = one_pair(made=made)
     assert row["regions_in_harp"] == 2
     assert row["flags"] == ["several_regions"]
 
 
-def test_a_region_in_several_harps_is_named():
+def test_a_pair_whose_region_is_in_several_harps_is_doubtful():
     made = sky().add(HARP + 1, series(2, 5), noaa=[NUMBER])
     row = one_pair(made=made)
     assert (row["regions_in_harp"], row["flags"]) == (1, ["several_harps"])
 
 
-def test_numbers_of_jsocs_table_count():
+def test_numbers_in_jsocs_table_count():
     made = Sky().add(3647, series(1, 120), noaa=[11963])
     row = one_pair((11963, utc(END), "quiet"), made)
     assert row["regions_in_harp"] == 5
     assert "several_regions" in row["flags"]
 
 
-def test_a_window_that_ends_at_the_peak_is_named():
+def test_a_pair_whose_window_ends_at_the_peak_is_doubtful():
     samples = samples_of([(NUMBER, utc(END), "M1.0")])
     begun = samples["end"] - np.timedelta64(24, "h")
     samples["time_id"] = begun.dt.strftime("%Y_%m_%d_%H_%M_%S") + "_1"
@@ -163,7 +163,7 @@ def groups(regions, made):
     return group_regions(np.array(regions), links).tolist()
 
 
-def test_groups_by_the_steps_of_a_harp():
+def test_steps_of_a_harp_link_its_regions():
     made = Sky().add(HARP, series(1, 2), noaa=[[NUMBER], [NUMBER + 1]])
     assert groups([NUMBER, NUMBER + 1, NUMBER + 2], made) == [
         NUMBER,
@@ -172,19 +172,19 @@ def test_groups_by_the_steps_of_a_harp():
     ]
 
 
-def test_groups_by_a_step_that_two_harps_share():
+def test_a_step_that_two_harps_share_links_them():
     made = Sky().add(HARP, series(1, 2), noaa=[NUMBER])
     made.add(HARP + 1, series(1, 2)[:, 1:], noaa=[NUMBER + 1])
     assert groups([NUMBER, NUMBER + 1], made) == [NUMBER, NUMBER]
 
 
-def test_steps_that_say_nothing_link_nothing():
+def test_steps_with_few_values_link_nothing():
     made = Sky().add(HARP, np.zeros((24, 2)), noaa=[NUMBER])
     made.add(HARP + 1, np.zeros((24, 2)), noaa=[NUMBER + 1])
     assert groups([NUMBER, NUMBER + 1], made) == [NUMBER, NUMBER + 1]
 
 
-def test_groups_by_jsocs_table():
+def test_jsocs_table_links_regions():
     made = Sky().add(HARP, series(1, 2), noaa=[NUMBER])
     assert groups([11401, 11402], made) == [11401, 11401]
 
@@ -195,7 +195,7 @@ def test_overlap_in_time_links_nothing():
     assert groups([NUMBER, NUMBER + 1], made) == [NUMBER, NUMBER + 1]
 
 
-def test_the_numbers_of_the_tests_are_not_in_the_table():
+def test_jsocs_table_has_none_of_the_numbers_of_these_tests():
     assert max(harp for harp, _ in harp_table()) < HARP
     assert max(noaa for _, noaa in harp_table()) < NUMBER
 
@@ -213,7 +213,7 @@ def split(group, sets, *, official=True, paired=None, label="Q"):
     )
 
 
-def test_training_samples_of_a_test_group_leave():
+def test_training_samples_of_a_test_group_are_excluded():
     found = split([1, 1, 2, 3, 4], ["train", "test", "train", "train", "train"])
     assert found[:2].tolist() == ["excluded", "test"]
     assert set(found[2:]) == {"train", "validation"}
@@ -224,14 +224,14 @@ def test_a_test_sample_without_a_partner_makes_its_group_test():
     assert found.tolist() == ["excluded", "test"]
 
 
-def test_without_the_official_set_all_splits_are_cut():
+def test_without_the_official_test_set_all_splits_are_drawn():
     found = split(list(range(20)), ["train"] * 15 + ["test"] * 5, official=False)
     assert set(found) == {"train", "validation", "test"}
     assert 4 <= (found == "test").sum() <= 8
     assert 4 <= (found == "validation").sum() <= 8
 
 
-def test_a_class_with_one_group_is_no_reason_for_an_empty_split():
+def test_a_class_with_one_group_does_not_leave_a_split_empty():
     found = split_groups(
         np.array([1, 1, 2]),
         np.array(["train"] * 3, dtype=object),
@@ -265,7 +265,7 @@ def test_the_order_of_samples_changes_nothing():
     assert turned.sort_by(key).equals(pairs.sort_by(key))
 
 
-def test_tables_without_rows():
+def test_tables_without_rows_give_an_empty_plan():
     samples = samples_of([]).astype({"end": "M8[ns]", "start": "M8[ns]"})
     pairs, others, counts = pairs_of(samples)
     assert (pairs.num_rows, others.num_rows, counts["samples"]) == (0, 0, 0)

@@ -1,4 +1,4 @@
-"""The report, the figure, and the gate of the aligned branch."""
+"""The report, the figure, and the check of the aligned branch."""
 
 import numpy as np
 import pandas as pd
@@ -60,7 +60,7 @@ def page(made, **more):
 
 
 def rows_of(text, start):
-    """Return the cells of the first row of the page that begins with a word."""
+    """Return the cells of the page's first row that begins with a word."""
     line = next(line for line in text.splitlines() if line.startswith(f"| {start} "))
     return [cell.strip() for cell in line.strip("|").split("|")]
 
@@ -79,14 +79,14 @@ def test_the_page_counts_what_was_located_and_joined(made):
 
 def test_the_page_compares_labels_and_draws_how_the_agreement_falls(made):
     text = page(made)
-    # M, quiet against B, C and X are the same label; C2.0 and C2.1 are not the same class.
+    # M, X, and quiet against B and C are the same label; C2.0 and C2.1 are different classes.
     assert rows_of(text, "the same time")[1:6] == ["8", "50.0%", "6", "66.7%", "1.00"]
     assert rows_of(text, "permuted regions")[5].startswith(("-", "0"))
     assert "taken as TAI" in text
     assert "Never train on one and test on the other" in text
 
 
-def test_the_page_says_that_nothing_was_to_be_located(made):
+def test_the_page_says_that_there_were_no_records_to_locate(made):
     pairs, counts, windows, _, _ = made
     text = describe(
         pairs, counts, windows, None, None, source="sample", partitions=["partition1"], seed=1
@@ -94,7 +94,7 @@ def test_the_page_says_that_nothing_was_to_be_located(made):
     assert "The magnetic branch is switched off" in text
 
 
-def test_b_of_swan_sf_is_quiet_for_sdobenchmark():
+def test_class_b_of_swan_sf_counts_as_quiet_for_sdobenchmark():
     assert [as_sdo_label(label) for label in ("X", "M", "C", "B", "Q", None)] == [
         *"XMCQQ",
         None,
@@ -105,7 +105,7 @@ def test_labels_that_are_missing_are_not_counted():
     assert cross_table(["M", None, "M"], ["C", "C", "C"]) == {("M", "C"): 2}
 
 
-def test_kappa_is_that_of_a_worked_example():
+def test_kappa_agrees_with_a_worked_example():
     # Two raters, 20 yes, 5 and 10 split, 15 no: Cohen's kappa is 0.4.
     one = np.array(["y"] * 25 + ["n"] * 25)
     other = np.array(["y"] * 20 + ["n"] * 5 + ["y"] * 10 + ["n"] * 15)
@@ -115,19 +115,19 @@ def test_kappa_is_that_of_a_worked_example():
 
 
 @given(st.lists(st.sampled_from("XMCQ"), min_size=2))
-def test_kappa_with_oneself_is_one(labels):
+def test_kappa_of_identical_labels_is_one(labels):
     if len(set(labels)) > 1:
         assert kappa(np.array(labels), np.array(labels)) == pytest.approx(1)
 
 
-def test_permuted_regions_are_never_of_one_group(made):
+def test_regions_are_only_permuted_with_regions_of_other_groups(made):
     pairs, _, windows, _, _ = made
     one = pairs.assign(end=pairs["end_tai"].to_numpy("M8[s]").astype(np.int64), group=1)
     assert curve(one, windows, 1)[-1].pairs == 0
 
 
 class Counts(dict):
-    """Counts of a sound plan, with some changes."""
+    """Counts of a good plan, with some changes."""
 
     def __init__(self, **changes):
         splits = {name: {"pairs": 2} for name in ("train", "validation", "test", "excluded")}
@@ -147,7 +147,7 @@ def check(official=True, fractions=FRACTIONS, **changes):
     require_sound(Counts(**changes), follow_official=official, fractions=fractions)
 
 
-def test_the_gate_lets_a_sound_plan_through(made):
+def test_the_check_accepts_a_good_plan(made):
     check()
     require_sound(made[1], follow_official=True, fractions=FRACTIONS)
 
@@ -157,13 +157,13 @@ def test_the_gate_stops_a_group_in_two_splits():
         check(groups_in_two_splits=[7, 9])
 
 
-def test_the_gate_stops_a_lost_sample():
+def test_the_check_refuses_a_lost_sample():
     with pytest.raises(SkymillError, match="9 samples, but 7 pairs and 1 samples without"):
         check(pairs=7)
 
 
 @pytest.mark.parametrize("empty", ["train", "validation", "test"])
-def test_the_gate_stops_an_empty_split(empty):
+def test_the_check_refuses_an_empty_split(empty):
     splits = {**Counts()["by_split"], empty: {"pairs": 0}}
     with pytest.raises(SkymillError, match=f"none is in {empty} .*no_harp 1"):
         check(by_split=splits)

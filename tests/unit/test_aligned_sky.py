@@ -1,4 +1,4 @@
-"""Against the truth of a simulated sky: what is located is right, and all that can be is found."""
+"""A simulated sky has known places: every location is right, and no findable record is missed."""
 
 import numpy as np
 import pandas as pd
@@ -61,7 +61,7 @@ class World:
         return found
 
     def locate(self, values, rows):
-        """Locate some records with other values than their own."""
+        """Locate some records after their values were replaced."""
         exact, rounded = (
             part.reshape(-1, STEPS)
             for part in keys(np.moveaxis(values, 1, 0).reshape(len(PARAMETERS), -1))
@@ -77,7 +77,7 @@ def world(tmp_path_factory):
 
 
 def wrong(found, truth):
-    """Return the rows that are located anywhere but at their one place."""
+    """Return the rows that are located at a wrong place."""
     located = (found["status"] == "located").to_numpy()
     right = (found["harp"].to_numpy() == truth["harp"].to_numpy()) & (
         found["start_tai"].to_numpy("M8[s]").astype(np.int64) == truth["start"].to_numpy()
@@ -85,7 +85,7 @@ def wrong(found, truth):
     return np.flatnonzero(located & ~(right & (truth["status"] == "located").to_numpy())).tolist()
 
 
-def test_every_record_has_the_status_of_the_truth_and_its_place(world):
+def test_every_record_has_its_true_status_and_place(world):
     found = world.locate(world.values, np.arange(len(world.truth)))
     assert found["status"].tolist() == world.truth["status"].tolist()
     assert wrong(found, world.truth) == []
@@ -110,7 +110,7 @@ def test_precision_is_one_after_any_damage(world, data):
     assert wrong(found, world.truth.iloc[rows]) == []
 
 
-def test_pairs_are_those_of_the_sky(world):
+def test_pairs_agree_with_the_sky(world):
     listed = [sample for sample in world.sky.samples if sample.has_row]
     end = np.array([sample.end for sample in listed], dtype="M8[ns]")
     samples = pd.DataFrame(
@@ -152,7 +152,7 @@ def test_pairs_are_those_of_the_sky(world):
         last = int(np.datetime64(row["end_tai"], "s").astype(int))
         ended = tai(int(np.datetime64(row["sample_end"], "s").astype(int)))
         assert 720 <= ended - last < 1440 + 1
-        # The HARP really held the region in most of this time.
+        # The HARP really contained the region for most of this time.
         held = [
             (min(last, until) - max(last - 59 * STEP_SECONDS, since)) // STEP_SECONDS + 1
             for harp, since, until in holds[row["ar_num"]]
@@ -167,5 +167,5 @@ def test_pairs_are_those_of_the_sky(world):
             assert truth["label"] == row["label_2020"] in LABELS
     assert counts["groups_in_two_splits"] == []
     assert counts["pairs_with_record"] > 0
-    # One HARP holds a region of the test set and one of the training set.
+    # One HARP contains a region of the test set and a region of the training set.
     assert counts["by_split"]["excluded"]["pairs"] > 0

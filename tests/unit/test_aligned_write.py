@@ -1,4 +1,4 @@
-"""The data set: each pair with its series, its engineered columns, and the rows of its images."""
+"""The aligned data set: pairs with their series, engineered columns, and rows of images."""
 
 import json
 
@@ -56,7 +56,7 @@ def pairs_of(paths, ends=(80, 99), numbers=(NUMBER,)):
 
 @pytest.fixture
 def sky(tmp_path):
-    """A HARP whose steps are in two partitions, some in both, two in none, one not measured."""
+    """A HARP in two partitions: some steps are in both, two are missing, one is not measured."""
     values = series(1, 120)
     values[:, 70] = 0.0
     values[20, 60:65] = np.nan
@@ -69,7 +69,7 @@ def sky(tmp_path):
     return paths, expected
 
 
-def test_a_series_is_the_steps_of_its_harp_and_missing_ones_are_nan(sky):
+def test_a_series_has_the_steps_of_its_harp_and_nan_for_missing_steps(sky):
     paths, values = sky
     pairs = pairs_of(paths)
     assert pairs["steps_present"].to_pylist() == [57, 57]
@@ -78,7 +78,7 @@ def test_a_series_is_the_steps_of_its_harp_and_missing_ones_are_nan(sky):
         np.testing.assert_array_equal(found[number], values[:, end - 59 : end + 1].T)
 
 
-def test_order_of_pairs_makes_no_difference(sky):
+def test_the_order_of_pairs_makes_no_difference(sky):
     paths, _ = sky
     pairs = pairs_of(paths, numbers=(NUMBER + 1, NUMBER))
     turned = pairs.take([3, 1, 0, 2])
@@ -94,13 +94,13 @@ def test_a_catalogue_that_does_not_fit_the_plan_is_refused(sky):
         read_series(pairs.slice(1), paths[:1] + paths[:1])
 
 
-def test_the_engineered_columns_are_those_whose_parameters_swan_sf_has(default_config):
+def test_only_columns_whose_parameters_are_in_swan_sf_are_engineered(default_config):
     features = default_config["features"]
     found = available_columns(features)
     assert found == [name for name in features["columns"] if name != "PIL_LEN_log"]
 
 
-def test_what_is_written_can_be_read_back(sky, tmp_path, default_config):
+def test_a_written_data_set_can_be_read_back(sky, tmp_path, default_config):
     paths, values = sky
     pairs = pairs_of(paths)
     features = default_config["features"]
@@ -138,7 +138,7 @@ def test_equal_pairs_give_equal_bytes(sky, tmp_path, default_config):
     assert one == other
 
 
-def test_a_split_without_pairs_has_its_columns(sky, tmp_path, default_config):
+def test_a_split_without_pairs_has_all_columns(sky, tmp_path, default_config):
     paths, _ = sky
     write_pairs(
         of_split(pairs_of(paths), "test"),
@@ -160,7 +160,7 @@ def test_tensors_of_other_samples_are_refused(tmp_path):
         require_same_tensors(IDENTITY, [product])
 
 
-def test_steps_that_partitions_contradict_are_named(sky, tmp_path, caplog):
+def test_steps_with_contradicting_values_in_two_partitions_are_named(sky, tmp_path, caplog):
     paths, values = sky
     other = Sky().add(HARP, values[:, 88:90] * 2, noaa=[7], begin=BEGIN + 88 * STEP_SECONDS)
     tables = []
@@ -176,7 +176,7 @@ def test_steps_that_partitions_contradict_are_named(sky, tmp_path, caplog):
     assert at[0, row] == values[PARAMETERS.index("TOTUSJH"), 88]
 
 
-def test_records_are_keyed_and_read_by_their_ids(tmp_path, default_config):
+def test_records_are_found_and_read_by_their_ids(tmp_path, default_config):
     rng = np.random.default_rng(4)
     values = 10.0 ** rng.uniform(0, 9, (len(PARAMETERS_OF_2020), 5, 60))
     directory = tmp_path / "train_partition1_data"

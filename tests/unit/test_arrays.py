@@ -1,4 +1,4 @@
-"""What goes to Arrow by way of its memory is what PyArrow makes of the same values."""
+"""Arrow arrays that are built from buffers equal those that PyArrow builds from the values."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ NUMBERS = {
 
 
 @given(st.data())
-def test_numbers_are_those_of_pyarrow(data):
+def test_numbers_equal_those_of_pyarrow(data):
     kind = data.draw(st.sampled_from(list(NUMBERS)))
     values = data.draw(npst.arrays(NUMBERS[kind], st.integers(0, 40)))
     missing = data.draw(st.none() | npst.arrays(np.bool_, len(values)))
@@ -39,7 +39,7 @@ def test_numbers_are_those_of_pyarrow(data):
     expected = pa.array(values, kind, mask=missing)
     made = to_arrow(values, kind, missing)
     made.validate(full=True)
-    # NaN is not equal to itself, so neither are arrays of it.
+    # NaN is not equal to itself, so arrays that contain NaN are not equal either.
     assert made.null_count == expected.null_count
     assert made.is_null().equals(expected.is_null())
     for ours, theirs in zip(made.to_pylist(), expected.to_pylist(), strict=True):
@@ -47,7 +47,7 @@ def test_numbers_are_those_of_pyarrow(data):
 
 
 @given(st.lists(st.text(st.characters(min_codepoint=1, max_codepoint=126), max_size=6)))
-def test_bytes_are_texts(texts):
+def test_bytes_become_texts(texts):
     values = np.array([text.encode() for text in texts], "S6")
     made = to_arrow(values, pa.string())
     made.validate(full=True)
@@ -59,7 +59,7 @@ def test_bytes_are_texts(texts):
     st.lists(st.none() | st.integers(-(2**63), 2**63 - 1)),
     st.lists(st.none() | st.binary(min_size=16, max_size=16)),
 )
-def test_sequences_with_nulls_are_those_of_pyarrow(texts, numbers, digests):
+def test_sequences_with_nulls_equal_those_of_pyarrow(texts, numbers, digests):
     for values, kind in ((texts, pa.string()), (numbers, pa.int64()), (digests, pa.binary(16))):
         for sequence in (values, tuple(values)):
             made = to_arrow(sequence, kind)
@@ -77,7 +77,7 @@ def test_a_number_that_does_not_fit_is_an_error():
 
 
 def test_digests_of_another_length_are_an_error():
-    # Together they would be as long as two sound ones.
+    # Together, both have the length of two good digests.
     with pytest.raises(ValueError, match="16 bytes"):
         to_arrow([bytes(15), bytes(17)], pa.binary(16))
 
@@ -103,7 +103,7 @@ assert counts["kept"] == 2
 
 
 @pytest.mark.parametrize("program", [INGEST, EXTRACT])
-def test_the_jobs_that_are_many_do_without_pandas(tmp_path, program):
+def test_jobs_that_run_many_times_do_not_import_pandas(tmp_path, program):
     if program is INGEST:
         raw = write_raw(tmp_path / "raw.json", [record(1), b"no record", record(2, "X")])
     else:

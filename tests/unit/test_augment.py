@@ -1,4 +1,4 @@
-"""Synthetic records stay physical, and each copy is the same whatever else is made."""
+"""Synthetic records stay physical, and a copy does not depend on other copies."""
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -37,7 +37,7 @@ def records(count, seed=0):
 
 
 def damaged(count, seed):
-    """Return records with NaN, exact zeros, sentinels and values of either sign."""
+    """Return records with NaN, exact zeros, sentinels, and positive and negative values."""
     values = records(count, seed)
     rng = np.random.default_rng(seed)
     values[rng.random(values.shape) < 0.05] = np.nan
@@ -76,7 +76,7 @@ def test_nan_zeros_sentinels_and_signs_are_kept(method, seed):
 
 
 @given(st.sampled_from(METHODS), st.integers(0, 10**6))
-def test_the_identity_holds_where_it_held_in_damaged_records(method, seed):
+def test_damaged_records_keep_the_identity_at_steps_that_obey_it(method, seed):
     values = damaged(3, seed)
     made = copies(values, method, seed=seed)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -95,7 +95,7 @@ def test_the_shear_angle_fraction_stays_a_percentage(method, seed):
     assert (made[there] <= 100).all()
 
 
-def test_a_shear_angle_fraction_is_cut_only_at_100():
+def test_a_shear_angle_fraction_is_only_limited_at_100():
     values = records(40)
     ratio = copies(values, "scale")[SHEAR] / values[SHEAR]
     full = copies(values, "scale")[SHEAR] == 100
@@ -118,7 +118,7 @@ def test_warping_curves_pass_through_four_knots_around_one():
     values = np.ones((len(PARAMETERS), 2000, STEPS))
     curves = copies(values, "warp", parent=np.arange(2000))[0]
     at = np.linspace(0, STEPS - 1, 4)
-    # A cubic through four knots is one cubic all along.
+    # A cubic through four knots is the same cubic between all of them.
     cubic = np.polynomial.polynomial.polyfit(np.arange(STEPS), curves[curves.min(1) > 0.1].T, 3)
     fitted = np.polynomial.polynomial.polyval(np.arange(STEPS), cubic)
     np.testing.assert_allclose(fitted, curves[curves.min(1) > 0.1], atol=1e-8)
@@ -128,17 +128,17 @@ def test_warping_curves_pass_through_four_knots_around_one():
 
 
 class Knots:
-    """A random stream that draws these numbers."""
+    """A random stream that returns given numbers."""
 
     def __init__(self, *knots):
         self.knots = knots
 
     def normal(self, *_):
-        """Return them, whatever the distribution."""
+        """Return the given numbers, for any distribution."""
         return np.array(self.knots)
 
 
-def test_a_warping_curve_that_undershoots_is_held_above_zero():
+def test_a_warping_curve_that_undershoots_is_kept_above_zero():
     steep, plain = module._curves([Knots(1.6, 0.1, 0.1, 1.6), Knots(1.0, 1.1, 0.9, 1.0)])
     assert steep.min() == module.LOWEST_WARP > 0
     assert steep[[0, -1]] == pytest.approx(1.6)
@@ -146,7 +146,7 @@ def test_a_warping_curve_that_undershoots_is_held_above_zero():
 
 
 @given(st.integers(0, 10**6))
-def test_scaling_has_a_factor_a_parameter_that_all_steps_share(seed):
+def test_scaling_multiplies_all_steps_of_a_parameter_by_one_factor(seed):
     values = records(3, seed)
     usable = [n for n in OTHERS if values[n].all()]
     ratio = copies(values, "scale", seed=seed)[usable] / values[usable]
@@ -157,7 +157,7 @@ def test_scaling_has_a_factor_a_parameter_that_all_steps_share(seed):
         assert len(np.unique(record)) == len(usable)
 
 
-def test_scaling_factors_fill_their_range():
+def test_scaling_factors_cover_their_range():
     values = np.ones((len(PARAMETERS), 500, STEPS))
     factors = copies(values, "scale", parent=np.arange(500))[OTHERS][:, :, 0]
     assert factors.min() < 0.901
@@ -166,7 +166,7 @@ def test_scaling_factors_fill_their_range():
 
 
 @pytest.mark.parametrize("method", ["original", "duplicate"])
-def test_originals_and_duplicates_stay_as_they_are(method):
+def test_originals_and_duplicates_are_unchanged(method):
     values = damaged(3, 5)
     assert same_bits(copies(values, method), values)
 
@@ -185,7 +185,7 @@ PLANNED = st.lists(
 
 @settings(max_examples=40)
 @given(PLANNED, st.data())
-def test_a_copy_is_the_same_whatever_else_is_in_the_batch(planned, data):
+def test_a_copy_does_not_depend_on_the_rest_of_the_batch(planned, data):
     parents = damaged(6, 11)
     number, method, copy = map(list, zip(*planned, strict=True))
     together = copies(parents[:, number], method, parent=number, copy=copy)
@@ -200,7 +200,7 @@ def test_a_copy_is_the_same_whatever_else_is_in_the_batch(planned, data):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_copies_differ_by_parent_copy_seed_and_method(method):
+def test_copies_depend_on_parent_copy_number_seed_and_method(method):
     values = np.repeat(records(1), 3, axis=1)
     made = copies(values, method, parent=[1, 1, 2], copy=[1, 2, 1])
     found = [made[:, n].tobytes() for n in range(3)]
@@ -210,12 +210,12 @@ def test_copies_differ_by_parent_copy_seed_and_method(method):
     assert len(set(found)) == 5
 
 
-def test_every_method_that_a_plan_changes_values_by_has_its_factors():
+def test_every_method_that_changes_values_has_factors():
     assert set(FACTORS) == set(CHANGED)
 
 
 @pytest.mark.parametrize("unknown", ["wrap", "", "Warp"])
-def test_a_method_that_is_none_of_the_plans_is_refused_by_name(unknown):
+def test_an_unknown_method_is_refused_by_name(unknown):
     before = records(2)
     after = before.copy()
     methods = np.array(["warp", unknown], object)
@@ -246,7 +246,7 @@ def test_files_are_the_same_for_any_number_of_workers(small_run, tmp_path, monke
 
 
 @pytest.mark.parametrize("which", ["small_run", "published_run"])
-def test_the_written_set_is_the_planned_one(request, which):
+def test_the_written_set_has_the_planned_records(request, which):
     run = request.getfixturevalue(which)
     plan = run.planned if run.everything else run.planned[run.planned["split"] == "train"]
     table = run.read(run.augmented)
@@ -271,7 +271,7 @@ def test_written_values_are_made_from_the_parents_of_the_clean_set(small_run):
         assert same_bits(made[:, 0], rows[list(PARAMETERS)].to_numpy().T)
 
 
-def test_the_clean_set_is_left_as_it_is(small_run, tmp_path):
+def test_the_clean_set_is_unchanged(small_run, tmp_path):
     before = contents_of(small_run.clean["train"])
     written(small_run, tmp_path / "set")
     assert contents_of(small_run.clean["train"]) == before

@@ -1,4 +1,4 @@
-"""Scores: their laws, where they are undefined, and what the bootstrap draws."""
+"""Scores: their properties, undefined scores, and the draws of the bootstrap."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ POSITIVE = ("X", "M")
 FORECASTS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=40).filter(
     lambda pairs: len({event for event, _ in pairs}) == 2
 )
-"""Events and forecasts with at least one event and one record that is none."""
+"""Events and forecasts: at least one record is an event and one is not."""
 
 
 def split(pairs):
@@ -56,7 +56,7 @@ def test_a_constant_forecast_scores_zero(pairs, said):
 
 
 @given(FORECASTS, st.randoms(use_true_random=False))
-def test_the_order_of_the_records_does_not_count(pairs, random):
+def test_the_order_of_records_does_not_change_a_score(pairs, random):
     shuffled = random.sample(pairs, len(pairs))
     assert (count_forecasts(*split(pairs)) == count_forecasts(*split(shuffled))).all()
 
@@ -69,7 +69,7 @@ def test_tss_does_not_depend_on_the_ratio_of_the_classes(pairs, times):
     )
 
 
-def test_the_scores_are_those_of_the_definitions():
+def test_the_scores_follow_their_definitions():
     # Hits, misses, false alarms, correct rejections.
     counts = np.array([30, 10, 20, 140])
     assert true_skill(counts) == pytest.approx(30 / 40 - 20 / 160)
@@ -78,12 +78,12 @@ def test_the_scores_are_those_of_the_definitions():
 
 
 @pytest.mark.parametrize("counts", [(0, 0, 3, 4), (3, 4, 0, 0), (0, 0, 0, 0)])
-def test_without_an_event_or_with_nothing_else_a_score_is_undefined(counts):
+def test_without_events_or_with_events_only_a_score_is_undefined(counts):
     assert np.isnan(true_skill(np.array(counts)))
     assert np.isnan(heidke_skill(np.array(counts)))
 
 
-def test_macro_f1_counts_each_class_of_the_test_set_the_same():
+def test_macro_f1_gives_each_class_of_the_test_set_the_same_weight():
     truth, forecast = np.array([0, 0, 1, 1, 1]), np.array([0, 1, 1, 1, 2])
     counts = confusion(truth, forecast, 3)
     present = np.array([True, True, False])
@@ -114,17 +114,17 @@ def test_the_threshold_is_halfway_between_two_scores():
     assert best_threshold(event, np.array([0.9, 0.8, 0.2, 0.1])) == pytest.approx(0.5)
 
 
-def test_where_no_threshold_is_better_than_silence_nothing_is_forecast():
+def test_without_a_useful_threshold_no_event_is_forecast():
     event, score = np.array([True, False]), np.array([0.3, 0.3])
     assert not (score >= best_threshold(event, score)).any()
 
 
 @pytest.mark.parametrize("event", [[True, True], [False, False], []])
-def test_without_an_event_or_with_nothing_else_there_is_no_threshold(event):
+def test_without_events_or_with_events_only_there_is_no_threshold(event):
     assert best_threshold(np.array(event, dtype=bool), np.zeros(len(event))) is None
 
 
-def test_draws_have_as_many_groups_and_hang_on_the_seed_alone():
+def test_draws_have_the_same_number_of_groups_and_depend_only_on_the_seed():
     drawn = draw_groups(7, 1)
     assert drawn.shape == (DRAWS, 7)
     assert (drawn.sum(axis=1) == 7).all()
@@ -133,7 +133,7 @@ def test_draws_have_as_many_groups_and_hang_on_the_seed_alone():
 
 
 def records_in_groups(groups=40, size=25, seed=3):
-    """Return truth, group and forecasts that are right or wrong for whole groups."""
+    """Return truth, groups, and forecasts that are right or wrong for whole groups."""
     random = np.random.default_rng(seed)
     group = np.repeat(np.arange(groups), size)
     truth = np.where(np.arange(groups) % 2, 2, 1)[group]
@@ -141,7 +141,7 @@ def records_in_groups(groups=40, size=25, seed=3):
     return truth, group, np.where(right, truth == 1, truth != 1)
 
 
-def test_the_interval_is_wider_by_groups_than_by_records_where_groups_matter():
+def test_the_interval_by_groups_is_wider_than_by_records_if_groups_matter():
     truth, group, forecast = records_in_groups()
     widths = [
         (score.high - score.low)
@@ -153,7 +153,7 @@ def test_the_interval_is_wider_by_groups_than_by_records_where_groups_matter():
     assert widths[0] > 3 * widths[1]
 
 
-def test_an_evaluation_does_not_hang_on_the_order_of_the_records():
+def test_the_order_of_records_does_not_change_an_evaluation():
     truth, group, forecast = records_in_groups()
     order = np.random.default_rng(1).permutation(len(truth))
     found = [
@@ -165,7 +165,7 @@ def test_an_evaluation_does_not_hang_on_the_order_of_the_records():
     assert found[0] == found[1]
 
 
-def test_an_undefined_score_is_null_and_never_a_number():
+def test_an_undefined_score_is_null():
     truth = np.array([2, 2, 2])
     found = evaluate(
         truth,
@@ -183,14 +183,14 @@ def test_an_undefined_score_is_null_and_never_a_number():
 
 
 def test_draws_without_an_event_are_counted_and_left_out_of_the_interval():
-    # One group has all events: a draw lacks it in about 1/e of the cases.
+    # One group has all events. About 1/e of the draws do not contain this group.
     truth, group = np.array([0, 2, 2, 2]), np.array([0, 1, 2, 3])
     score = evaluate(truth, group, CLASSES, POSITIVE, is_forecast=truth == 0).tss
     assert 250 < score.undefined_draws < 400
     assert (score.low, score.high) == (1, 1)
 
 
-def test_a_score_is_read_with_its_interval():
+def test_a_score_is_shown_with_its_interval():
     assert str(Score(0.5, 0.25, 0.75, 0)) == "0.50 (0.25 to 0.75)"
     assert str(Score(0.5, None, None, DRAWS)) == "0.50"
     assert str(Score(None, None, None, DRAWS)) == "undefined"

@@ -1,4 +1,4 @@
-"""Statistics of records and stamps: what they are, and what missing values leave."""
+"""Statistics of records and stamps, with and without missing values."""
 
 import numpy as np
 import pyarrow.compute as pc
@@ -25,7 +25,7 @@ def statistics_of(series, missing=None):
     return dict(zip(STATISTICS, found.tolist(), strict=True))
 
 
-def test_statistics_are_of_the_measured_steps():
+def test_statistics_use_only_measured_steps():
     nan = np.nan
     found = statistics_of([nan, 4.0, nan, 8.0, 1.0, nan])
     assert found["mean"] == pytest.approx(13 / 3)
@@ -37,7 +37,7 @@ def test_statistics_are_of_the_measured_steps():
 
 
 @given(arrays(np.float64, STEPS, elements=st.floats(-1e6, 1e6)))
-def test_without_missing_steps_they_are_numpys(series):
+def test_without_missing_steps_statistics_equal_those_of_numpy(series):
     found = statistics_of(series)
     expected = {
         "mean": series.mean(),
@@ -53,7 +53,7 @@ def test_without_missing_steps_they_are_numpys(series):
     assert found == pytest.approx(expected, rel=1e-5, abs=1e-2)
 
 
-def test_a_series_without_a_value_has_nothing_but_its_share_of_missing_steps():
+def test_a_series_without_values_has_only_its_share_of_missing_steps():
     found = statistics_of(np.full(STEPS, np.nan))
     assert found.pop("missing") == 1
     assert all(np.isnan(value) for value in found.values())
@@ -65,7 +65,7 @@ def test_one_measured_step_has_no_slope():
     assert np.isnan(found["slope"])
 
 
-def test_infinite_and_huge_values_leave_no_infinite_statistic():
+def test_infinite_and_huge_values_give_no_infinite_statistic():
     found = statistics_of([np.inf, 1e300, -1e300])
     assert found["missing"] == pytest.approx(1 / 3)
     assert not np.isinf(list(found.values())).any()
@@ -90,14 +90,14 @@ def test_originals_come_first_in_the_order_of_the_ids(small_run, table):
     assert originals.num_rows == len(ids)
 
 
-def test_every_copy_that_a_plan_may_list_has_a_row(small_run, table):
+def test_every_possible_copy_of_a_plan_has_a_row(small_run, table):
     planned = small_run.planned[small_run.planned["method"].isin(["warp", "scale"])]
     wanted = {*zip(planned["parent"], planned["method"], planned["copy"], strict=True)}
     keys = table.select(["record_id", "method", "copy"]).to_pydict()
     assert wanted <= {*zip(*keys.values(), strict=True)}
 
 
-def test_copies_are_described_as_they_are_written(small_run, table):
+def test_statistics_of_copies_equal_those_of_written_copies(small_run, table):
     planned = small_run.planned[small_run.planned["split"] == "train"].reset_index(drop=True)
     copy = int(np.flatnonzero(planned["method"] == "warp")[0])
     store = RecordStore(small_run.products[small_run.augmented])
@@ -138,7 +138,7 @@ def test_statistics_are_the_same_for_any_number_of_workers(small_run, table):
     assert again.equals(table)
 
 
-def test_a_point_source_is_concentrated_and_an_empty_stamp_is_not_defined():
+def test_concentration_is_high_for_a_point_source_and_undefined_for_an_empty_stamp():
     images = np.zeros((2, 21, 21), dtype=np.float32)
     images[0, 10, 10] = 9
     found = dict(

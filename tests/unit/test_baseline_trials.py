@@ -1,4 +1,4 @@
-"""Trials: a planted leak shows, nothing shows without one, and divisions are those of the plan."""
+"""Trials find a planted leak, find none without one, and use the divisions of the plan."""
 
 import subprocess
 import sys
@@ -43,7 +43,7 @@ SETTINGS = {
 
 @pytest.fixture(autouse=True, scope="module")
 def _few_trees():
-    """Have the boosted trees end early: what they show, forty of them show."""
+    """Stop boosting early: forty trees are enough for these tests."""
     with pytest.MonkeyPatch.context() as patch:
         make = models._trees
         patch.setattr(models, "_trees", lambda: make().set_params(max_iter=40))
@@ -51,7 +51,7 @@ def _few_trees():
 
 
 def originals(regions=REGIONS, windows=WINDOWS):
-    """Return records as the plan takes them: whole regions of one class, X or Q, in three files."""
+    """Return records for the plan: regions of one class each, X or Q, in three files."""
     region = np.repeat(np.arange(regions), windows)
     record = np.arange(len(region)) + 1
     return pd.DataFrame(
@@ -84,7 +84,7 @@ def statistics_table(records, values, copies):
 
 
 class Planted:
-    """A data set whose regions may have a mark of their own, and whose classes may have one."""
+    """A data set in which each region, or each class, may have a recognisable mark."""
 
     def __init__(self, folder, *, memory, signal):
         random = np.random.default_rng(5)
@@ -111,7 +111,7 @@ class Planted:
         self.divisions, self.left_out = divide_records(self.originals, keys, SETTINGS)
 
     def leaks(self, train=CLEAN):
-        """Return what each model gains where windows of a region are in several splits."""
+        """Return the gain of each model when windows of a region are in several splits."""
         wanted = [
             one
             for one in self.divisions
@@ -139,14 +139,14 @@ def test_a_planted_leak_shows_in_the_models_that_memorise(planted):
     assert found["logistic"]["difference"] < 0.4
 
 
-def test_without_memory_record_and_region_splits_score_the_same(tmp_path):
+def test_without_memorising_record_and_region_splits_score_the_same(tmp_path):
     found = Planted(tmp_path, memory=0, signal=1).leaks()
     for entry in found.values():
         assert entry["tss_whole"] > 0.6
         assert abs(entry["difference"]) < 0.15
 
 
-def test_divisions_are_those_of_the_plan(planted):
+def test_divisions_follow_the_plan(planted):
     for unit in ("region", "record", "partition"):
         split = {
             "unit": unit,
@@ -162,7 +162,7 @@ def test_divisions_are_those_of_the_plan(planted):
             assert planted.keys["record_id"].to_numpy()[rows].tolist() == expected.tolist()
 
 
-def test_train_alone_is_augmented_and_held_out_records_are_the_same(planted):
+def test_only_train_is_augmented_and_held_out_records_are_unchanged(planted):
     by_name = {(one.unit, one.train_set): one for one in planted.divisions}
     for unit in ("region", "record", "partition"):
         clean, augmented = by_name[unit, CLEAN], by_name[unit, AUGMENTED]
@@ -183,7 +183,7 @@ def test_the_published_order_puts_copies_of_a_record_into_several_splits(planted
     assert {*parents[before.train]} & {*parents[before.test]}
 
 
-def test_a_unit_without_a_division_is_left_out_with_its_reason():
+def test_a_unit_without_a_division_is_skipped_with_its_reason():
     records = originals()
     table = statistics_table(records, np.zeros((len(records), 1)), copies=2)
     keys = table.select([field.name for field in KEYS]).to_pandas()
@@ -193,7 +193,7 @@ def test_a_unit_without_a_division_is_left_out_with_its_reason():
     assert "split.partitions leaves dev without a record" in left_out["partition"]
 
 
-def test_without_any_division_the_reasons_are_told():
+def test_without_any_division_the_error_gives_the_reasons():
     records = originals()
     table = statistics_table(records, np.zeros((len(records), 1)), copies=2)
     keys = table.select([field.name for field in KEYS]).to_pandas()
@@ -205,12 +205,12 @@ def test_without_any_division_the_reasons_are_told():
         divide_records(records, keys, settings)
 
 
-def test_an_event_that_no_record_can_be_is_refused(tmp_path):
+def test_an_event_that_no_record_can_have_is_refused(tmp_path):
     with pytest.raises(SkymillError, match=r"baseline\.positive names Z"):
         Sample(tmp_path, LABELS, ("Z",), np.zeros(1, int), np.zeros(1, int))
 
 
-def test_models_learn_from_train_alone_and_are_the_same_each_time():
+def test_models_learn_only_from_train_and_are_reproducible():
     random = np.random.default_rng(2)
     train, test = random.normal(size=(80, 4)), random.normal(size=(30, 4))
     train[3, 1] = test[5, 2] = np.nan
@@ -225,7 +225,7 @@ def test_models_learn_from_train_alone_and_are_the_same_each_time():
         assert (one.code[:10] == other.code).all()
 
 
-def test_the_threads_of_the_machine_change_no_forecast():
+def test_the_number_of_threads_changes_no_forecast():
     random = np.random.default_rng(2)
     rows = random.normal(size=(600, 8)).astype(np.float32)
     code = np.digitize(rows[:, 0] + random.normal(size=600), [-1, 0, 1])
@@ -238,7 +238,7 @@ def test_the_threads_of_the_machine_change_no_forecast():
         assert (found[0].code == found[1].code).all()
 
 
-def test_scaling_knows_nothing_but_train():
+def test_scaling_uses_only_train():
     train = np.array([[1, np.nan], [3, np.nan], [np.nan, np.nan]], dtype=np.float32)
     scale = Scale.of(train)
     assert scale.median.tolist() == [2, 0]
@@ -247,7 +247,7 @@ def test_scaling_knows_nothing_but_train():
     assert filled[1, 1] == 5
 
 
-def test_the_nearest_neighbour_is_searched_among_a_seeded_draw(monkeypatch):
+def test_the_nearest_neighbour_is_searched_in_a_seeded_sample(monkeypatch):
     monkeypatch.setattr(models, "NEAREST_RECORDS", 10)
     drawn = models._drawn(1000, 1)
     assert len(drawn) == 10
@@ -257,22 +257,22 @@ def test_the_nearest_neighbour_is_searched_among_a_seeded_draw(monkeypatch):
 
 
 @pytest.mark.parametrize("code", [[0, 0, 0], [1, 1, 1]])
-def test_of_events_alone_or_of_none_nothing_is_learnt(code):
+def test_models_learn_nothing_without_events_or_from_events_only(code):
     with pytest.raises(NothingToLearn):
         forecast("trees", np.zeros((3, 1), np.float32), np.array(code), [], np.array([1]), 1)
 
 
-def test_climatology_is_the_shares_of_the_classes_in_train():
+def test_climatology_forecasts_the_shares_of_classes_in_train():
     said = climatology(np.array([0, 2, 2, 2]), 2, np.array([0, 1, 4]))
     assert said.score.tolist() == [0.25, 0.25]
     assert said.code.tolist() == [2, 2]
 
 
-def test_persistence_is_the_latest_window_whose_day_is_over():
+def test_persistence_forecasts_the_latest_window_whose_day_is_over():
     series = np.array([1, 1, 1, 2, 1])
     end = np.array([0, 1, DAY, DAY + 5, DAY + 1])
     known = last_known(series, end)
-    # Nothing before; the first; nothing in the other series; the second.
+    # No earlier window; the first one; no window in the other series; the second one.
     assert known.tolist() == [-1, -1, 0, -1, 1]
     otherwise = Forecast(np.full(5, 0.1), np.full(5, 4))
     said = persistence(known, np.array([0, 4, 1, 1, 1]), otherwise, np.array([0, 1]))
@@ -292,7 +292,7 @@ def test_alerts_of_one_group_stay_together_and_single_alerts_do_not():
 
 
 @pytest.mark.parametrize("alerts", [1, 2, 4])
-def test_a_handful_of_alerts_gives_scores_or_reasons(tmp_path, alerts):
+def test_a_few_alerts_give_scores_or_reasons(tmp_path, alerts):
     names = [f"a{number}" for number in range(alerts)]
     columns = {"candid": np.arange(alerts), "group": names, "label": ["YSO", "Otro"] * 2}
     columns["label"] = columns["label"][:alerts]
@@ -312,7 +312,7 @@ def test_a_handful_of_alerts_gives_scores_or_reasons(tmp_path, alerts):
     assert "undefined" in page({"source": "local", "data_sets": {"ztf": content}})
 
 
-def test_without_stamps_there_is_no_baseline_of_them(tmp_path):
+def test_without_stamps_there_is_no_ztf_baseline(tmp_path):
     empty = {"candid": pa.array([], pa.int64())}
     empty |= {name: pa.array([], pa.string()) for name in ("group", "label")}
     write_table(tmp_path / "stamps.parquet", pa.table(empty))
@@ -320,7 +320,7 @@ def test_without_stamps_there_is_no_baseline_of_them(tmp_path):
         stamps_sample(tmp_path / "stamps.parquet", {})
 
 
-def test_scikit_learn_is_imported_where_a_model_is_fitted_and_nowhere_else():
+def test_scikit_learn_is_only_imported_to_fit_a_model():
     program = (
         "import sys, skymill.command.app, skymill.command.score, skymill.baseline.trials;"
         "import skymill.baseline.samples, skymill.baseline.predictions, skymill.baseline.report;"
@@ -342,7 +342,7 @@ def test_the_first_line_says_that_simulated_numbers_mean_nothing(content):
     assert "SIMULATED" not in page({**content, "source": "archive"})
 
 
-def test_the_page_has_a_row_for_each_score_and_what_to_know_of_them(content):
+def test_the_page_has_a_row_for_each_score_and_explains_the_scores(content):
     text = page(content)
     scores = content["data_sets"]["magnetic"]["scores"]
     assert len(scores) == 3 + 1 + 3
@@ -376,7 +376,7 @@ def test_a_train_set_without_events_gives_a_reason_instead_of_a_score(planted):
 
 
 def test_scores_are_the_same_for_any_number_of_workers(planted, monkeypatch):
-    # Of the trees a workflow test tells: workers know nothing of the patch above.
+    # A workflow test covers the trees: workers do not have the patch above.
     monkeypatch.setattr(trials, "MODELS", ("nearest", "logistic"))
     divisions = [one for one in planted.divisions if (one.unit, one.train_set) == ("region", CLEAN)]
     alone, together = (
@@ -385,7 +385,7 @@ def test_scores_are_the_same_for_any_number_of_workers(planted, monkeypatch):
     assert alone == together
 
 
-def test_windows_of_swan_sf_have_a_window_that_was_known_and_copies_that_of_their_parent():
+def test_windows_of_swan_sf_know_their_previous_window_and_copies_that_of_the_parent():
     times = np.array([0, 10, DAY + 5], dtype="M8[s]").astype("M8[ms]")
     ids = pa.table({"harp": pa.array([7, 8, 7], pa.int32()), "end_tai": times})
     place = np.array([0, 1, 2, 2])

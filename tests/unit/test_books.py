@@ -1,4 +1,4 @@
-"""The gates between stages: too much lost, regions too large, books that do not balance."""
+"""The checks between stages: too many losses, large regions, counts that do not add up."""
 
 import copy
 import json
@@ -50,7 +50,7 @@ def test_a_file_that_lost_more_is_refused_with_the_first_offenders(quarantine):
 
 
 @pytest.mark.parametrize("blank", [0, 5])
-def test_a_file_without_a_valid_record_is_refused_whatever_is_allowed(tmp_path, blank):
+def test_a_file_without_a_valid_record_is_refused_at_any_limit(tmp_path, blank):
     quarantine = tmp_path / "part.jsonl"
     quarantine.write_text("")
     with pytest.raises(SkymillError, match=r"part.json contains no valid record \(0 lines"):
@@ -67,7 +67,7 @@ def test_a_loss_within_the_limit_is_a_warning(quarantine, caplog):
     assert len(caplog.messages) == 1
 
 
-def test_of_swan_sf_windows_are_lost(quarantine, caplog):
+def test_losses_of_swan_sf_are_called_windows(quarantine, caplog):
     caplog.set_level("WARNING")
     require_accepted("partition2", counts(98, 2), quarantine, 0.02)
     assert caplog.messages == ["partition2_instances.tar.gz lost 2 of 100 windows (invalid_json 2)"]
@@ -75,7 +75,7 @@ def test_of_swan_sf_windows_are_lost(quarantine, caplog):
         require_accepted("partition2", counts(97, 3), quarantine, 0.02)
 
 
-def test_dropped_records_have_a_limit_and_fewer_are_a_warning(caplog):
+def test_dropped_records_have_a_limit_and_are_a_warning_below_it(caplog):
     caplog.set_level("WARNING")
     few = {"valid": 20, "dropped_identical": 2}
     require_few_dropped("train", few, 0.1)
@@ -89,7 +89,7 @@ def test_dropped_records_have_a_limit_and_fewer_are_a_warning(caplog):
         require_few_dropped("train", few, 0.09)
 
 
-def test_offenders_are_shown_one_a_line_whatever_they_hold(tmp_path):
+def test_each_offender_is_shown_on_one_line_whatever_its_content(tmp_path):
     raw = write_raw(tmp_path / "raw.json", [record(1), "{\u2028\x85\x1e".encode(), b"["])
     done = Ingested(raw, tmp_path)
     with pytest.raises(SkymillError) as caught:
@@ -98,14 +98,14 @@ def test_offenders_are_shown_one_a_line_whatever_they_hold(tmp_path):
     assert [json.loads(line)["line"] for line in shown] == [2, 3]
 
 
-def test_a_region_of_just_the_allowed_share_passes_and_a_larger_one_does_not():
+def test_a_region_of_exactly_the_allowed_share_passes_and_a_larger_one_fails():
     found = describe_regions(np.repeat([1, 2, 3], [2, 4, 4]))
     require_small_regions(found, 0.4)
     with pytest.raises(SkymillError, match=r"region 2 has 4 of 10 records \(40.0%, allowed 39"):
         require_small_regions(found, 0.39)
 
 
-def books_of(run, collection="train"):
+def reconcile(run, collection="train"):
     partitions = TRAIN_PARTITIONS if collection == "train" else (TEST_PARTITION,)
     planned = [run.plan, run.augmented] if collection == "train" else []
     return [
@@ -115,17 +115,17 @@ def books_of(run, collection="train"):
 
 
 @pytest.mark.parametrize("which", ["small_run", "published_run"])
-def test_the_books_of_a_run_balance(request, which):
+def test_the_counts_of_a_run_add_up(request, which):
     run = request.getfixturevalue(which)
-    books = conserve(*books_of(run))
+    books = conserve(*reconcile(run))
     lines = [line for name in TRAIN_PARTITIONS for line in run.raw[name]]
     assert books["lines"] == len(lines)
     assert (books["valid"], books["rejected"], books["blank"]) == (60, 3, 1)
     assert books["originals"] + books["removed"] == books["kept"] == 60
 
 
-def test_the_books_of_the_test_file_balance(small_run):
-    books = conserve(*books_of(small_run, "test"))
+def test_the_counts_of_the_test_file_add_up(small_run):
+    books = conserve(*reconcile(small_run, "test"))
     assert books == {
         "lines": 5,
         "valid": 4,
@@ -138,7 +138,7 @@ def test_the_books_of_the_test_file_balance(small_run):
 
 
 def changed(product, keys, by):
-    """Return a product whose document says another number."""
+    """Return a product whose document contains another number."""
     product = copy.deepcopy(product)
     part = product.document
     for key in keys[:-1]:
@@ -148,7 +148,7 @@ def changed(product, keys, by):
 
 
 def test_dropped_records_are_accounted_for(small_run):
-    ingested, ids, *others = books_of(small_run)
+    ingested, ids, *others = reconcile(small_run)
     ids = changed(ids, ("counts", "kept"), -1)
     ids = changed(ids, ("counts", "dropped_identical"), 1)
     with pytest.raises(SkymillError, match="records kept 59, records in the clean files 60"):
@@ -168,8 +168,8 @@ def test_dropped_records_are_accounted_for(small_run):
         (4, ("files", 0, "rows"), 60, "augmented records planned"),
     ],
 )
-def test_books_that_do_not_balance_are_refused_with_both_numbers(small_run, number, keys, by, said):
-    ingested, *others = books_of(small_run)
+def test_counts_that_do_not_add_up_are_refused_with_both_numbers(small_run, number, keys, by, said):
+    ingested, *others = reconcile(small_run)
     products = [ingested[0], *others]
     products[number] = changed(products[number], keys, by)
     with pytest.raises(SkymillError, match=said.replace(" + ", " [+] ")):

@@ -1,4 +1,4 @@
-"""Cards: what people and programs are told of a data set, and that both can load it by them."""
+"""Cards describe a data set to people and programs, and both can load it from its card."""
 
 import json
 import re
@@ -40,7 +40,7 @@ SCHEMA = pa.schema(
 
 
 def archive(**changed):
-    """Return an entry of config/sources.yaml, as far as cards tell it."""
+    """Return an entry of config/sources.yaml with the fields that cards use."""
     entry = {
         "title": "An archive",
         "page": "https://example.org/archive",
@@ -61,7 +61,7 @@ def product(name, files=(), **content):
 
 
 def aligned_documents(folder=None):
-    """Return the manifests of a small aligned data set; its files, if they are to be written."""
+    """Return the manifests of a small aligned data set, and its files if asked for."""
     by_split = {
         "train": {"pairs": 3, "by_label": {"X": 0, "M": 1, "C": 0, "Q": 2}},
         "validation": {"pairs": 0, "by_label": {"X": 0, "M": 0, "C": 0, "Q": 0}},
@@ -89,7 +89,7 @@ def aligned_documents(folder=None):
 
 
 def pairs(rows, first=0):
-    """Return some pairs, each with values of its own."""
+    """Return some pairs; each has its own values."""
     place = np.arange(first, first + rows)
     series = (place[:, None] + np.arange(6) / 10).astype(np.float32)
     series[:, 5] = np.nan
@@ -159,7 +159,7 @@ def magnetic_documents():
 
 
 @pytest.mark.parametrize("source", ["sample", "local", "archive"])
-def test_what_is_simulated_says_so_in_its_name_and_nothing_else_does(source):
+def test_only_simulated_data_sets_say_so_in_their_names(source):
     facts = facts_of(source=source)
     page, croissant = write_datasheet(facts), describe(facts)
     is_simulated = source == "sample"
@@ -173,7 +173,7 @@ def test_the_front_matter_is_yaml_that_names_the_files_of_each_split():
     page = write_datasheet(facts_of("magnetic", magnetic_documents(), magnetic=archive()))
     matter = yaml.safe_load(page.split("---\n")[1])
     default = matter["configs"][0]
-    # The library refuses splits without rows, and calls dev validation.
+    # The library refuses splits without rows. Its name for dev is validation.
     assert default["data_files"] == [
         {"split": "train", "path": "train/*.parquet"},
         {"split": "test", "path": "test/*.parquet"},
@@ -181,7 +181,7 @@ def test_the_front_matter_is_yaml_that_names_the_files_of_each_split():
     assert matter["size_categories"] == ["1K<n<10K"]
 
 
-def test_a_validation_split_has_the_name_that_the_hub_knows():
+def test_a_validation_split_has_the_name_that_the_hub_expects():
     documents = magnetic_documents()
     documents[1]["counts"]["records"] = 3
     facts = facts_of("magnetic", documents, magnetic=archive())
@@ -189,7 +189,7 @@ def test_a_validation_split_has_the_name_that_the_hub_knows():
     assert {"split": "validation", "path": "dev/*.parquet"} in files
 
 
-def test_a_set_of_swan_sf_is_not_told_to_be_of_the_files_of_2020():
+def test_a_set_of_swan_sf_windows_does_not_mention_the_files_of_2020():
     facts = facts_of("magnetic", magnetic_documents(), swan_sf=archive(title="SWAN-SF"))
     facts = replace(facts, settings={"magnetic.input": "swan_sf"})
     page, croissant = write_datasheet(facts), json.dumps(describe(facts))
@@ -200,7 +200,7 @@ def test_a_set_of_swan_sf_is_not_told_to_be_of_the_files_of_2020():
         assert "XR_MAX" not in text
 
 
-def test_copies_are_told_from_originals():
+def test_a_card_distinguishes_copies_from_originals():
     page = write_datasheet(facts_of("magnetic", magnetic_documents(), magnetic=archive()))
     assert re.search(r"\| train +\| +40 \| +5 \| +1 \|", page)
     assert "Originals in the training split: B 1, C 1" in json.dumps(
@@ -208,7 +208,7 @@ def test_copies_are_told_from_originals():
     )
 
 
-def test_the_leak_policy_is_what_the_receipt_says():
+def test_the_leak_policy_is_that_of_the_receipt():
     facts = facts_of("magnetic", magnetic_documents(), magnetic=archive())
     page, croissant = write_datasheet(facts), describe(facts)
     assert "- Proven: no two splits share a step" in page
@@ -216,13 +216,13 @@ def test_the_leak_policy_is_what_the_receipt_says():
     assert any("share a region" in text for text in croissant["rai:dataLimitations"])
 
 
-def test_every_card_tells_of_label_noise():
+def test_every_card_mentions_label_noise():
     assert all("arXiv:2512.13417" in words.noise for words in WORDS.values())
     assert {*WORDS} == {*DATA_SETS}
     assert "arXiv:2512.13417" in write_datasheet(facts_of())
 
 
-def test_what_comes_with_the_data_is_text_and_no_markup():
+def test_text_from_the_data_is_never_markup():
     name = "raw:[x](http://evil.example)|<b>\n# heading"
     documents = aligned_documents()
     documents[0]["warnings"] = ["odd: <script>alert(1)</script>"]
@@ -235,7 +235,7 @@ def test_what_comes_with_the_data_is_text_and_no_markup():
     assert "<i>" not in body
 
 
-def test_of_many_raw_files_the_page_lists_some_and_croissant_all():
+def test_the_page_lists_some_of_many_raw_files_and_croissant_lists_all():
     names = [f"raw:{number:04}" for number in range(FILES_SHOWN + 5)]
     facts = facts_of(raw=names)
     page = write_datasheet(facts)
@@ -245,7 +245,7 @@ def test_of_many_raw_files_the_page_lists_some_and_croissant_all():
     assert [entry["prov:label"] for entry in derived[1:]] == names
 
 
-def test_another_content_has_another_version_and_the_same_one_the_same_card():
+def test_the_version_changes_with_the_content_and_equal_content_has_equal_cards():
     documents = aligned_documents()
     first = facts_of("aligned", documents)
     assert describe(first) == describe(facts_of("aligned", list(reversed(documents))))
@@ -264,7 +264,7 @@ def _folder(tmp_path):
 
 
 @loads_croissant
-def test_mlcroissant_finds_nothing_wrong(folder):
+def test_mlcroissant_finds_no_errors(folder):
     dataset = mlcroissant.Dataset(folder / "croissant.json")
     issues = dataset.metadata.ctx.issues
     assert not issues.errors
@@ -296,7 +296,7 @@ def test_mlcroissant_loads_the_values_of_the_files(folder):
 
 
 @loads_croissant
-def test_mlcroissant_loads_one_split_alone(folder):
+def test_mlcroissant_can_load_a_single_split(folder):
     dataset = mlcroissant.Dataset(folder / "croissant.json")
     (record,) = dataset.records("pairs", filters={"pairs/split": "test"})
     assert record["pairs/split"] == b"test"
@@ -330,7 +330,7 @@ def test_a_single_file_that_was_changed_is_refused(tmp_path):
     assert "is not identical with the reference" in str(refused.value.__cause__)
 
 
-def test_the_part_about_the_sun_is_that_of_geocroissant():
+def test_the_part_about_the_sun_follows_geocroissant():
     channels = describe(facts_of())["geocr:multiWavelengthConfiguration"]
     assert channels["geocr:channelList"][0] == "94 Å"
     assert channels["geocr:channelList"][-1] == "magnetogram"
@@ -350,7 +350,7 @@ NO_ALERTS = [
 
 
 @loads_croissant
-def test_a_cross_match_of_nothing_has_a_card_as_well(tmp_path):
+def test_an_empty_cross_match_has_a_card(tmp_path):
     facts = facts_of("ztf", NO_ALERTS, ztf=archive())
     names = [config["config_name"] for config in front_matter(facts)["configs"]]
     assert names == ["train", "validation", "test"]
@@ -358,14 +358,14 @@ def test_a_cross_match_of_nothing_has_a_card_as_well(tmp_path):
     assert not mlcroissant.Dataset(tmp_path / "croissant.json").metadata.ctx.issues.errors
 
 
-def test_lists_have_their_shapes():
+def test_arrays_have_shapes():
     columns = {column["name"]: column for column in describe_columns(SCHEMA)}
     assert columns["label"] == {"name": "label", "type": "string"}
     assert columns["series"] == {"name": "series", "type": "float", "shape": [3, 2]}
     assert columns["flags"]["shape"] == [-1]
 
 
-def test_the_release_is_the_one_that_is_to_be_cited():
+def test_citation_file_and_package_name_the_same_release():
     cited = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())
     assert [author["name"] for author in cited["authors"]] == list(release.AUTHORS)
     assert (cited["title"], cited["license"]) == (release.NAME, release.LICENCE)

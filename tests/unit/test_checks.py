@@ -1,4 +1,4 @@
-"""Checks before an output moves into place: exactly these records, 60 steps, finite values."""
+"""An output is checked before it moves into place: its records, 60 steps, finite values."""
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,7 @@ def table(record_id, seq_id=None, values=None):
     return pa.table({"record_id": record_id, "seq_id": seq_id, "TOTFX": values})
 
 
-def test_the_records_asked_for_pass():
+def test_the_expected_records_pass():
     require_records(table([3, 5, 9]), np.array([3, 5, 9]))
 
 
@@ -42,7 +42,7 @@ def test_swapped_repeated_or_missing_steps_are_refused():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_value_that_is_not_finite_is_refused_with_its_place(value):
+def test_a_non_finite_value_is_refused_with_its_place(value):
     values = np.ones(2 * STEPS)
     values[STEPS + 7] = value
     with pytest.raises(SkymillError, match=f"TOTFX is {value} in record 5, step 7"):

@@ -1,4 +1,4 @@
-"""The clean set: every valid record under its final id, sorted, its values untouched."""
+"""The clean set has every valid record under its final id, sorted, with unchanged values."""
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -34,7 +34,7 @@ def test_labels_are_those_of_the_raw_files_and_null_in_the_test_file(small_run):
 
 
 @pytest.mark.parametrize("collection", ["train", "test"])
-def test_values_are_those_ingested_bit_for_bit(small_run, collection):
+def test_values_equal_the_ingested_values_bit_for_bit(small_run, collection):
     ids = read_ids(small_run.ids[collection])
     frame = small_run.read(small_run.clean[collection]).to_pandas()
     got = frame[list(PARAMETERS)].to_numpy().reshape(len(ids), STEPS, -1)
@@ -51,7 +51,7 @@ def test_some_records_of_the_run_were_renumbered(small_run):
 
 
 def test_records_are_gathered_from_many_files_in_any_order(small_run, tmp_path, monkeypatch):
-    # Ids descend in partition 2, so that its files are read back to front.
+    # Ids descend in partition 2, so that its files are read from the last to the first.
     monkeypatch.setattr(ingest, "BLOCK_BYTES", SMALL_BLOCK)
     stores = {}
     for name in TRAIN_PARTITIONS:
@@ -92,7 +92,7 @@ def test_page_checksums_are_a_setting_that_changes_no_value(small_run, tmp_path)
         assert good.equals(pq.read_table(small_run.clean["train"] / part.name))
         column = pq.read_metadata(part).row_group(0).column(good.schema.get_field_index("EPSZ"))
         content = bytearray(part.read_bytes())
-        # A bit in the middle of the values: zstd has no checksum here.
+        # A bit in the middle of the values: zstd itself has no checksum here.
         content[column.data_page_offset + column.total_compressed_size // 2] ^= 1
         damaged = tmp_path / f"{folder.parent.name}.parquet"
         damaged.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Thinning that keeps the climatology: the ratios X:M and C:B:Q of each file stay."""
+"""Thinning keeps the climatology: the ratios X:M and C:B:Q of each file do not change."""
 
 from fractions import Fraction
 
@@ -43,7 +43,7 @@ def test_each_class_keeps_its_share_of_its_group(counts, ratio):
 
 
 @given(COUNTS, RATIOS)
-def test_the_groups_have_the_ratio_and_one_of_them_is_whole(counts, ratio):
+def test_the_groups_have_the_ratio_and_one_group_is_complete(counts, ratio):
     kept = kept_of_classes(counts, ratio)
     flares, quiet = (total(kept, group) for group in (FLARING, QUIET))
     wanted = Fraction(str(ratio))
@@ -64,7 +64,7 @@ def test_proportions_add_up_to_the_total(counts, data):
     assert all(kept[name] <= counts[name] for name in counts)
 
 
-def test_a_whole_ratio_is_met_exactly():
+def test_a_whole_number_ratio_is_reached_exactly():
     counts = {"X": 2, "M": 8, "C": 100, "B": 50, "Q": 850}
     assert kept_of_classes(counts, 10) == {"X": 2, "M": 8, "C": 10, "B": 5, "Q": 85}
     assert kept_of_classes(counts, 200) == {"X": 1, "M": 4, "C": 100, "B": 50, "Q": 850}
@@ -72,7 +72,7 @@ def test_a_whole_ratio_is_met_exactly():
 
 
 @given(COUNTS, COUNTS, st.randoms(use_true_random=False))
-def test_each_file_is_thinned_by_itself_whatever_the_order(first, second, random):
+def test_each_file_is_thinned_separately_in_any_order(first, second, random):
     both = pd.concat([records_of(first), records_of(second, "partition2", 5000)])
     gone = set(thinned(both, 2, seed=7).tolist())
     order = list(range(len(both)))
@@ -86,13 +86,13 @@ def test_each_file_is_thinned_by_itself_whatever_the_order(first, second, random
         assert {label: int(found.get(label, 0)) for label in "XMCBQ"} == kept_of_classes(counts, 2)
 
 
-def test_another_seed_draws_others():
+def test_another_seed_draws_other_records():
     records = records_of({"X": 1, "M": 4, "C": 200, "B": 200, "Q": 200})
     draws = {tuple(sorted(thinned(records, 1, seed))) for seed in range(5)}
     assert len(draws) == 5
 
 
-def test_a_file_without_flares_stays_as_it_is_and_is_named(caplog):
+def test_a_file_without_flares_is_unchanged_and_named(caplog):
     records = records_of({"C": 5, "Q": 20})
     assert len(thinned(records, 1, seed=7)) == 0
     assert caplog.messages == [
@@ -102,7 +102,7 @@ def test_a_file_without_flares_stays_as_it_is_and_is_named(caplog):
 
 
 @pytest.mark.parametrize("augment", ["train", "all"])
-def test_a_plan_thins_train_alone_and_counts_what_went(augment):
+def test_a_plan_thins_only_train_and_counts_removed_records(augment):
     counts = {"X": 30, "M": 70, "C": 300, "B": 200, "Q": 2000}
     originals = records_of(counts).assign(region=lambda rows: rows["record_id"])
     originals["content"] = [int(number).to_bytes(16, "little") for number in originals["record_id"]]
@@ -126,5 +126,5 @@ def test_a_plan_thins_train_alone_and_counts_what_went(augment):
     removed = made["removed_by_label"]
     assert sum(removed.values()) == len(originals) - len(own)
     assert removed["X"] == removed["M"] == 0
-    # Copies are made of what is left.
+    # Copies are made from the remaining records.
     assert (plan["method"] == "warp").sum() == 2 * found["X"]

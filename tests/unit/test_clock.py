@@ -1,4 +1,4 @@
-"""TAI and UTC differ by the leap seconds that there have been."""
+"""TAI and UTC differ by the leap seconds so far."""
 
 import socket
 
@@ -13,12 +13,12 @@ def at(*times):
     return np.array(times, dtype="M8[ns]")
 
 
-def test_the_offsets_of_the_years_of_sdo():
+def test_offsets_are_right_for_the_years_of_sdo():
     months = np.array(["2010-07", "2012-01", "2012-07", "2015-07", "2017-01"], dtype="M8[M]")
     assert tai_minus_utc(months).tolist() == [34, 34, 35, 36, 37]
 
 
-def test_no_network_is_asked(monkeypatch):
+def test_conversion_needs_no_network(monkeypatch):
     def refuse(*arguments, **named):
         raise AssertionError("the network was asked")
 
@@ -28,7 +28,7 @@ def test_no_network_is_asked(monkeypatch):
     tai_minus_utc(np.array(["2014-01"], dtype="M8[M]"))
 
 
-def test_times_change_at_the_leap_second_and_come_back():
+def test_times_around_a_leap_second_convert_both_ways():
     clock = Clock(np.datetime64("2012-01-01"), np.datetime64("2013-01-01"))
     utc = at("2012-06-30T23:59:59", "2012-07-01T00:00:00")
     tai = clock.to_tai(utc)
@@ -36,12 +36,12 @@ def test_times_change_at_the_leap_second_and_come_back():
     assert (clock.to_utc(tai) == utc).all()
 
 
-def test_a_time_within_a_leap_second_is_the_one_behind_it():
+def test_a_time_in_a_leap_second_becomes_the_second_after_it():
     clock = Clock(np.datetime64("2012-01-01"), np.datetime64("2013-01-01"))
     assert clock.to_utc(at("2012-07-01T00:00:34")) == at("2012-07-01T00:00:00")
 
 
-def test_parts_of_a_second_stay():
+def test_fractions_of_a_second_are_kept():
     clock = Clock(np.datetime64("2014-01-01"), np.datetime64("2014-02-01"))
     tai = clock.to_tai(at("2014-01-19T10:36:19.755188987"))
     assert tai == at("2014-01-19T10:36:54.755188987")

@@ -1,4 +1,4 @@
-"""The command `skymill` without finished products; workflow/test_loading has those."""
+"""The command `skymill` without finished products. For finished ones see workflow/test_loading."""
 
 import re
 
@@ -33,7 +33,7 @@ def test_every_command_is_listed_and_says_what_it_does():
         assert invoke(name, "--help").exit_code == 0
 
 
-def test_every_branch_has_something_to_cite_and_every_entry_is_well_formed():
+def test_every_branch_has_a_citation_and_every_citation_is_well_formed():
     entries = bibliography()
     assert set(KEYS) == set(BRANCH_FOLDERS)
     assert {key for keys in KEYS.values() for key in keys} == set(entries)
@@ -44,7 +44,7 @@ def test_every_branch_has_something_to_cite_and_every_entry_is_well_formed():
         assert "year = " in text
 
 
-def test_only_what_was_made_is_cited(tmp_path):
+def test_only_branches_with_products_are_cited(tmp_path):
     write_json(tmp_path / "products.json", {"branches": ["stealth"], "products": {}})
     assert re.findall(r"^@\w+\{(\w+),", cite(str(tmp_path)), re.MULTILINE) == [
         "skymill",
@@ -58,7 +58,7 @@ def test_an_empty_folder_says_what_to_run(tmp_path, command):
         invoke(*command, str(tmp_path))
 
 
-def test_settings_that_nobody_kept_are_not_called_the_same(tmp_path):
+def test_unknown_settings_are_not_called_equal(tmp_path):
     write_json(tmp_path / "products.json", {"branches": [], "products": {}})
     said = invoke("diff", str(tmp_path), str(tmp_path)).output
     assert "unknown" in said
@@ -105,7 +105,7 @@ def test_rows_of_a_lost_product_and_of_object_storage_are_not_compared(tmp_path)
         invoke("diff", str(tmp_path), str(tmp_path))
 
 
-def test_sizes_are_those_of_the_registry_less_what_is_there(tmp_path, monkeypatch):
+def test_sizes_are_those_of_the_registry_without_files_that_exist(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = {
         line.split()[0]: line
@@ -133,7 +133,7 @@ def test_branches_that_are_off_are_in_parentheses(tmp_path):
         sizes(tmp_path / "nowhere.yaml", mbit=100, cores=2)
 
 
-def test_a_part_of_a_configuration_is_merged_into_the_whole(tmp_path):
+def test_a_partial_configuration_is_merged_into_the_default(tmp_path):
     path = tmp_path / "own.yaml"
     path.write_text("ztf: {crop: 63}\nbranches: [ztf]")
     rest = sizes(None, mbit=100, cores=2).splitlines()[-1]
@@ -153,14 +153,14 @@ def test_a_part_of_a_configuration_is_merged_into_the_whole(tmp_path):
         (b"nonsense: 1", "nonsense"),
     ],
 )
-def test_what_is_no_configuration_is_refused(tmp_path, text, says):
+def test_an_invalid_configuration_is_refused(tmp_path, text, says):
     path = tmp_path / "own.yaml"
     path.write_bytes(text)
     with pytest.raises(SkymillError, match=says):
         sizes(path, mbit=100, cores=2)
 
 
-def test_an_error_ends_with_its_message_alone(tmp_path, monkeypatch):
+def test_an_error_prints_only_its_message(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["skymill", "cite", str(tmp_path)])
     from skymill.command.app import main
 

@@ -1,4 +1,4 @@
-"""Compiled functions outlive damage to the cache that Numba keeps of them."""
+"""Compiled functions survive damage to Numba's cache."""
 
 import runpy
 from pathlib import Path
@@ -40,7 +40,7 @@ def cache_of(folder) -> list[Path]:
 
 @pytest.mark.parametrize("ending", [".nbi", ".nbc"])
 @pytest.mark.parametrize("damage", ["empty", "cut", "zeros"])
-def test_a_damaged_cache_is_made_anew(folder, ending, damage):
+def test_a_damaged_cache_is_rebuilt(folder, ending, damage):
     file = next(path for path in cache_of(folder) if path.suffix == ending)
     content = file.read_bytes()
     half = len(content) // 2

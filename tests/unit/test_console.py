@@ -1,4 +1,4 @@
-"""What a run prints: for each record of Snakemake's logger, on a terminal and in a file."""
+"""The console prints records of Snakemake's logger, on a terminal and to a file."""
 
 import io
 import logging
@@ -10,7 +10,7 @@ from skymill.engine.words import clock_text, counted, listed, size_text
 
 
 class Clock:
-    """A clock that tests move."""
+    """A clock that tests can set."""
 
     now = 0.0
 
@@ -20,19 +20,19 @@ class Clock:
 
 
 class Terminal(io.StringIO):
-    """A stream that says that people watch."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self):
-        """Return that it is one."""
+        """Return True, as a terminal does."""
         return True
 
     def fileno(self):
-        """Refuse: the width is not known."""
+        """Raise an error, so that the width is unknown."""
         raise OSError
 
 
 class Errors(logging.Formatter):
-    """Words a failed job as Snakemake does: with its files, and its log."""
+    """Formats a failed job as Snakemake does: with its files and its log."""
 
     def format(self, record):
         """Return the text of a record."""
@@ -49,7 +49,7 @@ def stream(request):
 
 @pytest.fixture
 def run():
-    """Return a function that starts a run of some jobs: its console, stream and clock."""
+    """Return a function that starts a run of some jobs and returns console, stream and clock."""
     consoles = []
 
     def start(stream, total=100):
@@ -66,7 +66,7 @@ def run():
 
 
 def tell(console, level=logging.INFO, text="", **fields):
-    """Give the console a record."""
+    """Send a record to the console."""
     record = logging.makeLogRecord({"msg": text, "levelno": level, **fields})
     console.handle(record)
 
@@ -86,7 +86,7 @@ def do(console, jobs):
         end(console, number)
 
 
-def test_a_run_begins_with_its_plan_and_what_filters_have_added(run):
+def test_a_run_begins_with_its_plan_and_the_additions_of_filters(run):
     stream = io.StringIO()
     console = run(stream)
     tell(console, event="run_info", text="Job stats:\njob count\ntotal  3\n\nTo download: 1 file\n")
@@ -94,7 +94,7 @@ def test_a_run_begins_with_its_plan_and_what_filters_have_added(run):
 
 
 @pytest.mark.parametrize(("total", "lines"), [(100, 20), (1000, 20), (7, 7), (1, 1)])
-def test_a_log_file_gets_a_line_each_five_percent(run, total, lines):
+def test_a_log_file_gets_a_line_every_five_percent(run, total, lines):
     stream = io.StringIO()
     do(run(stream, total), range(total))
     said = stream.getvalue().splitlines()[1:]
@@ -122,7 +122,7 @@ def wait_for(condition):
         time.sleep(0.01)
 
 
-def test_a_line_names_some_of_the_jobs_that_run(run):
+def test_a_progress_line_names_some_running_jobs(run):
     stream = io.StringIO()
     console = run(stream, 20)
     for number in range(6):
@@ -131,7 +131,7 @@ def test_a_line_names_some_of_the_jobs_that_run(run):
     assert "; now: rule_1, rule_2, rule_3 and 2 more" in stream.getvalue()
 
 
-def test_on_a_terminal_one_line_is_drawn_anew(run):
+def test_on_a_terminal_the_progress_line_is_redrawn(run):
     stream = Terminal()
     console = run(stream, 10)
     do(console, range(4))
@@ -153,7 +153,7 @@ def test_on_a_terminal_the_last_line_stays(run):
     assert stream.getvalue().endswith(f"{CLEAR}100 %  2 of 2 jobs, 0:00\nMade\n")
 
 
-def test_targets_are_no_jobs(run):
+def test_targets_do_not_count_as_jobs(run):
     stream = io.StringIO()
     console = run(stream, 1)
     begin(console, 0, "all", output=())
@@ -181,7 +181,7 @@ def test_chatter_is_not_printed(run, text):
 @pytest.mark.parametrize(
     "text", ["Nothing to be done.", "MissingOutputException: x", "Removing output files of x"]
 )
-def test_what_else_snakemake_says_is_printed(run, stream, text):
+def test_other_messages_of_snakemake_are_printed(run, stream, text):
     tell(run(stream), text=text)
     assert f"{text}\n" in stream.getvalue()
 
@@ -206,7 +206,7 @@ def test_a_record_that_cannot_be_shown_does_not_end_the_run(run, monkeypatch, ca
     assert "AttributeError" in capsys.readouterr().err
 
 
-def test_words():
+def test_lists_sizes_times_and_counts_are_formatted():
     assert listed("ab") == "\n  a\n  b"
     assert listed(range(12), shown=1) == "\n  0\n  and 11 more"
     assert [size_text(n) for n in (0, 999, 1500, 2e6, 3.2e9)] == [

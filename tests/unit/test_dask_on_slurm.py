@@ -1,4 +1,4 @@
-"""The script that starts Dask workers as SLURM jobs: keys, and nothing for strangers."""
+"""The script that starts Dask workers as SLURM jobs: only holders of the keys have access."""
 
 import importlib.util
 import os
@@ -32,7 +32,7 @@ def recipe(tmp_path, monkeypatch):
     path = REPOSITORY / "profiles" / "dask" / "on_slurm.py"
     spec = importlib.util.spec_from_file_location("on_slurm", path)
     module = importlib.util.module_from_spec(spec)
-    # dask_jobqueue takes Ctrl-C and SIGTERM over as soon as it is imported: for its own processes.
+    # On import, dask_jobqueue replaces the handlers of Ctrl-C and SIGTERM, for its own processes.
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     spec.loader.exec_module(module)
     for number, handler in handlers.items():
@@ -44,7 +44,7 @@ def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_the_keys_are_for_the_user_alone_and_go_in_the_end(recipe, tmp_path):
+def test_only_the_user_can_read_the_keys_and_they_are_deleted_at_the_end(recipe, tmp_path):
     with recipe.keys(tmp_path) as security:
         files = {Path(security.tls_ca_file), Path(security.tls_client_key)}
         assert {file.parent.parent for file in files} == {tmp_path}
@@ -69,7 +69,7 @@ def test_workers_are_submitted_with_the_keys_and_without_pages(recipe, tmp_path)
         assert f"--tls-ca-file {security.tls_ca_file}" in script
         assert f"--tls-key {security.tls_worker_key}" in script
         assert "--no-dashboard --dashboard-address 127.0.0.1:0" in script
-        # By their paths: anybody can read a script in SLURM's queue.
+        # As paths: every user can read a script in SLURM's queue.
         assert "PRIVATE KEY" not in script
         assert listens_to(cluster.scheduler) == {"127.0.0.1"}
 
@@ -79,11 +79,11 @@ def listens_to(scheduler):
     return {socket.getsockname()[0] for socket in scheduler.http_server._sockets.values()}
 
 
-def test_a_command_speaks_to_the_cluster_and_nobody_without_keys_does(recipe, monkeypatch):
+def test_only_commands_with_keys_can_connect_to_the_cluster(recipe, monkeypatch):
     clusters = []
 
     class Local(LocalCluster):
-        """Workers of this machine in place of SLURM's jobs."""
+        """Workers on this machine instead of SLURM jobs."""
 
         def __init__(self, *, security, scheduler_options, **_):
             super().__init__(
@@ -97,7 +97,7 @@ def test_a_command_speaks_to_the_cluster_and_nobody_without_keys_does(recipe, mo
             clusters.append(self)
 
         def adapt(self, **_):
-            """Leave it at the one worker."""
+            """Keep the one worker."""
             assert self.scheduler_address.startswith("tls://127.0.0.1:")
             assert listens_to(self.scheduler) == {"127.0.0.1"}
             monkeypatch.setenv(ADDRESS, self.scheduler_address)

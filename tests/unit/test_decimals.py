@@ -1,4 +1,4 @@
-"""The compiled reader: what it reads has the value that Python gives it; the rest it leaves."""
+"""The compiled reader agrees with Python on numbers it reads, and skips all other text."""
 
 import json
 import math
@@ -21,7 +21,7 @@ PUNCTUATION = (HEAD, HEAD * 0 + 0xFF, COMMA, np.array([[0], [0xFFFF]], dtype=np.
 
 
 def read(first: str, second: str = "1.5") -> np.ndarray | None:
-    """Return two numbers as `read_table` reads them from `[first, second`, None if it does not."""
+    """Return two numbers as `read_table` reads them from `[first, second`; None if it fails."""
     text = f"[{first}, {second}".encode()
     padded = np.frombuffer(text + b"\0" * PADDING, dtype=np.uint8).copy()
     values = np.empty((1, 2))
@@ -54,18 +54,18 @@ def test_every_plain_number_that_python_writes_is_read_bit_for_bit(number, negat
 @example(2**54 + 6, 0)
 @example(9007199254740993, -1)
 @example(0, 5)
-def test_what_is_read_has_the_value_that_python_gives_it(digits, power):
+def test_a_number_that_is_read_has_the_value_that_python_reads(digits, power):
     token = f"{digits}e{power}"
     numbers = read(token)
     if numbers is None:
-        # Left to the general parser, but only where float64 ends or where digits do not decide.
+        # The general parser reads the number. This is only allowed near the limits of float64.
         assert not 1e-290 < float(token) < 1e300
     else:
         assert bits(numbers[0]) == bits(float(token))
 
 
 @given(PLAIN, st.integers(-1, 1))
-def test_numbers_next_to_the_middle_of_two_floats_are_rounded_as_python_does(number, aside):
+def test_numbers_near_the_middle_of_two_floats_are_rounded_as_in_python(number, aside):
     middle = (Fraction(number) + Fraction(math.nextafter(number, math.inf))) / 2
     power = math.floor(math.log10(number)) - 17
     digits = round(middle / Fraction(10) ** power) + aside
@@ -75,7 +75,7 @@ def test_numbers_next_to_the_middle_of_two_floats_are_rounded_as_python_does(num
 
 
 @pytest.mark.parametrize("point", range(1, 20))
-def test_the_point_may_stand_anywhere_among_nineteen_digits(point):
+def test_the_point_may_be_anywhere_in_nineteen_digits(point):
     digits = "9123456789012345678"
     token = f"{digits[:point]}.{digits[point:]}" if point < 19 else digits
     assert bits(read(token)[0]) == bits(float(token))
@@ -85,7 +85,7 @@ def test_the_point_may_stand_anywhere_among_nineteen_digits(point):
 @pytest.mark.parametrize(
     "token", ["0.0", "-0.0", "0e5", "-0E-5", "0", "1E+2", "1e02", "-12", "NaN"]
 )
-def test_other_spellings(token):
+def test_unusual_spellings_are_read(token):
     assert bits(read(token)[0]) == bits(float(json.loads(token)))
 
 
@@ -127,20 +127,20 @@ def test_other_spellings(token):
         "- 1",
     ],
 )
-def test_what_is_no_plain_number_is_left_alone(token):
+def test_text_that_is_no_plain_number_is_skipped(token):
     assert read(token) is None
     assert read("1.5", token) is None
 
 
 @given(st.text(alphabet="0123456789-+.eEN an", max_size=24))
-def test_nothing_is_read_that_json_refuses(token):
+def test_numbers_that_json_refuses_are_not_read(token):
     numbers = read(token)
     if numbers is not None:
         assert bits(numbers[0]) == bits(float(json.loads(token)))
 
 
 @given(st.data())
-def test_a_text_that_ends_early_is_left_alone(data):
+def test_a_text_that_ends_early_is_skipped(data):
     line = record(7, "Q")
     start = line.index(b'"TOTUSJH"')
     end = data.draw(st.integers(start, line.rindex(b'"59": ') + 5))
@@ -151,6 +151,6 @@ def test_a_text_that_ends_early_is_left_alone(data):
 
 
 @pytest.mark.parametrize("label", ["X", "Q"])
-def test_a_line_in_the_archive_s_style_takes_the_fast_way(label):
+def test_a_line_in_the_style_of_the_archive_is_read_by_the_compiled_reader(label):
     out = np.empty((len(PARAMETERS), STEPS))
     assert _parse_regular(record(7, label), out, True) == (7, label)

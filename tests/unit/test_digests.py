@@ -1,4 +1,4 @@
-"""Digests: a script's covers every module that it imports, and no other."""
+"""Digests: the digest of a script covers every module that it imports, and no other module."""
 
 import ast
 import hashlib
@@ -51,7 +51,7 @@ def scripts(tmp_path):
 
 
 def digest_of(script):
-    """Return the digest as a new process finds it: one process reads each file once."""
+    """Return the digest that a new process computes: one process reads each file only once."""
     digests._read_source.cache_clear()
     return code_digest(script)
 
@@ -101,7 +101,7 @@ def test_a_missing_script_is_an_error(scripts):
         code_digest(scripts / "missing.py")
 
 
-# --- Code without what does not count ------------------------------------------------------------
+# --- Code without comments, docstrings and blank lines -------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ programs = st.lists(st.sampled_from(STATEMENTS), min_size=1, max_size=6).filter(
 
 
 @given(programs, st.sampled_from(DOCSTRINGS), st.data())
-def test_whatever_is_noted_between_the_statements_changes_nothing(statements, docstring, data):
+def test_comments_and_blank_lines_between_statements_change_nothing(statements, docstring, data):
     noise = st.lists(st.sampled_from(NOISE), max_size=3)
     behind = st.sampled_from(("", "  ", "  # why", "# it's"))
     lines = [*data.draw(noise)]
@@ -224,7 +224,7 @@ def test_whatever_is_noted_between_the_statements_changes_nothing(statements, do
 
 
 @given(programs, programs)
-def test_other_statements_are_other_code(one, other):
+def test_other_statements_change_the_code(one, other):
     assert (bare_code("\n".join(one)) == bare_code("\n".join(other))) == (one == other)
 
 
@@ -236,7 +236,7 @@ NO_CODE = {
 
 
 def tokens_of(text, without=()):
-    """Return text and column of what counts in Python source, but for what begins `without`."""
+    """Return text and column of the tokens of Python source that count, except at `without`."""
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     return [
         (token.string, token.start[1])
@@ -248,7 +248,7 @@ def tokens_of(text, without=()):
 @pytest.mark.parametrize(
     "path", sorted(SCRIPTS.rglob("*.py")), ids=lambda path: path.relative_to(SCRIPTS).as_posix()
 )
-def test_of_the_package_itself_every_token_is_kept_but_docstrings(path):
+def test_every_token_of_the_package_is_kept_except_docstrings(path):
     text = path.read_text()
     docstrings = {
         (node.body[0].lineno, node.body[0].col_offset)
@@ -261,7 +261,7 @@ def test_of_the_package_itself_every_token_is_kept_but_docstrings(path):
 # --- Files, settings and lists -------------------------------------------------------------------
 
 
-def test_a_file_digest_is_its_sha256(tmp_path):
+def test_the_digest_of_a_file_is_its_sha256(tmp_path):
     (tmp_path / "empty").write_bytes(b"")
     (tmp_path / "abc").write_bytes(b"abc")
     assert file_sha256(tmp_path / "empty").startswith("e3b0c44298fc1c14")
@@ -288,7 +288,7 @@ SETTINGS = st.recursive(
 
 
 @given(st.dictionaries(st.text(max_size=5), SETTINGS))
-def test_the_order_of_settings_is_no_change(found):
+def test_the_order_of_settings_does_not_change_the_digest(found):
     assert document_digest(dict(reversed(found.items()))) == document_digest(found)
 
 
@@ -299,11 +299,11 @@ def test_other_settings_have_another_digest(pair):
     assert (document_digest(one) == document_digest(other)) == same
 
 
-def test_a_list_of_texts_has_the_digest_of_its_lines():
+def test_the_digest_of_a_list_of_texts_is_that_of_its_lines():
     assert ordered_digest(["ZTF1,2", "ö"]) == hashlib.sha256("ZTF1,2\nö\n".encode()).hexdigest()
     assert ordered_digest(iter([])) == hashlib.sha256(b"").hexdigest()
 
 
 @given(*(st.lists(st.text("ab,", max_size=3), max_size=4),) * 2)
-def test_other_texts_or_another_order_have_another_digest(one, other):
+def test_other_texts_or_another_order_change_the_digest(one, other):
     assert (ordered_digest(one) == ordered_digest(other)) == (one == other)

@@ -1,4 +1,4 @@
-"""Downloads: complete, checked and resumed, or refused by name; never half a file."""
+"""Downloads are complete and checked, can be resumed, and never leave half a file."""
 
 import datetime
 import gzip
@@ -57,7 +57,7 @@ def fetch(server, folder: Path, expected=JSON_LINES, *, path="/x.json", pauses=N
 
 
 def interrupt(server, folder: Path, after: int = 1000) -> None:
-    """Have a run fail after some bytes."""
+    """Let a download fail after some bytes."""
     server.misbehave("/x.json", cut(after), status(404))
     with pytest.raises(SkymillError):
         fetch(server, folder)
@@ -67,7 +67,7 @@ def left(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_arrives_with_its_checksum_and_leaves_nothing_else(server, tmp_path):
+def test_a_download_is_checked_and_leaves_no_other_files(server, tmp_path):
     assert fetch(server, tmp_path) == (CONTENT, SHA256)
     assert left(tmp_path) == ["x.json"]
 
@@ -84,7 +84,7 @@ def test_any_interruptions_give_the_same_bytes_and_fetch_no_byte_twice(tmp_path_
     assert begins == [at for at in cuts if at]
 
 
-def test_a_later_run_goes_on_where_a_killed_one_stopped(server, tmp_path):
+def test_a_later_run_resumes_the_download_of_a_killed_run(server, tmp_path):
     interrupt(server, tmp_path)
     assert left(tmp_path) == ["x.json.part", "x.json.part.json"]
     assert fetch(server, tmp_path) == (CONTENT, SHA256)
@@ -112,9 +112,7 @@ def test_a_file_that_changed_between_two_tries_is_never_mixed(server, tmp_path):
     assert fetch(server, tmp_path)[0] == OTHER
 
 
-def test_without_a_validator_nothing_is_gone_on_with_unless_a_checksum_can_prove_it(
-    server, tmp_path
-):
+def test_without_a_validator_and_a_checksum_a_download_starts_again(server, tmp_path):
     server.validators = False
     interrupt(server, tmp_path)
     assert fetch(server, tmp_path) == (CONTENT, SHA256)
@@ -122,14 +120,14 @@ def test_without_a_validator_nothing_is_gone_on_with_unless_a_checksum_can_prove
 
 
 @pytest.mark.parametrize("size", [1000, len(CONTENT)])
-def test_a_damaged_part_is_found_by_the_checksum_and_fetched_anew(server, tmp_path, size):
+def test_a_damaged_part_is_found_by_the_checksum_and_fetched_again(server, tmp_path, size):
     interrupt(server, tmp_path)
     (tmp_path / "x.json.part").write_bytes(b"x" * size)
     expected = Expected(kind="json_lines", checksum=SHA256)
     assert fetch(server, tmp_path, expected) == (CONTENT, SHA256)
 
 
-def test_another_checksum_is_refused_with_both(server, tmp_path):
+def test_a_wrong_checksum_is_refused_and_both_checksums_are_shown(server, tmp_path):
     wanted = hashlib.md5(OTHER).hexdigest()
     expected = Expected(kind="json_lines", algorithm="md5", checksum=wanted)
     with pytest.raises(SkymillError) as caught:
@@ -139,7 +137,7 @@ def test_another_checksum_is_refused_with_both(server, tmp_path):
     assert left(tmp_path) == []
 
 
-def test_another_size_is_refused_before_anything_is_fetched(server, tmp_path):
+def test_a_wrong_size_is_refused_before_the_download(server, tmp_path):
     with pytest.raises(SkymillError, match=r"has 285,006 bytes, but 7 are expected"):
         fetch(server, tmp_path, Expected(kind="json_lines", size=7))
     assert left(tmp_path) == []
@@ -153,7 +151,7 @@ def test_another_size_is_refused_before_anything_is_fetched(server, tmp_path):
         (page(b"PK\x03\x04"), "a zip archive"),
     ],
 )
-def test_something_else_with_status_200_is_refused_by_name(server, tmp_path, answer, said):
+def test_an_unexpected_page_with_status_200_is_refused_by_name(server, tmp_path, answer, said):
     server.always("/x.json", answer)
     with pytest.raises(SkymillError, match=said):
         fetch(server, tmp_path)
@@ -161,7 +159,7 @@ def test_something_else_with_status_200_is_refused_by_name(server, tmp_path, ans
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 410])
-def test_a_final_answer_is_not_asked_for_twice(server, tmp_path, pauses, code):
+def test_a_permanent_error_is_not_retried(server, tmp_path, pauses, code):
     server.always("/x.json", status(code))
     with pytest.raises(SkymillError, match=f"answered {code}"):
         fetch(server, tmp_path, pauses=pauses)
@@ -170,13 +168,13 @@ def test_a_final_answer_is_not_asked_for_twice(server, tmp_path, pauses, code):
 
 
 @pytest.mark.parametrize("code", [429, 500, 502, 503])
-def test_a_passing_answer_is_tried_again(server, tmp_path, pauses, code):
+def test_a_temporary_error_is_retried(server, tmp_path, pauses, code):
     server.misbehave("/x.json", status(code), status(code))
     assert fetch(server, tmp_path, pauses=pauses) == (CONTENT, SHA256)
     assert len(pauses) == 2
 
 
-def test_pauses_grow_to_a_minute(server, tmp_path, pauses):
+def test_pauses_between_tries_grow_to_a_minute(server, tmp_path, pauses):
     server.always("/x.json", status(503))
     with pytest.raises(SkymillError, match="after 12 tries"):
         fetch(server, tmp_path, pauses=pauses, attempts=12)
@@ -185,7 +183,7 @@ def test_pauses_grow_to_a_minute(server, tmp_path, pauses):
         assert longest / 2 <= pause <= longest
 
 
-def test_the_server_says_how_long_to_wait(server, tmp_path, pauses):
+def test_the_pause_is_as_long_as_the_server_asks(server, tmp_path, pauses):
     server.misbehave(
         "/x.json",
         status(429, Retry_After=7),
@@ -202,13 +200,13 @@ def test_a_server_that_asks_for_more_than_a_quarter_of_an_hour_ends_the_run(serv
         fetch(server, tmp_path)
 
 
-def test_pauses_that_the_server_asks_for_are_no_tries(server, tmp_path, pauses):
+def test_pauses_that_the_server_asks_for_do_not_count_as_tries(server, tmp_path, pauses):
     server.misbehave("/x.json", *[status(429, Retry_After=20)] * 9)
     assert fetch(server, tmp_path, pauses=pauses, attempts=1) == (CONTENT, SHA256)
     assert pauses == [20] * 9
 
 
-def test_a_server_that_asks_again_and_again_is_not_waited_for_without_end(server, tmp_path, pauses):
+def test_the_total_wait_for_a_server_is_limited(server, tmp_path, pauses):
     server.always("/x.json", status(429, Retry_After=100))
     with pytest.raises(SkymillError, match=r"429 Too Many Requests.*asks to wait 100 s"):
         fetch(server, tmp_path, pauses=pauses)
@@ -219,13 +217,13 @@ def test_a_server_that_asks_again_and_again_is_not_waited_for_without_end(server
 
 
 @pytest.mark.parametrize("told", ["soon", "\xb2", "-5", "Wed, 21 Oct 2015 07:28:00"])
-def test_a_retry_after_that_says_nothing_is_as_none(server, tmp_path, pauses, told):
+def test_a_meaningless_retry_after_is_ignored(server, tmp_path, pauses, told):
     server.misbehave("/x.json", status(429, Retry_After=told))
     assert fetch(server, tmp_path, pauses=pauses) == (CONTENT, SHA256)
     assert len(pauses) == 1
 
 
-def test_silence_is_given_up_and_gone_on_after(server, tmp_path):
+def test_a_silent_connection_is_closed_and_the_download_resumed(server, tmp_path):
     server.misbehave("/x.json", stall(after=2**16, seconds=0.5))
     assert fetch(server, tmp_path, timeout=0.1) == (CONTENT, SHA256)
 
@@ -244,7 +242,7 @@ def test_mirrors_are_tried_in_order(server, tmp_path):
     assert target.read_bytes() == CONTENT
 
 
-def test_when_all_fail_each_is_named_with_its_reason(server, tmp_path):
+def test_when_all_mirrors_fail_each_is_named_with_its_reason(server, tmp_path):
     addresses = [server.address + "/gone.json", "http://127.0.0.1:9/x.json"]
     with pytest.raises(SkymillError) as caught:
         download(addresses, tmp_path / "x.json", JSON_LINES, sleep=lambda _: None)
@@ -254,24 +252,24 @@ def test_when_all_fail_each_is_named_with_its_reason(server, tmp_path):
     assert f"{addresses[1]}: no connection" in message
 
 
-def test_a_full_disk_is_told_before_the_download(server, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_the_download(server, tmp_path, monkeypatch):
     monkeypatch.setattr("skymill.engine.space.RESERVE_BYTES", 2**62)
     with pytest.raises(SkymillError, match="GB are free"):
         fetch(server, tmp_path)
     assert not (tmp_path / "x.json.part").exists()
 
 
-def test_what_has_arrived_needs_no_more_room(server, tmp_path, monkeypatch):
+def test_bytes_already_fetched_need_no_more_free_space(server, tmp_path, monkeypatch):
     interrupt(server, tmp_path, after=len(CONTENT) - 1000)
     monkeypatch.setattr("skymill.engine.space.RESERVE_BYTES", 0)
     usage = type("usage", (), {"free": 1000})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
-    # The server says the size: what the registry takes for it does not count.
+    # The server gives the size, so the estimate of the registry is not used.
     assert fetch(server, tmp_path, Expected("json_lines", disk_bytes=10**9))[0] == CONTENT
 
 
 class Disk:
-    """A file on a disk that takes a few bytes at a time, or loses some."""
+    """A file on a disk that writes a few bytes at a time, or loses some."""
 
     def __init__(self, stream, takes):
         self.stream, self.takes = stream, takes
@@ -283,7 +281,7 @@ class Disk:
         self.stream.close()
 
     def write(self, data):
-        """Write as the disk does."""
+        """Write as this disk does."""
         return self.takes(self.stream, data)
 
 
@@ -295,7 +293,7 @@ def on_disk(monkeypatch, takes):
     monkeypatch.setattr(http, "open", opened, raising=False)
 
 
-def test_short_writes_are_gone_on_with(server, tmp_path, monkeypatch):
+def test_short_writes_are_continued(server, tmp_path, monkeypatch):
     on_disk(monkeypatch, lambda stream, data: stream.write(data[:777]))
     assert fetch(server, tmp_path) == (CONTENT, SHA256)
 
@@ -307,13 +305,13 @@ def test_a_disk_that_loses_bytes_is_noticed(server, tmp_path, monkeypatch):
     assert left(tmp_path) == []
 
 
-def test_a_disk_that_takes_no_more_says_so_with_the_file(server, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_with_the_file(server, tmp_path, monkeypatch):
     on_disk(monkeypatch, lambda stream, data: 0)
     with pytest.raises(OSError, match=r"wrote no bytes.*x\.json\.part"):
         fetch(server, tmp_path)
 
 
-def test_what_stood_there_is_kept_when_a_download_fails(server, tmp_path):
+def test_an_existing_file_is_kept_when_a_download_fails(server, tmp_path):
     (tmp_path / "x.json").write_bytes(b"earlier")
     server.always("/x.json", status(404))
     with pytest.raises(SkymillError):
@@ -330,7 +328,7 @@ def zipped(content=LINES) -> bytes:
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("a.json", content)
         archive.writestr("b.json", content)
-        archive.comment = b"0" * 40  # GitHub's archives have the commit there
+        archive.comment = b"0" * 40  # GitHub's archives contain the commit here
     return buffer.getvalue()
 
 
@@ -354,7 +352,7 @@ UNTOLD = pytest.mark.parametrize("answer", [until_the_end, chunked])
 
 @UNTOLD
 @pytest.mark.parametrize(("kind", "proof"), KINDS_AND_PROOFS)
-def test_a_file_of_unannounced_length_is_taken_when_it_ends_as_it_should(
+def test_a_file_of_unannounced_length_is_accepted_if_it_ends_properly(
     server, tmp_path, answer, kind, proof
 ):
     content = server.files["/x.json"] = ENDLESS[kind]
@@ -369,7 +367,7 @@ def test_a_file_of_unannounced_length_is_taken_when_it_ends_as_it_should(
 @given(st.data())
 @UNTOLD
 @pytest.mark.parametrize(("kind", "proof"), KINDS_AND_PROOFS)
-def test_a_file_of_unannounced_length_is_never_taken_short(
+def test_a_truncated_file_of_unannounced_length_is_refused(
     tmp_path_factory, answer, kind, proof, data
 ):
     folder = tmp_path_factory.mktemp("short")
@@ -389,7 +387,7 @@ def test_a_file_of_unannounced_length_is_never_taken_short(
 
 @UNTOLD
 @pytest.mark.parametrize("kind", ["json_lines", "text"])
-def test_without_a_length_and_any_proof_nothing_is_fetched(server, tmp_path, answer, kind):
+def test_without_a_length_or_another_proof_nothing_is_fetched(server, tmp_path, answer, kind):
     server.files["/x.json"] = ENDLESS[kind]
     server.always("/x.json", answer(500))
     with pytest.raises(SkymillError, match=r"announces no length.*min_size or min_lines"):
@@ -411,7 +409,7 @@ def test_a_known_checksum_or_size_proves_a_file_of_unannounced_length(
 
 
 @pytest.mark.parametrize("many", [False, True])
-def test_a_large_zip_is_told_by_its_end(tmp_path, many, monkeypatch):
+def test_a_large_zip_is_recognised_by_its_end(tmp_path, many, monkeypatch):
     path = tmp_path / "x.zip"
     if many:
         monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
@@ -424,7 +422,7 @@ def test_a_large_zip_is_told_by_its_end(tmp_path, many, monkeypatch):
     assert not ends_whole(path, "zip")
 
 
-def test_a_server_that_always_begins_anew_must_get_further_each_time(server, tmp_path):
+def test_a_server_that_always_restarts_must_send_more_bytes_each_time(server, tmp_path):
     content = server.files["/x.json"] = ENDLESS["zip"]
     ends = [9000, 5000, 8000, 3000]
 
@@ -436,19 +434,19 @@ def test_a_server_that_always_begins_anew_must_get_further_each_time(server, tmp
         fetch(server, tmp_path, Expected(kind="zip"))
 
 
-def test_a_part_that_is_longer_than_the_file_is_thrown_away(server, tmp_path):
+def test_a_part_that_is_longer_than_the_file_is_deleted(server, tmp_path):
     interrupt(server, tmp_path)
     (tmp_path / "x.json.part").write_bytes(CONTENT + b"more")
     assert fetch(server, tmp_path) == (CONTENT, SHA256)
 
 
-def test_a_note_that_was_cut_off_is_no_obstacle(server, tmp_path):
+def test_a_truncated_note_is_ignored(server, tmp_path):
     (tmp_path / "x.json.part").write_bytes(CONTENT[:500])
     (tmp_path / "x.json.part.json").write_text('{"address": ')
     assert fetch(server, tmp_path) == (CONTENT, SHA256)
 
 
-def test_the_longest_pause_is_no_longer_than_what_a_server_may_ask_for():
+def test_the_longest_pause_is_within_the_limit_for_servers():
     assert http.LONGEST_PAUSE <= http.LONGEST_RETRY_AFTER
 
 
@@ -498,7 +496,7 @@ def test_a_proxy_is_used(server, tmp_path, proxy):
     assert target.read_bytes() == CONTENT
 
 
-def test_a_proxy_that_wants_a_password_says_so(server, tmp_path, monkeypatch):
+def test_a_proxy_that_needs_a_password_is_reported(server, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "servers._Handler.do_CONNECT", lambda handler: handler.send_error(407), raising=False
     )
@@ -517,7 +515,7 @@ def test_a_proxy_that_wants_a_password_says_so(server, tmp_path, monkeypatch):
         ("ftp://127.0.0.1/x.json", "does not begin with http or https"),
     ],
 )
-def test_no_network_and_no_address_are_told_apart(tmp_path, caplog, address, said):
+def test_no_network_and_an_unknown_address_have_different_messages(tmp_path, caplog, address, said):
     patience = Patience(attempts=1, timeout=5)
     with pytest.raises(SkymillError) as caught:
         download([address], tmp_path / "x.json", JSON_LINES, patience=patience)
@@ -525,7 +523,7 @@ def test_no_network_and_no_address_are_told_apart(tmp_path, caplog, address, sai
     assert PASSWORD not in str(caught.value) + caplog.text
 
 
-def test_redirects_without_end_are_told(server, tmp_path):
+def test_endless_redirects_are_reported(server, tmp_path):
     server.always("/x.json", status(302, Location="/x.json"))
     with pytest.raises(SkymillError, match="from address to address without end"):
         fetch(server, tmp_path)
@@ -533,7 +531,7 @@ def test_redirects_without_end_are_told(server, tmp_path):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """Return the files of a certificate for 127.0.0.1 that no authority has signed, and its key."""
+    """Return the files of a self-signed certificate for 127.0.0.1 and of its key."""
     import ipaddress
 
     from cryptography import x509
@@ -573,7 +571,7 @@ def secure(server, certificate):
     return server.address.replace("http:", "https:") + "/x.json"
 
 
-def test_a_certificate_that_is_not_trusted_is_told_at_once_with_what_to_do(secure, tmp_path):
+def test_an_untrusted_certificate_is_reported_immediately_with_advice(secure, tmp_path):
     with pytest.raises(SkymillError, match=r"certificate is not trusted.*REQUESTS_CA_BUNDLE"):
         download([secure], tmp_path / "x.json", JSON_LINES, sleep=pytest.fail)
 
@@ -584,7 +582,7 @@ def test_the_bundle_of_the_environment_is_trusted(secure, tmp_path, certificate,
     assert (tmp_path / "x.json").read_bytes() == CONTENT
 
 
-def test_a_bundle_that_is_not_there_is_named(secure, tmp_path, monkeypatch):
+def test_a_missing_bundle_is_named(secure, tmp_path, monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
     with pytest.raises(SkymillError, match=r"/nowhere/ca\.pem"):
         download([secure], tmp_path / "x.json", JSON_LINES)

@@ -1,4 +1,4 @@
-"""What is written outlives a power cut, and what a killed run left is found."""
+"""Written files survive a power cut, and temporary files of a killed run are found."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ from skymill.engine.products import (
 
 @pytest.fixture
 def calls(monkeypatch):
-    """The calls that make files last, in order: what, and the name or the folder."""
+    """The calls that make files durable, in order: the kind of call, and the name or folder."""
     made = []
     replace = Path.replace
 
@@ -68,7 +68,7 @@ def test_flushing_is_done_by_the_system(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("few", [100, 2])
-def test_all_files_of_a_folder_are_flushed_one_by_one_or_at_once(tmp_path, monkeypatch, few):
+def test_all_files_of_a_folder_are_flushed_one_by_one_or_together(tmp_path, monkeypatch, few):
     for number in range(3):
         (tmp_path / str(number)).touch()
     flushed = []
@@ -78,7 +78,7 @@ def test_all_files_of_a_folder_are_flushed_one_by_one_or_at_once(tmp_path, monke
     assert len(flushed) == (3 if few == 100 else 0)
 
 
-def test_a_folder_that_is_not_there_cannot_be_flushed(tmp_path):
+def test_a_missing_folder_cannot_be_flushed(tmp_path):
     with pytest.raises(FileNotFoundError):
         durable.flush_file_system(tmp_path / "nothing")
 
@@ -111,7 +111,7 @@ def test_two_processes_that_write_one_product_do_not_share_a_temporary_file(tmp_
     assert not list(tmp_path.glob(".*"))
 
 
-def test_what_a_killed_run_left_is_deleted_and_nothing_else(tmp_path):
+def test_only_temporary_files_of_a_killed_run_are_deleted(tmp_path):
     kept = [tmp_path / "deep" / name for name in ("x.parquet", ".sdo.partial", "x.partial")]
     for path in kept:
         path.parent.mkdir(exist_ok=True)
@@ -124,7 +124,7 @@ def test_what_a_killed_run_left_is_deleted_and_nothing_else(tmp_path):
     assert sorted((tmp_path / "deep").iterdir()) == sorted(kept)
 
 
-def test_what_another_run_may_be_writing_is_left(tmp_path):
+def test_temporary_files_that_another_run_may_be_writing_are_kept(tmp_path):
     (tmp_path / "raw" / "deep").mkdir(parents=True)
     own, others = partial_path(tmp_path / "a"), partial_path(tmp_path / "raw" / "deep" / "b")
     own.touch()
@@ -140,13 +140,13 @@ def fail_with_parts(raw):
         raise KeyError
 
 
-def test_parts_go_at_the_end_also_after_an_error(tmp_path):
+def test_temporary_parts_are_deleted_at_the_end_also_after_an_error(tmp_path):
     with pytest.raises(KeyError):
         fail_with_parts(tmp_path / "raw" / "x.zip")
     assert list((tmp_path / "raw").iterdir()) == []
 
 
-def test_a_folder_that_knows_no_fsync_is_no_error(tmp_path, monkeypatch):
+def test_a_folder_without_fsync_is_no_error(tmp_path, monkeypatch):
     def refuse(descriptor):
         if os.fstat(descriptor).st_ino == tmp_path.stat().st_ino:
             raise OSError(22, "Invalid argument")

@@ -1,4 +1,4 @@
-"""A split that nobody asked for has a file of no rows with all columns, which readers take."""
+"""A split with fraction 0 has one file with all columns and no rows, and readers accept it."""
 
 import dask.dataframe
 import pandas as pd
@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from records import load_config
 from runs import Run
-from test_books import books_of
+from test_books import reconcile
 from test_diagnostics import page_of
 from test_magnetic_figures import ALWAYS, parts_of, specs  # noqa: F401 (a fixture)
 
@@ -36,7 +36,7 @@ FEW = {"warp": 1, "duplicate": {"fraction": 0.5, "times": 1}}
     ids=["no dev", "no test, augmented first", "no train", "no dev, whole files"],
 )
 def empty(request, tmp_path_factory):
-    """Return (the empty split, a run)."""
+    """Return the empty split and a run."""
     name, split = request.param
     config = load_config("config.yaml")
     config["split"] |= split
@@ -57,7 +57,7 @@ def test_an_empty_split_has_one_file_of_no_rows_with_all_columns(empty):
 
 # Dask resets an index in place.
 @pytest.mark.filterwarnings("ignore:The inplace keyword")
-def test_readers_take_an_empty_split(empty):
+def test_readers_accept_an_empty_split(empty):
     name, run = empty
     expected = ["record_id", "seq_id", "label", *run.config["features"]["columns"]]
     frames = [
@@ -72,9 +72,9 @@ def test_readers_take_an_empty_split(empty):
         assert (frame.dtypes.iloc[3:] == "float64").all()
 
 
-def test_counts_leaks_and_pages_bear_an_empty_split(empty):
+def test_counts_leaks_and_pages_accept_an_empty_split(empty):
     name, run = empty
-    conserve(*books_of(run))
+    conserve(*reconcile(run))
     leaks = pd.read_json(run.leaks)["leaks"].dropna().to_dict()
     if run.config["split"]["unit"] == "region":
         require_no_leak(leaks, "region")

@@ -1,4 +1,4 @@
-"""Staleness: a job runs when its products are broken, or are not what it would make now."""
+"""Staleness: a job runs when its products are broken, or differ from what it would make now."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ CODE, SETTINGS = "c0de", "5e77"
 
 
 class Results:
-    """A results folder whose products are made by hand."""
+    """A results folder with products that tests write directly."""
 
     def __init__(self, path):
         self.path = path
@@ -27,11 +27,11 @@ class Results:
         return self.path / name
 
     def folder(self):
-        """Return the folder as a new run sees it."""
+        """Return the folder as a new run reads it."""
         return Folder(self.place)
 
     def make(self, job, **content):
-        """Write the outputs of a job, and its document as the job would."""
+        """Write the outputs of a job, and the document that the job would write."""
         for name in job.outputs:
             self.place(name).parent.mkdir(parents=True, exist_ok=True)
             self.place(name).write_text(f"content of {name}")
@@ -53,13 +53,13 @@ class Results:
         write_document(self.place(job.document), described)
 
     def change(self, name, **content):
-        """Write a document anew that says something else."""
+        """Replace a document by one with other content."""
         document = read_json(self.place(name))
         del document["digest"]
         write_document(self.place(name), {**document, **content})
 
     def why(self, job, also=None):
-        """Return the text of the reason why a job must run, None when there is none."""
+        """Return the reason why a job must run as text; None if the job need not run."""
         reason = why(job, self.folder(), also)
         return reason.text if reason else None
 
@@ -92,7 +92,7 @@ CHAIN = (RAW, VALUES, ACCEPTED, PLAN)
 
 @pytest.fixture
 def chain(results):
-    """Raw file, values and plan, where the plan had to wait for a check of the values."""
+    """Raw file, values and plan. The plan depends on a check of the values."""
     for job in CHAIN:
         results.make(job)
     return results
@@ -111,28 +111,28 @@ def test_whole_products_are_current(chain):
     assert found(chain) == {}
 
 
-def test_nothing_is_said_when_nothing_was_made(results):
+def test_a_job_without_products_has_no_reason(results):
     assert found(results) == {}
 
 
-def test_nothing_is_written(chain):
+def test_judging_writes_nothing(chain):
     before = {path: path.stat().st_mtime_ns for path in chain.path.rglob("*")}
     found(chain)
     assert {path: path.stat().st_mtime_ns for path in chain.path.rglob("*")} == before
 
 
-def test_times_say_nothing(chain):
+def test_times_of_files_do_not_count(chain):
     for number, path in enumerate(sorted(chain.path.rglob("*"))):
         os.utime(path, (number * 1e6, number * 1e6))
     assert found(chain) == {}
 
 
-def test_a_copy_elsewhere_is_current(chain, tmp_path):
+def test_a_copy_of_the_folder_is_current(chain, tmp_path):
     shutil.copytree(chain.path, tmp_path / "other")
     assert found(Results(tmp_path / "other")) == {}
 
 
-def test_what_another_run_made_of_the_same_data_is_noticed(chain, tmp_path):
+def test_products_of_another_run_on_the_same_data_are_noticed(chain, tmp_path):
     shutil.copytree(chain.path, tmp_path / "other")
     other = Results(tmp_path / "other")
     other.change(RAW.document, sha256="other")
@@ -145,7 +145,7 @@ def test_what_another_run_made_of_the_same_data_is_noticed(chain, tmp_path):
     }
 
 
-def test_what_is_put_back_in_its_place_is_current_again(chain, tmp_path):
+def test_a_product_that_is_put_back_is_current_again(chain, tmp_path):
     shutil.copytree(chain.path, tmp_path / "kept")
     chain.change(RAW.document, sha256="other")
     chain.place("preprocessed/plan").unlink()
@@ -154,7 +154,7 @@ def test_what_is_put_back_in_its_place_is_current_again(chain, tmp_path):
     assert found(chain) == {}
 
 
-def test_each_file_is_looked_at_once(chain):
+def test_each_file_is_examined_once(chain):
     looked = []
 
     def place(name):
@@ -192,17 +192,17 @@ def test_documents_are_those_of_products_and_checks(chain):
     assert chain.folder().documents() == {job.document for job in CHAIN}
 
 
-def test_a_folder_that_is_not_there_has_no_documents(results):
+def test_a_missing_folder_has_no_documents(results):
     assert results.folder().documents() == set()
 
 
-def test_what_was_written_after_a_moment_is_younger(chain):
+def test_a_document_written_after_a_moment_is_younger(chain):
     os.utime(chain.place(PLAN.document), (1000, 1000))
     assert chain.folder().is_younger(PLAN.document, 1000)
     assert not chain.folder().is_younger(PLAN.document, 1001)
 
 
-def test_a_folder_is_looked_at_anew_when_that_is_asked_for(chain):
+def test_a_folder_is_listed_again_on_request(chain):
     folder = chain.folder()
     assert (why(PLAN, folder), folder.size("preprocessed/plan") is None) == (None, False)
     shutil.rmtree(chain.path)
@@ -223,7 +223,7 @@ def test_a_product_without_a_manifest_is_made_again(chain):
     }
 
 
-def test_one_output_of_several_is_enough_to_miss_the_manifest(chain):
+def test_one_existing_output_is_enough_to_notice_a_missing_manifest(chain):
     chain.place(VALUES.document).unlink()
     chain.place("interim/values").unlink()
     assert chain.why(VALUES) == "its manifest is missing"
@@ -239,14 +239,14 @@ def test_a_file_of_another_size_is_noticed(chain, content):
     }
 
 
-def test_a_file_that_is_gone_is_noticed(chain):
+def test_a_missing_file_is_noticed(chain):
     chain.place("interim/rejects.jsonl").unlink()
     assert found(chain) == {
         VALUES.document: "interim/rejects.jsonl is not the file that its manifest describes"
     }
 
 
-def test_an_output_that_no_entry_describes_must_be_there_as_well(chain):
+def test_an_output_without_an_entry_must_exist(chain):
     chain.change(VALUES.document, files=[])
     chain.place("interim/rejects.jsonl").unlink()
     assert chain.why(VALUES) == "interim/rejects.jsonl is missing"
@@ -264,7 +264,7 @@ def test_a_file_in_a_folder_of_the_product_is_noticed(results):
     assert results.why(job) == "set/part is not the file that its manifest describes"
 
 
-def test_an_empty_folder_is_a_product_too(results):
+def test_an_empty_folder_can_be_a_product(results):
     results.place("set").mkdir(parents=True)
     job = Job("set.manifest.json", ("set",))
     write_document(results.place(job.document), {"files": []})
@@ -321,7 +321,7 @@ def test_a_truncated_document_is_named(chain, share):
 
 
 @given(data=st.data())
-def test_a_document_with_any_byte_changed_is_named_or_says_the_same(tmp_path, data):
+def test_a_document_with_a_changed_byte_is_named_or_has_the_same_content(tmp_path, data):
     results = Results(tmp_path)
     job = Job("x.manifest.json", ("x",), code=CODE, settings=SETTINGS)
     results.make(job)
@@ -337,13 +337,13 @@ def test_a_document_with_any_byte_changed_is_named_or_says_the_same(tmp_path, da
         assert str(results.place(job.document)) in reason
 
 
-def test_what_was_changed_by_an_editor_is_named(chain):
+def test_a_document_changed_by_an_editor_is_named(chain):
     document = read_json(chain.place(PLAN.document))
     write_json(chain.place(PLAN.document), {**document, "source": "archive"})
     assert "does not have the content that was written" in chain.why(PLAN)
 
 
-def test_the_reason_does_not_tell_to_delete_what_is_made_again_anyway(chain):
+def test_the_reason_does_not_ask_to_delete_products_that_are_made_again_anyway(chain):
     chain.place(PLAN.document).write_bytes(b"")
     reason = chain.why(PLAN)
     assert "Delete" not in reason
@@ -363,7 +363,7 @@ def test_an_input_that_was_written_again_with_the_same_content_is_no_change(chai
     assert found(chain) == {}
 
 
-def test_an_input_that_is_gone_is_named(chain):
+def test_a_missing_input_is_named(chain):
     chain.place(RAW.document).unlink()
     assert found(chain) == {
         VALUES.document: f"{RAW.document}, which it was made from, is missing or damaged"
@@ -378,19 +378,19 @@ def test_a_receipt_is_judged_by_its_own_inputs(chain):
 # --- Checks --------------------------------------------------------------------------------------
 
 
-def test_a_check_may_say_something_else(chain):
+def test_a_check_may_have_other_content(chain):
     chain.change(ACCEPTED.document, limit=3)
     assert found(chain) == {}
 
 
-def test_a_check_that_is_gone_has_to_pass_again(chain):
+def test_a_missing_check_must_pass_again(chain):
     chain.place(ACCEPTED.document).unlink()
     assert found(chain) == {
         PLAN.document: f"the check that wrote {ACCEPTED.document} must pass again"
     }
 
 
-def test_a_damaged_check_concerns_only_itself(chain):
+def test_a_damaged_check_affects_only_itself(chain):
     chain.place(ACCEPTED.document).write_bytes(b"")
     assert set(found(chain)) == {ACCEPTED.document}
 
@@ -412,12 +412,12 @@ def test_a_damaged_check_concerns_only_itself(chain):
         ({"inputs": (ACCEPTED.document,), "checks": (VALUES.document,)}, "it was made from other "),
     ],
 )
-def test_a_document_tells_whether_its_job_would_make_the_same(chain, change, reason):
+def test_a_document_shows_whether_its_job_would_make_the_same_products(chain, change, reason):
     said = chain.why(replace(PLAN, **change))
     assert said == reason or said.startswith(reason)
 
 
-def test_the_order_of_inputs_and_checks_is_no_difference(results):
+def test_the_order_of_inputs_and_checks_does_not_matter(results):
     names = tuple(f"{letter}.receipt.json" for letter in "abcd")
     for name in names:
         results.make(Job(name))
@@ -426,11 +426,11 @@ def test_the_order_of_inputs_and_checks_is_no_difference(results):
     assert results.why(replace(job, inputs=job.inputs[::-1], checks=job.checks[::-1])) is None
 
 
-def test_a_job_that_does_not_say_its_code_or_settings_is_not_judged_by_them(chain):
+def test_a_job_that_states_no_code_or_settings_is_not_judged_by_them(chain):
     assert chain.why(replace(PLAN, code=None, settings=None)) is None
 
 
-def test_a_document_that_does_not_tell_how_it_was_made_was_made_otherwise(chain):
+def test_a_document_that_does_not_say_how_it_was_made_differs(chain):
     write_document(chain.place(RAW.document), {"source": "local"})
     assert chain.why(RAW) == "it was made by other code"
     assert chain.why(replace(RAW, code=None)) == "it was made with other settings"
@@ -451,41 +451,41 @@ def test_a_document_that_does_not_tell_how_it_was_made_was_made_otherwise(chain)
         (lambda chain: chain.change(PLAN.document, checks=[]), False),
     ],
 )
-def test_what_is_broken_is_told_from_what_only_differs(chain, damage, damaged):
+def test_broken_and_differing_products_have_different_reasons(chain, damage, damaged):
     damage(chain)
     assert why(PLAN, chain.folder()).damaged == damaged
 
 
-def test_what_is_broken_is_told_before_what_differs(chain):
+def test_broken_comes_before_differs_in_the_reason(chain):
     chain.change(VALUES.document, counts={})
     assert "has changed since" in chain.why(replace(PLAN, code="other"))
 
 
-# --- What no other document tells ----------------------------------------------------------------
+# --- Hooks: reasons that are in no document ------------------------------------------------------
 
 
-def test_a_hook_looks_at_the_document_of_a_current_product(chain):
+def test_a_hook_gets_the_document_of_a_current_product(chain):
     seen = []
     assert chain.why(PLAN, also=seen.append) is None
     assert seen == [read_json(chain.place(PLAN.document))]
 
 
-def test_what_a_hook_says_is_the_reason(chain):
+def test_the_answer_of_a_hook_is_the_reason(chain):
     reason = why(PLAN, chain.folder(), lambda document: "its limit no longer holds")
     assert reason.text == "its limit no longer holds"
     assert reason.damaged
 
 
 @pytest.mark.parametrize("job", [replace(PLAN, code="other"), replace(PLAN, checks=())])
-def test_a_hook_is_not_asked_about_what_is_made_again_anyway(chain, job):
+def test_a_hook_is_not_called_for_products_that_are_made_again_anyway(chain, job):
     assert chain.why(job, also=lambda document: "asked") != "asked"
 
 
-def test_a_hook_is_not_asked_about_what_is_not_there(results):
+def test_a_hook_is_not_called_for_missing_products(results):
     assert results.why(PLAN, also=lambda document: "asked") is None
 
 
-# --- Long lists: how many there are is no matter here, test_job has the lists of 1,001 -----------
+# --- Long lists. The lists are short here; test_job has lists of 1,001 ---------------------------
 
 SOURCES = tuple(f"nights/{number:02}.receipt.json" for number in range(12))
 GATHERED = Job("all.manifest.json", ("all",), SOURCES, (), CODE, SETTINGS)
@@ -493,7 +493,7 @@ GATHERED = Job("all.manifest.json", ("all",), SOURCES, (), CODE, SETTINGS)
 
 @pytest.fixture
 def gathered(results):
-    """A product whose document holds a digest of its inputs instead of their names."""
+    """A product whose document contains a digest of its inputs instead of their names."""
     for name in SOURCES:
         results.make(Job(name))
     results.make(GATHERED)
@@ -520,19 +520,19 @@ def test_a_change_among_many_inputs_is_noticed(gathered):
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_text("")])
-def test_the_one_of_many_inputs_that_is_gone_or_damaged_is_named(gathered, damage):
+def test_a_missing_or_damaged_input_among_many_is_named(gathered, damage):
     damage(gathered.place(SOURCES[7]))
     said = gathered.why(GATHERED)
     assert said == f"{SOURCES[7]}, which it was made from, is missing or damaged"
 
 
 @pytest.mark.parametrize("inputs", [SOURCES[:-1], SOURCES[:3]])
-def test_fewer_inputs_than_many_are_other_products(gathered, inputs):
+def test_fewer_inputs_make_another_product(gathered, inputs):
     reason = why(replace(GATHERED, inputs=inputs), gathered.folder())
     assert (reason.text, reason.damaged) == ("it was made from other products", False)
 
 
-def test_as_many_but_other_inputs_are_other_products(gathered):
+def test_the_same_number_of_other_inputs_makes_another_product(gathered):
     gathered.make(Job("nights/other.receipt.json"))
     other = replace(GATHERED, inputs=(*SOURCES[:-1], "nights/other.receipt.json"))
     reason = why(other, gathered.folder())
@@ -544,7 +544,7 @@ ALERTS = Job("alerts.manifest.json", ("alerts",), (), (), CODE, SETTINGS)
 
 @pytest.fixture
 def folder_of_many(results):
-    """A folder whose document holds a digest of the names and sizes of its files."""
+    """A folder whose document contains a digest of the names and sizes of its files."""
     results.place("alerts").mkdir(parents=True)
     listing = {f"{number:02}.npy": number % 3 for number in range(12)}
     for name, size in listing.items():
@@ -563,7 +563,7 @@ def test_a_folder_of_many_files_is_current(folder_of_many):
     assert folder_of_many.why(ALERTS) is None
 
 
-def test_hidden_files_in_a_folder_of_many_do_not_count(folder_of_many):
+def test_hidden_files_in_a_folder_of_many_files_do_not_count(folder_of_many):
     folder_of_many.place("alerts/.snakemake_timestamp").write_bytes(b"")
     assert folder_of_many.why(ALERTS) is None
 
@@ -589,14 +589,14 @@ def make_a_file_of_it(folder):
         make_a_file_of_it,
     ],
 )
-def test_a_file_too_few_too_many_or_of_another_size_is_noticed(folder_of_many, damage):
+def test_a_missing_additional_or_resized_file_is_noticed(folder_of_many, damage):
     damage(folder_of_many.place("alerts"))
     reason = why(ALERTS, folder_of_many.folder())
     assert reason.text == "alerts is not the file that its manifest describes"
     assert reason.damaged
 
 
-def test_a_folder_of_many_files_that_is_gone_is_noticed(folder_of_many):
+def test_a_missing_folder_of_many_files_is_noticed(folder_of_many):
     shutil.rmtree(folder_of_many.place("alerts"))
     assert folder_of_many.why(ALERTS) == "alerts is missing"
 
@@ -622,7 +622,7 @@ def test_a_manifest_of_another_product_is_noticed(tmp_path):
     assert why(one, results.folder()).text == "its manifest is that of test"
 
 
-def test_a_document_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+def test_a_document_without_read_permission_is_named(tmp_path, monkeypatch):
     results = Results(tmp_path)
     job = Job("one.manifest.json", outputs=("one",), code=CODE, settings=SETTINGS)
     results.make(job)

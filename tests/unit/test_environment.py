@@ -1,4 +1,4 @@
-"""Where jobs cannot run: refused with the reason before anything is done."""
+"""An environment in which jobs cannot run is refused with the reason before any work."""
 
 import os
 import subprocess
@@ -22,13 +22,13 @@ def test_a_python_that_a_shell_would_not_find_is_refused(letter):
 @pytest.mark.parametrize(
     "path", ["/home/Ästro/日本/.venv/bin/python", "/a-b_c+d@e=f,g.h%i~/python"]
 )
-def test_letters_of_any_language_are_fine(path):
+def test_paths_may_contain_letters_of_any_language(path):
     assert unsafe_python(path) is None
 
 
 @pytest.fixture
 def environment(tmp_path):
-    """An environment of a project's own, with two packages."""
+    """The project's own environment, with two packages."""
     prefix = tmp_path / ".venv"
     base = {"base": str(prefix), "platbase": str(prefix)}
     own = Path(sysconfig.get_path("purelib", vars=base))
@@ -48,7 +48,7 @@ def other(tmp_path, *names):
 
 
 @pytest.mark.parametrize("names", [["numpy"], ["six.py"], ["numpy", "mine"]])
-def test_packages_of_pythonpath_that_hide_the_environments_own_are_refused(
+def test_packages_in_pythonpath_that_hide_those_of_the_environment_are_refused(
     environment, tmp_path, names
 ):
     place = other(tmp_path, *names)
@@ -58,12 +58,12 @@ def test_packages_of_pythonpath_that_hide_the_environments_own_are_refused(
 
 
 @pytest.mark.parametrize("names", [["mine"], ["skymill"], ["numpy-1.dist-info"], []])
-def test_other_packages_of_pythonpath_are_fine(environment, tmp_path, names):
+def test_other_packages_in_pythonpath_are_accepted(environment, tmp_path, names):
     place = str(other(tmp_path, *names))
     assert shadowed_packages(place, str(environment), "/usr") is None
 
 
-def test_a_site_that_gives_its_packages_by_pythonpath_may(environment, tmp_path):
+def test_a_site_may_provide_its_packages_in_pythonpath(environment, tmp_path):
     place = str(other(tmp_path, "numpy"))
     assert shadowed_packages(place, str(environment), str(environment)) is None
     inside = str(next(environment.rglob("numpy")).parent)
@@ -91,7 +91,7 @@ def make(folder, code=""):
         ("import subprocess; subprocess.call = half", "could not be made"),
     ],
 )
-def test_without_what_it_needs_nothing_is_left(tmp_path, code, said):
+def test_without_its_requirements_the_script_leaves_no_files(tmp_path, code, said):
     half = "import pathlib\ndef half(command):\n    pathlib.Path('.venv/bin').mkdir(parents=True)\n"
     done = make(tmp_path, f"{half}    return 1\n{code}")
     assert done.returncode == 1
@@ -109,7 +109,7 @@ def test_a_folder_with_a_space_is_refused_by_name(tmp_path):
     assert list(folder.iterdir()) == []
 
 
-def test_what_an_earlier_try_has_left_is_no_obstacle(tmp_path):
+def test_files_of_an_earlier_attempt_are_no_obstacle(tmp_path):
     (tmp_path / ".venv/bin").mkdir(parents=True)
     (tmp_path / ".venv/bin/python").write_text("half")
     done = make(tmp_path, "import subprocess; subprocess.call = lambda command: 0")

@@ -1,4 +1,4 @@
-"""About how long a run takes, and what it says that it has made."""
+"""The estimated time of a run, and the summary of its products."""
 
 import pytest
 import yaml
@@ -14,13 +14,13 @@ def test_every_branch_has_a_rate():
     assert {*SIMULATED} == {*BRANCH_FOLDERS}
 
 
-def test_small_jobs_take_what_starting_them_takes():
+def test_small_jobs_take_their_start_up_time():
     needed = {"raw files": 10, "stealth": 10}
     assert seconds(needed, needed, {"stealth": 0}, 1) == 20 * START
     assert seconds(needed, needed, {"stealth": 0}, 4) == 5 * START
 
 
-def test_data_take_time_by_their_size():
+def test_larger_data_take_more_time():
     jobs = {"magnetic": 10}
     full = seconds(jobs, jobs, {"magnetic": 17.0}, 1)
     assert full == 10 * START + 17 * RATES["magnetic"]
@@ -52,18 +52,18 @@ def test_the_demo_is_small(branch):
         (90000, "about 25 hours"),
     ],
 )
-def test_a_time_is_said_no_more_exactly_than_it_is_known(time, words):
+def test_an_estimated_time_is_rounded(time, words):
     assert about(time) == words
 
 
-# --- What was made -------------------------------------------------------------------------------
+# --- Products of a run ---------------------------------------------------------------------------
 
 
 def document(size, **counts):
     return {"files": [{"bytes": size}], "counts": counts}
 
 
-def test_what_was_made_now_is_told_by_branch():
+def test_products_of_this_run_are_listed_by_branch():
     magnetic = {
         "interim/solar_flare_2020/values/a.manifest.json": document(5, lines=100, rejected=3),
         "interim/solar_flare_2020/values/b.manifest.json": document(5, lines=1000, rejected=0),
@@ -87,12 +87,12 @@ def test_unlabelled_alerts_are_not_rejected():
     assert made_lines({"ztf": night}, night)[0].endswith("rejected: 5 of 60 alerts")
 
 
-def test_a_branch_whose_catalogue_is_not_known_is_told_of_all_the_same():
+def test_a_branch_without_a_readable_catalogue_is_still_listed():
     made = {"processed/sdo/train.zarr.manifest.json": {"members": {"bytes": 3_000_000}}}
     assert made_lines({"sdo": made}, made)[0].split() == ["sdo", "1", "product", "3.0", "MB"]
 
 
-def test_of_swan_sf_the_rejected_windows_are_told():
+def test_rejected_windows_of_swan_sf_are_listed():
     name = "interim/solar_flare_2020/catalogue/partition1.parquet.manifest.json"
     made = {name: {"files": [], "counts": {"rejected": 2, "lines": 70}}}
     assert made_lines({"magnetic": made}, made)[0].endswith("rejected: 2 of 70 windows")

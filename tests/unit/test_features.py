@@ -1,4 +1,4 @@
-"""Features: those of a plain pandas computation, strictly inside each record, always finite."""
+"""Features equal a plain pandas computation, use one record only, and are always finite."""
 
 import warnings
 from collections import Counter
@@ -84,7 +84,7 @@ EVERYTHING["columns"] = [
 
 
 def raw_records(count, seed, missing=0.1):
-    """Return values, shape (33, records, 60), with NaN, zeros, sentinels, never measured ones."""
+    """Return values, shape (33, records, 60), with NaN, zeros, sentinels, unmeasured parameters."""
     rng = np.random.default_rng(seed)
     values = np.stack([physical_values(seed + n) for n in range(count)], axis=1)
     values[INDEX["MEANGBZ"]] *= rng.choice([-1.0, 1.0], values[INDEX["MEANGBZ"]].shape)
@@ -97,7 +97,7 @@ def raw_records(count, seed, missing=0.1):
 
 
 def plain_features(values, settings):
-    """Return the columns as pandas computes them, one row a step."""
+    """Return the columns as pandas computes them, one row per step."""
     count = values.shape[1]
     frame = pd.DataFrame({name: values[INDEX[name]].reshape(-1) for name in PARAMETERS})
     record = pd.Series(np.repeat(np.arange(count), STEPS))
@@ -140,7 +140,7 @@ def computed(values, settings):
     st.sampled_from(["interpolate", "zero"]),
     st.sampled_from([DEFAULT, EVERYTHING]),
 )
-def test_features_are_those_of_plain_pandas(seed, missing, fill, configured):
+def test_features_equal_those_of_plain_pandas(seed, missing, fill, configured):
     configured = {**configured, "fill": fill}
     values = raw_records(3, seed, missing)
     columns, _ = computed(values, configured)
@@ -150,7 +150,7 @@ def test_features_are_those_of_plain_pandas(seed, missing, fill, configured):
         assert column.shape == (3, STEPS)
         assert np.isfinite(column).all()
         tolerance = 1e-6 if "roll_std" in name else 1e-9
-        # Differences of nearly equal numbers are as exact as the numbers are.
+        # A difference of nearly equal numbers has the absolute precision of the numbers.
         scale = np.abs(expected[name.split("_diff")[0].split("_roll")[0]]).max()
         np.testing.assert_allclose(
             column.reshape(-1), expected[name], rtol=tolerance, atol=tolerance * scale, err_msg=name
@@ -184,7 +184,7 @@ def test_nothing_crosses_from_one_record_to_another(seed, fill):
 
 
 @given(st.integers(0, STEPS - 1), st.integers(0, 10**6))
-def test_a_feature_looks_only_back(step, seed):
+def test_a_feature_uses_only_earlier_steps(step, seed):
     values = raw_records(1, seed, 0.0)
     changed = values.copy()
     changed[:, :, step] *= 1.5
@@ -194,7 +194,7 @@ def test_a_feature_looks_only_back(step, seed):
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_a_gap_is_filled_along_a_line_and_the_edges_are_held(name):
+def test_gaps_are_interpolated_and_edges_take_the_nearest_value(name):
     series = np.full((1, STEPS), np.nan)
     series[0, [10, 14, 30]] = [2.0, 4.0, -4.0]
     assert fill_missing(series, name, "interpolate") == 0
@@ -231,7 +231,7 @@ def test_a_parameter_never_measured_becomes_zero_and_is_counted(filler):
 
 
 @pytest.mark.parametrize("name", ["USFLUX", "XR_MAX", "MEANSHR"])
-def test_zero_fill_puts_zero_for_nan_and_touches_nothing_else(name):
+def test_zero_fill_replaces_nan_by_zero_and_changes_no_other_value(name):
     series = np.array([[1.0, np.nan, XR_MAX_MISSING, 0.0, *[2.0] * 56], [np.nan] * STEPS])
     assert fill_missing(series, name, "zero") == 1
     assert series[0, :5].tolist() == [1.0, 0.0, XR_MAX_MISSING, 0.0, 2.0]
@@ -245,7 +245,7 @@ def test_negative_values_have_the_logarithm_of_zero():
     assert columns["MEANPOT_log"][0, 7] == 0.0
 
 
-def test_what_the_first_steps_lack_is_zero():
+def test_values_undefined_at_the_first_steps_are_zero():
     columns, _ = computed(physical_values(0)[:, None], DEFAULT)
     assert columns["USFLUX_log_roll_std5"][0, 0] == 0.0
     assert columns["TOTPOT_log_diff1"][0, 0] == 0.0
@@ -255,7 +255,7 @@ def test_what_the_first_steps_lack_is_zero():
 
 @pytest.mark.parametrize("function", [rolling_mean, rolling_std, difference, lag])
 @pytest.mark.parametrize("window", [1, 7, STEPS])
-def test_operations_leave_their_input_as_it_is(function, window):
+def test_operations_do_not_change_their_input(function, window):
     values = np.random.default_rng(0).normal(size=(2, STEPS))
     before = values.copy()
     with warnings.catch_warnings():
@@ -290,7 +290,7 @@ def test_only_the_parameters_that_are_needed_are_read():
 
 
 def write(run, split, folder, *, expected=None, workers=1):
-    """Write a split of a run anew."""
+    """Write a split of a run again."""
     store = run.augmented if split == "train" else run.clean["train"]
     records = records_of_split(split, run.ids["train"], run.plan, everything=run.everything)
     if expected is None:
@@ -313,7 +313,9 @@ def test_files_are_the_same_for_one_worker_and_two(small_run, tmp_path, monkeypa
     assert (again, contents_of(tmp_path / "set")) == one
 
 
-def test_other_counts_than_planned_are_refused_and_the_old_product_stays(small_run, tmp_path):
+def test_counts_that_differ_from_the_plan_are_refused_and_the_old_product_is_kept(
+    small_run, tmp_path
+):
     write(small_run, "dev", tmp_path / "dev")
     before = contents_of(tmp_path / "dev")
     expected = deepcopy(small_run.plan_counts["by_split"]["dev"]["by_label"])
@@ -354,7 +356,7 @@ def test_an_infinite_feature_is_refused_with_its_record_and_step(small_run, tmp_
 
 @pytest.mark.parametrize("which", ["small_run", "published_run"])
 @pytest.mark.parametrize("split", SPLITS)
-def test_a_written_split_holds_the_planned_records_of_sixty_steps(request, which, split):
+def test_a_written_split_has_the_planned_records_of_sixty_steps(request, which, split):
     run = request.getfixturevalue(which)
     table = run.read(run.features(split)).to_pandas()
     if split == "holdout_test":
@@ -384,7 +386,7 @@ def test_a_written_split_is_computed_from_its_own_records(request, which, split)
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_the_counts_that_ids_and_plan_promise_are_those_of_the_written_split(small_run, split):
+def test_a_written_split_has_the_counts_of_ids_and_plan(small_run, split):
     held_out = split == "holdout_test"
     ids = small_run.products[small_run.ids["test" if held_out else "train"]]
     plan = None if held_out else small_run.products[small_run.plan]
@@ -393,8 +395,8 @@ def test_the_counts_that_ids_and_plan_promise_are_those_of_the_written_split(sma
     assert {label: count for label, count in promised.items() if count} == Counter(labels)
 
 
-def test_labels_that_the_test_file_has_are_kept(tmp_path):
-    """Some copies of the test file have labels; records without one stay unknown."""
+def test_labels_in_the_test_file_are_kept(tmp_path):
+    """Some copies of the test file have labels. Records without a label stay unknown."""
     lines = [record(1, "M"), record(2, ABSENT), record(3, "FQ"), record(4, None)]
     done = Ingested(write_raw(tmp_path / "test_4_5_data.json", lines), tmp_path, labelled=False)
     ids, counts = assign_ids([done.catalogue], collisions="renumber")

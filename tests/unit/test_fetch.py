@@ -1,4 +1,4 @@
-"""Raw files in place: from the cache when it is good, from the archive when not, checked always."""
+"""Raw files come from the cache if it is good, else from the archive, and are always checked."""
 
 import dataclasses
 import hashlib
@@ -88,7 +88,7 @@ def test_a_file_is_put_in_place_with_its_origin(place):
     assert verify_raw(place.target, "json_lines")["source"] == "archive"
 
 
-def test_the_cache_takes_no_room(place):
+def test_the_cache_takes_no_additional_space(place):
     place.fetch()
     assert place.kept.samefile(place.target)
 
@@ -101,7 +101,7 @@ def test_a_rerun_hashes_instead_of_downloading(place):
 
 
 @pytest.mark.parametrize("damage", [b"", b"x" * len(CONTENT)])
-def test_a_damaged_cache_is_fetched_anew(place, damage):
+def test_a_damaged_file_in_the_cache_is_fetched_again(place, damage):
     place.fetch()
     place.target.unlink()
     place.kept.write_bytes(damage)
@@ -116,7 +116,7 @@ def test_a_new_pinned_version_is_fetched(place):
     assert place.fetch(version=2) == record(2)
 
 
-def test_what_was_learnt_from_the_first_download_is_enforced(place, tmp_path):
+def test_checksum_and_size_of_the_first_download_are_enforced(place, tmp_path):
     place.fetch()
     other = Place(tmp_path / "other", place.server)
     other.lock = place.lock
@@ -135,7 +135,7 @@ def test_nothing_is_learnt_of_a_file_of_unannounced_length(place):
 
 
 @pytest.mark.parametrize("failure", [status(503), status(404)])
-def test_a_server_in_trouble_does_not_look_like_a_changed_file(place, failure):
+def test_a_server_error_is_not_mistaken_for_a_changed_file(place, failure):
     place.fetch()
     place.target.unlink()
     shutil.rmtree(place.cache)
@@ -146,7 +146,7 @@ def test_a_server_in_trouble_does_not_look_like_a_changed_file(place, failure):
     assert "run again" in str(caught.value)
 
 
-def test_what_the_registry_knows_is_not_learnt(place):
+def test_checksums_in_the_registry_are_not_learnt(place):
     place.fetch(checksum=f"md5:{hashlib.md5(CONTENT).hexdigest()}")
     source = place.source()
     assert learnt(source, source.web, place.lock) is None
@@ -159,7 +159,7 @@ def test_the_checksum_of_the_registry_is_enforced(place):
 
 
 @pytest.mark.parametrize("listed", ["{md5}  {name}", "{md5} *{name}", "{md5} ./{name}"])
-def test_a_list_of_checksums_is_asked(place, listed):
+def test_a_published_list_of_checksums_is_used(place, listed):
     name = "train_partition1_data.json"
     place.server.files["/MD5SUMS"] = listed.format(md5="0" * 32, name=name).encode()
     with pytest.raises(SkymillError, match=f"{'0' * 32} was expected"):
@@ -169,7 +169,7 @@ def test_a_list_of_checksums_is_asked(place, listed):
     assert place.fetch(checksums=place.server.address + "/MD5SUMS") == CONTENT
 
 
-def test_a_file_that_the_list_does_not_name_is_fetched_with_a_warning(place, caplog):
+def test_a_file_that_is_not_in_the_list_is_fetched_with_a_warning(place, caplog):
     place.server.files["/MD5SUMS"] = f"{'0' * 32} another\n".encode()
     assert place.fetch(checksums=place.server.address + "/MD5SUMS") == CONTENT
     assert "does not list" in caplog.text
@@ -185,7 +185,7 @@ def tarball(**members):
     return buffer.getvalue()
 
 
-def test_of_a_tarball_only_the_member_is_kept(place):
+def test_only_the_member_of_a_tarball_is_kept(place):
     place.server.files["/x.tar.gz"] = tarball(features=b"1" * 5000, labels=CSV)
     assert place.fetch("/x.tar.gz", kind="text", member="labels.csv") == CSV
     files = [path for path in place.cache.rglob("*") if path.is_file()]
@@ -214,7 +214,7 @@ def test_a_tarball_that_was_complete_when_the_run_was_killed_is_not_fetched_agai
     assert learnt(place.source(version=2), place.source("/x.tar.gz").web, place.lock)
 
 
-def test_a_member_that_is_not_there_is_told_with_what_is(place):
+def test_a_missing_member_is_named_with_the_existing_ones(place):
     place.server.files["/x.tar.gz"] = tarball(features=b"1")
     with pytest.raises(
         SkymillError, match=r"must contain labels\.csv exactly once, but contains folder/features"
@@ -222,7 +222,7 @@ def test_a_member_that_is_not_there_is_told_with_what_is(place):
         place.fetch("/x.tar.gz", kind="text", member="labels.csv")
 
 
-def test_a_damaged_tarball_is_fetched_anew_by_the_next_run(place):
+def test_a_damaged_tarball_is_fetched_again_by_the_next_run(place):
     good = tarball(features=os.urandom(100_000), labels=CSV)
     place.server.files["/x.tar.gz"] = good[:70_000]
     with pytest.raises(SkymillError, match="is damaged"):
@@ -231,14 +231,14 @@ def test_a_damaged_tarball_is_fetched_anew_by_the_next_run(place):
     assert place.fetch("/x.tar.gz", kind="text", member="labels.csv") == CSV
 
 
-def test_a_file_put_there_by_hand_is_known_as_such(place):
+def test_a_file_put_there_by_hand_counts_as_local(place):
     place.target.parent.mkdir(parents=True)
     place.target.write_bytes(CONTENT)
     assert put_by_hand(place.target)
 
 
 @pytest.mark.parametrize("content", [record(22), record(2)])
-def test_a_download_that_was_replaced_by_hand_is_local(place, content):
+def test_a_download_that_was_replaced_by_hand_counts_as_local(place, content):
     place.fetch()
     place.target.unlink()
     place.target.write_bytes(content)
@@ -261,7 +261,7 @@ def test_a_file_is_never_in_place_without_its_origin(place, monkeypatch):
     assert origin(place.target) == "archive"
 
 
-def test_a_wrong_checksum_of_a_raw_file_is_told_with_both(place):
+def test_a_wrong_checksum_of_a_raw_file_is_shown_with_the_expected_one(place):
     place.fetch()
     with pytest.raises(SkymillError, match="expected is 00"):
         verify_raw(place.target, "json_lines", checksum=f"sha256:{'0' * 64}")
@@ -270,7 +270,7 @@ def test_a_wrong_checksum_of_a_raw_file_is_told_with_both(place):
 # --- The registry ----------------------------------------------------------------------------
 
 
-def test_every_registered_file_has_an_entry_of_its_own():
+def test_every_registered_file_has_its_own_entry():
     registry = load_registry(REPOSITORY / "config" / "sources.yaml")
     for name in file_patterns(registry):
         file = name.replace("{night}", "20181129").replace("{own_night}", "my_alerts")
@@ -310,13 +310,13 @@ def test_an_entry_says_where_a_file_comes_from(keys, fits):
     assert Draft202012Validator(schema).is_valid(document) == fits
 
 
-def test_an_unknown_file_is_told():
+def test_an_unknown_file_is_refused():
     registry = load_registry(REPOSITORY / "config" / "sources.yaml")
     with pytest.raises(SkymillError, match="does not list ztf/other"):
         find_source(registry, "ztf/other.zip")
 
 
-def test_a_text_that_was_gzipped_by_hand_has_a_kind_and_nothing_to_fetch():
+def test_a_text_gzipped_by_hand_has_a_kind_and_no_address():
     registry = load_registry(REPOSITORY / "config" / "sources.yaml")
     for file in ("solar_flare_2020/test_4_5_data.json", "stealth/data.csv"):
         plain, gzipped = (find_source(registry, name) for name in (file, f"{file}.gz"))
@@ -328,7 +328,7 @@ def test_a_text_that_was_gzipped_by_hand_has_a_kind_and_nothing_to_fetch():
         find_source(registry, "sdobenchmark.zip.gz")
 
 
-# --- Kaggle: the client runs in a process of its own, as it does in a job -----------------------
+# --- Kaggle: the client runs in a separate process, as in a job ----------------------------------
 
 TOKEN = "KGAT_0123456789abcdef0123456789abcdef"
 
@@ -421,7 +421,7 @@ def test_credentials_in_files_are_found(kaggle, tmp_path, name):
     assert (tmp_path / "x.zip").read_bytes() == b"1,2\n"
 
 
-def test_an_interrupted_zip_is_gone_on_with(kaggle, tmp_path):
+def test_an_interrupted_zip_is_resumed(kaggle, tmp_path):
     content = zipped(data=os.urandom(3_000_000))
     kaggle.files["/blob/set.zip"] = content
     kaggle.misbehave("/blob/set.zip", cut(1_500_000))
@@ -431,7 +431,7 @@ def test_an_interrupted_zip_is_gone_on_with(kaggle, tmp_path):
     assert kaggle.ranges() == [None, "bytes=1500000-"]
 
 
-def test_a_killed_download_is_gone_on_with_by_the_next_run(kaggle, tmp_path):
+def test_a_killed_download_is_resumed_by_the_next_run(kaggle, tmp_path):
     content = zipped(data=os.urandom(5_000_000))
     kaggle.files["/blob/set.zip"] = content
     kaggle.misbehave("/blob/set.zip", stall(after=3 * 2**20, seconds=30))
@@ -462,14 +462,14 @@ def test_a_refusal_says_where_to_go_and_what_to_do(kaggle, tmp_path, code):
     assert TOKEN not in done.stderr + done.stdout
 
 
-def test_missing_credentials_are_told(kaggle, tmp_path):
+def test_missing_credentials_are_reported(kaggle, tmp_path):
     done = run_job(kaggle, tmp_path, kind="zip", kaggle="owner/set")
     assert done.returncode == 3, done.stderr
     assert "found no credentials for Kaggle" in done.stderr
     assert "~/.kaggle/access_token" in done.stderr
 
 
-def test_a_page_in_place_of_the_zip_is_refused(kaggle, tmp_path):
+def test_a_page_instead_of_the_zip_is_refused(kaggle, tmp_path):
     kaggle.always("/blob/set.zip", page(b"<html>Sign in</html>"))
     done = run_job(kaggle, tmp_path, CREDENTIALS[0], kind="zip", kaggle="owner/set")
     assert done.returncode == 3, done.stderr
@@ -482,7 +482,7 @@ CALLS = ["IntrospectToken", "DownloadDataset", "/blob/set.zip"]
 
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("code", [500, 503])
-def test_a_server_in_trouble_is_told_after_as_many_tries_as_set(kaggle, tmp_path, call, code):
+def test_a_failing_server_is_reported_after_the_set_number_of_tries(kaggle, tmp_path, call, code):
     kaggle.always(call, status(code))
     patience = {"attempts": 3}
     done = run_job(
@@ -509,7 +509,7 @@ def test_a_server_that_asks_to_wait_is_waited_for(kaggle, tmp_path, call):
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_server_that_is_silent_is_given_up_when_set(kaggle, tmp_path, call):
+def test_a_silent_server_is_given_up_after_the_set_time(kaggle, tmp_path, call):
     def fall_silent(handler, _):
         time.sleep(3)
         handler.close_connection = True
@@ -524,7 +524,7 @@ def test_a_server_that_is_silent_is_given_up_when_set(kaggle, tmp_path, call):
 
 
 @pytest.mark.parametrize("token", [TOKEN, "KGAT_revoked0123456789"])
-def test_a_refused_token_is_told_by_its_place(kaggle, tmp_path, token):
+def test_a_refused_token_is_named_by_its_place(kaggle, tmp_path, token):
     if token == TOKEN:
         kaggle.always("IntrospectToken", status(401))
     credentials = {"KAGGLE_API_TOKEN": token}
@@ -548,7 +548,7 @@ def test_a_refused_token_is_told_by_its_place(kaggle, tmp_path, token):
         ({"KAGGLE_API_TOKEN": "planted-1234" * 40, "http_proxy": ""}, "no connection (Conn"),
     ],
 )
-def test_what_is_wrong_on_the_way_to_kaggle_is_told(kaggle, tmp_path, variables, said):
+def test_network_problems_on_the_way_to_kaggle_are_reported(kaggle, tmp_path, variables, said):
     for name, value in list(variables.items()):
         if name == "http_proxy":
             variables["HTTP_PROXY"] = value
@@ -564,7 +564,7 @@ def test_what_is_wrong_on_the_way_to_kaggle_is_told(kaggle, tmp_path, variables,
 
 @pytest.mark.parametrize("answer", [page(b"<html>Sign in"), page(b"[1]", "application/json")])
 @pytest.mark.parametrize("call", CALLS)
-def test_an_answer_that_is_not_kaggles_is_told(kaggle, tmp_path, call, answer):
+def test_an_answer_that_is_not_from_kaggle_is_reported(kaggle, tmp_path, call, answer):
     kaggle.always(call, answer)
     done = run_job(kaggle, tmp_path, CREDENTIALS[0], kind="zip", kaggle="owner/set")
     assert done.returncode == 3, done.stderr
@@ -578,7 +578,7 @@ def test_nothing_is_written_to_the_home_of_the_user(kaggle, tmp_path):
 
 
 @pytest.mark.parametrize("validator", ["the same", "another"])
-def test_what_an_earlier_release_has_left_is_resumed_or_deleted(kaggle, tmp_path, validator):
+def test_downloads_of_an_earlier_release_are_resumed_or_deleted(kaggle, tmp_path, validator):
     content = kaggle.files["/blob/set.zip"] = zipped(data=os.urandom(300_000))
     folder = tmp_path / ".cache" / ".kaggle"
     folder.mkdir(parents=True)
@@ -593,7 +593,7 @@ def test_what_an_earlier_release_has_left_is_resumed_or_deleted(kaggle, tmp_path
     assert list(folder.iterdir()) == []
 
 
-def test_what_an_earlier_release_has_left_without_a_note_is_deleted(kaggle, tmp_path):
+def test_downloads_of_an_earlier_release_without_a_note_are_deleted(kaggle, tmp_path):
     kaggle.files["/blob/set.zip"] = zipped(data=b"1,2\n")
     folder = tmp_path / ".cache" / ".kaggle"
     folder.mkdir(parents=True)
@@ -603,7 +603,7 @@ def test_what_an_earlier_release_has_left_without_a_note_is_deleted(kaggle, tmp_
     assert list(folder.iterdir()) == []
 
 
-# --- Secrets: planted where each kind of them is read, and looked for in all that a job leaves ----
+# --- Secrets: each kind is planted where it is read, and searched for in all output of a job -----
 
 LOGGED_JOB = """
 import sys
@@ -673,7 +673,7 @@ def plant(kind, folder):
 
 @pytest.mark.parametrize("answer", [None, ODD], ids=["given", "refused"])
 @pytest.mark.parametrize("kind", SECRETS)
-def test_a_secret_is_in_nothing_that_a_job_writes_or_prints(kaggle, tmp_path, kind, answer):
+def test_no_file_or_output_of_a_job_contains_a_secret(kaggle, tmp_path, kind, answer):
     kaggle.files["/blob/set.zip"] = zipped(data=b"1,2\n")
     if answer:
         kaggle.always("IntrospectToken", answer)
@@ -706,7 +706,7 @@ def test_a_secret_is_in_nothing_that_a_job_writes_or_prints(kaggle, tmp_path, ki
 
 @pytest.fixture
 def both(kaggle):
-    """Return the fields of an entry with both origins, which have other bytes."""
+    """Return the fields of an entry with both origins; their files have different bytes."""
     kaggle.files["/blob/set.zip"] = zipped(data=b"from Kaggle")
     kaggle.files["/branch.zip"] = zipped(data=b"from elsewhere")
     kaggle.always("/branch.zip", chunked())
@@ -726,7 +726,7 @@ def test_kaggle_comes_first_when_a_token_is_set(kaggle, tmp_path, both):
     assert read_json(tmp_path / "x.zip.source.json")["origin"] == note["origin"]
 
 
-def test_without_credentials_the_other_address_is_taken_and_nothing_is_learnt(
+def test_without_credentials_the_other_address_is_used_and_nothing_is_learnt(
     kaggle, tmp_path, both
 ):
     for _ in range(2):
@@ -735,15 +735,13 @@ def test_without_credentials_the_other_address_is_taken_and_nothing_is_learnt(
         assert (tmp_path / "x.zip").read_bytes() == kaggle.files["/branch.zip"]
         assert not (tmp_path / "lock.json").exists()
         assert "instead_of" not in read_json(tmp_path / "x.zip.source.json")
-        # It is made anew for each download.
+        # GitHub makes the file again for each download.
         kaggle.files["/branch.zip"] = zipped(data=b"the same, packed anew")
         shutil.rmtree(tmp_path / ".cache")
 
 
 @pytest.mark.parametrize("trouble", ["refused", "down", "garbled"])
-def test_the_other_address_is_taken_when_kaggle_does_not_give_the_file(
-    kaggle, tmp_path, both, trouble, caplog
-):
+def test_the_other_address_is_used_when_kaggle_fails(kaggle, tmp_path, both, trouble, caplog):
     credentials = {"KAGGLE_API_TOKEN": "a b" if trouble == "garbled" else TOKEN}
     answer = {"refused": status(401), "down": status(503)}.get(trouble)
     if answer:
@@ -751,14 +749,14 @@ def test_the_other_address_is_taken_when_kaggle_does_not_give_the_file(
     done = run_job(kaggle, tmp_path, credentials, **both)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "x.zip").read_bytes() == kaggle.files["/branch.zip"]
-    assert "https://www.kaggle.com/datasets/owner/set" in done.stderr  # it says why not from there
+    assert "https://www.kaggle.com/datasets/owner/set" in done.stderr  # why Kaggle failed
     note = read_json(tmp_path / "x.zip.source.json")
     assert note["instead_of"] == "https://www.kaggle.com/datasets/owner/set"
     verify_raw(tmp_path / "x.zip", "zip")
     assert "did not provide x.zip" in caplog.text
 
 
-def test_what_was_learnt_from_one_origin_is_not_asked_of_the_other(kaggle, tmp_path, both):
+def test_a_checksum_learnt_from_one_origin_is_not_expected_from_the_other(kaggle, tmp_path, both):
     assert run_job(kaggle, tmp_path, CREDENTIALS[0], **both).returncode == 0
     shutil.rmtree(tmp_path / ".cache")
     done = run_job(kaggle, tmp_path, **both)
@@ -772,7 +770,7 @@ def test_what_was_learnt_from_one_origin_is_not_asked_of_the_other(kaggle, tmp_p
     assert "delete its entry" in done.stderr
 
 
-def test_a_full_disk_is_not_answered_with_another_origin(kaggle, tmp_path, both):
+def test_a_full_disk_does_not_switch_to_the_other_origin(kaggle, tmp_path, both):
     kaggle.misbehave("/blob/set.zip", cut(100))
     script = JOB.replace("from pathlib", "import skymill.engine.space as space\nfrom pathlib", 1)
     script = script.replace("target, fields", "space.RESERVE_BYTES = 2**62\ntarget, fields", 1)
@@ -782,7 +780,7 @@ def test_a_full_disk_is_not_answered_with_another_origin(kaggle, tmp_path, both)
     assert not any(path == "/branch.zip" for _, path, _ in kaggle.requests)
 
 
-def test_when_neither_origin_gives_the_file_both_say_why(kaggle, tmp_path, both):
+def test_when_both_origins_fail_the_message_has_both_reasons(kaggle, tmp_path, both):
     kaggle.always("/branch.zip", status(404))
     done = run_job(kaggle, tmp_path, **both)
     assert done.returncode == 3
@@ -809,7 +807,7 @@ def test_a_learnt_checksum_belongs_to_its_origin(tmp_path):
     learn(SOURCE, kaggle_page, 7, "sha256:1", lock)
     assert enforced_checksum(SOURCE, kaggle_page, lock) == "sha256:1"
     assert enforced_checksum(SOURCE, web, lock) is None
-    assert enforced_checksum(SOURCE, None, lock) is None  # put there by hand: from either
+    assert enforced_checksum(SOURCE, None, lock) is None  # put there by hand: from any origin
     alone = dataclasses.replace(SOURCE, addresses=())
     assert enforced_checksum(alone, None, lock) == "sha256:1"
     learn(SOURCE, web, 7, "sha256:2", lock)
@@ -823,7 +821,7 @@ def test_a_lock_of_an_earlier_release_belongs_to_the_first_origin(tmp_path):
     assert learnt(SOURCE, SOURCE.origins[1], lock) is None
 
 
-def test_how_much_is_to_be_downloaded_is_said_by_the_registry():
+def test_the_registry_says_how_much_is_to_be_downloaded():
     registry = load_registry(REPOSITORY / "config" / "sources.yaml")
     nights = [f"ztf/ztf_public_201806{day:02}.tar.gz" for day in range(1, 31)]
     said = about_downloads([find_source(registry, name) for name in [*nights, "sdobenchmark.zip"]])
@@ -865,7 +863,7 @@ def night(tmp_path, server):
     return fetch_night
 
 
-def test_a_day_without_a_night_becomes_an_empty_tarball_that_says_so(night, server, tmp_path):
+def test_a_day_without_a_night_becomes_an_empty_tarball_marked_as_such(night, server, tmp_path):
     target = night()
     with tarfile.open(target) as archive:
         assert archive.getnames() == []
@@ -873,7 +871,7 @@ def test_a_day_without_a_night_becomes_an_empty_tarball_that_says_so(night, serv
     assert sidecar["absent"] == server.address + "/night.tar.gz"
     assert verify_raw(target, "gzip")["source"] == "archive"
     assert not (tmp_path / "lock.json").exists()
-    # Nothing is kept: another try asks the archive again.
+    # No file is kept, so another attempt asks the archive again.
     server.files["/night.tar.gz"] = b"\x1f\x8b" + b"now there is one"
     assert night().read_bytes() == server.files["/night.tar.gz"]
     assert "absent" not in read_json(f"{target}.source.json")
@@ -884,20 +882,22 @@ def test_a_day_without_a_night_becomes_an_empty_tarball_that_says_so(night, serv
     [("20180604", True), ("20180603", True), (None, True), ("20180605", False)],
     ids=["listed", "not listed yet", "no list", "named"],
 )
-def test_a_night_that_should_be_there_is_not_made_up(night, tmp_path, listed, may_be_absent):
+def test_a_night_that_should_exist_is_not_replaced_by_an_empty_one(
+    night, tmp_path, listed, may_be_absent
+):
     with pytest.raises(SkymillError, match="404"):
         night(listed, may_be_absent)
     assert not (tmp_path / "raw" / NIGHT).exists()
 
 
-def test_a_server_in_trouble_does_not_make_a_night_absent(night, server, tmp_path):
+def test_a_server_error_does_not_make_a_night_absent(night, server, tmp_path):
     server.always("/night.tar.gz", status(503))
     with pytest.raises(SkymillError, match="503"):
         night()
     assert not (tmp_path / "raw" / NIGHT).exists()
 
 
-# --- A Dataverse that tells size, checksum and licence -------------------------------------------
+# --- A Dataverse, which states size, checksum and licence ----------------------------------------
 
 PERSISTENT_ID = "doi:10.7910/DVN/EBCFKM/BMXYCB"
 
@@ -922,7 +922,7 @@ def fetch_from_dataverse(place):
     return place.fetch(dataverse=told)
 
 
-def test_a_dataverse_is_asked_once_and_what_it_tells_is_enforced(place):
+def test_a_dataverse_is_asked_once_and_its_answer_is_enforced(place):
     place.server.files["/dataset"] = dataset()
     assert fetch_from_dataverse(place) == CONTENT
     md5 = hashlib.md5(CONTENT).hexdigest()
@@ -953,7 +953,7 @@ def test_a_dataverse_is_asked_once_and_what_it_tells_is_enforced(place):
         ({"file": "doi:10.7910/DVN/EBCFKM/OTHER"}, "has no file doi:.*BMXYCB, but partition1_inst"),
     ],
 )
-def test_a_file_that_is_not_as_the_dataverse_tells_is_refused(place, told, message):
+def test_a_file_that_differs_from_the_answer_of_the_dataverse_is_refused(place, told, message):
     place.server.files["/dataset"] = dataset(**told)
     with pytest.raises(SkymillError, match=message):
         fetch_from_dataverse(place)
@@ -962,7 +962,7 @@ def test_a_file_that_is_not_as_the_dataverse_tells_is_refused(place, told, messa
 
 
 @pytest.mark.parametrize("licence", ["CC0", {"name": "CC0", "uri": "x"}])
-def test_a_checksum_that_a_dataverse_does_not_tell_is_learnt(place, caplog, licence):
+def test_a_checksum_that_a_dataverse_does_not_state_is_learnt(place, caplog, licence):
     untold = {"md5": None, "checksum": None, "licence": licence}
     place.server.files["/dataset"] = dataset(**untold)
     assert fetch_from_dataverse(place) == CONTENT
@@ -973,14 +973,14 @@ def test_a_checksum_that_a_dataverse_does_not_tell_is_learnt(place, caplog, lice
 
 
 @pytest.mark.parametrize("answer", [b"<html>", b"", b"[]", b'{"status": "OK", "data": {}}'])
-def test_an_answer_that_is_no_data_set_is_refused(place, answer):
+def test_an_answer_without_a_data_set_is_refused(place, answer):
     place.server.files["/dataset"] = answer
     with pytest.raises(SkymillError):
         fetch_from_dataverse(place)
     assert not place.target.exists()
 
 
-def test_a_dataverse_that_is_not_there_is_told_with_what_to_do(place):
+def test_an_unreachable_dataverse_is_reported_with_advice(place):
     with pytest.raises(SkymillError, match="put it at data/raw/"):
         fetch_from_dataverse(place)
 

@@ -1,4 +1,4 @@
-"""Fingerprints: equal values have equal ones, one different bit makes a different one."""
+"""Equal values have equal fingerprints; one different bit changes the fingerprint."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def test_no_records_have_no_fingerprints():
     assert contents == []
 
 
-def test_the_input_is_left_as_it_is():
+def test_the_input_is_unchanged():
     values = physical_values(0)[None]
     values[0, 3, 4] = -0.0
     before = values.copy()
@@ -55,7 +55,7 @@ def test_equal_steps_have_equal_fingerprints_in_any_record_and_place(places, see
     assert np.array_equal(of_one(other)[0][: len(places)], known[places])
 
 
-def test_a_record_has_the_same_fingerprints_whatever_is_in_the_block():
+def test_fingerprints_do_not_depend_on_the_other_records_of_a_block():
     block = np.stack([physical_values(seed) for seed in range(5)])
     steps, contents = fingerprint(block)
     for number, values in enumerate(block):

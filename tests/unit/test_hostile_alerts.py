@@ -1,4 +1,4 @@
-"""Alerts that were made to do harm cost themselves only, in bounded time and memory."""
+"""A hostile alert only loses itself, in bounded time and memory."""
 
 import bz2
 import gzip
@@ -23,7 +23,7 @@ from skymill.ztf.catalogue import extract_night
 from skymill.ztf.decode import Choice
 
 SECONDS = 20
-"""More than any of these inputs takes on a busy machine; without limits they take minutes."""
+"""More seconds than any input takes on a busy machine. Without limits inputs take minutes."""
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def in_bounded_time():
 
 
 def night_of(tmp_path, content):
-    """Return the content of the manifest of a night, and what was lost."""
+    """Return the content of the manifest of a night, and its losses."""
     raw = write(tmp_path / "night.tar", content)
     lost = tmp_path / "lost.jsonl"
     found = extract_night(
@@ -44,14 +44,14 @@ def night_of(tmp_path, content):
 
 
 def with_first_field(kind, value):
-    """Return an alert whose schema has another field before the others, and the alert's packet."""
+    """Return an alert whose schema has an additional first field, and the alert's packet."""
     changed = schema()
     changed["fields"].insert(0, {"name": "more", "type": kind})
     return packet({**alert(1), "more": value}, writer_schema=changed)
 
 
 def with_prefix(kind, value, prefix):
-    """Return the same with other bytes in place of those of the first field."""
+    """Return the packet with other bytes for the first field."""
     text = with_first_field(kind, value)
     header, ((count, data),) = blocks(text)
     plain = blocks(packet(alert(1)))[1][0][1]
@@ -60,7 +60,7 @@ def with_prefix(kind, value, prefix):
 
 
 def chain(depth):
-    """Return the bytes of a linked list: the branch of a union for each link, and of its end."""
+    """Return the bytes of a linked list: a union branch for each link, and one for the end."""
     return b"\x02" * depth + b"\x00"
 
 
@@ -88,7 +88,7 @@ LONG_2_40 = b"\x80\x80\x80\x80\x80\x80\x01"[:6] + b"\x01"
         (TREE, {"next": None}, chain(10**6), "nests"),
     ],
 )
-def test_a_record_of_a_few_bytes_that_stands_for_much_costs_itself(
+def test_a_small_record_that_expands_to_much_data_only_loses_itself(
     tmp_path, kind, value, prefix, said
 ):
     bad = with_prefix(kind, value, prefix)
@@ -106,13 +106,13 @@ def test_a_record_of_a_few_bytes_that_stands_for_much_costs_itself(
         ({"type": "array", "items": ["null", {"type": "array", "items": "null"}]}, [None, [None]]),
     ],
 )
-def test_what_is_unusual_and_does_no_harm_is_read(tmp_path, kind, value):
+def test_unusual_but_harmless_records_are_read(tmp_path, kind, value):
     text = with_first_field(kind, value)
     counts, _ = night_of(tmp_path, tar([("a.avro", text)], mode="w"))
     assert (counts["kept"], counts["read_one_by_one"]) == (1, 1)
 
 
-def test_a_record_may_have_as_many_values_as_the_limit_says():
+def test_a_record_may_have_exactly_the_allowed_number_of_values():
     kind = {"type": "array", "items": "null"}
     spare = 10**4
     assert isinstance(read(with_first_field(kind, [None] * (MOST_VALUES - spare)))[0], avro.Record)
@@ -125,7 +125,7 @@ def read(text):
 
 
 def doubling(levels, *, fields=2):
-    """Return a schema in which each type has the one before it twice."""
+    """Return a schema in which each type contains the previous type twice."""
     types, kind = [], "int"
     for level in range(levels):
         inner = [{"name": f"f{place}", "type": kind} for place in range(fields)]
@@ -139,7 +139,7 @@ def doubling(levels, *, fields=2):
 
 
 def mutual(count):
-    """Return a schema of types that all refer to all of those before and to the first."""
+    """Return a schema whose types each refer to all earlier types and to the first type."""
     names = [f"m{place}" for place in range(count)]
     first = {"type": "record", "name": names[0], "fields": [{"name": "a", "type": ["null", "m0"]}]}
     types = [first]
@@ -184,7 +184,7 @@ def nested(depth):
         (b'{"type": "' + b"x" * 10**5 + b'"}', "schema"),
     ],
 )
-def test_a_schema_beyond_the_limits_is_refused_and_told_in_short(text, said):
+def test_a_schema_beyond_the_limits_is_refused_with_a_short_message(text, said):
     with pytest.raises(BadAvro, match=said) as error:
         read_schema(text)
     assert len(str(error.value)) < 300
@@ -200,7 +200,7 @@ def test_a_schema_that_doubles_within_the_limits_is_compiled(levels):
             read_schema(json.dumps(doubling(levels)).encode())
 
 
-def test_a_schema_beyond_the_limits_costs_its_file(tmp_path):
+def test_a_schema_beyond_the_limits_only_loses_its_file(tmp_path):
     changed = schema()
     changed["fields"].append({"name": "more", "type": doubling(20)})
     header = json.dumps(changed).encode()
@@ -236,21 +236,21 @@ def _number(value):
 
 
 @pytest.mark.parametrize("byte", [b"\x00", b"\x02", b"\x01"])
-def test_searching_for_the_next_record_has_an_end(monkeypatch, byte):
+def test_the_search_for_the_next_record_ends(monkeypatch, byte):
     monkeypatch.setattr(avro, "MOST_WORK", 2**27)
     changed = schema()
     changed["fields"].insert(0, {"name": "more", "type": {"type": "array", "items": "int"}})
     text = packet({**alert(1), "more": []}, writer_schema=changed)
     header, ((_, data),) = blocks(text)
-    # Bytes that can be read as counts and items of an array from each place on.
+    # From every offset these bytes can be read as counts and items of an array.
     bad = header + block(2, b"\xff" + byte * 2**21) + block(1, data)
-    # Zeros are records of empty fields, which are refused later.
+    # Zeros are records with empty fields. Such records are refused later.
     assert data in [record.text[-len(data) - 16 : -16] for record in read(bad)[-1:]]
 
 
-def test_a_chain_of_blocks_without_markers_has_an_end():
+def test_the_walk_through_blocks_without_markers_ends():
     header, ((_, data),) = blocks(packet(alert(1)))
-    # Behind each marker begins a chain of empty blocks that leads far, and breaks.
+    # After each marker there is a long chain of empty blocks with a broken end.
     chains = (b"\x02\x00" * 500 + SYNC) * 200 + b"\x01"
     found = read(header + b"\x03" + chains + SYNC + block(1, data))
     assert sum(not isinstance(record, BadRecord) for record in found) == 1
@@ -260,7 +260,7 @@ def test_a_chain_of_blocks_without_markers_has_an_end():
     ("codec", "compress"),
     [("bzip2", bz2.compress), ("zstandard", lambda data: bytes(cramjam.zstd.compress(data)))],
 )
-def test_blocks_that_unpack_to_much_more_than_the_file_are_lost(codec, compress):
+def test_blocks_that_unpack_to_much_more_data_than_the_file_are_lost(codec, compress):
     text = packet(alert(1), codec=codec)
     header, (first, *_) = blocks(text)
     bomb = block(1, compress(bytes(2**23)))
@@ -282,20 +282,20 @@ def test_a_block_cannot_lose_more_records_than_it_has_room_for(codec, damage):
     assert lost == (4 if damage == "schema" else 1)
 
 
-def test_more_alerts_than_a_file_can_hold_are_lost_and_counted(monkeypatch):
+def test_more_alerts_than_fit_into_a_file_are_lost_and_counted(monkeypatch):
     monkeypatch.setattr(avro, "MOST_RECORDS", 3)
     found = read(packet(*(alert(number, shape=(3, 3)) for number in range(8))))
     assert [isinstance(record, BadRecord) for record in found] == [False] * 3 + [True] * 5
 
 
-def test_a_packed_member_that_unpacks_to_much_is_cut_off(tmp_path):
+def test_a_packed_member_that_unpacks_to_too_much_is_cut_off(tmp_path):
     bomb = gzip.compress(packet(alert(1)) + bytes(2**26), 9)
     counts, lost = night_of(tmp_path, tar([("bomb.avro.gz", bomb), *members([2])], mode="w"))
     assert counts["kept"] >= 1
     assert any("times its size" in loss["detail"] for loss in lost)
 
 
-def test_a_tarball_that_unpacks_to_much_is_not_whole(tmp_path, monkeypatch):
+def test_a_tarball_that_unpacks_to_too_much_is_not_complete(tmp_path, monkeypatch):
     monkeypatch.setattr(gzipped, "MOST_RATIO_FROM", 10**5)
     content = tar([*members([1]), ("zeros", bytes(2**25)), *members([2])], mode="w")
     raw = write(tmp_path / "night.tar.gz", gzip.compress(content, 9))
@@ -345,7 +345,7 @@ def _record(key, value):
     return f"{size}{rest}".encode()
 
 
-def test_the_blocks_of_a_map_of_holes_are_passed_over(tmp_path):
+def test_the_blocks_of_a_map_of_holes_are_skipped(tmp_path):
     header = tarfile.TarInfo("holes")
     header.type, header.size = b"S", 512
     first = bytearray(header.tobuf(tarfile.GNU_FORMAT))
@@ -359,7 +359,7 @@ def test_the_blocks_of_a_map_of_holes_are_passed_over(tmp_path):
     assert (counts["kept"], counts["ignored_members"], lost) == (1, 1, [])
 
 
-def test_a_name_of_a_megabyte_is_cut(tmp_path):
+def test_a_name_of_a_megabyte_is_shortened(tmp_path):
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive:
         content = packet(alert(1))
@@ -372,7 +372,7 @@ def test_a_name_of_a_megabyte_is_cut(tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_general_reader_never_does_anything_but_read_or_refuse(seed):
+def test_the_general_reader_either_reads_or_refuses(seed):
     generator = np.random.default_rng(seed)
     found = read_schema(
         json.dumps(

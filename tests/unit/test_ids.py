@@ -1,4 +1,4 @@
-"""Ids: the first holder of an id keeps it, later ones get new numbers in file order."""
+"""Ids: the first record with an id keeps it, later records get new numbers in file order."""
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ def catalogue(name, rows):
     lines = []
     for line, row in enumerate(rows, start=1):
         if row is None:
-            # A rejected line may carry an id: it takes it from no one.
+            # A rejected line may have an id, but does not use it up.
             lines.append((name, line, 5, "X", "rejected", "no_usflux", None, 1))
         else:
             source_id, content, label = row
@@ -53,7 +53,7 @@ def assign(*files, collisions="renumber"):
 
 
 def plain_rule(files, collisions):
-    """Return {(file, line): record_id} as the specification says it, record by record."""
+    """Return {(file, line): record_id}, computed record by record as specified."""
     valid = [
         (name, line, *row)
         for name, rows in zip(NAMES, files, strict=True)
@@ -128,25 +128,25 @@ def test_the_table_is_sorted_by_record_id_and_keeps_source_and_place():
     ]
 
 
-def test_new_ids_begin_behind_the_archive():
+def test_new_ids_begin_after_those_of_the_archive():
     ids, counts = assign([(1, 0, "Q"), (1, 1, "Q")])
     assert ids["record_id"].to_pylist() == [1, 171_038]
     assert counts["first_new_id"] == 171_038
 
 
-def test_new_ids_begin_behind_the_largest_valid_id_of_all_files():
+def test_new_ids_begin_after_the_largest_valid_id_of_all_files():
     ids, counts = assign([(1, 0, "Q"), (1, 1, "Q"), (1, 2, "Q")], [(400_000, 0, "Q")])
     assert ids["record_id"].to_pylist() == [1, 400_000, 400_001, 400_002]
     assert counts["first_new_id"] == 400_001
 
 
-def test_a_rejected_line_takes_no_id():
+def test_a_rejected_line_uses_no_id():
     ids, counts = assign([None], [(5, 0, "Q")])
     assert ids["record_id"].to_pylist() == [5]
     assert counts["collisions"] == 0
 
 
-def test_identical_records_with_contradictory_labels_are_counted_apart_and_shown():
+def test_identical_records_with_contradictory_labels_are_counted_separately_and_shown():
     first = [(1, 0, "X"), None, (2, 1, "Q"), (3, 7, "C")]
     second = [(1, 0, "Q"), (1, 0, "X"), (5, 1, "Q"), (6, 7, "C")]
     for collisions in ("renumber", "drop_identical"):
@@ -183,7 +183,7 @@ def test_contradictory_labels_are_a_warning_that_names_lines(caplog):
 
 
 @given(st.tuples(ROWS, ROWS, ROWS))
-def test_contradictions_are_counted_as_by_hand(files):
+def test_contradictions_are_counted_correctly(files):
     _, counts = assign(*files)
     labels = {}
     valid = [row for rows in files for row in rows if row is not None]
@@ -203,7 +203,7 @@ def test_identical_collisions_are_reported_and_renumbered_by_default():
     assert counts["dropped_identical"] == 0
 
 
-def test_identical_collisions_are_dropped_when_asked_and_leave_no_gap():
+def test_identical_collisions_are_dropped_on_request_and_leave_no_gap():
     ids, counts = assign(
         [(1, 0, "Q"), (1, 0, "Q"), (1, 1, "Q")],
         [(1, 1, "Q"), (1, 2, "Q")],

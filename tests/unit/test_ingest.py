@@ -1,4 +1,4 @@
-"""Ingest: every line of a raw file is accounted for, and how the work is cut changes nothing."""
+"""Ingest accounts for every line of a raw file, and its results do not depend on batches."""
 
 import gzip
 import itertools
@@ -71,7 +71,7 @@ def small_blocks(monkeypatch):
 
 
 def mixed_lines(count=40):
-    """Return lines of every kind in turn, the records with values of their own."""
+    """Return lines of every kind in rotation; each record has different values."""
     kinds = list(KINDS)
     lines = []
     for number in range(count):
@@ -96,7 +96,7 @@ def test_every_line_is_valid_rejected_or_blank(tmp_path_factory, kinds, block, f
     if not final_newline and kinds:
         raw.write_bytes(raw.read_bytes()[:-1])
         if kinds[-1] == "blank":
-            lines.pop()  # nothing follows the last line end, so there is no line
+            lines.pop()  # no text follows the last line end, so there is no further line
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "BLOCK_BYTES", block)
         done = Ingested(raw, folder, blocks_per_piece=50)
@@ -149,7 +149,7 @@ def test_the_size_of_blocks_changes_neither_tables_nor_values(tmp_path, monkeypa
         max_size=50,
     )
 )
-def test_values_come_back_from_parquet_bit_for_bit_as_python_reads_them(tmp_path_factory, numbers):
+def test_values_in_parquet_equal_those_of_python_bit_for_bit(tmp_path_factory, numbers):
     folder = tmp_path_factory.mktemp("values")
     values = physical_values(1)
     for place, number in numbers.items():
@@ -160,7 +160,7 @@ def test_values_come_back_from_parquet_bit_for_bit_as_python_reads_them(tmp_path
     assert same_bits(done.values()[:, 0], np.array(expected))
 
 
-def test_values_have_a_row_a_step_in_order_and_no_nulls(tmp_path):
+def test_values_have_one_row_per_step_in_order_and_no_nulls(tmp_path):
     done = Ingested(write_raw(tmp_path / "raw.json", mixed_lines()), tmp_path)
     for path in done.store.files():
         table = pq.read_table(path)
@@ -169,7 +169,7 @@ def test_values_have_a_row_a_step_in_order_and_no_nulls(tmp_path):
         assert table.column_names == ["seq_id", "fingerprint", *PARAMETERS]
 
 
-def test_the_catalogue_tells_what_every_line_was(tmp_path):
+def test_the_catalogue_describes_every_line(tmp_path):
     lines = [record(5, "X"), b"", short_record(6, "M"), b"{", record(9, "Q", physical_values(4))]
     done = Ingested(write_raw(tmp_path / "train.json", lines), tmp_path)
     rows = done.catalogue.to_pylist()
@@ -184,7 +184,7 @@ def test_the_catalogue_tells_what_every_line_was(tmp_path):
     ]
 
 
-def test_step_fingerprints_are_those_of_the_valid_records_in_file_order(tmp_path):
+def test_step_fingerprints_follow_the_valid_records_in_file_order(tmp_path):
     lines = [record(5, "X"), dark_record(6, "Q"), record(9, "Q", physical_values(4))]
     done = Ingested(write_raw(tmp_path / "train.json", lines), tmp_path)
     expected, _ = fingerprint(np.stack([physical_values(0), physical_values(4)]))
@@ -199,7 +199,7 @@ def test_counts_are_by_label_and_by_reason(tmp_path):
     assert counts["rejected_by_label"] == {"M": 2, "unknown": 1}
 
 
-def test_the_test_file_takes_records_without_a_label(tmp_path):
+def test_the_test_file_accepts_records_without_a_label(tmp_path):
     lines = [record(1, ABSENT), record(2, None), record(3, "M")]
     raw = write_raw(tmp_path / "test.json", lines)
     done = Ingested(raw, tmp_path / "unlabelled", labelled=False)
@@ -211,9 +211,9 @@ BOM = b"\xef\xbb\xbf"
 
 
 @pytest.mark.parametrize("end", [b"", b"\n"])
-def test_a_byte_order_mark_costs_no_record(tmp_path, small_blocks, end):
+def test_a_byte_order_mark_loses_no_record(tmp_path, small_blocks, end):
     raw = tmp_path / "raw.json"
-    # The second one is of a file that was appended.
+    # The second mark is from a file that was appended.
     raw.write_bytes(BOM + record(1, "X") + b"\n" + BOM + record(2) + b"\n" + BOM + end)
     done = Ingested(raw, tmp_path)
     assert done.catalogue["source_id"].to_pylist() == [1, 2, None]
@@ -223,7 +223,9 @@ def test_a_byte_order_mark_costs_no_record(tmp_path, small_blocks, end):
 
 @pytest.mark.parametrize("name", ["raw.json", "raw.json.gz"])
 @pytest.mark.parametrize("members", [1, 3])
-def test_a_gzipped_file_gives_the_products_of_the_plain_one(tmp_path, small_blocks, name, members):
+def test_a_gzipped_file_gives_the_same_products_as_the_plain_file(
+    tmp_path, small_blocks, name, members
+):
     lines = mixed_lines()
     plain = Ingested(write_raw(tmp_path / "raw.json", lines), tmp_path / "plain")
     content = b"".join(line + b"\n" for line in lines)
@@ -237,7 +239,7 @@ def test_a_gzipped_file_gives_the_products_of_the_plain_one(tmp_path, small_bloc
         found, expected = gzipped.paths[kind], plain.paths[kind]
         assert list(contents_of(found).values()) == list(contents_of(expected).values())
     assert gzipped.content == plain.content
-    # The unpacked copy is gone.
+    # The unpacked copy was deleted.
     assert {path.suffix for path in raw.parent.rglob("*.*") if path.is_file()} == {
         *(".parquet", ".jsonl", raw.suffix, ".json")
     }
@@ -261,14 +263,14 @@ def test_a_gzipped_file_with_a_changed_bit_is_never_read_as_other_data(
         with pytest.raises(SkymillError, match=r"raw\.json is (damaged|cut short)"):
             Ingested(raw, folder)
         assert not done_files(folder)
-    else:  # a bit of the header that says nothing of the content
+    else:  # a bit of the header that does not affect the content
         done = Ingested(raw, folder)
         assert done.catalogue["source_id"].to_pylist() == [1, 2]
         assert same_bits(done.values()[:, 0], physical_values(0))
 
 
 def done_files(folder):
-    """Return what is in a folder beside the raw file."""
+    """Return the files in a folder, without the raw file."""
     return [path for path in folder.rglob("*") if path.is_file() and path.name != "raw.json"]
 
 
@@ -281,7 +283,7 @@ def test_a_gzipped_file_that_is_cut_short_is_an_error(tmp_path, cut):
     assert not done_files(tmp_path)
 
 
-def test_something_behind_the_end_of_a_gzip_stream_is_an_error(tmp_path):
+def test_bytes_after_the_end_of_a_gzip_stream_are_an_error(tmp_path):
     raw = tmp_path / "raw.json"
     raw.write_bytes(gzip.compress(record(1), mtime=0) + b"more")
     with pytest.raises(SkymillError, match=r"raw\.json is damaged"):
@@ -310,7 +312,7 @@ def test_the_quarantine_names_file_line_reason_and_beginning(tmp_path, small_blo
     assert found == {n: kind[2] for n, kind in enumerate(kinds, start=1) if kind[1] == "rejected"}
 
 
-def test_the_quarantine_is_one_json_document_a_line_whatever_the_line_held(tmp_path):
+def test_the_quarantine_has_one_json_document_per_line_for_any_input(tmp_path):
     lines = [b"\xff\x00\x85\xe2\x80\xa8\x1e'\"", '{"é\u2028"'.encode(), b"a\x0bb\x0cc\rd"]
     done = Ingested(write_raw(tmp_path / "raw.json", lines), tmp_path)
     text = done.paths["quarantine"].read_bytes()
@@ -339,7 +341,7 @@ def test_a_file_without_a_valid_record_gives_no_values(tmp_path, kinds):
     assert done.fingerprints().shape == (0, STEPS)
 
 
-def test_a_line_that_is_too_long_is_rejected_and_the_next_one_read(tmp_path, monkeypatch):
+def test_a_line_that_is_too_long_is_rejected_and_the_next_line_is_read(tmp_path, monkeypatch):
     lines = [record(1), b"x" * 200_000, record(2, "Q", physical_values(2)), b"y" * 90_000]
     monkeypatch.setattr(module, "MAX_LINE_BYTES", 80_000)
     for block in (50_000, 2**24):
@@ -351,7 +353,7 @@ def test_a_line_that_is_too_long_is_rejected_and_the_next_one_read(tmp_path, mon
 
 @pytest.mark.parametrize("end", [b"\n", b""])
 @pytest.mark.parametrize(("spare", "reason"), [(0, None), (1, None), (-1, "line_too_long")])
-def test_a_line_of_just_the_largest_length_is_read(tmp_path, monkeypatch, end, spare, reason):
+def test_a_line_of_exactly_the_largest_length_is_read(tmp_path, monkeypatch, end, spare, reason):
     raw = tmp_path / "raw.json"
     raw.write_bytes(record(1) + end)
     monkeypatch.setattr(module, "MAX_LINE_BYTES", len(record(1)) + spare)
@@ -360,7 +362,7 @@ def test_a_line_of_just_the_largest_length_is_read(tmp_path, monkeypatch, end, s
 
 
 def many_lines(kind):
-    """Return lines of a kind, with two records among them."""
+    """Return many lines of a kind that include two records."""
     return [record(1), *[kind] * 50, record(2, "Q", physical_values(2)), *[kind] * 50]
 
 
@@ -372,7 +374,7 @@ def many_lines(kind):
         (b"{}" + b" " * 12_000, "rejected", "not_one_record", "not_one_record"),
     ],
 )
-def test_of_many_lines_that_are_no_records_a_few_have_rows_of_their_own(
+def test_only_a_few_of_many_lines_without_records_get_their_own_rows(
     tmp_path, monkeypatch, kind, status, first, later
 ):
     monkeypatch.setattr(module, "MOST_LISTED", 10)
@@ -422,7 +424,7 @@ def test_a_gzipped_file_that_would_fill_the_disk_is_refused(tmp_path, monkeypatc
         Ingested(raw, tmp_path / "products")
 
 
-def test_an_earlier_ingest_is_replaced_whole(tmp_path, small_blocks):
+def test_an_earlier_ingest_is_replaced_completely(tmp_path, small_blocks):
     raw = write_raw(tmp_path / "raw.json", mixed_lines())
     Ingested(raw, tmp_path / "products")
     write_raw(raw, [record(1)])
@@ -469,4 +471,4 @@ def test_the_lines_of_all_blocks_are_the_lines_of_the_file(tmp_path_factory, con
             assert line == whole
         else:
             assert whole.startswith(line)
-            assert len(line) == most + 1  # never held whole when it is huge
+            assert len(line) == most + 1  # a huge line is never completely in memory

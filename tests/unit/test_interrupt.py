@@ -1,4 +1,4 @@
-"""Ctrl-C: the jobs end and tidy up, and one line says how to go on."""
+"""After Ctrl-C the jobs end and clean up, and one line says how to resume."""
 
 import contextlib
 import logging
@@ -41,7 +41,7 @@ def wait_for(path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_job_that_is_ended_leaves_no_temporary_files_and_no_traceback(tmp_path, number):
+def test_an_interrupted_job_leaves_no_temporary_files_and_no_traceback(tmp_path, number):
     script = tmp_path / "job.py"
     script.write_text(JOB)
     job = subprocess.Popen(
@@ -61,7 +61,7 @@ def test_a_job_that_is_ended_leaves_no_temporary_files_and_no_traceback(tmp_path
 
 @contextlib.contextmanager
 def sleeping(*, obeys):
-    """Run a process that ends when it is asked to, or does not."""
+    """Run a process that ends on request, or one that ignores the request."""
     code = "import signal, sys, time\n"
     code += "" if obeys else "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     code += "print('ready', flush=True)\ntime.sleep(60)"
@@ -78,7 +78,7 @@ def test_processes_that_do_not_end_are_killed(obeys):
         assert not process.is_running()
 
 
-def test_processes_that_have_ended_are_no_matter():
+def test_processes_that_have_ended_are_ignored():
     with sleeping(obeys=True) as process:
         process.kill()
         process.wait()
@@ -86,7 +86,7 @@ def test_processes_that_have_ended_are_no_matter():
 
 
 @pytest.mark.parametrize("is_local", [True, False])
-def test_commands_of_a_cluster_are_left_alone(monkeypatch, is_local):
+def test_commands_of_a_cluster_are_not_killed(monkeypatch, is_local):
     interrupt = Interrupt()
     interrupt.is_local = is_local
     with sleeping(obeys=True) as process:

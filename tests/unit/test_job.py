@@ -1,4 +1,4 @@
-"""Jobs: a log, errors that end in a line that says what to do, and a manifest at the end."""
+"""Jobs write a log, end errors with a line of advice, and finish with a manifest."""
 
 import errno
 import logging
@@ -35,7 +35,7 @@ def fail(tmp_path, error, script=SCRIPT):
     return (tmp_path / "job.log").read_text()
 
 
-def test_what_a_job_logs_stands_in_its_log(tmp_path):
+def test_messages_of_a_job_are_in_its_log(tmp_path):
     with logged_job(SCRIPT, str(tmp_path / "deep" / "job.log")):
         logging.getLogger("skymill.test").info("3 pieces")
     assert (tmp_path / "deep" / "job.log").read_text() == "INFO skymill.test: 3 pieces\n"
@@ -98,7 +98,7 @@ def test_the_advice_follows_the_number_of_the_error(number, said):
 def test_no_number_of_an_error_is_without_advice(number):
     told = advice(OSError(number, os.strerror(number)), "job.log")
     assert told.endswith(".")
-    # Only those of the disk speak of disks, only those of the network of networks.
+    # Only disk errors mention disks, and only network errors mention networks.
     assert number in ADVICE or number == errno.ENOMEM or "report it" in told
 
 
@@ -141,7 +141,7 @@ def test_secrets_are_in_neither_log_nor_output_nor_document(tmp_path, capsys, mo
         assert "planted" not in text
 
 
-def test_a_script_with_another_package_beside_it_refuses_to_run(tmp_path, capsys):
+def test_a_script_next_to_another_copy_of_the_package_refuses_to_run(tmp_path, capsys):
     script = tmp_path / "assign_ids.py"
     (tmp_path / "skymill").mkdir()
     with pytest.raises(SkymillError, match="Install this checkout"):
@@ -172,10 +172,10 @@ def test_a_name_that_a_rule_does_not_have_is_none_or_an_error():
         _ = paths.other
 
 
-# --- What a job is given -------------------------------------------------------------------------
+# --- Inputs, outputs and settings of a job -------------------------------------------------------
 
 
-def test_a_run_has_what_the_rule_gives_it():
+def test_a_run_has_the_inputs_outputs_and_settings_of_its_rule():
     given = job({"raw": "a"}, {"table": "b"}, settings={"seed": 1})
     run = Run(given)
     assert run.input.raw == Path("a")
@@ -193,7 +193,7 @@ def test_a_rule_without_settings_has_none():
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The folder that Snakemake runs in: paths of a rule are relative to it."""
+    """The folder in which Snakemake runs. Paths of a rule are relative to this folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -210,13 +210,13 @@ def test_inputs_are_opened_as_products(folder):
     assert [product.counts["rows"] for product in run.products("both")] == [0, 1]
 
 
-# --- What a job ends with ------------------------------------------------------------------------
+# --- The manifest at the end of a job ------------------------------------------------------------
 
 ALERTS = {"alerts": "data/processed/alerts", "manifest": "data/processed/alerts.manifest.json"}
 OUTPUTS = {"table": "data/interim/x.parquet", "manifest": "data/interim/x.parquet.manifest.json"}
 
 
-def test_an_input_is_intact_when_it_is_what_a_manifest_among_the_inputs_says(folder):
+def test_an_input_is_intact_if_it_agrees_with_a_manifest_among_the_inputs(folder):
     inputs = {"table": "data/interim/a.csv", "table_manifest": write_product("data/interim/a.csv")}
     run = Run(job(inputs))
     assert run.intact("table") == Path("data/interim/a.csv")
@@ -255,7 +255,7 @@ def finish(inputs=None, outputs=OUTPUTS, files=None, *, rows=3, content=None, **
     return read_document(Path(outputs["manifest"]))
 
 
-def test_a_manifest_says_what_its_product_holds_and_how_it_was_made(folder):
+def test_a_manifest_says_what_its_product_contains_and_how_it_was_made(folder):
     settings = {"split.unit": "region", "seed": 1}
     content = {"source": "local", "counts": {"records": 3}, "more": [1]}
     document = finish(settings=settings, content=content)
@@ -278,7 +278,7 @@ def test_several_sources_are_all_named_and_the_least_trustworthy_counts(folder):
     own = write_product("data/interim/b.parquet", source="local")
     document = finish({"a": simulated, "b": own}, content={})
     assert (document["source"], document["sources"]) == ("sample", ["local", "sample"])
-    # Also of what is made from it.
+    # The same is true for products that are made from this product.
     inputs = {"x": str(Path(OUTPUTS["manifest"])), "b": own}
     outputs = {
         "table": "data/interim/y.parquet",
@@ -295,7 +295,7 @@ def test_a_raw_file_elsewhere_is_named_without_its_folder(folder, tmp_path):
     assert finish(inputs, content={"raw": receipt})["raw"]["name"] == "file:own.csv"
 
 
-def test_a_product_can_be_opened_by_what_its_job_wrote(folder):
+def test_a_product_can_be_opened_with_the_manifest_of_its_job(folder):
     finish(content={"source": "local", "counts": {"records": 3}})
     product = Product(OUTPUTS["table"])
     assert product.files() == [folder / OUTPUTS["table"]]
@@ -323,7 +323,7 @@ def test_outputs_that_are_not_described_are_read(folder):
     ]
 
 
-def test_what_is_described_is_not_read_again(folder):
+def test_described_outputs_are_not_read_again(folder):
     entry = {"name": "x.parquet", "bytes": 7, "sha256": "taken while it was written", "rows": 5}
     assert finish(files=[entry])["files"] == [{**entry, "name": "interim/x.parquet"}]
 
@@ -361,7 +361,7 @@ def test_a_file_that_is_described_but_no_output_is_a_fault(folder):
     assert not Path(OUTPUTS["manifest"]).exists()
 
 
-def test_an_output_that_is_not_there_is_a_fault(folder):
+def test_a_missing_output_is_a_fault(folder):
     run = Run(job(outputs=OUTPUTS))
     with pytest.raises(FileNotFoundError):
         run.finish(source="local")
@@ -378,7 +378,7 @@ def test_a_receipt_describes_no_files(folder):
     assert "files" not in document
 
 
-# --- What a product was made from ----------------------------------------------------------------
+# --- Inputs in a manifest ------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -404,12 +404,12 @@ def test_inputs_are_named_with_the_digests_of_their_documents(inputs):
     }
 
 
-def test_checks_are_named_apart(inputs):
+def test_checks_are_listed_separately(inputs):
     document = finish(inputs, content={"counts": {}})
     assert document["checks"] == ["interim/fine.receipt.json", "interim/good.receipt.json"]
 
 
-def test_what_a_check_says_does_not_change_the_manifest(inputs):
+def test_the_content_of_a_check_does_not_change_the_manifest(inputs):
     before = finish(inputs, content={"counts": {}})
     write_product(Path("data/interim/good.receipt.json"), source="archive", limit=2)
     assert finish(inputs, content={"counts": {}}) == before
@@ -432,7 +432,7 @@ def test_the_source_is_the_least_trustworthy_of_the_inputs(inputs, changed, sour
     assert finish(inputs, content={"counts": {}})["source"] == source
 
 
-def test_the_source_that_a_job_states_counts_as_well(inputs):
+def test_the_source_that_a_job_states_counts_too(inputs):
     assert finish(inputs, content={"source": "sample"})["source"] == "sample"
 
 
@@ -501,7 +501,7 @@ def test_an_absolute_results_folder_is_not_in_the_manifest(folder):
     assert in_results(str(folder / "elsewhere" / "trial")) == in_results("data")
 
 
-def test_where_a_storage_keeps_its_copies_is_not_in_the_manifest(folder):
+def test_the_place_of_local_copies_of_a_storage_is_not_in_the_manifest(folder):
     before = ".snakemake/storage/s3/bucket/"
     assert in_results("data", before) == in_results("data")
 
@@ -512,7 +512,7 @@ MEMBERS = Path("data/processed/alerts.manifest.members.parquet")
 
 
 def finish_alerts(count):
-    """Finish a job that wrote so many files; return the document and the entries."""
+    """Finish a job that wrote `count` files; return the document and the entries."""
     directory = Path(ALERTS["alerts"])
     directory.mkdir(parents=True)
     entries = []
@@ -534,7 +534,7 @@ def test_a_manifest_lists_a_thousand_files_itself(folder):
     assert not MEMBERS.exists()
 
 
-def test_a_longer_list_of_files_stands_beside_the_manifest(folder):
+def test_a_longer_list_of_files_is_in_a_file_next_to_the_manifest(folder):
     document, entries = finish_alerts(MANY + 1)
     assert document["files"] == []
     listing = {entry["name"].rpartition("/")[2]: entry["bytes"] for entry in entries}
@@ -552,7 +552,7 @@ def test_a_longer_list_of_files_stands_beside_the_manifest(folder):
 
 
 def finish_gathered(count):
-    """Finish a job that read so many products; return the document and their digests."""
+    """Finish a job that read `count` products; return the document and their digests."""
     manifests = [
         write_product(Path(f"data/interim/{number:05}.receipt.json"), counts={"n": number})
         for number in range(count)
@@ -562,7 +562,7 @@ def finish_gathered(count):
     return document, digests
 
 
-def test_a_longer_list_of_inputs_stands_beside_the_manifest(folder):
+def test_a_longer_list_of_inputs_is_in_a_file_next_to_the_manifest(folder):
     document, digests = finish_gathered(MANY + 1)
     assert document["inputs"] == {
         "count": MANY + 1,
@@ -578,18 +578,18 @@ def test_a_longer_list_of_inputs_stands_beside_the_manifest(folder):
     assert [row["name"] for row in rows if row["role"] == "file"] == ["interim/x.parquet"]
 
 
-# --- A job ends, the next run finds it current ---------------------------------------------------
+# --- A finished job is current in the next run ---------------------------------------------------
 
 
 def why_again(given):
-    """Return why a run that gives its job the same would run it again."""
+    """Return why a run with the same job would run the job again."""
     reason = Watch(RESULTS, {}, []).why(
         given.output, given.input, code=given.params.code, settings=given.params.settings
     )
     return reason and reason.text
 
 
-def test_a_job_that_has_ended_is_current(inputs):
+def test_a_finished_job_is_current(inputs):
     finish(inputs, settings={"seed": 1}, content={"counts": {}})
     assert why_again(job(inputs, OUTPUTS, settings={"seed": 1})) is None
     assert (
@@ -599,14 +599,14 @@ def test_a_job_that_has_ended_is_current(inputs):
     assert why_again(job(fewer, OUTPUTS, settings={"seed": 1})) == "it was made from other products"
 
 
-def test_a_job_with_long_lists_that_has_ended_is_current(folder):
+def test_a_finished_job_with_long_lists_is_current(folder):
     finish_alerts(MANY + 1)
     assert why_again(job(outputs=ALERTS)) is None
     (Path(ALERTS["alerts"]) / "00007.npy").unlink()
     assert why_again(job(outputs=ALERTS)) is not None
 
 
-def test_a_job_of_many_inputs_that_has_ended_is_current(folder):
+def test_a_finished_job_with_many_inputs_is_current(folder):
     _, digests = finish_gathered(MANY + 1)
     manifests = [f"data/{name}" for name in digests]
     assert why_again(job({"nights": manifests}, OUTPUTS)) is None
@@ -620,11 +620,11 @@ def test_a_job_of_many_inputs_that_has_ended_is_current(folder):
 
 @pytest.fixture
 def script(monkeypatch):
-    """Have this process pass for one that runs a script of the workflow."""
+    """Make this process look like a process that runs a script of the workflow."""
     monkeypatch.setattr(sys.modules["__main__"], "__file__", SCRIPT, raising=False)
 
 
-def test_the_work_of_a_script_is_given_its_run(folder, script):
+def test_the_main_function_of_a_script_gets_its_run(folder, script):
     seen = []
     run_job(seen.append, job({"raw": "a"}))
     assert seen[0].input.raw == Path("a")
@@ -651,7 +651,7 @@ def test_workers_start_before_the_work(folder, script, monkeypatch):
     assert done == [("skymill.magnetic.write", 1), "work"]
 
 
-def test_what_a_job_warns_of_is_in_its_document(folder, script):
+def test_warnings_of_a_job_are_in_its_document(folder, script):
     def main(run):
         logger = logging.getLogger("skymill.ztf.plan")
         for text in ("b is lost", "a is lost", "b is lost"):

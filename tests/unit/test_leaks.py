@@ -1,4 +1,4 @@
-"""The leak check finds what stands in two splits, and overlap with the test file."""
+"""The leak check finds records in two splits, and overlap with the test file."""
 
 import json
 
@@ -67,7 +67,7 @@ def test_each_kind_of_leak_is_found(rows, contents, kind, records):
         max_size=15,
     )
 )
-def test_leaks_are_counted_as_by_hand(rows):
+def test_leaks_are_counted_correctly(rows):
     rows = [(number, region, kind, split) for number, (region, kind, split) in enumerate(rows)]
     found = find_leaks(
         plan([(number, None, region, split) for number, region, _, split in rows]),
@@ -97,7 +97,7 @@ def test_with_other_units_a_leak_is_only_reported(unit):
 def test_overlap_with_the_test_file_is_counted_on_both_sides():
     train = np.array([[1, 2], [3, 4], [5, 6], [TRIVIAL, 7], [8, 9]], np.uint64)
     test = np.array([[2, 3], [TRIVIAL, 90], [9, 9], [70, 71]], np.uint64)
-    # Record 14 was removed after the split: it overlaps, but stands in no split.
+    # Record 14 was removed after the split. It overlaps, but is in no split.
     split = pd.Series({10: "train", 11: "dev", 12: "test", 13: "test"})
     assert find_overlap(split, np.array([10, 11, 12, 13, 14]), train, test) == {
         "test_records": 2,
@@ -114,7 +114,7 @@ def test_the_overlap_of_the_small_run_is_found(small_run):
 
 
 def test_a_chain_of_windows_that_lost_a_link_counts_as_two_regions():
-    """What counts of 0 do not prove: both parts are one region of the Sun."""
+    """Counts of 0 do not exclude this case: both parts are one region of the Sun."""
     steps, _ = fingerprint(np.stack(windows(3, 5, stride=45)))
     number = np.arange(5)
     assert find_regions(number, steps).tolist() == [0] * 5
@@ -143,7 +143,7 @@ def test_the_published_recipe_leaks_and_says_so(published_run):
 
 
 def places(harps, numbers):
-    """Return what a plan knows of the places of its records."""
+    """Return the places of records as in a plan."""
     kinds = {"harp": pa.int32(), "noaa": pa.list_(pa.int32())}
     return pa.table({"harp": harps, "noaa": numbers}, schema=pa.schema(kinds))
 
@@ -151,7 +151,7 @@ def places(harps, numbers):
 APART = [(1, None, 1, "train"), (2, None, 2, "dev"), (3, None, 3, "dev")]
 
 
-def test_harps_and_numbers_are_looked_at_whatever_the_regions_say():
+def test_harps_and_numbers_are_checked_independently_of_regions():
     numbers = content({1: 1, 2: 2, 3: 3})
     found = find_leaks(plan(APART), numbers, places([7, 7, 8], [[], [], []]))
     assert found["harps"] == {"in_several_splits": 1, "records": 2, "first_records": [1, 2]}

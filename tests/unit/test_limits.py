@@ -1,4 +1,4 @@
-"""Limits: what a receipt counts is compared with the configuration as it is now."""
+"""Limits: the counts of a receipt are compared with the current configuration."""
 
 import pytest
 
@@ -51,14 +51,14 @@ def regions(unit, allowed):
     return limits.large_region(receipt, config)
 
 
-def test_a_region_may_have_just_the_share_that_is_allowed():
+def test_a_region_may_have_exactly_the_allowed_share():
     assert regions("region", 0.4) is None
     said = "it has more losses than limits.max_region_fraction allows"
     assert regions("region", 0.39) == said
 
 
 @pytest.mark.parametrize("unit", ["record", "partition"])
-def test_a_large_region_is_no_matter_where_regions_are_not_kept_together(unit):
+def test_a_large_region_is_accepted_if_regions_are_not_kept_together(unit):
     assert regions(unit, 0.1) is None
 
 
@@ -96,7 +96,7 @@ def sdo(**otherwise):
 
 
 def slots(**otherwise):
-    """Return slots that are all filled, but for what is said `otherwise`."""
+    """Return counts in which all slots are filled, except for those in `otherwise`."""
     full = {
         "by_set": {"train": [32, 32], "test": [8, 8]},
         "by_channel": {"train 94": [32, 32]},
@@ -138,7 +138,7 @@ def test_damaged_images_and_lost_samples_are_compared_each_with_its_limit(counts
         slots(by_set={"train": [16, 32], "test": [4, 8]}, by_year={"2012": [10, 40]}),
     ],
 )
-def test_as_many_losses_of_sdo_as_are_allowed_are_none_too_many(counts):
+def test_losses_of_sdo_may_reach_their_limits_exactly(counts):
     assert sdo(**counts) is None
 
 
@@ -171,7 +171,7 @@ def night_counts(records=10, corrupt=0, **otherwise):
     [
         ({"null_cutout": 3}, "limits.max_lost_stamps_fraction"),
         ({"wrong_shape": 1, "dropped_at_edge": 1, "no_data": 1}, "limits.max_lost_stamps_fraction"),
-        # Of 5 alerts that were looked at.
+        # Of 5 examined alerts.
         ({"unlabelled": 5, "null_cutout": 2}, "limits.max_lost_stamps_fraction"),
         (
             {"unlabelled": 5, "corrupt": 2, "corrupt_by_cause": {"gzip": 2}},
@@ -200,9 +200,9 @@ def test_each_cause_of_loss_of_a_night_has_its_limit(counts, named):
         {"duplicates": 3},
         {"ignored_members": 3},
         {"ignored_members": 30, "notes_of_macos": 28},
-        # Of four alerts that were looked at the share says nothing.
+        # With only four examined alerts the share is not used.
         {"unlabelled": 6, "null_cutout": 3},
-        # Half of the alerts that were looked at, but most were not.
+        # Half of the examined alerts, but most alerts were not examined.
         {"unlabelled": 5, "corrupt": 2, "corrupt_by_cause": {"avro": 2}},
     ],
 )
@@ -223,13 +223,13 @@ def labels(**otherwise):
     ("counts", "named"),
     [
         ({}, None),
-        # What a filter removes is neither rejected nor a conflict.
+        # Rows that a filter removes count neither as rejected nor as conflicts.
         ({"low_probability": 90, "unknown_class": 90}, None),
         ({"rejected": 11}, "limits.max_rejected_labels_fraction"),
         ({"undecided_objects": 6}, "limits.max_conflicting_labels_fraction"),
     ],
 )
-def test_lost_rows_and_objects_of_a_list_of_labels_are_compared_each_with_its_limit(counts, named):
+def test_lost_rows_and_objects_of_a_list_of_labels_have_separate_limits(counts, named):
     said = labels(**counts)
     assert said == (named and f"it has more losses than {named} allows")
 
@@ -249,7 +249,7 @@ def night(corrupt, allowed=0.1, *, truncated=False, accepted=()):
 
 
 @pytest.mark.parametrize(("corrupt", "allowed"), [(0, 0), (1, 0.1), (10, 1)])
-def test_a_night_may_have_just_the_corrupt_alerts_that_are_allowed(corrupt, allowed):
+def test_a_night_may_have_exactly_the_allowed_share_of_corrupt_alerts(corrupt, allowed):
     assert night(corrupt, allowed) is None
 
 
@@ -272,7 +272,7 @@ def test_a_night_that_is_not_whole_has_to_be_accepted(accepted):
 
 
 @pytest.mark.parametrize("accepted", ["20181129", 20181129])
-def test_a_night_that_is_not_whole_passes_once_it_is_accepted(accepted):
+def test_an_incomplete_night_passes_once_it_is_accepted(accepted):
     assert night(0, truncated=True, accepted=[accepted]) is None
     assert night(2, truncated=True, accepted=[accepted]) is not None
 
@@ -286,7 +286,7 @@ def test_a_night_that_is_not_whole_passes_once_it_is_accepted(accepted):
         (3, 2, "limits.max_rejected_windows_fraction, limits.max_differing_steps_fraction"),
     ],
 )
-def test_what_a_partition_of_swan_sf_lost_is_compared_with_its_limits(rejected, differing, named):
+def test_losses_of_a_partition_of_swan_sf_are_compared_with_its_limits(rejected, differing, named):
     counts = {"windows": 100, "rejected": rejected, "steps": 100, "differing_steps": differing}
     allowed = {"max_rejected_windows_fraction": 0.02, "max_differing_steps_fraction": 0.01}
     said = limits.lost_windows({"counts": counts}, {"limits": allowed})

@@ -1,4 +1,4 @@
-"""What is in a folder: names, sizes, and the latest change, without reading a file."""
+"""The listing of a folder has names, sizes, and the latest change; no file is read."""
 
 import os
 import time
@@ -12,7 +12,7 @@ THEN = 1_000_000_000
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two files of long ago, one of them deeper."""
+    """Two old files, one of them in a subfolder."""
     for name in ("a", "deep/er/b"):
         path = tmp_path / "own" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def test_an_empty_folder_has_no_files_and_no_time(tmp_path):
     assert list_files(tmp_path) == ({}, 0.0)
 
 
-def test_what_snakemake_leaves_does_not_count(folder):
+def test_files_that_snakemake_leaves_do_not_count(folder):
     (folder / ".snakemake_timestamp").touch()
     assert list_files(folder)[0].keys() == {"a", "deep/er/b"}
 
@@ -47,7 +47,7 @@ def test_a_link_to_a_folder_is_not_followed(folder):
     assert list_files(folder)[0].keys() == {"a", "deep/er/b"}
 
 
-def test_a_time_to_come_does_not_count(folder):
+def test_a_time_in_the_future_does_not_count(folder):
     os.utime(folder / "a", (time.time() + 1e6,) * 2)
     assert list_files(folder)[1] == THEN
 
@@ -66,7 +66,7 @@ def test_a_time_to_come_does_not_count(folder):
         ),
     ],
 )
-def test_a_folder_has_changed_by_names_sizes_and_times(folder, edit, said):
+def test_a_folder_has_changed_if_names_sizes_or_times_differ(folder, edit, said):
     digest = listing_digest(list_files(folder)[0])
     edit(folder)
     found = changed_folder(folder, list_files(folder), digest, lambda moment: moment <= THEN)

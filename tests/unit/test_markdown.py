@@ -1,4 +1,4 @@
-"""Pages that people read: what came with the data is text in them, never markup."""
+"""Text from the data is plain text on pages, never markup."""
 
 import html
 import re
@@ -14,7 +14,7 @@ READER = MarkdownIt("commonmark", {"html": True}).enable("table")
 
 
 def cells(page: str) -> list[str]:
-    """Return the cells of a table as a reader shows them, without their tags."""
+    """Return the cells of a table as a browser shows them, without tags."""
     return re.findall(r"<td[^>]*>(.*?)</td>", READER.render(page), re.DOTALL)
 
 
@@ -37,7 +37,7 @@ def test_only_markup_is_escaped(text, page):
 
 
 @given(st.text(min_size=1))
-def test_a_reader_shows_the_text_itself(text):
+def test_a_browser_shows_the_text_unchanged(text):
     page = markdown_table(["name", "rows"], [[text, 1]])
     printable = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
     name, rows = cells(page)
@@ -57,5 +57,5 @@ def test_a_paragraph_stays_a_paragraph(parts):
 
 
 @given(st.text())
-def test_no_text_leaves_an_attribute_of_html(text):
+def test_no_text_can_break_out_of_an_html_attribute(text):
     assert not {'"', "<", ">"} & set(escaped(text))

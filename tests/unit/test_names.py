@@ -1,4 +1,4 @@
-"""Names of files in documents: the same wherever the folders stand."""
+"""Names of files in documents do not depend on where the folders are."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ RESULTS = ["data", "trial", "runs/trial", "a.b/c-d"]
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("results", RESULTS)
 @pytest.mark.parametrize("area", AREAS)
-def test_what_stands_before_the_results_folder_is_found_by_a_file_in_it(base, results, area):
+def test_the_path_before_the_results_folder_is_found_from_a_file_in_it(base, results, area):
     path = f"{base}{results}/{area}/ztf/x.manifest.json"
     for given_as in (path, Path(path)):
         assert Names.around(given_as, results) == Names(results, base)
@@ -28,7 +28,7 @@ def test_the_results_folder_is_the_first_of_its_name():
     assert Names.around(path, "data").name(path) == "interim/data/interim/x.manifest.json"
 
 
-def test_a_folder_whose_name_only_ends_alike_is_another():
+def test_a_folder_whose_name_has_the_same_end_is_another_folder():
     names = Names.around("old-data/runs/data/interim/x", "data")
     assert names == Names("data", "old-data/runs/")
     assert Names.around(f"{STORAGE}my-data/data/interim/x", "data").base == f"{STORAGE}my-data/"
@@ -44,7 +44,7 @@ def test_a_file_outside_the_results_folder_is_refused(path):
 
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("results", RESULTS)
-def test_what_stands_before_the_results_folder_is_found_by_a_raw_file_as_well(base, results):
+def test_the_path_before_the_results_folder_is_found_from_a_raw_file(base, results):
     path = f"{base}data/raw/ztf/x.tar.gz"
     assert Names.around(path, results) == Names(results, base)
     assert Names.around(path, results).name(path) == "raw:ztf/x.tar.gz"
@@ -61,19 +61,19 @@ def test_what_stands_before_the_results_folder_is_found_by_a_raw_file_as_well(ba
         ("data/raw/sdo.manifest.json", "raw:sdo.manifest.json"),
     ],
 )
-def test_a_file_has_the_same_name_whatever_stands_before_it(base, results, below, name):
+def test_the_path_before_the_results_folder_does_not_change_the_name(base, results, below, name):
     names, path = Names(results, base), base + below.format(results=results)
     assert names.name(path) == names.name(Path(path)) == name
     assert names.path(name) == Path(path)
 
 
 @pytest.mark.parametrize("path", ["other/interim/x", "data", "raw/x", "/data/interim/x"])
-def test_what_is_neither_product_nor_raw_file_has_no_name(path):
+def test_a_file_that_is_neither_product_nor_raw_file_has_no_name(path):
     with pytest.raises(ValueError, match="is neither a product nor a raw file"):
         Names("data").name(path)
 
 
-def test_a_name_is_not_taken_from_a_folder_that_begins_alike():
+def test_a_folder_whose_name_has_the_same_beginning_is_another_folder():
     with pytest.raises(ValueError, match="neither"):
         Names("data").name("data2/interim/x")
 
@@ -87,7 +87,7 @@ PARTS = st.text("ab.-_", min_size=1, max_size=4).filter(lambda part: part not in
     st.sampled_from(AREAS),
     st.lists(PARTS, min_size=1, max_size=3),
 )
-def test_names_lead_back_to_their_paths(base, results, area, parts):
+def test_names_convert_back_to_paths(base, results, area, parts):
     folder, name = "/".join(results), "/".join([area, *parts])
     path = f"{base}{folder}/{name}"
     names = Names.around(path, folder)
@@ -104,5 +104,5 @@ def test_names_lead_back_to_their_paths(base, results, area, parts):
         ("/home/somebody/x.csv", "file:x.csv"),
     ],
 )
-def test_a_raw_file_elsewhere_has_its_own_name_alone(path, name):
+def test_a_raw_file_elsewhere_is_named_without_its_folder(path, name):
     assert raw_name(path, "trial") == raw_name(Path(path), "trial") == name

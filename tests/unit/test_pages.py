@@ -1,4 +1,4 @@
-"""The documentation: links lead somewhere, generated pages are whole, quotations are true."""
+"""The documentation: links have targets, generated pages are complete, quotations are exact."""
 
 import ast
 import re
@@ -29,14 +29,14 @@ def text_of(name):
 
 
 def anchors(name):
-    """Return the anchors of a page, as GitHub makes them from its headings."""
+    """Return the anchors that GitHub makes from the headings of a page."""
     headings = re.findall(r"^#+ (.*)$", FENCE.sub("", text_of(name)), re.MULTILINE)
     signs = re.compile(r"[^\w\- ]")
     return {f"#{signs.sub('', heading.strip().lower()).replace(' ', '-')}" for heading in headings}
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_link_leads_to_a_file_and_an_anchor_that_are_there(name):
+def test_the_file_and_the_anchor_of_a_link_exist(name):
     for target, anchor in links.targets(text_of(name), name):
         assert (REPOSITORY / target).exists(), f"{name} links to {target}"
         if anchor:
@@ -44,7 +44,7 @@ def test_a_link_leads_to_a_file_and_an_anchor_that_are_there(name):
             assert anchor in anchors(page), f"{name} links to {target}{anchor}"
 
 
-def test_links_are_those_of_the_site_there():
+def test_links_on_the_site_point_to_pages_of_the_site():
     text = (
         "[a](docs/recipes.md#slurm), [b](config/config.yaml), [c](LICENSE), [d](#x), [e](profiles/)"
     )
@@ -83,7 +83,7 @@ def test_every_file_of_the_registry_is_on_its_page():
         assert all(f"| `{file}` |" in page for file in collection["files"])
 
 
-def test_the_graph_has_rules_of_the_workflow_alone():
+def test_the_graph_has_only_rules_of_the_workflow():
     graph = text_of("docs/images/rulegraph.svg")
     named = set(re.findall(r"<title>(\w+)</title>", graph)) - {"rules"}
     rules = {
@@ -102,7 +102,7 @@ def test_pictures_are_small():
 
 
 def messages():
-    """Return every text of the package, with `...` for what is put into it."""
+    """Return every text of the package, with `...` for inserted values."""
     for path in (REPOSITORY / "workflow/scripts/skymill").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
@@ -115,7 +115,7 @@ def messages():
 FOREIGN = {"Additional properties are not allowed": "jsonschema, by way of Snakemake"}
 
 
-def test_messages_of_the_troubleshooting_page_are_those_of_the_code():
+def test_messages_on_the_troubleshooting_page_are_in_the_code():
     quoted = re.findall(r"^### `(.+)`$", text_of("docs/troubleshooting.md"), re.MULTILINE)
     assert len(quoted) > 20
     known = list(messages())
@@ -133,7 +133,7 @@ def test_settings_of_a_page_are_valid(page):
         _require_valid(in_force(config))
 
 
-def test_the_table_of_real_data_has_the_figures_of_skymill_sizes(tmp_path, monkeypatch):
+def test_the_table_of_real_data_agrees_with_skymill_sizes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "one.yaml").write_text("ztf: {nights: [20180601]}")
     printed = {

@@ -1,4 +1,4 @@
-"""Pieces of work give the same list whatever the workers do, here or on a Dask cluster."""
+"""Batches of work return the same list for any workers, local or on a Dask cluster."""
 
 import _thread
 import contextlib
@@ -34,24 +34,24 @@ from skymill.engine.parallel import map_pieces, map_stream
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
-def test_results_come_in_the_order_of_the_pieces(workers):
+def test_results_are_in_the_order_of_the_items(workers):
     pieces = (number for number in range(-3, 0))
     assert map_pieces(operator.neg, pieces, workers=workers, what="count") == [3, 2, 1]
 
 
-def test_no_pieces_give_no_results():
+def test_no_items_give_no_results():
     assert map_pieces(operator.neg, [], workers=3, what="count") == []
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_pieces_are_begun_in_their_order(workers):
-    # The largest come first, so that nobody works long when the others have done.
+def test_items_are_started_in_order(workers):
+    # Callers put the largest items first, so that no worker still has a long item at the end.
     begun = np.array(map_pieces(worker_pieces.begin, range(60), workers=workers, what="begin"))
     late = np.argsort(np.argsort(begun)) - np.arange(60)
     assert abs(late).max() < 20
 
 
-def test_a_worker_that_is_killed_is_told_of_with_what_to_do():
+def test_a_killed_worker_is_reported_with_advice():
     with pytest.raises(SkymillError, match=r"killed or crashed \(die\).* fewer --cores"):
         map_pieces(dask_clusters.die, [0, 1], workers=2, what="die")
 
@@ -81,15 +81,15 @@ assert dict(os.environ) == environment
 """
 
 
-def test_workers_that_are_started_early_have_imported_what_the_job_imports(tmp_path):
+def test_workers_started_early_have_imported_the_modules_of_the_job(tmp_path):
     script, elsewhere = tmp_path / "scripts" / "job.py", tmp_path / "elsewhere"
     script.parent.mkdir()
     script.write_text(EARLY)
     elsewhere.mkdir()
-    # The job does not import from where it stands, so its workers do not either.
+    # The job does not import from its current directory, so its workers do not either.
     (elsewhere / "worker_pieces.py").write_text("raise RuntimeError('this is another one')")
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    variables |= {"OPENBLAS_NUM_THREADS": "2"}  # as Snakemake says to a job of two threads
+    variables |= {"OPENBLAS_NUM_THREADS": "2"}  # as Snakemake sets it for a job with two threads
     folders = [str(SCRIPTS), str(Path(__file__).parent)]
     done = subprocess.run(
         [sys.executable, str(script), *folders],
@@ -102,7 +102,7 @@ def test_workers_that_are_started_early_have_imported_what_the_job_imports(tmp_p
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_workers_that_cannot_be_started_are_told_of_with_what_to_do(monkeypatch):
+def test_workers_that_cannot_be_started_are_reported_with_advice(monkeypatch):
     def refuse():
         raise OSError("AF_UNIX path too long")
 
@@ -111,26 +111,26 @@ def test_workers_that_cannot_be_started_are_told_of_with_what_to_do(monkeypatch)
         map_pieces(worker_pieces.begin, [0, 1], workers=2, what="begin")
 
 
-def test_when_a_piece_fails_nobody_waits_for_the_others(tmp_path, monkeypatch):
+def test_an_error_in_one_item_does_not_wait_for_other_items(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match="item 0 is bad"):
         map_pieces(worker_pieces.fail_beside_a_sleeper, range(12), workers=2, what="fail")
-    # Who failed may have begun the next one, but not two.
+    # The worker that failed may have started one more item, but not two.
     assert {"1.pid"} <= {path.name for path in tmp_path.iterdir()} <= {"1.pid", "2.unborn", "2.pid"}
 
 
-def test_an_error_that_cannot_be_read_is_not_taken_for_a_killed_worker():
+def test_an_error_that_cannot_be_unpickled_is_not_reported_as_a_killed_worker():
     with pytest.raises(BrokenProcessPool) as caught:
         map_pieces(worker_pieces.fail_unreadably, [0, 1], workers=2, what="fail")
     assert "UnreadableError" in str(caught.value.__cause__)
 
 
-def test_a_worker_without_memory_is_not_taken_for_anything_else():
+def test_a_worker_without_memory_is_reported_as_such():
     with pytest.raises(MemoryError):
         map_pieces(worker_pieces.need_too_much, [0, 1], workers=2, what="fail")
 
 
-def test_a_machine_without_memory_for_workers_is_told_so(monkeypatch):
+def test_a_machine_without_memory_for_workers_is_reported(monkeypatch):
     def refuse():
         raise OSError(errno.ENOMEM, "Cannot allocate memory")
 
@@ -167,7 +167,7 @@ def wait_until(condition):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_an_error_in_a_piece_is_raised(workers):
+def test_an_error_in_an_item_is_raised(workers):
     with pytest.raises(TypeError, match="bad operand type"):
         map_pieces(operator.neg, [1, "text", 3], workers=workers, what="count")
 
@@ -179,7 +179,7 @@ def double(number):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_stream_is_taken_no_faster_than_it_is_worked_on(workers):
+def test_a_stream_is_read_no_faster_than_it_is_processed(workers):
     taken = []
 
     def source():
@@ -200,7 +200,7 @@ def test_an_error_in_a_stream_is_raised(workers):
         list(map_stream(double, range(20), workers=workers, what="double"))
 
 
-def test_a_stream_that_breaks_off_says_why():
+def test_an_error_of_the_source_of_a_stream_is_raised():
     def source():
         yield 1
         raise OSError("the disk is gone")
@@ -209,7 +209,7 @@ def test_a_stream_that_breaks_off_says_why():
         list(map_stream(double, source(), workers=2, what="double"))
 
 
-def test_the_order_of_a_stream_is_kept_whatever_its_items_take():
+def test_a_stream_keeps_its_order_however_long_items_take():
     def nap(number):
         time.sleep(0.02 if number % 3 == 0 else 0)
         return number
@@ -217,7 +217,7 @@ def test_the_order_of_a_stream_is_kept_whatever_its_items_take():
     assert list(map_stream(nap, range(30), workers=4, what="nap")) == list(range(30))
 
 
-def test_while_all_workers_work_one_more_item_is_read():
+def test_while_all_workers_are_busy_one_more_item_is_read():
     third_is_read = threading.Event()
 
     def source():
@@ -231,18 +231,18 @@ def test_while_all_workers_work_one_more_item_is_read():
     assert list(map_stream(work, source(), workers=2, what="wait")) == [True] * 3
 
 
-def test_many_workers_take_every_item_once():
+def test_many_workers_process_every_item_once():
     numbers = list(range(3000))
     for _ in range(5):
         assert list(map_stream(operator.pos, numbers, workers=8, what="take")) == numbers
 
 
-def test_no_progress_bar_is_shown_when_nobody_watches(capfd):
+def test_no_progress_bar_is_shown_without_a_terminal(capfd):
     map_pieces(operator.neg, [1, 2], workers=1, what="count")
     assert capfd.readouterr() == ("", "")
 
 
-def test_without_a_cluster_nothing_of_it_is_imported():
+def test_without_a_cluster_dask_is_not_imported():
     program = (
         "import operator, sys\n"
         "from skymill.engine.parallel import map_pieces, map_stream\n"
@@ -253,8 +253,8 @@ def test_without_a_cluster_nothing_of_it_is_imported():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_the_environment_comes_before_the_configuration(monkeypatch):
-    # Set first: what was never there is not taken away again after the test.
+def test_the_environment_takes_precedence_over_the_configuration(monkeypatch):
+    # Set first: monkeypatch then deletes the variable after the test.
     monkeypatch.setenv(parallel.ADDRESS, "")
     monkeypatch.delenv(parallel.ADDRESS)
     parallel.use_cluster(None)
@@ -269,7 +269,7 @@ def test_the_environment_comes_before_the_configuration(monkeypatch):
 
 @pytest.fixture(scope="module")
 def two_workers(tmp_path_factory):
-    """A cluster that no test may damage."""
+    """A shared cluster that no test may damage."""
     with LoopbackCluster(tmp_path_factory.mktemp("two") / "cluster") as running:
         running.add_worker()
         running.add_worker()
@@ -278,18 +278,18 @@ def two_workers(tmp_path_factory):
 
 @pytest.fixture
 def fragile(tmp_path):
-    """A cluster of its own, without workers yet, with which a test may do as it likes."""
+    """A cluster for one test, without workers; the test may damage it."""
     with LoopbackCluster(tmp_path / "cluster") as running:
         yield running
 
 
 @pytest.fixture
 def job(tmp_path, monkeypatch):
-    """Stand in a project's directory; return what has this process's work done by a cluster."""
+    """Change to a project's directory; return a function that sets the cluster for this process."""
     folder = tmp_path / "project"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    # Nobody waits for long in a test.
+    # Tests must not wait long.
     monkeypatch.setattr(cluster, "LOOK_SECONDS", 0.5)
 
     def use(address):
@@ -301,7 +301,7 @@ def job(tmp_path, monkeypatch):
 
 
 def done_by():
-    """Return the processes that did each item, in order."""
+    """Return the processes that processed each item, in order."""
     found = defaultdict(list)
     for line in Path("done.txt").read_text().splitlines():
         item, process = map(int, line.split())
@@ -310,7 +310,7 @@ def done_by():
 
 
 def in_the_middle(action):
-    """Call `action(pid)` in a thread once a piece hangs in process `pid`."""
+    """Call `action(pid)` in a thread once an item hangs in process `pid`."""
     note = Path("hanging.txt").absolute()
 
     def wait():
@@ -320,14 +320,14 @@ def in_the_middle(action):
         if note.exists():
             action(int(note.read_text()))
         else:
-            _thread.interrupt_main()  # or the test would wait for ever
+            _thread.interrupt_main()  # else the test would wait forever
 
     thread = threading.Thread(target=wait, daemon=True)
     thread.start()
     return thread
 
 
-def test_pieces_on_a_cluster_are_done_by_its_workers_in_the_directory_of_the_job(two_workers, job):
+def test_workers_of_a_cluster_process_items_in_the_directory_of_the_job(two_workers, job):
     job(two_workers.address)
     assert map_pieces(dask_clusters.note, range(40), workers=1, what="n") == [
         2 * n for n in range(40)
@@ -337,14 +337,12 @@ def test_pieces_on_a_cluster_are_done_by_its_workers_in_the_directory_of_the_job
     assert {process for (process,) in found.values()} == {
         worker.pid for worker in two_workers.workers
     }
-    # And they are back where they were.
+    # Afterwards the workers are back in their first directory.
     with Client(two_workers.address, set_as_default=False) as client:
         assert set(client.run(os.getcwd).values()) == {str(two_workers.folder)}
 
 
-def test_two_jobs_one_after_the_other_find_each_its_own_directory(
-    two_workers, job, tmp_path, monkeypatch
-):
+def test_two_successive_jobs_each_have_their_own_directory(two_workers, job, tmp_path, monkeypatch):
     job(two_workers.address)
     map_pieces(dask_clusters.note, range(4), workers=1, what="n")
     (tmp_path / "another").mkdir()
@@ -353,7 +351,7 @@ def test_two_jobs_one_after_the_other_find_each_its_own_directory(
     assert sorted(done_by()) == list(range(10, 14))
 
 
-def test_a_stream_on_a_cluster_keeps_its_order_and_is_taken_no_faster_than_it_is_worked_on(
+def test_a_stream_on_a_cluster_keeps_its_order_and_is_read_no_faster_than_it_is_processed(
     two_workers, job
 ):
     job(two_workers.address)
@@ -370,7 +368,7 @@ def test_a_stream_on_a_cluster_keeps_its_order_and_is_taken_no_faster_than_it_is
     assert len(taken) == 60
 
 
-def test_a_stream_that_nobody_reads_on_leaves_nothing_on_the_cluster(two_workers, job):
+def test_an_abandoned_stream_leaves_no_tasks_on_the_cluster(two_workers, job):
     job(two_workers.address)
     results = map_stream(dask_clusters.nap, range(100), workers=1, what="n")
     assert next(results) == 0
@@ -389,7 +387,7 @@ def tasks_left(running):
             time.sleep(0.05)
 
 
-def test_an_error_of_a_piece_on_a_cluster_arrives_as_it_was(two_workers, job):
+def test_an_error_on_a_cluster_is_raised_unchanged(two_workers, job):
     job(two_workers.address)
     with pytest.raises(SkymillError, match=r"^item 7 is bad\. Leave it out\.$"):
         map_pieces(dask_clusters.refuse, [7], workers=1, what="refuse")
@@ -399,25 +397,23 @@ def test_an_error_of_a_piece_on_a_cluster_arrives_as_it_was(two_workers, job):
         list(map_stream(os.stat, ["nowhere"], workers=1, what="look"))
 
 
-def test_a_cluster_is_not_asked_for_nothing(job):
+def test_a_cluster_is_not_contacted_without_items(job):
     job("tcp://127.0.0.1:1")
     assert map_pieces(operator.neg, [], workers=1, what="count") == []
 
 
-def test_a_cluster_shows_no_progress_bar_and_no_warning_when_nobody_watches(
-    two_workers, job, capfd
-):
+def test_a_cluster_shows_no_progress_bar_and_no_warning_without_a_terminal(two_workers, job, capfd):
     job(two_workers.address)
     map_pieces(operator.neg, [1, 2], workers=1, what="count")
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_piece_of_more_than_dask_likes_to_send_passes_without_a_warning(two_workers, job):
+def test_an_item_above_the_size_that_dask_warns_of_gives_no_warning(two_workers, job):
     job(two_workers.address)
     assert map_pieces(len, [bytes(20 * 2**20)], workers=1, what="length") == [20 * 2**20]
 
 
-def test_a_killed_worker_costs_only_what_it_was_doing(fragile, job):
+def test_a_killed_worker_only_loses_its_current_items(fragile, job):
     fragile.add_worker()
     fragile.add_worker()
     job(fragile.address)
@@ -430,11 +426,11 @@ def test_a_killed_worker_costs_only_what_it_was_doing(fragile, job):
     assert sorted(found) == list(range(60))
     assert found[5][0] == killed
     for processes in found.values():
-        # Done twice is at most what the killed one had, be it only that nobody had fetched it yet.
+        # Only items of the killed worker may run twice, also if only the result was not fetched.
         assert len(processes) == 1 or (len(processes) == 2 and processes[0] == killed)
 
 
-def test_a_piece_that_costs_one_worker_after_the_other_is_named(tmp_path, job):
+def test_an_item_that_kills_every_worker_is_named(tmp_path, job):
     failures = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
     with LoopbackCluster(tmp_path / "cluster", **failures) as running:
         running.add_worker()
@@ -445,7 +441,7 @@ def test_a_piece_that_costs_one_worker_after_the_other_is_named(tmp_path, job):
             map_pieces(dask_clusters.die, [0], workers=1, what="deadly")
 
 
-def test_a_job_does_not_wait_for_ever_when_all_workers_are_gone(fragile, job):
+def test_a_job_does_not_wait_forever_when_all_workers_are_lost(fragile, job):
     fragile.add_worker()
     job(fragile.address)
     killing = in_the_middle(lambda pid: os.kill(pid, signal.SIGKILL))
@@ -454,7 +450,7 @@ def test_a_job_does_not_wait_for_ever_when_all_workers_are_gone(fragile, job):
     killing.join()
 
 
-def test_a_scheduler_that_goes_away_is_said(fragile, job):
+def test_a_lost_scheduler_is_reported(fragile, job):
     fragile.add_worker()
     job(fragile.address)
     killing = in_the_middle(lambda _: fragile.scheduler.kill())
@@ -463,7 +459,7 @@ def test_a_scheduler_that_goes_away_is_said(fragile, job):
     killing.join()
 
 
-def test_a_job_that_is_interrupted_leaves_nothing_on_the_cluster(fragile, job):
+def test_an_interrupted_job_leaves_no_tasks_on_the_cluster(fragile, job):
     fragile.add_worker()
     job(fragile.address)
     own = os.getpid()
@@ -474,7 +470,7 @@ def test_a_job_that_is_interrupted_leaves_nothing_on_the_cluster(fragile, job):
     assert tasks_left(fragile) == 0
 
 
-def test_an_address_where_nothing_listens_is_said(job):
+def test_an_address_without_a_server_is_reported(job):
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
     job(address)
@@ -482,14 +478,14 @@ def test_an_address_where_nothing_listens_is_said(job):
         map_pieces(operator.neg, [1], workers=1, what="count")
 
 
-def test_an_address_where_something_keeps_silent_is_said(job):
+def test_an_address_with_a_silent_server_is_reported(job):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         job(f"tcp://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(SkymillError, match="no Dask scheduler answers"):
             map_pieces(operator.neg, [1], workers=1, what="count")
 
 
-def test_an_address_of_another_server_is_said(job):
+def test_an_address_of_another_kind_of_server_is_reported(job):
     with FileServer() as other:
         job(other.address.replace("http", "tcp"))
         with pytest.raises(SkymillError, match="no Dask scheduler answers"):
@@ -497,13 +493,13 @@ def test_an_address_of_another_server_is_said(job):
 
 
 @pytest.mark.parametrize("address", ["nonsense", "no-protocol://127.0.0.1:80", "tcp://x.invalid:1"])
-def test_an_address_that_is_none_is_said(job, address):
+def test_an_invalid_address_is_reported(job, address):
     job(address)
     with pytest.raises(SkymillError, match="no Dask scheduler answers"):
         map_pieces(operator.neg, [1], workers=1, what="count")
 
 
-def test_a_cluster_without_workers_is_said(fragile, job):
+def test_a_cluster_without_workers_is_reported(fragile, job):
     job(fragile.address)
     with pytest.raises(SkymillError, match=r"had no worker for 2 s.*dask worker"):
         map_pieces(operator.neg, [1], workers=1, what="count")
@@ -536,7 +532,7 @@ def test_a_scheduler_with_another_dask_is_refused(tmp_path, job):
             map_pieces(operator.neg, [1], workers=1, what="count")
 
 
-def test_a_worker_that_joins_later_is_looked_at_as_well(fragile, job, tmp_path):
+def test_a_worker_that_joins_later_is_checked_too(fragile, job, tmp_path):
     fragile.add_worker()
     job(fragile.address)
     site = other_version(tmp_path / "site", "numpy")
@@ -578,7 +574,7 @@ def test_a_worker_without_the_code_is_refused(fragile, job, tmp_path):
 
 
 def test_a_worker_that_does_not_see_the_files_is_refused(fragile, job):
-    # In a mount namespace of its own, with an empty file system in the project's place.
+    # The worker has its own mount namespace, with an empty file system instead of the project.
     apart = ("unshare", "--map-root-user", "--mount")
     if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine does not allow mount namespaces")
@@ -589,7 +585,7 @@ def test_a_worker_that_does_not_see_the_files_is_refused(fragile, job):
         map_pieces(operator.neg, [1], workers=1, what="count")
 
 
-def test_threads_of_a_worker_never_stand_in_the_directory_of_another_project(tmp_path, monkeypatch):
+def test_threads_of_a_worker_are_never_in_the_directory_of_another_project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shared = cluster._Directory()
     homes = [tmp_path / "one", tmp_path / "two"]

@@ -1,4 +1,4 @@
-"""Lines: values are those of Python's json, everything else is rejected with a reason."""
+"""Lines have the values that Python's json reads, or are rejected with a reason."""
 
 import json
 import math
@@ -17,7 +17,7 @@ SHAPE = (len(PARAMETERS), STEPS)
 
 
 def accept(line, *, labelled=True):
-    """Return (id, label, values) as ingest takes a line, or raise RejectedLine."""
+    """Return (id, label, values) as ingest reads a line, or raise RejectedLine."""
     values = np.full((1, *SHAPE), -1.0)
     source_id, label = parse_line(line, values[0], labelled=labelled)
     for _, why in reject_unusable(values):
@@ -97,7 +97,7 @@ PLACES = st.tuples(
 @settings(max_examples=80)
 @given(st.dictionaries(PLACES, TOKENS, max_size=60))
 @example({(0, 0): "1" + "0" * 400 + "e-390"})
-def test_values_are_bit_for_bit_those_of_python(numbers):
+def test_values_equal_those_of_python_bit_for_bit(numbers):
     tokens = plain_tokens()
     for (parameter, step), token in numbers.items():
         tokens[parameter][step] = token
@@ -109,7 +109,7 @@ def test_values_are_bit_for_bit_those_of_python(numbers):
 
 @pytest.mark.parametrize("beside", ["1.5", "NaN", "null"])
 @pytest.mark.parametrize("token", SPELLINGS)
-def test_every_spelling_of_a_number_has_the_value_that_python_gives_it(token, beside):
+def test_every_spelling_of_a_number_has_the_value_that_python_reads(token, beside):
     tokens = plain_tokens()
     tokens[3][4], tokens[8][9] = token, beside
     line = spell(tokens)
@@ -118,7 +118,7 @@ def test_every_spelling_of_a_number_has_the_value_that_python_gives_it(token, be
 
 @settings(max_examples=12)
 @given(st.randoms(use_true_random=False))
-def test_values_are_placed_by_step_key_and_parameter_name_whatever_the_order(random):
+def test_values_are_placed_by_step_key_and_parameter_name_in_any_order(random):
     content = document(3, "M")
     values = content["3"]["values"]
     names = list(values)
@@ -134,7 +134,7 @@ def test_values_are_placed_by_step_key_and_parameter_name_whatever_the_order(ran
     assert same_bits(got, physical_values(0))
 
 
-def test_the_order_of_steps_matters_in_one_parameter_alone():
+def test_the_order_of_steps_matters_even_in_a_single_parameter():
     content = document(3)
     series = content["3"]["values"]["MEANALP"]
     content["3"]["values"]["MEANALP"] = dict(reversed(series.items()))
@@ -175,7 +175,7 @@ def test_other_ids_are_rejected(key):
     assert reason_of(record(key)) == "invalid_id"
 
 
-def test_the_largest_id_has_a_safe_index_that_fits():
+def test_the_safe_index_of_the_largest_id_fits_into_64_bits():
     assert (MAX_RECORD_ID + 1) * STEPS <= 2**63
 
 
@@ -207,7 +207,7 @@ def test_the_names_of_swan_sf_for_quiet_windows_are_q(name, labelled, separators
     assert same_bits(values, physical_values(0))
 
 
-def test_nf_is_refused_with_the_reason():
+def test_the_label_nf_is_refused_with_the_reason():
     with pytest.raises(RejectedLine) as caught:
         accept(record(1, "NF"))
     assert caught.value.reason == "invalid_label"
@@ -220,7 +220,7 @@ def test_nf_is_refused_with_the_reason():
 @pytest.mark.parametrize(
     ("label", "shown"), [("M1.0", '"M1.0"'), (None, "null"), (ABSENT, "absent"), (["X"], '["X"]')]
 )
-def test_a_refused_label_is_shown_beside_the_known_ones(label, shown):
+def test_a_refused_label_is_shown_with_the_known_labels(label, shown):
     with pytest.raises(RejectedLine) as caught:
         accept(record(1, label))
     known = "known are X, M, C, B, Q and SWAN-SF's FQ and N (Q)"
@@ -361,7 +361,7 @@ def test_two_ids_in_one_object_are_rejected():
 
 
 @pytest.mark.parametrize("line", [b"{}", b"[]", b"1", b"null", b'"1"', b'[{"1": {}}]', b"NaN"])
-def test_what_is_no_object_with_one_id_is_rejected(line):
+def test_a_line_that_is_no_object_with_one_id_is_rejected(line):
     assert reason_of(line) == "not_one_record"
 
 
@@ -413,7 +413,7 @@ def test_deep_nesting_in_an_extra_parameter_is_never_an_error(depth):
     ],
     ids=["in a name", "behind", "utf-16", "utf-16-le", "utf-32", "surrogate", "nul"],
 )
-def test_what_is_not_utf_8_is_invalid_json(line):
+def test_bytes_that_are_not_utf_8_are_invalid_json(line):
     assert reason_of(line) == "invalid_json"
 
 
@@ -491,7 +491,7 @@ def test_unusable_records_are_found_at_their_places_in_a_block():
     assert found == [(1, "no_usflux"), (3, "not_a_number")]
 
 
-def test_a_rejected_line_tells_the_id_and_label_that_could_be_read():
+def test_a_rejected_line_keeps_the_id_and_label_that_could_be_read():
     content = document(12, "M")
     del content["12"]["values"]["EPSZ"]["4"]
     with pytest.raises(RejectedLine) as caught:
@@ -500,7 +500,7 @@ def test_a_rejected_line_tells_the_id_and_label_that_could_be_read():
 
 
 def parses_like_python(line, labelled):
-    """Check the law for any bytes: rejected, or accepted with Python's values."""
+    """Check that a line is either rejected, or accepted with the values that Python reads."""
     if refusal(line, labelled):
         return False
     source_id, label, values = accept(line, labelled=labelled)
@@ -585,7 +585,7 @@ def test_a_line_of_more_values_than_any_record_is_rejected_unparsed(bad):
     assert (found.value.reason, "values" in found.value.detail) == ("not_one_record", True)
 
 
-def test_a_repeated_key_among_many_is_found_at_once():
+def test_a_repeated_key_among_many_is_found_quickly():
     content = document(1, "X")
     extra = {f"p{number}": 1 for number in range(30_000)}
     content["1"]["values"] |= extra

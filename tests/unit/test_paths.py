@@ -1,4 +1,4 @@
-"""Paths: products below the results folder, simulated raw files there too, others shared."""
+"""Products and simulated raw files are in the results folder; other raw files are shared."""
 
 import string
 
@@ -47,13 +47,13 @@ def test_simulated_files_are_never_where_real_ones_are(source, folder):
     assert paths.raw_folder(source, "trial") == folder
 
 
-def test_a_manifest_stands_beside_its_product():
+def test_a_manifest_is_next_to_its_product():
     assert paths.manifest("a/{x}.parquet") == "a/{x}.parquet.manifest.json"
     assert paths.manifest(["a", "b"]) == ["a.manifest.json", "b.manifest.json"]
     assert paths.manifest([]) == []
 
 
-def test_the_manifests_of_what_a_function_gives_are_those_of_its_products():
+def test_the_manifests_of_a_list_of_paths_belong_to_its_products():
     of = paths.manifest(lambda wildcards: [f"a/{wildcards}", "b"])
     assert of("x") == ["a/x.manifest.json", "b.manifest.json"]
     assert paths.manifest(lambda wildcards: wildcards)("x") == "x.manifest.json"
@@ -62,11 +62,11 @@ def test_the_manifests_of_what_a_function_gives_are_those_of_its_products():
 @pytest.mark.parametrize(
     ("results", "folder"), [("data", "logs"), ("trial", "trial/logs"), ("/a/b", "/a/b/logs")]
 )
-def test_logs_are_in_the_results_folder_but_for_that_of_the_default(results, folder):
+def test_logs_are_in_the_results_folder_unless_it_is_the_default(results, folder):
     assert paths.logs(results) == folder
 
 
-def test_every_product_belongs_to_just_one_branch():
+def test_every_product_belongs_to_exactly_one_branch():
     for name in PRODUCTS:
         path = getattr(paths, name)
         if name in ("PRODUCTS", "RAW_RECEIPT", "REPORT"):

@@ -1,4 +1,4 @@
-"""The plan: nothing leaks, only train is augmented, and every count is the one asked for."""
+"""The plan has no leaks, augments only train, and has the configured counts."""
 
 import math
 from copy import deepcopy
@@ -48,7 +48,7 @@ def frame(rows):
 
 
 def many(counts, per_region=1):
-    """Return originals with these class counts, `per_region` records of a class a region."""
+    """Return originals with these class counts, `per_region` records of a class in each region."""
     labels = [label for label, count in counts.items() for _ in range(count)]
     return frame(
         [(number + 1, label, number // per_region, number) for number, label in enumerate(labels)]
@@ -57,7 +57,7 @@ def many(counts, per_region=1):
 
 @st.composite
 def catalogues(draw):
-    """Draw originals; regions, classes and contents are few, so that they meet."""
+    """Draw originals with few regions, classes and contents, so that many records share them."""
     count = draw(st.integers(3, 40))
     ids = draw(st.lists(st.integers(0, 10**6), min_size=count, max_size=count, unique=True))
     regions = draw(st.integers(3, 20))
@@ -75,7 +75,7 @@ def planned(originals, *, seed=1, augmentation=None, **split):
 
 
 def planned_or_none(*arguments, **settings):
-    """Return a plan, or None where so few regions cannot be split."""
+    """Return a plan, or None if there are too few regions to split."""
     try:
         return planned(*arguments, **settings)[0]
     except SkymillError:
@@ -83,7 +83,7 @@ def planned_or_none(*arguments, **settings):
 
 
 def torn(plan, key):
-    """Return the values of a key that stand in more than one split."""
+    """Return the values of a key that are in more than one split."""
     splits = plan.groupby(np.asarray(key))["split"].nunique()
     return splits[splits > 1].index.tolist()
 
@@ -159,7 +159,7 @@ def test_only_train_is_augmented_and_nothing_held_out_is_removed(originals, unit
 
 @settings(max_examples=15)
 @given(catalogues(), st.sampled_from(["train", "all"]))
-def test_synthetic_records_come_from_records_of_their_own(originals, augment):
+def test_synthetic_records_have_parents_of_the_same_class_region_and_split(originals, augment):
     plan = planned_or_none(originals, augment=augment, unit="record")
     if plan is None:
         return
@@ -185,7 +185,7 @@ def test_the_plan_is_sorted_by_record_id():
     assert plan["record_id"].is_unique
 
 
-def test_a_class_that_is_left_out_is_taken_as_it_is():
+def test_a_class_without_augmentation_settings_is_unchanged():
     plan, report = planned(many({"B": 30, "Q": 30}), augmentation={})
     assert len(plan) == 60
     assert report["removed_by_label"] == dict.fromkeys(LABELS, 0)
@@ -239,7 +239,7 @@ def test_the_published_recipe_gives_the_published_counts(published_config):
     )
 
 
-def test_the_default_recipe_holds_two_fifths_out_before_it_augments_train(default_config):
+def test_the_default_recipe_holds_out_two_fifths_before_it_augments_train(default_config):
     table, report = make_plan(
         many({"X": 400, "M": 800, "C": 4000, "B": 2000, "Q": 30_000}, per_region=10),
         default_config["split"],
@@ -334,7 +334,7 @@ def test_every_record_has_a_fold_and_the_fold_says_the_split(originals, unit, fo
         assert [wanted.get(number, "train") for number in plan["fold"]] == plan["split"].tolist()
         held_out = plan[plan["split"] != "train"]
         assert set(held_out["method"]) <= {"original"}
-        # Another fold redraws nothing: records stay in the fold that they have.
+        # Another fold does not draw again: records stay in their fold.
         for record, number in (
             plan[plan["method"] == "original"].set_index("record_id")["fold"].items()
         ):
@@ -356,7 +356,7 @@ def test_without_a_number_fold_0_is_test():
     }
 
 
-def test_folds_are_counted_with_the_records_that_train_loses():
+def test_counts_of_folds_include_the_records_that_train_loses():
     originals = many({"X": 20, "Q": 60}, per_region=2)
     _, counts = planned(originals, folds=4, fold=1)
     assert counts["removed_by_label"]["Q"] > 0
@@ -387,14 +387,14 @@ def test_folds_of_partitions_leave_one_file_out():
         assert dict(zip(plan["partition"], plan["split"], strict=True)) == expected
 
 
-def test_folds_that_cannot_be_are_refused():
+def test_impossible_folds_are_refused():
     with pytest.raises(SkymillError, match=r"split.folds is 5, but .* there are 3 \(train_"):
         planned(many({"Q": 9}), unit="partition", folds=5)
     with pytest.raises(SkymillError, match=r"4 folds are too many .* fold 3 has no record"):
         planned(many({"Q": 9}, per_region=3), folds=4)
 
 
-def test_folds_are_another_draw_with_another_seed_and_need_no_fractions():
+def test_folds_depend_on_the_seed_and_need_no_fractions():
     originals = many(dict.fromkeys(LABELS, 30))
     split = {"unit": "region", "augment": "train", "folds": 5, "fold": 2}
     drawn = {
@@ -404,21 +404,21 @@ def test_folds_are_another_draw_with_another_seed_and_need_no_fractions():
 
 
 def test_classes_that_cannot_be_in_every_split_are_refused_by_name():
-    # X and M share two of their three regions, so that two splits are taken for both ...
+    # X and M share two of their three regions, so that the two regions fill two splits ...
     rows = [(1, "X", 1), (2, "X", 2), (3, "X", 3), (4, "M", 1), (5, "M", 2), (6, "M", 4)]
-    # ... and C has region 3 and 4 in the one split that is left for both.
+    # ... and C has regions 3 and 4, which must both be in the third split.
     rows += [(7, "C", 1), (8, "C", 3), (9, "C", 4)]
     with pytest.raises(SkymillError, match=r"class .* has three regions or more"):
         planned(frame([(*row, row[0]) for row in rows]))
 
 
-def test_records_of_identical_content_stay_together_whatever_their_regions():
+def test_records_of_identical_content_stay_together_despite_different_regions():
     rows = [(n, "Q", n, n % 4) for n in range(40)]
     plan, _ = planned(frame(rows), augmentation={})
     assert torn(plan, plan["record_id"] % 4) == []
 
 
-def test_records_of_the_archive_keep_their_split_when_others_are_removed():
+def test_removing_more_records_does_not_move_the_remaining_ones():
     plan, _ = planned(many(dict.fromkeys(LABELS, 40)))
     more = deepcopy(AUGMENTATION)
     more["Q"]["undersample"] = 0.9
@@ -427,7 +427,7 @@ def test_records_of_the_archive_keep_their_split_when_others_are_removed():
     assert left.to_dict().items() <= plan.set_index("record_id")["split"].to_dict().items()
 
 
-def test_the_report_counts_what_is_in_the_plan():
+def test_the_report_counts_the_records_of_the_plan():
     plan, report = planned(many(dict.fromkeys(LABELS, 30), per_region=3))
     for name in TRAIN_SPLITS:
         inside = plan[plan["split"] == name]
@@ -469,7 +469,7 @@ def test_a_written_plan_is_read_back(tmp_path):
 
 @pytest.mark.parametrize("folds", [None, 3])
 @pytest.mark.parametrize("unit", ["region", "record", "partition"])
-def test_a_plan_is_made_of_no_other_settings_than_its_rule_reads(unit, folds):
+def test_a_plan_needs_only_the_settings_of_its_rule(unit, folds):
     split = {**SPLIT, "unit": unit, "folds": folds, "fold": folds and 1}
     read = {key.removeprefix("split."): None for key in plan_keys({"split": split})}
     originals = many(dict.fromkeys(LABELS, 12))

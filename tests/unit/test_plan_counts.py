@@ -1,4 +1,4 @@
-"""What a plan holds is counted, and what its user should doubt is said."""
+"""The contents of a plan are counted, and doubtful counts become warnings."""
 
 import logging
 
@@ -11,7 +11,7 @@ WANTED = {"train": 0.6, "dev": 0.2, "test": 0.2}
 
 
 def counts(**changes):
-    """Return the counts of a plan with nothing to doubt; changes are by split, class and number."""
+    """Return the counts of a good plan; changes are by split, class and number."""
     found = {
         "clean_by_label": dict.fromkeys(LABELS, 1000),
         "fractions_wanted": WANTED,
@@ -33,7 +33,7 @@ def counts(**changes):
     return found
 
 
-def test_a_sound_plan_leaves_nothing_to_doubt():
+def test_a_good_plan_has_no_doubtful_counts():
     assert doubts(counts()) == []
 
 
@@ -45,7 +45,7 @@ def test_a_class_that_a_split_lacks_is_named():
     assert doubts(found) == ["The split dev has no record of class X or C."]
 
 
-def test_a_class_that_is_nowhere_is_named_once():
+def test_a_class_that_is_in_no_split_is_named_once():
     found = counts()
     found["clean_by_label"]["B"] = 0
     for name in TRAIN_SPLITS:
@@ -56,10 +56,10 @@ def test_a_class_that_is_nowhere_is_named_once():
 
 @pytest.mark.parametrize("label", ["X", "M"])
 @pytest.mark.parametrize(("regions", "said"), [(1, "1 region:"), (4, "4 regions:"), (5, None)])
-def test_few_regions_of_a_rare_class_in_the_test_split_are_told(label, regions, said):
+def test_few_regions_of_a_rare_class_in_the_test_split_are_reported(label, regions, said):
     found = counts()
     found["by_split"]["test"]["regions_by_label"][label] = regions
-    # Few regions of other classes, or in other splits, are no matter.
+    # Few regions of other classes, or in other splits, are accepted.
     found["by_split"]["test"]["regions_by_label"]["C"] = 1
     found["by_split"]["dev"]["regions_by_label"][label] = 1
     told = doubts(found)
@@ -70,7 +70,7 @@ def test_few_regions_of_a_rare_class_in_the_test_split_are_told(label, regions, 
 @pytest.mark.parametrize(
     ("reached", "is_far"), [(0.2, False), (0.11, False), (0.29, False), (0.1, True), (0.31, True)]
 )
-def test_a_fraction_missed_by_half_is_told_with_both_numbers(reached, is_far):
+def test_a_fraction_missed_by_half_is_reported_with_both_numbers(reached, is_far):
     found = counts()
     found["fractions_reached"]["dev"] = reached
     found["fractions_reached_by_label"]["test"]["X"] = reached
@@ -81,14 +81,14 @@ def test_a_fraction_missed_by_half_is_told_with_both_numbers(reached, is_far):
     ]
 
 
-def test_a_split_that_nobody_asked_for_is_no_matter():
+def test_a_split_of_the_fraction_0_may_be_empty():
     found = counts(fractions_wanted={"train": 0.8, "dev": 0.0, "test": 0.2})
     found["fractions_reached"] |= {"train": 0.8, "dev": 0.0}
     found["by_split"]["dev"] = {"records": 0}
     assert doubts(found) == []
 
 
-def test_whole_files_have_no_fractions_to_miss():
+def test_splits_of_whole_files_have_no_fractions_to_miss():
     found = counts(fractions_wanted=None)
     found["fractions_reached"]["dev"] = 0.9
     assert doubts(found) == []

@@ -1,4 +1,4 @@
-"""`skymill score`: a user's predictions against the products, and what is refused."""
+"""`skymill score` compares a user's predictions with the products, and refuses wrong ones."""
 
 import json
 import re
@@ -24,7 +24,7 @@ IDS = np.arange(30) * 3 + 1
 
 @pytest.fixture
 def results(tmp_path):
-    """Return a results folder of thirty records, ten a split."""
+    """Return a results folder of thirty records, ten in each split."""
     folder = tmp_path / "data" / "processed" / "magnetic_data"
     folder.mkdir(parents=True)
     table = pa.table({"record_id": IDS, "split": SPLITS, "label": LABELS, "region": IDS // 6})
@@ -60,7 +60,7 @@ def probabilities(ids, seed=1):
 
 
 @pytest.mark.parametrize("name", ["predictions.csv", "predictions.parquet"])
-def test_the_threshold_is_that_of_the_validation_split(results, write, name):
+def test_the_threshold_is_chosen_on_the_validation_split(results, write, name):
     ids = np.random.default_rng(3).permutation(of("dev", "test"))
     path = write(name, record_id=ids, probability=probabilities(np.sort(ids))[np.argsort(ids)])
     given = pd.read_csv(path) if name.endswith("csv") else pd.read_parquet(path)
@@ -75,7 +75,7 @@ def test_the_threshold_is_that_of_the_validation_split(results, write, name):
     assert verdict.evaluation.tss.value == pytest.approx(float(true_skill(counts)), abs=1e-4)
 
 
-def test_the_validation_split_may_have_a_file_of_its_own(results, write):
+def test_the_validation_split_may_have_a_separate_file(results, write):
     ids = of("dev", "test")
     both = write(record_id=ids, probability=probabilities(ids))
     test = write("test.csv", record_id=of("test"), probability=probabilities(ids)[10:])
@@ -133,13 +133,13 @@ TEST = of("test")
         ([*TEST[:-1], 88.5], "not a whole number"),
     ],
 )
-def test_rows_that_are_missing_or_too_many_are_named(results, write, ids, said):
+def test_missing_and_additional_rows_are_named(results, write, ids, said):
     path = write(record_id=np.array(ids, dtype=object), probability=0.5)
     with pytest.raises(SkymillError, match=re.escape(said)):
         score_predictions(path, results, threshold=0.5)
 
 
-def test_dev_is_no_place_for_rows_of_test(results, write):
+def test_rows_of_test_in_the_file_for_dev_are_refused(results, write):
     test = write(record_id=TEST, probability=0.5)
     dev = write("dev.csv", record_id=of("dev", "test"), probability=0.5)
     with pytest.raises(SkymillError, match=r"dev\.csv has rows of other splits: record_id 61"):
@@ -154,14 +154,14 @@ def test_dev_is_no_place_for_rows_of_test(results, write):
 
 @pytest.mark.parametrize("name", ["predictions.csv", "predictions.parquet"])
 @pytest.mark.parametrize("value", [np.nan, -0.1, 1.5, np.inf])
-def test_what_is_no_probability_is_named(results, write, name, value):
+def test_a_value_that_is_no_probability_is_named(results, write, name, value):
     path = write(name, record_id=TEST, probability=[0.5] * 9 + [value])
     with pytest.raises(SkymillError, match=r"1 of 10 probabilities are no number .* row 10"):
         score_predictions(path, results, threshold=0.5)
 
 
 @pytest.mark.parametrize("value", ["Z", "", None])
-def test_a_class_of_no_data_set_is_named(results, write, value):
+def test_an_unknown_class_is_named(results, write, value):
     path = write(record_id=TEST, label=["X"] * 9 + [value])
     with pytest.raises(SkymillError, match=r"1 row without a class .* row 10"):
         score_predictions(path, results)
@@ -194,7 +194,7 @@ def test_files_without_the_columns_are_refused(results, write, tmp_path):
         score_predictions(tmp_path / "broken.parquet", results)
 
 
-def test_what_does_not_exist_is_refused(results, write):
+def test_missing_files_and_products_are_refused(results, write):
     path = write(record_id=TEST, label=LABELS[20:])
     for options, said in (
         ({"data_set": "moon"}, "no data set"),

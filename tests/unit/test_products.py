@@ -1,4 +1,4 @@
-"""Products are whole or absent, and manifests are functions of what they describe."""
+"""Products are complete or absent, and equal contents have equal manifests."""
 
 import json
 import re
@@ -32,17 +32,17 @@ from skymill.engine.tables import write_parquet, write_table
 
 
 class Trouble(Exception):
-    """Something that goes wrong in the middle."""
+    """An error in the middle of writing."""
 
 
 def write_half(product, name):
-    """Write something into a new product and fail."""
+    """Write a part of a new product and fail."""
     with product as temporary:
         (temporary / name).write_text("half")
         raise Trouble
 
 
-def test_a_new_file_appears_when_its_block_ends_well(tmp_path):
+def test_a_new_file_appears_when_its_with_block_succeeds(tmp_path):
     with new_file(tmp_path / "deep" / "file") as temporary:
         temporary.write_text("new")
         assert not (tmp_path / "deep" / "file").exists()
@@ -50,7 +50,7 @@ def test_a_new_file_appears_when_its_block_ends_well(tmp_path):
     assert contents_of(tmp_path / "deep") == {"deep/file": b"new"}
 
 
-def test_an_error_leaves_the_old_file_and_no_other(tmp_path):
+def test_an_error_leaves_only_the_old_file(tmp_path):
     (tmp_path / "file").write_text("old")
     with pytest.raises(Trouble):
         write_half(new_file(tmp_path / "file"), "")
@@ -58,14 +58,14 @@ def test_an_error_leaves_the_old_file_and_no_other(tmp_path):
     assert (tmp_path / "file").read_text() == "old"
 
 
-def test_a_new_directory_replaces_the_old_one_whole(tmp_path):
+def test_a_new_directory_completely_replaces_the_old_one(tmp_path):
     for content in ("old", "new"):
         with new_directory(tmp_path / "deep" / "set") as temporary:
             (temporary / content).write_text(content)
     assert contents_of(tmp_path / "deep") == {"deep/set/new": b"new"}
 
 
-def test_an_error_leaves_the_old_directory_and_no_other(tmp_path):
+def test_an_error_leaves_only_the_old_directory(tmp_path):
     with new_directory(tmp_path / "set") as temporary:
         (temporary / "part").write_text("old")
     with pytest.raises(Trouble):
@@ -89,7 +89,7 @@ def test_json_refuses_nan_and_leaves_the_old_document(tmp_path):
     assert read_json(tmp_path / "a.json") == {"a": 1}
 
 
-def test_a_manifest_stands_beside_its_product(tmp_path):
+def test_a_manifest_is_next_to_its_product(tmp_path):
     assert manifest_path(tmp_path / "set") == tmp_path / "set.manifest.json"
 
 
@@ -113,7 +113,7 @@ def test_other_files_are_no_documents(path):
     assert not is_document(Path(path))
 
 
-def test_a_page_is_written_whole(tmp_path):
+def test_a_page_is_complete_or_absent(tmp_path):
     write_page(tmp_path / "deep" / "page.md", "# ζ\n")
     assert contents_of(tmp_path) == {f"{tmp_path.name}/deep/page.md": "# ζ\n".encode()}
 
@@ -130,14 +130,14 @@ def test_a_page_is_written_whole(tmp_path):
         (b"\xff\xfe", "contains no JSON object"),
     ],
 )
-def test_json_that_is_damaged_is_refused_by_name(tmp_path, content, said):
+def test_damaged_json_is_refused_by_name(tmp_path, content, said):
     path = tmp_path / "a.json"
     path.write_bytes(content)
     with pytest.raises(SkymillError, match=f"^{re.escape(str(path))} {said}: .*Delete it and run"):
         read_json(path)
 
 
-def test_json_that_is_not_there_is_told_apart(tmp_path):
+def test_missing_json_has_another_error_than_damaged_json(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_json(tmp_path / "a.json")
 
@@ -145,7 +145,7 @@ def test_json_that_is_not_there_is_told_apart(tmp_path):
 CONTENT = {"counts": {"records": 3}, "source": "local"}
 
 
-def test_a_document_carries_the_digest_of_its_own_content(tmp_path):
+def test_a_document_contains_the_digest_of_its_content(tmp_path):
     write_document(tmp_path / "x.manifest.json", CONTENT)
     document = read_json(tmp_path / "x.manifest.json")
     assert document == {**CONTENT, "digest": document_digest(CONTENT)}
@@ -163,7 +163,7 @@ def test_equal_content_gives_equal_bytes(tmp_path):
     "change",
     [{"source": "archive"}, {"counts": {"records": 4}}, {"more": 1}, {"digest": "0" * 64}],
 )
-def test_a_document_that_was_changed_is_refused_by_name(tmp_path, change):
+def test_a_changed_document_is_refused_by_name(tmp_path, change):
     path = tmp_path / "x.manifest.json"
     write_document(path, CONTENT)
     document = {**read_json(path), **change}
@@ -176,7 +176,7 @@ def test_a_document_that_was_changed_is_refused_by_name(tmp_path, change):
 
 
 @pytest.mark.parametrize("content", [b'{"rows": NaN}', b'{"rows": 1e999}'])
-def test_numbers_that_json_does_not_know_are_no_content_of_a_document(tmp_path, content):
+def test_nan_and_infinity_are_refused_in_documents(tmp_path, content):
     (tmp_path / "x.manifest.json").write_bytes(content)
     with pytest.raises(SkymillError, match="does not have the content that was written"):
         read_document(tmp_path / "x.manifest.json")
@@ -215,7 +215,7 @@ def made(results, name, *entries, **content):
     return results / name
 
 
-def test_a_product_is_known_by_its_manifest(tmp_path):
+def test_a_product_is_opened_from_its_manifest(tmp_path):
     path = made(tmp_path, "processed/a.csv", ("processed/a.csv", "x\n"), counts={"rows": 1})
     for opened in (path, str(path), manifest_path(path), f"{path}.manifest.json"):
         product = Product(opened)
@@ -275,14 +275,14 @@ def test_files_are_found_from_anywhere(tmp_path, monkeypatch):
     assert product.files() == [tmp_path / "data" / "processed" / "set" / "a"]
 
 
-def test_the_file_of_a_single_product_stands_under_its_own_name(tmp_path):
+def test_a_product_of_one_file_is_found_under_its_own_name(tmp_path):
     entry = write_table(tmp_path / "plan.parquet", pa.table({"a": [1.5, 2.5]}))
     assert entry["name"] == "plan.parquet"
     product = described(tmp_path / "plan.parquet", [entry])
     assert product.files() == [tmp_path / "plan.parquet"]
 
 
-def test_files_beside_a_product_are_none_of_its_own(tmp_path):
+def test_files_next_to_a_product_do_not_belong_to_it(tmp_path):
     entries = [("x/a", "1\n"), ("x/b", "2\n3\n"), ("x.jsonl", "4\n"), ("xy/c", "5\n")]
     product = Product(made(tmp_path, "x", *entries))
     assert [entry["name"] for entry in product.entries] == ["x/a", "x/b"]
@@ -295,7 +295,7 @@ def test_a_product_of_no_files_has_no_rows(tmp_path):
     assert (product.files(), product.rows) == ([], 0)
 
 
-def test_equal_tables_give_equal_bytes_and_a_true_entry(tmp_path):
+def test_equal_tables_give_equal_bytes_and_a_correct_entry(tmp_path):
     table = pa.table({"a": [1.5, float("nan")], "b": ["x", None], "c": [1, 2]})
     entry = write_parquet(tmp_path / "a.parquet", table, rows_per_group=1)
     other = write_parquet(tmp_path / "b.parquet", table, rows_per_group=1)
@@ -309,7 +309,7 @@ def test_equal_tables_give_equal_bytes_and_a_true_entry(tmp_path):
     assert json.dumps(read.to_pylist()) == json.dumps(table.to_pylist())
 
 
-def test_a_column_is_stored_as_its_kind_needs(tmp_path):
+def test_each_type_of_column_has_its_own_encoding(tmp_path):
     columns = {"value": pa.array([1.5, 1.5]), "hash": pa.array([7, 2**64 - 1], pa.uint64())}
     table = pa.table({**columns, "name": ["x", "x"], "number": [1, 1]})
     write_parquet(tmp_path / "a.parquet", table, rows_per_group=2)
@@ -321,7 +321,7 @@ def test_a_column_is_stored_as_its_kind_needs(tmp_path):
         assert column.compression == "ZSTD"
         assert (column.statistics is None) == (column.path_in_schema in ("value", "hash"))
         stored[column.path_in_schema] = encoding
-    # The dictionary itself is plain.
+    # The dictionary itself has the encoding PLAIN.
     assert stored == {
         "value": {"BYTE_STREAM_SPLIT"},
         "hash": {"PLAIN"},
@@ -330,7 +330,7 @@ def test_a_column_is_stored_as_its_kind_needs(tmp_path):
     }
 
 
-def test_a_file_is_described_while_it_is_written_as_it_is_when_read(tmp_path):
+def test_the_entry_made_while_writing_equals_the_entry_made_by_reading(tmp_path):
     file = HashedFile(tmp_path / "file")
     for part in (b"one\n", memoryview(b"two\n"), b""):
         assert file.write(part) == len(part)

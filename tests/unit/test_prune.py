@@ -1,4 +1,4 @@
-"""Pruning: what an earlier configuration left is listed, and deleted with all its files."""
+"""Pruning lists and deletes the products of an earlier configuration with all their files."""
 
 from pathlib import Path
 
@@ -15,20 +15,20 @@ DATA = Path("data")
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """The folder that Snakemake runs in."""
+    """The folder in which Snakemake runs."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def expect(*names, branches=("ztf",), results=DATA):
-    """Write what the configuration makes."""
+    """Write the list of products that the configuration makes."""
     documents = [f"{name}.manifest.json" for name in names]
     known = {"branches": list(branches), "products": {"ztf": documents}}
     write_json(results / "products.json", known)
 
 
 def make(name, *others, folder_of=()):
-    """Make a product of the ztf branch: a file, or a folder of files, and files beside it."""
+    """Make a product of the ztf branch: a file, or a folder of files, and files next to it."""
     outputs = {"product": f"data/{name}"}
     outputs |= {f"other{number}": f"data/{other}" for number, other in enumerate(others)}
     rule = job(outputs={**outputs, "manifest": f"data/{name}.manifest.json"})
@@ -48,7 +48,7 @@ def make(name, *others, folder_of=()):
 
 
 def below():
-    """Return all files and folders below the results folder, but for `products.json`."""
+    """Return all files and folders below the results folder, except `products.json`."""
     found = {path.relative_to(DATA).as_posix() for path in DATA.rglob("*")}
     return found - {"products.json"}
 
@@ -60,7 +60,7 @@ def names(paths):
 # --- The files of a leftover ---------------------------------------------------------------------
 
 
-def test_the_files_of_a_leftover_end_with_its_document():
+def test_the_document_is_the_last_file_of_a_leftover():
     make("processed/ztf/a.png", "processed/ztf/a.npy", "processed/ztf/0.csv")
     assert names(files_of(DATA, "processed/ztf/a.png")) == [
         "processed/ztf/0.csv",
@@ -70,7 +70,7 @@ def test_the_files_of_a_leftover_end_with_its_document():
     ]
 
 
-def test_a_folder_is_one_and_not_each_of_its_files():
+def test_a_folder_is_listed_without_its_files():
     make("processed/ztf/set", "processed/ztf/a.csv", folder_of=["x", "y"])
     assert names(files_of(DATA, "processed/ztf/set")) == [
         "processed/ztf/a.csv",
@@ -79,12 +79,12 @@ def test_a_folder_is_one_and_not_each_of_its_files():
     ]
 
 
-def test_a_receipt_is_all_there_is_of_a_check():
+def test_a_leftover_check_has_only_its_receipt():
     write_product("data/interim/ztf/x.receipt.json")
     assert names(files_of(DATA, "interim/ztf/x.receipt.json")) == ["interim/ztf/x.receipt.json"]
 
 
-def test_a_long_list_of_files_goes_with_its_manifest():
+def test_a_long_list_of_files_is_deleted_with_its_manifest():
     make("processed/ztf/alerts", folder_of=[f"{number}.npy" for number in range(MANY + 1)])
     assert names(files_of(DATA, "processed/ztf/alerts")) == [
         "processed/ztf/alerts",
@@ -93,7 +93,7 @@ def test_a_long_list_of_files_goes_with_its_manifest():
     ]
 
 
-def test_files_that_are_gone_already_are_not_named():
+def test_files_that_are_already_deleted_are_not_listed():
     make("processed/ztf/a.png", "processed/ztf/a.npy")
     Path("data/processed/ztf/a.png").unlink()
     assert names(files_of(DATA, "processed/ztf/a.png")) == [
@@ -102,7 +102,7 @@ def test_files_that_are_gone_already_are_not_named():
     ]
 
 
-def test_of_a_damaged_manifest_only_the_product_itself_is_known():
+def test_with_a_damaged_manifest_only_the_product_itself_is_listed():
     make("processed/ztf/a.png", "processed/ztf/a.npy")
     Path("data/processed/ztf/a.png.manifest.json").write_text("{")
     assert names(files_of(DATA, "processed/ztf/a.png")) == [
@@ -114,7 +114,7 @@ def test_of_a_damaged_manifest_only_the_product_itself_is_known():
 # --- Deleting ------------------------------------------------------------------------------------
 
 
-def test_a_leftover_is_deleted_with_all_its_files_and_nothing_else():
+def test_deleting_a_leftover_deletes_its_files_and_no_others():
     make("processed/ztf/kept.csv")
     kept = below()
     make("processed/ztf/set", "processed/ztf/a.csv", folder_of=["x", "y"])
@@ -122,7 +122,7 @@ def test_a_leftover_is_deleted_with_all_its_files_and_nothing_else():
     assert below() == kept
 
 
-def test_the_document_goes_last(monkeypatch):
+def test_the_document_is_deleted_last(monkeypatch):
     make("processed/ztf/a.png", "processed/ztf/a.npy")
 
     def fail(path, missing_ok=False):
@@ -161,7 +161,7 @@ def test_leftovers_are_listed_and_nothing_is_deleted(left):
     assert below() == before
 
 
-def test_leftovers_are_deleted_when_that_is_asked_for(left):
+def test_leftovers_are_deleted_on_request(left):
     said = prune("data", delete=True).splitlines()
     assert said[0] == "Deleted:"
     assert said[1:] == [
@@ -175,13 +175,13 @@ def test_leftovers_are_deleted_when_that_is_asked_for(left):
     assert prune("data", delete=True) == "data/ contains only the products of its configuration."
 
 
-def test_products_of_a_branch_that_is_off_stay(left):
+def test_products_of_a_branch_that_is_off_are_kept(left):
     write_product("data/processed/sdo/integrity.md")
     prune("data", delete=True)
     assert Path("data/processed/sdo/integrity.md").exists()
 
 
-def test_where_no_run_has_written_anything_nothing_is_left_over():
+def test_without_a_run_there_are_no_leftovers():
     make("processed/ztf/old.csv")
     assert prune("data") == "data/ contains only the products of its configuration."
     assert (

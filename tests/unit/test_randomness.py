@@ -1,4 +1,4 @@
-"""Randomness is a function of the seed and the purpose, never of order."""
+"""Random draws depend on the seed and the purpose, never on the order."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ IDS = st.lists(st.integers(-(2**63), 2**63 - 1), unique=True, max_size=60)
 
 
 @given(IDS, st.integers(0, 60), st.integers(0, 2**64 - 1), st.randoms(use_true_random=False))
-def test_the_chosen_ones_do_not_depend_on_order(identifiers, count, secret, random):
+def test_a_choice_does_not_depend_on_order(identifiers, count, secret, random):
     chosen = smallest(np.array(identifiers, np.int64), count, secret)
     assert len(chosen) == min(count, len(identifiers))
     assert set(chosen.tolist()) <= set(identifiers)
@@ -21,7 +21,7 @@ def test_the_chosen_ones_do_not_depend_on_order(identifiers, count, secret, rand
 
 
 @given(IDS.filter(bool), st.integers(0, 59))
-def test_a_choice_grows_with_its_count(identifiers, count):
+def test_a_larger_choice_contains_the_smaller_one(identifiers, count):
     identifiers = np.array(identifiers, np.int64)
     assert set(smallest(identifiers, count, 5)) <= set(smallest(identifiers, count + 1, 5))
 
@@ -39,21 +39,21 @@ def test_hashes_are_uniform_for_consecutive_identifiers():
     assert np.histogram(share, 10, (0, 1))[0] == pytest.approx(10_000, rel=0.05)
 
 
-def test_choices_for_different_purposes_are_unrelated():
+def test_choices_for_different_purposes_are_independent():
     one = smallest(np.arange(10_000), 5000, key(1, "undersample", "Q"))
     for other in (key(2, "undersample", "Q"), key(1, "duplicate", "Q"), key(1, "undersample", "C")):
         shared = np.isin(one, smallest(np.arange(10_000), 5000, other)).mean()
         assert shared == pytest.approx(0.5, abs=0.03)
 
 
-def test_a_key_tells_its_parts_apart():
+def test_different_parts_give_different_keys():
     keys = [key(1, "a", "b"), key(1, "ab"), key(1, "b", "a"), key(11, "a", "b"), key(1, 1), key(11)]
     assert len(set(keys)) == len(keys)
     assert key(1, "a", "b") == keys[0]
     assert all(0 <= number < 2**64 for number in keys)
 
 
-def test_generators_are_fixed_by_key_and_identifier():
+def test_generators_depend_only_on_key_and_identifier():
     def draw(secret, identifier):
         return generator(secret, identifier).normal(size=4).tolist()
 

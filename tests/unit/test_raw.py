@@ -1,4 +1,4 @@
-"""Raw files: what is not the 2020 data set is named, and where a file came from is known."""
+"""Raw files of another data set are refused by name, and the origin of a file is known."""
 
 import bz2
 import gzip
@@ -79,7 +79,7 @@ def verify(tmp_path, content):
         (b"version https://git-lfs.github.com/spec/v1\n", "not a JSON object"),
     ],
 )
-def test_what_is_not_the_2020_data_set_is_named(tmp_path, content, said):
+def test_a_file_that_is_not_of_the_2020_data_set_is_refused_by_name(tmp_path, content, said):
     with pytest.raises(SkymillError, match=said) as caught:
         verify(tmp_path, content)
     assert "train_partition1_data.json" in str(caught.value)
@@ -92,7 +92,7 @@ def test_what_is_not_the_2020_data_set_is_named(tmp_path, content, said):
         record(1) + b"\n",
         b"\n \n" + record(1),
         record(1, ABSENT),
-        record(1)[:100],  # one bad line is for ingest to reject
+        record(1)[:100],  # ingest rejects a single bad line
         record(1)[:3000] + b"\n" + record(2),
         record(1)[-3000:] + b"\n" + record(2),
         b"0.5\n" + record(2),
@@ -162,14 +162,14 @@ def test_the_sidecar_says_where_a_file_came_from(tmp_path, source):
     "content",
     [b"", b"{", b"{}", b"[]", b"3", b'{"source": "moon"}', b'{"source": []}', b"\xff\xfe"],
 )
-def test_a_sidecar_that_does_not_say_it_is_refused(tmp_path, content):
+def test_a_sidecar_without_an_origin_is_refused(tmp_path, content):
     raw = write_raw(tmp_path / "raw.json", [record(1)])
     sidecar_path(raw).write_bytes(content)
     with pytest.raises(SkymillError, match=r"does not say where raw\.json came from"):
         origin(raw)
 
 
-def test_a_document_is_outdated_by_another_size_or_another_origin(tmp_path):
+def test_another_size_or_origin_makes_a_document_stale(tmp_path):
     raw, name = tmp_path / "raw.json", "raw:raw.json"
     document = {"raw": {"name": name, "bytes": 3, "source": "local"}}
     assert changed_since(document, raw, name, never) is None
@@ -181,7 +181,7 @@ def test_a_document_is_outdated_by_another_size_or_another_origin(tmp_path):
     assert "2 bytes" in changed_since(document, raw, name, never)
 
 
-def test_a_document_is_outdated_by_another_file(tmp_path):
+def test_another_file_makes_a_document_stale(tmp_path):
     raw = tmp_path / "raw.json"
     document = {"raw": {"name": "sample/raw/x.json", "bytes": 3, "source": "sample"}}
     said = "it was made from sample/raw/x.json, not from raw:x.json"
@@ -189,7 +189,7 @@ def test_a_document_is_outdated_by_another_file(tmp_path):
 
 
 def night_of_two_files(tmp_path):
-    """A night put there by hand as a folder; return it and the document of what read it."""
+    """A night put there by hand as a folder; return it and the document of the job that read it."""
     night = tmp_path / "night"
     for name in ("a.avro", "deeper/b.avro"):
         (night / name).parent.mkdir(parents=True, exist_ok=True)
@@ -198,12 +198,12 @@ def night_of_two_files(tmp_path):
 
 
 def never(moment):
-    """A document that is older than everything."""
+    """A document that is older than all files."""
     return False
 
 
 def later(moment):
-    """A document that is younger than everything."""
+    """A document that is younger than all files."""
     return True
 
 
@@ -218,13 +218,13 @@ def later(moment):
         (lambda night: shutil.rmtree(night), False),
     ],
 )
-def test_a_document_is_outdated_by_other_files_in_a_folder(tmp_path, change, noticed):
+def test_other_files_in_a_folder_make_a_document_stale(tmp_path, change, noticed):
     night, document = night_of_two_files(tmp_path)
     change(night)
     assert bool(changed_since(document, night, "raw:night", later)) == noticed
 
 
-def test_a_document_is_outdated_by_a_younger_file_in_a_folder(tmp_path):
+def test_a_younger_file_in_a_folder_makes_a_document_stale(tmp_path):
     night, document = night_of_two_files(tmp_path)
     written = time.time() - 100
     for path in night.rglob("*.avro"):
@@ -238,7 +238,7 @@ def test_a_document_is_outdated_by_a_younger_file_in_a_folder(tmp_path):
     assert "was changed after it was read" in changed_since(
         document, night, "raw:night", is_younger
     )
-    # A clock that is wrong: it would have the night read again by each run.
+    # A time far in the future is ignored. Otherwise each run would read the night again.
     os.utime(night / "deeper/b.avro", (written + 10**6, written + 10**6))
     assert changed_since(document, night, "raw:night", is_younger) is None
 
@@ -253,7 +253,7 @@ def test_a_file_that_a_rule_wrote_was_not_put_there_by_hand(tmp_path, source):
     assert put_by_hand(raw)
 
 
-def test_a_file_that_is_not_there_was_not_put_there_by_hand(tmp_path):
+def test_a_missing_file_was_not_put_there_by_hand(tmp_path):
     assert not put_by_hand(tmp_path / "raw.json")
     write_sidecar(tmp_path / "raw.json", "archive")
     assert not put_by_hand(tmp_path / "raw.json")
@@ -281,7 +281,7 @@ def test_a_sidecar_without_its_file_or_a_file_without_one_is_not_damaged(tmp_pat
 # --- Files that are hashed while they are read ---------------------------------------------------
 
 CONTENT = gzip.compress(np.random.default_rng(0).bytes(300_000), mtime=0)
-"""More than one block of a buffered reader, and of the hashing of what was not read."""
+"""More than one block of a buffered reader, and more than one block of the final hashing."""
 
 
 def read_nothing(stream):
@@ -346,7 +346,7 @@ READS = (
 
 @pytest.fixture
 def night(tmp_path):
-    """A gzip file as it was fetched, with a checksum that is known."""
+    """A fetched gzip file with a known checksum."""
     raw = tmp_path / "night.tar.gz"
     raw.write_bytes(CONTENT)
     checksum = f"md5:{hashlib.md5(CONTENT).hexdigest()}"
@@ -356,7 +356,7 @@ def night(tmp_path):
 
 @pytest.mark.parametrize("read", READS)
 @pytest.mark.parametrize("algorithm", [None, "md5", "sha256"])
-def test_the_receipt_is_the_same_whatever_was_read(night, read, algorithm):
+def test_the_receipt_does_not_depend_on_the_reads(night, read, algorithm):
     checksum = algorithm and f"{algorithm}:{hashlib.new(algorithm, CONTENT).hexdigest()}"
     raw = HashedRaw(night, "gzip", checksum=checksum)
     with raw.open(night) as stream:
@@ -366,7 +366,7 @@ def test_the_receipt_is_the_same_whatever_was_read(night, read, algorithm):
     assert raw.receipt()["source"] == "archive"
 
 
-def test_the_receipt_of_what_was_never_opened_is_the_same(night):
+def test_a_file_that_was_never_opened_has_the_same_receipt(night):
     assert HashedRaw(night, "gzip").receipt() == verify_raw(night, "gzip")
 
 
@@ -390,7 +390,7 @@ def test_any_seeks_and_reads_give_the_content_and_the_same_receipt(tmp_path, rea
     assert raw.receipt()["sha256"] == hashlib.sha256(CONTENT).hexdigest()
 
 
-def test_a_fetched_file_that_was_replaced_counts_as_local_once_it_was_read(night, caplog):
+def test_a_fetched_file_that_was_replaced_counts_as_local_after_reading(night, caplog):
     night.write_bytes(CONTENT[:-1] + b"x")
     raw = HashedRaw(night, "gzip")
     with raw.open(night) as stream:
@@ -400,7 +400,7 @@ def test_a_fetched_file_that_was_replaced_counts_as_local_once_it_was_read(night
     assert "is not the file that was fetched" in caplog.text
 
 
-def test_a_file_without_its_checksum_is_refused_with_both(night):
+def test_a_file_with_a_wrong_checksum_is_refused_with_both_checksums(night):
     raw = HashedRaw(night, "gzip", checksum=f"sha256:{'0' * 64}")
     with pytest.raises(SkymillError, match=r"sha256 is [0-9a-f]{64}, expected is 0{64}"):
         raw.receipt()
@@ -409,7 +409,7 @@ def test_a_file_without_its_checksum_is_refused_with_both(night):
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>503</html>", b'{"error": 1}', b"text\n"])
-def test_what_is_of_another_kind_is_refused_before_it_is_read(tmp_path, content):
+def test_a_file_of_another_type_is_refused_before_it_is_read(tmp_path, content):
     (tmp_path / "night.tar.gz").write_bytes(content)
     with pytest.raises(SkymillError, match=r"night\.tar\.gz should be a gzip file, but it is "):
         HashedRaw(tmp_path / "night.tar.gz", "gzip")
@@ -417,7 +417,7 @@ def test_what_is_of_another_kind_is_refused_before_it_is_read(tmp_path, content)
 
 @pytest.fixture
 def unpacked(tmp_path):
-    """A folder of files, some of them in a folder of it."""
+    """A folder of files, some of them in a subfolder."""
     folder = tmp_path / "ztf_public_20181129"
     (folder / "deep").mkdir(parents=True)
     for number, name in enumerate(("b.avro", "a.avro", "deep/c.avro")):
@@ -427,7 +427,7 @@ def unpacked(tmp_path):
 
 @pytest.mark.parametrize("opened", [[], ["b.avro"], ["deep/c.avro", "a.avro", "b.avro"]])
 @pytest.mark.parametrize("size", [0, 10, -1])
-def test_the_receipt_of_a_folder_is_the_same_whatever_was_read(unpacked, opened, size):
+def test_the_receipt_of_a_folder_does_not_depend_on_the_reads(unpacked, opened, size):
     expected = verify_raw(unpacked, "folder")
     raw = HashedRaw(unpacked, "folder")
     for name in opened:
@@ -437,7 +437,7 @@ def test_the_receipt_of_a_folder_is_the_same_whatever_was_read(unpacked, opened,
     assert (expected["bytes"], expected["source"]) == (3000, "local")
 
 
-def test_a_file_in_a_folder_that_changes_gives_another_receipt(unpacked):
+def test_a_changed_file_in_a_folder_changes_the_receipt(unpacked):
     before = verify_raw(unpacked, "folder")["sha256"]
     (unpacked / "deep" / "c.avro").write_bytes(b"x" * 2000)
     assert verify_raw(unpacked, "folder")["sha256"] != before

@@ -30,20 +30,20 @@ CATALOGUE = "ztf/labels/labeled_set_lc_classifier_SanchezSaez_2020.csv"
 
 
 class Place:
-    """A folder that Snakemake runs in, and its configuration."""
+    """A folder in which Snakemake runs, and its configuration."""
 
     def __init__(self, root, config):
         self.root = root
         self.config = {**config, "results": "trial"}
 
     def raw(self, source="local", *, nights=(20180601,), **changes):
-        """Return the raw files of the configuration, as a new run finds them."""
+        """Return the raw files that a new run finds for the configuration."""
         ztf = {**self.config["ztf"], "nights": nights if isinstance(nights, str) else list(nights)}
         config = {**self.config, "source": source, "ztf": ztf, **changes}
         return RawFiles(config, REGISTRY, self.root)
 
     def put(self, file, source=None, folder="data/raw"):
-        """Put a file into a folder of raw files; the user does so without a sidecar."""
+        """Put a file into a folder of raw files. A file of the user has no sidecar."""
         path = self.root / folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
@@ -52,7 +52,7 @@ class Place:
         return path
 
     def put_folder(self, name, folder="data/raw"):
-        """Put a folder with a file there."""
+        """Put a folder with one file among the raw files."""
         self.put(f"{name}/file", folder=folder)
 
     def have_read(self, name, source="local", raw=None, **content):
@@ -106,7 +106,7 @@ def test_each_branch_has_its_source(place):
         (CATALOGUE, "ztf"),
     ],
 )
-def test_a_file_is_where_its_branch_has_its_files(place, file, branch):
+def test_a_file_is_in_the_folder_of_its_branch(place, file, branch):
     assert place.raw("local").branch(file) == branch
     assert place.raw("local").path(file) == f"data/raw/{file}"
     source = {"default": "local", branch: "sample"}
@@ -123,7 +123,7 @@ def test_a_file_is_where_its_branch_has_its_files(place, file, branch):
         ({"default": "local", "ztf": "archive"}, True),
     ],
 )
-def test_only_what_is_fetched_must_have_the_checksum_of_the_registry(place, source, enforced):
+def test_only_fetched_files_must_have_the_checksum_of_the_registry(place, source, enforced):
     assert place.raw(source).is_enforced(NIGHT) == enforced
 
 
@@ -150,7 +150,7 @@ def test_small_simulations_need_no_workers(place, branch, key, small, large):
 # --- Patterns ------------------------------------------------------------------------------------
 
 
-def test_of_no_patterns_nothing_is_one():
+def test_an_empty_list_of_patterns_matches_no_text():
     assert not re.fullmatch(one_of([]), "")
     assert not re.fullmatch(one_of([]), "a")
 
@@ -158,7 +158,7 @@ def test_of_no_patterns_nothing_is_one():
 @pytest.mark.parametrize(
     ("text", "found"), [("a", True), ("bc", True), ("abc", False), ("b", False)]
 )
-def test_one_of_several_patterns_matches_whole(text, found):
+def test_a_list_of_patterns_only_matches_complete_texts(text, found):
     assert bool(re.fullmatch(one_of(["a", "bc"]), text)) == found
 
 
@@ -180,7 +180,7 @@ FETCHABLE = [*MAGNETIC, "sdobenchmark.zip", "stealth/data.csv", NIGHT, TARBALL, 
 
 
 @pytest.mark.parametrize("file", FETCHABLE)
-def test_a_file_that_is_not_there_may_be_fetched(place, file):
+def test_a_missing_file_may_be_fetched(place, file):
     assert is_fetchable(place, file)
 
 
@@ -197,7 +197,7 @@ def test_a_file_that_was_put_there_by_hand_is_never_fetched(place, file):
     assert all(is_fetchable(place, other) for other in FETCHABLE if other != file)
 
 
-def test_a_file_whose_sidecar_is_damaged_may_be_the_users_own(place):
+def test_a_file_with_a_damaged_sidecar_may_belong_to_the_user(place):
     sidecar_path(place.put(NIGHT, "archive")).write_text("{")
     assert not is_fetchable(place, NIGHT)
 
@@ -209,7 +209,7 @@ def test_a_folder_is_never_fetched(place):
     assert is_fetchable(place, NIGHT)
 
 
-def test_a_name_that_begins_like_one_put_there_by_hand_may_be_fetched(place):
+def test_a_file_whose_name_begins_like_a_local_file_may_be_fetched(place):
     place.put(NIGHT)
     assert is_fetchable(place, "ztf/ztf_public_20180601_programid3.tar.gz")
 
@@ -219,7 +219,7 @@ def test_other_files_are_not_fetched(place):
     assert not is_fetchable(place, f"{NIGHT}.source.json")
 
 
-def test_other_files_beside_raw_ones_are_no_matter(place):
+def test_other_files_next_to_raw_files_are_ignored(place):
     place.put("notes.txt")
     place.put("ztf/notes (1).txt")
     assert all(is_fetchable(place, file) for file in FETCHABLE)
@@ -229,7 +229,7 @@ def test_other_files_beside_raw_ones_are_no_matter(place):
 
 
 @pytest.mark.parametrize("source", ["sample", "local", "archive"])
-def test_the_files_of_each_branch(place, source):
+def test_each_branch_has_its_files(place, source):
     raw = place.raw(source, nights=[20180602, 20180601])
     labels = PREDICTIONS if source == "local" else TARBALL
     if source == "local":
@@ -265,7 +265,7 @@ def test_a_text_is_read_plain_or_gzipped(place, file, source):
 
 @pytest.mark.parametrize("file", [*MAGNETIC, TABLE])
 @pytest.mark.parametrize("source", ["local", "archive"])
-def test_a_text_that_is_there_plain_and_gzipped_is_refused(place, file, source):
+def test_a_text_that_exists_both_plain_and_gzipped_is_refused(place, file, source):
     branch = "stealth" if file == TABLE else "magnetic"
     for each in (*MAGNETIC, TABLE, f"{file}.gz"):
         place.put(each)
@@ -277,30 +277,30 @@ def test_a_text_that_is_there_plain_and_gzipped_is_refused(place, file, source):
     place.raw("sample", branches=[branch]).require()
 
 
-def test_a_gzipped_text_may_go_after_it_was_read(place):
+def test_a_gzipped_text_may_be_deleted_after_it_was_read(place):
     place.have_read(f"interim/raw/{MAGNETIC[1]}.gz.receipt.json")
     place.put(MAGNETIC[0])
     raw = place.raw(branches=["magnetic"])
     assert raw.files("magnetic") == [MAGNETIC[0], f"{MAGNETIC[1]}.gz"]
     raw.require()
-    # Fetched files are as published; what was simulated under the plain name is no such file.
+    # Fetched files have their published names. A simulated file does not count as a user's file.
     assert place.raw("archive").magnetic("train_partition2_data") == MAGNETIC[1]
     place.have_read(f"interim/raw/{MAGNETIC[1]}.receipt.json", "sample")
     assert place.raw().magnetic("train_partition2_data") == f"{MAGNETIC[1]}.gz"
 
 
-def test_a_file_that_one_name_alone_has_is_no_choice():
+def test_two_files_for_one_input_are_refused_and_one_file_is_accepted():
     refuse_two("the night", ["a"])
     refuse_two("the night", [])
     with pytest.raises(SkymillError, match=r"^the night could be a or b: both are there\. Keep "):
         refuse_two("the night", ["a", "b"])
 
 
-# --- The magnetic files that are there -----------------------------------------------------------
+# --- Existing magnetic files ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("there", [[0], [1, 2], [0, 1, 2], [0, 3], [0, 1, 2, 3]])
-def test_the_magnetic_branch_reads_the_files_that_are_there(place, there):
+def test_the_magnetic_branch_reads_the_existing_files(place, there):
     for number in there:
         place.put(MAGNETIC[number])
     raw = place.raw(branches=["magnetic"])
@@ -317,7 +317,7 @@ def test_the_magnetic_branch_reads_the_files_that_are_there(place, there):
         )
 
 
-def test_a_file_under_another_name_is_named_beside_the_absent_one(place):
+def test_the_message_on_a_missing_file_names_a_file_under_another_name(place):
     place.put(MAGNETIC[0])
     place.put("solar_flare_2020/test_4_5_data.json.zip")
     said = place.raw(branches=["magnetic"]).partition_absence()
@@ -337,21 +337,21 @@ def test_without_a_training_file_there_is_no_magnetic_branch(place, there):
 
 
 @pytest.mark.parametrize("source", ["sample", "archive"])
-def test_magnetic_files_that_are_made_or_fetched_are_all_read(place, source):
+def test_all_simulated_or_fetched_magnetic_files_are_read(place, source):
     place.put(MAGNETIC[0])
     raw = place.raw(source)
     assert raw.absent_partitions == ()
     assert raw.files("magnetic") == MAGNETIC
 
 
-def test_a_magnetic_file_may_go_after_it_was_read(place):
+def test_a_magnetic_file_may_be_deleted_after_it_was_read(place):
     place.put(MAGNETIC[0])
     place.have_read(f"interim/raw/{MAGNETIC[3]}.receipt.json")
     place.have_read(f"interim/raw/{MAGNETIC[1]}.receipt.json", "sample")
     assert place.raw().files("magnetic") == [MAGNETIC[0], MAGNETIC[3]]
 
 
-def test_a_split_cannot_be_made_of_a_file_that_is_not_there(place):
+def test_a_split_cannot_be_made_of_a_missing_file(place):
     for number in (0, 1):
         place.put(MAGNETIC[number])
     split = {**place.config["split"], "unit": "partition"}
@@ -361,7 +361,7 @@ def test_a_split_cannot_be_made_of_a_file_that_is_not_there(place):
         place.raw(branches=["magnetic"], split=split).require()
     two = {"train_partition1_data": "train", "train_partition2_data": "test"}
     place.raw(branches=["magnetic"], split={**split, "partitions": two}).require()
-    # Other units read no partitions.
+    # Other split units do not read `partitions`.
     place.raw(branches=["magnetic"]).require()
     place.raw("sample", branches=["magnetic"], split=split).require()
 
@@ -370,7 +370,7 @@ def test_a_split_cannot_be_made_of_a_file_that_is_not_there(place):
 
 
 def tree(place, folder="data/raw", *, manifest=False, archive=False):
-    """Put an unpacked tree there, with the manifest of what was unpacked, and with its zip."""
+    """Put an unpacked tree into the folder, with the manifest of unpacking, and with its zip."""
     place.put_folder("sdo", folder)
     if manifest:
         write_document(place.root / folder / "sdo.manifest.json", {"source": "local"})
@@ -395,7 +395,9 @@ def tree(place, folder="data/raw", *, manifest=False, archive=False):
         ("archive", {"manifest": True, "archive": True}, True),
     ],
 )
-def test_a_tree_is_made_of_its_zip_unless_the_user_put_it_there(place, source, there, from_zip):
+def test_a_tree_is_unpacked_from_its_zip_unless_the_user_put_it_there(
+    place, source, there, from_zip
+):
     if there is not None:
         tree(place, "trial/sample/raw" if source == "sample" else "data/raw", **there)
     raw = place.raw(source)
@@ -406,7 +408,7 @@ def test_a_tree_is_made_of_its_zip_unless_the_user_put_it_there(place, source, t
 @pytest.mark.parametrize(
     ("source", "folder"), [("sample", "trial/sample/raw/sdo"), ("local", "data/raw/sdo")]
 )
-def test_the_tree_is_beside_its_zip(place, source, folder, monkeypatch):
+def test_the_tree_is_next_to_its_zip(place, source, folder, monkeypatch):
     monkeypatch.chdir(place.root)
     raw = place.raw(source)
     assert raw.sdo_folder == folder
@@ -421,13 +423,13 @@ def test_the_tree_is_beside_its_zip(place, source, folder, monkeypatch):
 
 
 @pytest.mark.parametrize("source", ["sample", "archive"])
-def test_nights_that_are_made_or_fetched_are_all_read(place, source):
+def test_all_simulated_or_fetched_nights_are_read(place, source):
     raw = place.raw(source, nights=["20180603..20180605", 20180601, "20180602_programid3"])
     assert raw.nights == ["20180601", "20180602_programid3", "20180603", "20180604", "20180605"]
     assert raw.absent_nights == []
 
 
-def test_of_a_range_of_local_nights_those_are_read_that_are_there(place):
+def test_existing_nights_of_a_range_of_local_nights_are_read(place):
     place.put("ztf/ztf_public_20180602.tar.gz")
     place.put_folder("ztf/ztf_public_20180604")
     raw = place.raw(nights="20180601..20180605")
@@ -439,7 +441,7 @@ def test_of_a_range_of_local_nights_those_are_read_that_are_there(place):
     )
 
 
-def test_local_nights_that_are_named_are_read_though_they_are_not_there(place):
+def test_local_nights_that_are_named_are_expected_even_if_missing(place):
     raw = place.raw(nights=[20180601, "20180602..20180603"])
     assert raw.nights == ["20180601"]
     assert raw.absent_nights == ["20180602", "20180603"]
@@ -448,7 +450,7 @@ def test_local_nights_that_are_named_are_read_though_they_are_not_there(place):
 @pytest.mark.parametrize(
     ("source", "read"), [("local", True), ("archive", True), ("sample", False)]
 )
-def test_a_night_of_a_range_may_go_after_it_was_read_itself(place, source, read):
+def test_a_night_of_a_range_may_be_deleted_after_it_was_read(place, source, read):
     place.have_read("preprocessed/ztf/stamps/20180602.parquet.manifest.json", source)
     raw = place.raw(nights="20180601..20180603")
     assert raw.nights == (["20180602"] if read else [])
@@ -459,7 +461,7 @@ def test_wrong_nights_are_refused(place):
         _ = place.raw(nights=[20180601, 20180601]).nights
 
 
-def test_a_night_is_its_tarball_or_the_folder_that_it_was_unpacked_to(place):
+def test_a_night_is_a_tarball_or_an_unpacked_folder(place):
     assert place.raw().night("20180601") == NIGHT
     place.put_folder("ztf/ztf_public_20180601")
     raw = place.raw()
@@ -471,9 +473,9 @@ def test_a_night_is_its_tarball_or_the_folder_that_it_was_unpacked_to(place):
 
 
 @pytest.mark.parametrize("source", ["local", "archive"])
-def test_a_tarball_beside_its_folder_is_refused_and_both_are_named(place, source):
+def test_a_tarball_next_to_its_folder_is_refused_and_both_are_named(place, source):
     place.put(NIGHT)
-    # An interrupted unpacking leaves a folder with a part of the night.
+    # If unpacking is interrupted, the folder contains only a part of the night.
     place.put_folder("ztf/ztf_public_20180601")
     raw = place.raw(source, branches=["ztf"], nights=[20180601])
     both = "data/raw/ztf/ztf_public_20180601.tar.gz and data/raw/ztf/ztf_public_20180601 may"
@@ -486,7 +488,7 @@ OWN_FOLDERS = ["ztf/ztf_public_my_alerts", "ztf/my_alerts"]
 
 
 @pytest.mark.parametrize("file", [*OWN, *OWN_FOLDERS])
-def test_a_night_of_ones_own_is_a_tarball_or_a_folder_with_its_name(place, file):
+def test_a_night_with_a_users_name_is_a_tarball_or_a_folder(place, file):
     (place.put if file in OWN else place.put_folder)(file)
     place.put(PREDICTIONS)
     raw = place.raw(branches=["ztf"], nights=["my_alerts"])
@@ -498,7 +500,7 @@ def test_a_night_of_ones_own_is_a_tarball_or_a_folder_with_its_name(place, file)
     raw.require()
 
 
-def test_two_files_of_a_night_of_ones_own_are_refused(place):
+def test_two_files_of_a_night_with_a_users_name_are_refused(place):
     for file in OWN:
         place.put(file)
     with pytest.raises(SkymillError, match=f"{OWN[0]} and data/raw/{OWN[1]} may each"):
@@ -506,7 +508,7 @@ def test_two_files_of_a_night_of_ones_own_are_refused(place):
 
 
 @pytest.mark.parametrize("file", [*OWN, *OWN_FOLDERS])
-def test_a_night_of_ones_own_that_was_read_may_go(place, file):
+def test_a_night_with_a_users_name_may_be_deleted_after_it_was_read(place, file):
     name = "preprocessed/ztf/stamps/my_alerts.parquet.manifest.json"
     place.have_read(name, raw={"name": f"raw:{file}"})
     assert place.raw(nights=["my_alerts"]).files("ztf")[1:] == [file]
@@ -518,7 +520,7 @@ def test_only_local_nights_may_have_names_of_ones_own(place, source):
         _ = place.raw(source, nights=["my_alerts", 20180601]).nights
 
 
-def test_folders_of_real_nights_are_no_matter_to_simulated_ones(place):
+def test_folders_of_real_nights_do_not_affect_simulated_nights(place):
     place.put_folder("ztf/ztf_public_20180601")
     assert place.raw("sample").night("20180601") == NIGHT
 
@@ -527,7 +529,7 @@ def test_folders_of_real_nights_are_no_matter_to_simulated_ones(place):
 
 
 @pytest.mark.parametrize("listed", ["predictions", "catalogue"])
-def test_simulated_labels_are_in_the_tarball_as_published(place, listed):
+def test_simulated_labels_are_in_a_tarball_like_the_published_one(place, listed):
     labels = {**place.config["labels"], "source": listed}
     assert place.raw("sample", labels=labels).labels == TARBALL
 
@@ -542,10 +544,8 @@ def labelled(place, source="local", /, **settings):
     ("listed", "file"), [("predictions", PREDICTIONS), ("catalogue", CATALOGUE)]
 )
 @pytest.mark.parametrize("gzipped", ["", ".gz"])
-def test_real_labels_are_the_one_file_or_the_tarball_that_is_there(
-    place, source, listed, file, gzipped
-):
-    # Of the tarball the other list can be read as well: nothing is downloaded twice.
+def test_real_labels_are_the_existing_file_or_tarball(place, source, listed, file, gzipped):
+    # The tarball contains the other list too, so no file is downloaded twice.
     raw = labelled(place, source, source=listed)
     assert raw.labels == (file if source == "local" else TARBALL)
     place.put(f"{file}{gzipped}")
@@ -575,22 +575,22 @@ def test_two_lists_of_labels_are_refused_unless_one_is_named(place, source, file
         assert raw.labels_sidecar == []
 
 
-def test_an_own_list_beside_the_downloaded_tarball_is_refused(place):
+def test_a_users_list_next_to_the_downloaded_tarball_is_refused(place):
     place.put(TARBALL, "archive")
     place.put(PREDICTIONS)
     with pytest.raises(SkymillError, match="both are there"):
         _ = labelled(place, "archive").labels
-    # The lists of two sources are two settings.
+    # With another source there is only one list.
     assert labelled(place, "archive", source="catalogue").labels == TARBALL
 
 
-def test_what_was_downloaded_by_itself_before_is_no_second_list(place):
+def test_a_list_that_was_downloaded_separately_is_no_second_list(place):
     for file in (TARBALL, PREDICTIONS):
         place.put(file, "archive")
     assert labelled(place, "archive").labels == TARBALL
 
 
-def test_a_list_of_the_users_own_may_be_anywhere(place, tmp_path):
+def test_a_users_list_may_be_in_any_folder(place, tmp_path):
     for source in ("sample", "local", "archive"):
         place.put(NIGHT)
         raw = labelled(place, source, file="lists/own.csv")
@@ -603,7 +603,7 @@ def test_a_list_of_the_users_own_may_be_anywhere(place, tmp_path):
         (place.root / "lists" / "own.csv").unlink()
 
 
-def test_a_list_of_the_users_own_may_go_after_it_was_read(place):
+def test_a_users_list_may_be_deleted_after_it_was_read(place):
     place.put(NIGHT)
     manifest = "preprocessed/ztf/labels.parquet.manifest.json"
     place.have_read(manifest, raw={"name": "file:own.csv"})
@@ -620,11 +620,11 @@ def test_published_labels_must_have_the_checksum_of_the_registry(place):
     assert not labelled(place, "archive").enforces_labels
 
 
-# --- Files that the user has to put in place -----------------------------------------------------
+# --- Files that the user must provide ------------------------------------------------------------
 
 
 def missing(raw):
-    """Return the files that are said to be missing, with their branches."""
+    """Return the missing files in the message, with their branches."""
     with pytest.raises(SkymillError) as caught:
         raw.require()
     text = str(caught.value)
@@ -637,7 +637,7 @@ def missing(raw):
 
 
 @pytest.mark.parametrize("source", ["sample", "archive"])
-def test_what_is_made_or_fetched_need_not_be_there(place, source):
+def test_simulated_and_fetched_files_need_not_exist(place, source):
     place.raw(source, nights="20180601..20180603").require()
 
 
@@ -650,13 +650,13 @@ def test_each_missing_file_is_named_with_its_branch(place):
         f"data/raw/{PREDICTIONS} (ztf branch)",
         f"data/raw/{NIGHT} (ztf branch)",
     ]
-    # Ten are enough to see what is wrong.
+    # The message lists only ten files.
     assert missing(place.raw()) == [*everything[:10], f"and {len(everything) - 10} more"]
     two = missing(place.raw(branches=["stealth", "sdo"]))
     assert sorted(two) == sorted(line for line in everything if "(s" in line)
 
 
-def test_files_that_are_there_are_enough(place):
+def test_existing_files_are_enough(place):
     files = (*MAGNETIC, "sdobenchmark.zip", *SWAN, "stealth/data.csv", PREDICTIONS, NIGHT)
     for file in files:
         place.put(file)
@@ -677,7 +677,7 @@ def test_only_branches_that_are_on_and_local_need_their_files(place):
     place.raw(source, branches=["magnetic", "sdo", "ztf"]).require()
 
 
-def test_nights_that_are_named_have_to_be_there_and_those_of_ranges_need_not(place):
+def test_named_nights_must_exist_and_nights_of_ranges_need_not(place):
     place.put(PREDICTIONS)
     place.put(NIGHT)
     raw = place.raw(branches=["ztf"], nights=["20180601..20180603", 20180604])
@@ -686,7 +686,7 @@ def test_nights_that_are_named_have_to_be_there_and_those_of_ranges_need_not(pla
     place.raw(branches=["ztf"], nights=["20180601..20180603", 20180604]).require()
 
 
-def test_of_a_range_at_least_one_night_has_to_be_there(place):
+def test_at_least_one_night_of_a_range_must_exist(place):
     place.put(PREDICTIONS)
     raw = place.raw(branches=["ztf"], nights="20180601..20180603")
     with pytest.raises(SkymillError) as caught:
@@ -702,7 +702,7 @@ def test_of_a_range_at_least_one_night_has_to_be_there(place):
 RECEIPT = "interim/raw/stealth/data.csv.receipt.json"
 
 
-def test_a_local_file_may_go_only_after_it_was_read_itself(place):
+def test_a_local_file_may_only_be_deleted_after_it_was_read(place):
     said = ["data/raw/stealth/data.csv (stealth branch)"]
     assert missing(place.raw(branches=["stealth"])) == said
     place.have_read(RECEIPT, "sample")
@@ -714,7 +714,7 @@ def test_a_local_file_may_go_only_after_it_was_read_itself(place):
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]"])
-def test_of_a_damaged_receipt_nothing_is_known(place, content):
+def test_a_damaged_receipt_does_not_count(place, content):
     place.have_read(RECEIPT)
     (place.root / "trial" / RECEIPT).write_bytes(content)
     assert missing(place.raw(branches=["stealth"])) != []
@@ -737,7 +737,7 @@ def test_a_file_has_a_receipt_and_a_night_the_manifest_of_its_stamps(place, file
     assert place.raw().record(file) == name
 
 
-def test_files_are_looked_for_from_the_folder_that_snakemake_runs_in(place, monkeypatch):
+def test_files_are_searched_from_the_folder_in_which_snakemake_runs(place, monkeypatch):
     place.put("stealth/data.csv")
     monkeypatch.chdir(place.root)
     config = {**place.config, "source": "local", "branches": ["stealth"]}
@@ -760,7 +760,7 @@ def test_the_aligned_branch_reads_swan_sf(place):
     assert place.raw(source).swan_partitions == [f"partition{number}" for number in range(1, 6)]
 
 
-def test_the_aligned_branch_runs_with_the_partitions_that_are_there(place):
+def test_the_aligned_branch_runs_with_the_existing_partitions(place):
     for file in (SWAN[0], SWAN[3]):
         place.put(file)
     raw = place.raw(branches=["aligned"])
@@ -773,13 +773,13 @@ def test_the_aligned_branch_runs_with_the_partitions_that_are_there(place):
     )
 
 
-def test_a_partition_that_was_read_may_go(place):
+def test_a_partition_may_be_deleted_after_it_was_read(place):
     place.put(SWAN[0])
     place.have_read(f"interim/raw/{SWAN[1]}.receipt.json")
     assert place.raw(branches=["aligned"]).swan_partitions == ["partition1", "partition2"]
 
 
-def test_without_any_partition_all_are_asked_for(place):
+def test_without_any_partition_all_partitions_are_requested(place):
     said = [f"data/raw/{file} (aligned branch)" for file in SWAN]
     assert missing(place.raw(branches=["aligned"])) == said
 
@@ -790,7 +790,7 @@ def _swan(tmp_path):
 
 
 @pytest.mark.parametrize("source", ["sample", "archive"])
-def test_the_magnetic_branch_reads_swan_sf_and_no_file_of_2020(swan, source):
+def test_with_swan_sf_the_magnetic_branch_reads_no_file_of_2020(swan, source):
     raw = swan.raw(source, branches=["magnetic"])
     raw.require()
     assert raw.files("magnetic") == SWAN
@@ -799,7 +799,7 @@ def test_the_magnetic_branch_reads_swan_sf_and_no_file_of_2020(swan, source):
     assert raw.is_small("magnetic") == (source == "sample")
 
 
-def test_both_branches_name_a_partition_that_is_not_there_once(swan):
+def test_a_partition_missing_in_both_branches_is_named_once(swan):
     for file in SWAN[1:]:
         swan.put(file)
     raw = swan.raw(branches=["magnetic", "aligned"])
@@ -813,13 +813,13 @@ def test_both_branches_name_a_partition_that_is_not_there_once(swan):
     assert raw.absences()[0].startswith("The magnetic branch runs without partition1_")
 
 
-def test_without_any_partition_the_magnetic_branch_asks_for_all(swan):
+def test_without_any_partition_the_magnetic_branch_requests_all_partitions(swan):
     said = [f"data/raw/{file} (magnetic branch)" for file in SWAN]
     assert missing(swan.raw(branches=["magnetic"])) == said
 
 
 @pytest.mark.parametrize(("name", "file"), [("swan", SWAN[2]), ("place", MAGNETIC[2])])
-def test_a_file_that_no_split_consists_of_is_not_read(request, name, file):
+def test_a_file_that_is_in_no_split_is_not_read(request, name, file):
     here = request.getfixturevalue(name)
     left_out = Path(file).name.removesuffix("_instances.tar.gz").removesuffix(".json")
     split = here.config["split"]
@@ -829,12 +829,12 @@ def test_a_file_that_no_split_consists_of_is_not_read(request, name, file):
     raw.require()
     assert file not in raw.files("magnetic")
     assert set(raw.partitions) >= set(some)
-    # Folds are made of all of them, and other units read no partitions.
+    # Folds use all files, and other split units do not read `partitions`.
     for other in ({"folds": 5}, {"unit": "region"}):
         assert left_out in here.raw("sample", split={**split, **other}).partitions
 
 
-def test_a_split_cannot_be_made_of_a_partition_that_is_not_there(swan):
+def test_a_split_cannot_be_made_of_a_missing_partition(swan):
     for file in SWAN[:2]:
         swan.put(file)
     split = {**swan.config["split"], "unit": "partition"}
@@ -847,7 +847,7 @@ def test_a_split_cannot_be_made_of_a_partition_that_is_not_there(swan):
 
 
 @pytest.mark.parametrize(("records", "small"), [(10_000, True), (10_001, False)])
-def test_simulated_swan_sf_is_as_large_as_the_magnetic_files(place, records, small):
+def test_simulated_swan_sf_has_the_size_of_the_magnetic_files(place, records, small):
     simulate = place.config["simulate"]
     sizes = {**simulate, "magnetic": {**simulate["magnetic"], "records": records}}
     assert place.raw("sample", simulate=sizes).is_small("aligned") == small

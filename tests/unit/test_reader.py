@@ -1,4 +1,4 @@
-"""What users of the products call gives the values of the files, and refuses changed ones."""
+"""The loading functions return the values of the files, and refuse changed files."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ COUNT = 7
 
 
 class Products:
-    """A results folder with seven magnetic records in two files, and what is known of them."""
+    """A results folder with seven magnetic records in two files, and their expected values."""
 
     def __init__(self, results):
         self.results = results
@@ -83,7 +83,7 @@ class Products:
         described(path, [entry], source="sample")
 
     def load(self, split="train", **options):
-        """Load a split of them."""
+        """Load a split of these products."""
         return skymill.load("magnetic", split, self.results, **options)
 
 
@@ -92,7 +92,7 @@ def _made(tmp_path):
     return Products(tmp_path / "data")
 
 
-def test_arrays_have_the_values_and_what_is_known_of_each_record(made):
+def test_arrays_have_the_values_and_the_metadata_of_each_record(made):
     train = made.load()
     assert (made.values == train.X).all()
     assert train.X.shape == (COUNT, STEPS, 2)
@@ -105,7 +105,7 @@ def test_arrays_have_the_values_and_what_is_known_of_each_record(made):
     assert (len(train), train.source) == (COUNT, "sample")
 
 
-def test_channels_come_first_if_wished_and_numbers_are_short(made):
+def test_channels_come_first_on_request_and_values_are_float32(made):
     train = made.load(layout="nct", dtype="float32")
     assert train.X.dtype == np.float32
     assert train.X.flags["C_CONTIGUOUS"]
@@ -113,7 +113,7 @@ def test_channels_come_first_if_wished_and_numbers_are_short(made):
 
 
 @pytest.mark.parametrize("form", ["arrow", "pandas", "dask"])
-def test_tables_have_a_row_a_step_with_the_columns_of_its_record(made, form):
+def test_tables_have_one_row_per_step_with_the_columns_of_its_record(made, form):
     table = made.load(form=form)
     frame = {
         "arrow": lambda: table.to_pandas(),
@@ -169,7 +169,7 @@ def test_steps_and_records_of_different_runs_are_refused(made):
         (lambda made: skymill.lineage(10**30, results=made.results), "at most 18 digits"),
     ],
 )
-def test_errors_say_what_there_is_and_what_to_run(made, call, says, monkeypatch, tmp_path):
+def test_errors_list_existing_products_and_say_what_to_run(made, call, says, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SkymillError, match=says):
         call(made)
@@ -213,7 +213,7 @@ def test_items_come_one_by_one_with_weights_that_balance_classes(made):
         items[COUNT]
 
 
-def test_stamps_are_those_of_the_split(tmp_path):
+def test_loaded_stamps_belong_to_the_split(tmp_path):
     crop, count = 5, 9
     schema = stamps_schema(crop)
     stamps = np.random.default_rng(1).normal(size=(count, 3 * crop * crop)).astype(np.float32)
@@ -239,7 +239,7 @@ def test_stamps_are_those_of_the_split(tmp_path):
     assert (sampled.stamps.reshape(1, -1) == stamps[8:]).all()
 
 
-def test_the_package_loads_nothing_until_it_is_asked():
+def test_the_package_imports_no_library_until_one_is_needed():
     code = (
         "import sys, skymill; assert not {'numpy', 'pandas', 'skymill.reader'} & {*sys.modules}; "
         "assert 'load' in dir(skymill); skymill.load; assert 'skymill.reader.load' in sys.modules"

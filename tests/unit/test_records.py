@@ -1,4 +1,4 @@
-"""One row for each record: where it is, where it is from, and what it lacks."""
+"""The table of records: each row has the place, the origin and the missing values of a record."""
 
 import numpy as np
 import pandas as pd
@@ -50,7 +50,7 @@ def test_each_record_of_each_split_has_one_row(run):
     }
 
 
-def test_a_row_says_where_its_record_is_from(run):
+def test_a_row_has_the_origin_of_its_record(run):
     table = run.records.to_pandas()
     planned = table[table["split"] != "holdout_test"].set_index("record_id")
     plan = run.planned.set_index("record_id")
@@ -65,14 +65,14 @@ def test_a_row_says_where_its_record_is_from(run):
     assert held_out[["region", "parent", "fold"]].isna().all(axis=None)
 
 
-def test_m_and_x_are_1_other_classes_0_and_unknown_ones_null(small_run):
+def test_m_and_x_are_1_other_classes_0_and_unknown_classes_null(small_run):
     table = small_run.records.to_pandas()
     for label, value in {"X": 1, "M": 1, "C": 0, "B": 0, "Q": 0}.items():
         assert set(table.loc[table["label"] == label, "m_or_x"]) == {value}
     assert table.loc[table["label"] == "unknown", "m_or_x"].isna().all()
 
 
-def test_what_is_missing_is_nan_an_unmeasured_zero_or_the_sentinel():
+def test_nan_an_unmeasured_zero_and_the_sentinel_count_as_missing():
     series = np.array([[np.nan, 0.0, XR_MAX_MISSING, 1.0]])
     for name in PARAMETERS:
         expected = [True, name in EXTENSIVE_PARAMETERS, name == "XR_MAX", False]
@@ -111,10 +111,10 @@ def test_the_share_of_missing_steps_is_counted_by_record_and_parameter(
     assert np.array_equal(shares, gone.mean(axis=2).T.astype(np.float32))
 
 
-def test_a_synthetic_record_lacks_what_its_parent_lacks(run):
+def test_a_synthetic_record_has_the_missing_values_of_its_parent(run):
     table = run.records.to_pandas()
     names = [f"missing_{name}" for name in PARAMETERS]
-    # What was written for them is the proof.
+    # The written values prove this.
     augmented = run.read(run.augmented).to_pandas()
     rows = table[table["split"] != "holdout_test"].set_index("record_id")
     for record_id, steps in augmented.groupby("record_id"):
@@ -122,7 +122,7 @@ def test_a_synthetic_record_lacks_what_its_parent_lacks(run):
         assert rows.loc[record_id, names].tolist() == pytest.approx(written)
 
 
-def test_shares_go_to_their_records_whatever_the_ids_are():
+def test_shares_belong_to_their_records_for_any_ids():
     clean = pd.DataFrame({"record_id": [3, 7, 20]})
     plan = pd.DataFrame(
         {

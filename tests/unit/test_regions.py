@@ -1,4 +1,4 @@
-"""Regions: windows that share a step that says something belong together, transitively."""
+"""Regions: windows that share a non-trivial step belong together, transitively."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -45,7 +45,7 @@ def catalogues(draw):
 
 @settings(max_examples=150)
 @given(catalogues())
-def test_regions_are_those_of_brute_force(case):
+def test_regions_equal_those_found_by_brute_force(case):
     record_id, steps = case
     assert find_regions(record_id, steps).tolist() == plain_regions(record_id, steps)
 
@@ -60,14 +60,14 @@ def test_the_order_of_records_does_not_matter(case, random):
 
 
 def test_a_chain_of_windows_is_one_region_named_by_its_smallest_id():
-    chain = np.stack(windows(1, 6, stride=40))  # only neighbours share steps
+    chain = np.stack(windows(1, 6, stride=40))  # only neighbouring windows share steps
     stranger = np.stack(windows(2, 1))
     steps, _ = fingerprint(np.concatenate([chain, stranger]))
     region = find_regions(np.array([50, 40, 70, 30, 60, 20, 10]), steps)
     assert region.tolist() == [20] * 6 + [10]
 
 
-def test_records_that_share_only_trivial_steps_stay_strangers():
+def test_records_that_share_only_trivial_steps_are_not_linked():
     steps = np.full((3, STEPS), TRIVIAL)
     assert find_regions(np.array([3, 1, 2]), steps).tolist() == [3, 1, 2]
 
@@ -82,7 +82,7 @@ def test_components_are_named_by_their_smallest_id():
     assert names.tolist() == [4, 4, 4, 2]
 
 
-def test_the_table_has_a_row_a_record():
+def test_the_table_has_one_row_per_record():
     table = regions_table(np.array([1, 2], np.int64), np.array([1, 1], np.int64))
     assert table.schema == REGIONS_SCHEMA
     assert table.to_pylist() == [{"record_id": 1, "region": 1}, {"record_id": 2, "region": 1}]
@@ -131,7 +131,7 @@ SMALL = st.integers(1, 8)
     st.lists(st.tuples(SMALL, st.integers(11_000, 11_006)), max_size=8),
     st.lists(st.tuples(SMALL, st.integers(1, 9)), max_size=8),
 )
-def test_groups_of_harps_are_those_of_brute_force(windows_of, numbers, steps):
+def test_groups_of_harps_equal_those_found_by_brute_force(windows_of, numbers, steps):
     record_id, harp = np.array(windows_of, np.int64).reshape(-1, 2).T
     pairs = np.array(numbers, np.int64).reshape(-1, 2)
     step_harp, step = np.array(steps, np.int64).reshape(-1, 2).T

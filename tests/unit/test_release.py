@@ -13,7 +13,7 @@ CITED = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8")
 CHANGELOG = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-def test_the_citation_has_what_the_format_asks_for():
+def test_the_citation_has_the_fields_that_its_format_requires():
     required = {"cff-version", "title", "message", "authors"}
     useful = {"abstract", "license", "version", "date-released", "keywords", "references", "type"}
     assert required | useful <= CITED.keys()
@@ -37,7 +37,7 @@ def test_version_and_date_are_the_same_everywhere():
     assert str(CITED["date-released"]) == release.RELEASED
 
 
-def test_the_changelog_begins_with_what_is_not_released_or_with_this_version():
+def test_the_changelog_begins_with_unreleased_changes_or_with_this_version():
     """CONTRIBUTING.md says how `Unreleased` becomes the heading of a version."""
     headings = re.findall(r"^## (.+)$", CHANGELOG, re.MULTILINE)
     released = [heading for heading in headings if heading != "Unreleased"]

@@ -1,4 +1,4 @@
-"""Results in object storage: judged as on a disk, and listed without Snakemake."""
+"""Results in object storage are judged like those on a disk, and listed without Snakemake."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -20,19 +20,19 @@ from skymill.watch import Watch, leftovers_of, open_results
 PROJECT = "s3://bucket/project"
 ROOT = f"{PROJECT}/data/"
 LOCAL = ".snakemake/storage/s3/bucket/project"
-"""Where Snakemake keeps its copies of the project's files."""
+"""The folder of Snakemake's local copies of the project's files."""
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """The folder that Snakemake runs in."""
+    """The folder in which Snakemake runs."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @dataclass
 class Bucket:
-    """A storage provider of Snakemake: content and time of each address."""
+    """A storage provider of Snakemake with the content and the time of each address."""
 
     content: dict[str, bytes] = field(default_factory=dict)
     times: dict[str, float] = field(default_factory=dict)
@@ -48,35 +48,35 @@ class Bucket:
         self.content[root + name] = Path(path).read_bytes()
 
     def folder(self):
-        """Return the results folder as a new run sees it."""
+        """Return the results folder as a new run reads it."""
         return StorageFolder(self.object, PROJECT, "data")
 
 
 class Stored:
-    """A file of the bucket, with what all storage plugins of Snakemake have."""
+    """A file of the bucket, with the interface of Snakemake's storage plugins."""
 
     def __init__(self, *, query, keep_local, retrieve, provider):
         assert (keep_local, retrieve) == (False, True)
         self.query, self.provider = query, provider
 
     def set_local_path(self, path):
-        """Set where it is retrieved to and stored from."""
+        """Set the local path for retrieving and storing."""
         self.local = Path(path)
 
     def retrieve_object(self):
-        """Copy it to the local path."""
+        """Copy the object to the local path."""
         self.local.write_bytes(self.provider.content[self.query])
 
     def store_object(self):
-        """Copy it from the local path."""
+        """Copy the object from the local path."""
         self.provider.content[self.query] = self.local.read_bytes()
 
     def exists(self):
-        """Return whether it is in the bucket."""
+        """Return whether the object is in the bucket."""
         return self.query in self.provider.content
 
     def mtime(self):
-        """Return when it was written."""
+        """Return the time at which the object was written."""
         return self.provider.times[self.query]
 
     def cache_key(self):
@@ -109,7 +109,7 @@ def test_a_document_is_read_from_the_bucket(bucket):
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}"])
-def test_a_damaged_document_in_the_bucket_is_named_by_its_name(bucket, content):
+def test_a_damaged_document_in_the_bucket_is_named(bucket, content):
     bucket.content[f"{ROOT}interim/x.manifest.json"] = content
     found = bucket.folder().document("interim/x.manifest.json")
     assert isinstance(found, SkymillError)
@@ -159,13 +159,13 @@ def test_a_file_is_written_to_the_bucket(bucket, tmp_path):
     assert read_json(tmp_path / "copy.json") == {"a": 1}
 
 
-def test_what_was_written_to_the_bucket_after_a_moment_is_younger(bucket):
+def test_a_file_written_to_the_bucket_after_a_moment_is_younger(bucket):
     bucket.times[f"{ROOT}interim/a"] = 1000
     assert bucket.folder().is_younger("interim/a", 1000)
     assert not bucket.folder().is_younger("interim/a", 1001)
 
 
-def test_a_product_in_the_bucket_is_judged_as_on_a_disk(bucket):
+def test_a_product_in_the_bucket_is_judged_like_one_on_a_disk(bucket):
     document = write_product("data/interim/one", code="c", settings={"sha256": "s"})
     job = Job("interim/one.manifest.json", ("interim/one",), code="c", settings="s")
     assert why(job, bucket.folder()) is None
@@ -183,13 +183,13 @@ def local(name):
 
 
 def watch_of(bucket, products=None):
-    """Return what looks at the results folder in the bucket."""
+    """Return the watch of the results folder in the bucket."""
     products = products or {}
     return Watch("data", products, [*products], objects=bucket.object, prefix=PROJECT)
 
 
 def judge(watch, inputs=()):
-    """Return why a job must run that makes data/interim/one of other products."""
+    """Return why the job that makes data/interim/one from other products must run."""
     output = Named(
         product=local("data/interim/one"),
         manifest=local("data/interim/one.manifest.json"),
@@ -199,7 +199,7 @@ def judge(watch, inputs=()):
 
 
 def put_made_from(bucket, inputs):
-    """Put a product that was made from other ones, by their names and documents."""
+    """Put a product that was made from other products, given by names and documents."""
     document = write_product(
         "data/interim/one",
         code="c",
@@ -211,7 +211,7 @@ def put_made_from(bucket, inputs):
     bucket.put(document)
 
 
-def test_a_run_judges_what_the_bucket_holds(bucket):
+def test_a_run_judges_the_products_in_the_bucket(bucket):
     other = write_product("data/interim/other")
     bucket.put(other)
     put_made_from(bucket, {"interim/other.manifest.json": other})
@@ -222,7 +222,7 @@ def test_a_run_judges_what_the_bucket_holds(bucket):
     assert reason.text == "interim/other.manifest.json has changed since it was made"
 
 
-def test_a_tree_that_was_unpacked_among_the_raw_files_is_found_in_the_bucket(bucket):
+def test_a_tree_unpacked_in_the_folder_of_raw_files_is_found_in_the_bucket(bucket):
     tree = Path("data/raw/sdo.manifest.json")
     tree.parent.mkdir(parents=True)
     write_document(tree, {"source": "archive"})
@@ -236,7 +236,7 @@ def test_a_tree_that_was_unpacked_among_the_raw_files_is_found_in_the_bucket(buc
     assert watch.damage(local("data/raw/sdo.manifest.json")) is not None
 
 
-def test_a_run_in_a_bucket_says_what_it_made_and_where(bucket):
+def test_a_run_in_a_bucket_lists_its_products_and_their_place(bucket):
     put_made_from(bucket, {})
     watch = watch_of(bucket, {"ztf": ["data/interim/one.manifest.json"]})
     assert judge(watch) is None
@@ -261,12 +261,12 @@ def test_a_run_in_a_bucket_keeps_its_list_of_products_there(bucket):
 
 @pytest.fixture
 def address(folder):
-    """The address of a results folder, here one on a disk."""
+    """The address of a results folder, here on a disk."""
     (folder / "data").mkdir()
     return f"file://{folder}/data"
 
 
-def test_what_is_an_address_and_what_is_a_path(address):
+def test_addresses_are_distinguished_from_paths(address):
     assert isinstance(open_results(address), RemoteFolder)
     assert open_results(f"{address}/").address == address
     assert type(open_results("data")) is Folder

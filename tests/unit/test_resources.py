@@ -1,4 +1,4 @@
-"""Resources: what a job may need grows with its threads, its input, and each failed attempt."""
+"""Resources of a job grow with its threads, its input, and each failed attempt."""
 
 import pytest
 
@@ -9,7 +9,7 @@ MB = 10**6
 
 @pytest.fixture
 def inputs(tmp_path):
-    """A file of 2 MB, and a folder of two of them."""
+    """A file of 2 MB, and a folder with two such files."""
     (tmp_path / "file").write_bytes(bytes(2 * MB))
     (tmp_path / "set").mkdir()
     for name in "ab":
@@ -17,13 +17,13 @@ def inputs(tmp_path):
     return {"file": str(tmp_path / "file"), "set": [str(tmp_path / "set"), str(tmp_path / "file")]}
 
 
-def test_the_size_of_files_is_that_of_all_and_of_what_is_in_folders(inputs):
+def test_the_size_of_inputs_includes_files_in_folders(inputs):
     assert gigabytes(inputs["file"]) == 0.002
     assert gigabytes(inputs["set"]) == 0.006
     assert gigabytes([]) == 0
 
 
-def test_a_night_that_was_unpacked_is_taken_for_the_largest_there_is(tmp_path):
+def test_an_unpacked_night_counts_as_the_largest_possible_night(tmp_path):
     (tmp_path / "ztf_public_20181129").mkdir()
     assert gigabytes(str(tmp_path / "ztf_public_20181129")) == 73
 
@@ -39,7 +39,7 @@ def test_a_night_that_was_unpacked_is_taken_for_the_largest_there_is(tmp_path):
         ({"each": 1, "per_gb": 10_000, "of": "set"}, 2, 2, 2124),
     ],
 )
-def test_memory_is_a_fixed_part_one_a_thread_and_one_a_gigabyte(
+def test_memory_has_a_fixed_part_a_part_per_thread_and_a_part_per_gigabyte(
     inputs, needs, threads, attempt, expected
 ):
     assert memory(1000, **needs)(None, inputs, threads, attempt) == expected
@@ -54,5 +54,5 @@ def test_memory_is_a_fixed_part_one_a_thread_and_one_a_gigabyte(
         ({"per_gb": 1000, "of": "file"}, 3, 96),
     ],
 )
-def test_time_is_a_fixed_part_and_one_a_gigabyte(inputs, needs, attempt, expected):
+def test_time_has_a_fixed_part_and_a_part_per_gigabyte(inputs, needs, attempt, expected):
     assert minutes(30, **needs)(None, inputs, attempt) == expected

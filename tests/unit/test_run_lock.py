@@ -1,4 +1,4 @@
-"""One run at a time in a folder; a killed run is no obstacle when nothing of it lives."""
+"""One run at a time in a folder; a killed run is no obstacle unless its jobs still run."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ from skymill.engine.run_lock import LOCAL, NOTE, SLURM, RunLock
 
 @pytest.fixture(autouse=True)
 def exits(monkeypatch):
-    """What is done when a process ends."""
+    """The functions that run when a process ends."""
     registered = []
     monkeypatch.setattr("atexit.register", registered.append)
     return registered
@@ -29,7 +29,7 @@ def note(tmp_path):
 
 
 def kill_in_note(note, **otherwise):
-    """Make the note speak of a process that has ended, and of other things `otherwise`."""
+    """Change the note to a process that has ended, and to other values in `otherwise`."""
     ended = subprocess.Popen([sys.executable, "-c", ""])
     created = psutil.Process(ended.pid).create_time()
     ended.wait()
@@ -42,7 +42,7 @@ def take(note):
 
 
 @pytest.mark.parametrize("name", ["skymill-abc", "mine"])
-def test_the_temporary_files_of_a_killed_run_go(tmp_path, name):
+def test_the_temporary_files_of_a_killed_run_are_deleted(tmp_path, name):
     scratch = tmp_path / name
     (scratch / "pymp-x").mkdir(parents=True)
     RunLock(["data"], tmp_path).take(LOCAL, scratch)
@@ -51,11 +51,11 @@ def test_the_temporary_files_of_a_killed_run_go(tmp_path, name):
     assert scratch.exists()
     kill_in_note(note)
     assert take(note)
-    # Nothing that could be a user's own.
+    # Files that could belong to a user are kept.
     assert scratch.exists() == (name == "mine")
 
 
-def test_the_temporary_files_of_another_machine_are_not_looked_for(tmp_path):
+def test_the_temporary_files_of_another_machine_are_kept(tmp_path):
     scratch = tmp_path / "skymill-abc"
     scratch.mkdir()
     RunLock(["data"], tmp_path).take(LOCAL, scratch)
@@ -67,7 +67,7 @@ def test_the_temporary_files_of_another_machine_are_not_looked_for(tmp_path):
 
 
 def refused(note, why):
-    """Check that another run is refused, and that the note stays."""
+    """Check that another run is refused and that the note is kept."""
     before = note.read_bytes()
     assert is_held(note)
     with pytest.raises(SkymillError, match=why):
@@ -85,7 +85,7 @@ def test_a_second_run_stops_with_the_name_of_the_first(note):
     refused(note, f"process {os.getpid()} on {told['host']}, started {told['started']} in {folder}")
 
 
-def test_the_note_goes_when_the_process_ends(note, exits):
+def test_the_note_is_deleted_when_the_process_ends(note, exits):
     (at_exit,) = exits
     at_exit()
     assert not note.exists()
@@ -94,7 +94,7 @@ def test_the_note_goes_when_the_process_ends(note, exits):
     assert not take(note)
 
 
-def test_a_run_whose_jobs_may_live_keeps_its_note(tmp_path, exits):
+def test_a_run_whose_jobs_may_still_run_keeps_its_note(tmp_path, exits):
     lock = RunLock(["data"], tmp_path)
     lock.take(SLURM)
     lock.keep()
@@ -103,7 +103,7 @@ def test_a_run_whose_jobs_may_live_keeps_its_note(tmp_path, exits):
     assert (tmp_path / "data" / NOTE).exists()
 
 
-def test_a_run_may_take_its_folders_twice_and_is_not_in_its_own_way(tmp_path):
+def test_a_run_may_lock_its_folders_twice(tmp_path):
     lock = RunLock(["data", "data/raw"], tmp_path)
     assert not lock.take(LOCAL)
     assert not lock.take(LOCAL)
@@ -112,11 +112,11 @@ def test_a_run_may_take_its_folders_twice_and_is_not_in_its_own_way(tmp_path):
     assert list(tmp_path.rglob(NOTE)) == []
 
 
-def test_runs_in_different_folders_are_not_in_each_others_way(note):
+def test_runs_in_different_folders_do_not_block_each_other(note):
     assert not RunLock(["demo"], note.parents[1]).take(LOCAL)
 
 
-def test_runs_that_share_one_folder_are(note):
+def test_runs_that_share_one_folder_block_each_other(note):
     with pytest.raises(SkymillError, match="another run works in"):
         RunLock(["demo", "data"], note.parents[1]).take(LOCAL)
 
@@ -145,7 +145,7 @@ except SkymillError:
 """
 
 
-def test_of_runs_that_start_at_once_one_has_the_folder(tmp_path):
+def test_only_one_of_several_simultaneous_runs_gets_the_folder(tmp_path):
     runs = [
         subprocess.Popen(
             [sys.executable, "-c", RACER, str(number)],
@@ -178,12 +178,12 @@ def test_the_note_of_a_dead_run_is_taken_over(note):
     assert read_json(note)["pid"] == os.getpid()
 
 
-def test_a_process_that_got_the_dead_ones_number_does_not_count(note):
+def test_a_new_process_with_the_number_of_the_dead_one_does_not_count(note):
     write_json(note, {**read_json(note), "created": read_json(note)["created"] - 1000})
     assert take(note)
 
 
-def test_the_note_of_another_host_stays(note):
+def test_the_note_of_another_host_is_kept(note):
     kill_in_note(note, host="elsewhere", slurm_job=None)
     refused(note, f"on elsewhere.*delete {note}")
 
@@ -205,7 +205,7 @@ def queue(tmp_path_factory, monkeypatch):
     return answer
 
 
-def test_a_dead_slurm_run_is_taken_over_when_no_job_of_it_is_queued(note, queue):
+def test_the_note_of_a_dead_slurm_run_is_taken_over_if_none_of_its_jobs_is_queued(note, queue):
     queue(f"7|{RUN}|/elsewhere", f"8|notebook|{note.parents[1]}")
     kill_in_note(note, executor=SLURM)
     assert take(note)
@@ -219,7 +219,7 @@ def test_jobs_that_are_still_queued_are_named(note, queue, prefix):
     refused(note, "scancel 7 9")
 
 
-def test_a_slurm_run_counts_as_alive_where_slurm_does_not_answer(note, queue):
+def test_a_slurm_run_counts_as_alive_if_slurm_does_not_answer(note, queue):
     kill_in_note(note, executor=SLURM)
     refused(note, "another run works")
 
@@ -260,6 +260,6 @@ def test_a_note_that_was_lost_with_the_machine_is_taken_over(note, content):
     assert take(note)
 
 
-def test_a_damaged_note_since_the_machine_started_counts(note):
+def test_a_damaged_note_younger_than_the_start_of_the_machine_counts(note):
     note.write_bytes(b"")
     refused(note, f"delete {note}")

@@ -1,4 +1,4 @@
-"""What the schemas of the configuration allow is what the code has tables of."""
+"""The values that the schemas of the configuration allow agree with the tables in the code."""
 
 import pytest
 import yaml
@@ -40,13 +40,13 @@ def definition(name):
 
 
 def keys(section):
-    """Return the keys of a section, after a check that it takes no others."""
+    """Return the keys of a section, after a check that the schema allows no other keys."""
     assert section["additionalProperties"] is False
     return list(section["properties"])
 
 
 def refers_to(section, name):
-    """Return whether all values of a section are of a definition."""
+    """Return whether all values of a section refer to a definition."""
     return {value["$ref"] for value in section["properties"].values()} == {f"#/$defs/{name}"}
 
 
@@ -67,7 +67,7 @@ def test_a_window_is_no_longer_than_a_record():
     assert part("features.derived.[].window")["maximum"] == STEPS
 
 
-def test_methods_of_augmentation_are_those_of_the_plan():
+def test_methods_of_augmentation_agree_with_the_plan():
     allowed = keys(definition("class_augmentation"))
     assert allowed == [*CHANGED, "duplicate", "undersample"]
     assert set(METHODS) == {"original", *CHANGED, "duplicate"}
@@ -79,15 +79,15 @@ def test_augmentation_is_by_class():
     assert refers_to(section, "class_augmentation")
 
 
-def test_parameters_are_those_of_the_archive():
+def test_parameters_agree_with_the_archive():
     assert definition("parameter")["enum"] == list(PARAMETERS)
 
 
-def test_forms_of_a_csv_are_those_that_are_written():
+def test_forms_of_a_csv_agree_with_the_writer():
     assert part("ztf.csv")["enum"] == list(FORMS)
 
 
-def test_splits_are_those_of_the_magnetic_branch():
+def test_splits_agree_with_the_magnetic_branch():
     assert definition("split")["enum"] == list(TRAIN_SPLITS)
     assert keys(part("split.fractions")) == list(TRAIN_SPLITS)
     assert part("split.fractions")["required"] == list(TRAIN_SPLITS)
@@ -100,18 +100,18 @@ def test_every_training_file_has_a_split():
     assert refers_to(section, "split")
 
 
-def test_inputs_of_the_magnetic_branch_are_those_that_can_be_read():
+def test_inputs_of_the_magnetic_branch_can_all_be_read():
     assert part("magnetic.input")["enum"] == list(INPUTS)
     assert keys(part("features.columns")["then"]) == list(INPUTS)
 
 
-def test_splits_of_ztf_are_those_that_are_planned():
+def test_splits_of_ztf_agree_with_the_plan():
     section = part("ztf.split")
     assert ["train", *keys(section)] == list(SPLITS)
     assert section["required"] == keys(section)
 
 
-def test_branches_are_those_that_have_folders():
+def test_branches_agree_with_the_folders():
     branches = list(paths.BRANCH_FOLDERS)
     assert part("branches.[]")["enum"] == branches
     collections = sorted(paths.RAW_OF_BRANCH.get(branch, branch) for branch in branches)
@@ -125,12 +125,12 @@ def test_every_branch_has_a_collection_of_raw_files():
     )
 
 
-def test_sources_are_those_of_the_manifests():
+def test_sources_agree_with_the_manifests():
     assert sorted(definition("source")["enum"]) == sorted(SOURCES)
     assert refers_to(part("source")["then"], "source")
 
 
-def test_lists_of_labels_are_those_that_are_published():
+def test_lists_of_labels_agree_with_the_published_lists():
     assert part("labels.source")["enum"] == list(MEMBERS) == list(paths.ZTF_LABELS_FILES)
     for name, file in paths.ZTF_LABELS_FILES.items():
         assert file.endswith(f"/{MEMBERS[name]}")
@@ -141,7 +141,7 @@ def test_any_class_can_have_a_label_and_those_of_the_default_map_are_published(d
     assert {*default_config["labels"]["map"]} <= {*CLASSES}
 
 
-def test_what_is_done_with_two_or_unknown_classes_is_known():
+def test_rules_for_two_or_unknown_classes_agree_with_the_code():
     assert part("labels.on_conflict")["enum"] == list(ON_CONFLICT)
     assert part("labels.unknown")["enum"] == list(UNKNOWN)
 
@@ -161,7 +161,7 @@ def kinds_of(found):
     return own + [kind for value in found.values() for kind in kinds_of(value)]
 
 
-def test_kinds_of_raw_files_are_those_that_are_told_apart():
+def test_kinds_of_raw_files_agree_with_the_code():
     (allowed,) = kinds_of(schema_of("sources"))
     assert sorted(allowed) == sorted([*KINDS, "folder"])
 

@@ -1,4 +1,4 @@
-"""The folder for temporary files of a run: used by all that it starts, and gone at its end."""
+"""All processes of a run use one folder for temporary files, and it is deleted at the end."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ print(folder)
 """
 
 
-def test_a_run_and_what_it_starts_use_one_folder_that_goes_at_the_end(tmp_path):
+def test_all_processes_of_a_run_use_one_folder_that_is_deleted_at_the_end(tmp_path):
     variables = {"PYTHONPATH": str(SCRIPTS), "TMPDIR": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", RUN], env=variables, capture_output=True, text=True, check=True
@@ -29,7 +29,7 @@ def test_a_run_and_what_it_starts_use_one_folder_that_goes_at_the_end(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_such_a_folder_is_deleted(tmp_path):
+def test_only_a_folder_for_temporary_files_is_deleted(tmp_path):
     mine, link, scratch = (tmp_path / name for name in ("mine", "skymill-link", "skymill-x"))
     for folder in (mine, scratch):
         folder.mkdir()

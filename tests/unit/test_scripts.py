@@ -1,4 +1,4 @@
-"""Scripts and package: everything imports, rules and scripts belong together."""
+"""Scripts and modules can be imported, and rules and scripts belong together."""
 
 import ast
 import importlib.util
@@ -18,9 +18,9 @@ RULES = {
     for _, name, body in re.findall(
         r"^( *)rule (\w+):\n(.*?)(?=^(?!\1 ) *\S|\Z)", path.read_text(), re.MULTILINE | re.DOTALL
     )
-    if "script:" in body  # the others only name what they want
+    if "script:" in body  # other rules only name targets
 }
-# An edit of their code must not fetch or unpack gigabytes again.
+# After an edit of their code, rules must not fetch or unpack gigabytes again.
 WITHOUT_CODE_DIGEST = {"retrieve", "unpack_sdo"}
 
 
@@ -71,7 +71,7 @@ def test_the_code_digest_of_a_rule_is_of_its_own_script(rule):
 
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if "settings_of=" not in RULES[rule]])
-def test_a_script_reads_no_other_settings_than_its_rule_names(rule):
+def test_a_script_reads_only_the_settings_that_its_rule_names(rule):
     call = re.search(r"\*\*(?:stage|simulation)\((.*?)\),\n", RULES[rule], re.DOTALL)
     named = set(re.findall(r'"([\w.]+)"', call[1])) if call else set()
     read = re.findall(r'\brun\.settings\["([\w.]+)"\]', (SCRIPTS / f"{rule}.py").read_text())
@@ -82,7 +82,7 @@ SPREADS = {module_name(path): "map_pieces(" in path.read_text() for path in MODU
 
 
 @pytest.mark.parametrize("path", SCRIPT_FILES, ids=lambda path: path.stem)
-def test_a_script_starts_the_workers_of_the_module_that_spreads_its_work(path):
+def test_a_script_starts_workers_for_the_module_that_distributes_its_work(path):
     text = path.read_text()
     imported = re.findall(r"^    from (skymill[\w.]+) import", text, re.MULTILINE)
     started = re.findall(r'run_job\(main, snakemake, workers="(.+?)"\)', text)
@@ -115,7 +115,7 @@ def test_a_rule_has_a_docstring_a_log_and_an_environment(rule):
 
 
 def test_every_module_imports_alone():
-    # One process for all: before each import the package is forgotten, heavy libraries stay.
+    # One process for all imports. It unloads the package before each one, but not heavy libraries.
     program = (
         "import sys, importlib\n"
         "for name in sys.argv[1:]:\n"
@@ -160,7 +160,7 @@ MAY_IMPORT = {
 
 
 @pytest.mark.parametrize("path", MODULE_FILES, ids=module_name)
-def test_a_room_imports_only_the_rooms_below_it(path):
+def test_a_subpackage_imports_only_the_subpackages_below_it(path):
     room = module_name(path).split(".")[1:2]
     if not room or room[0] not in MAY_IMPORT:
         return

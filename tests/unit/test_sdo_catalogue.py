@@ -1,4 +1,4 @@
-"""The catalogue: a row for every sample and file, and everything that is wrong with them."""
+"""The catalogue has a row for every sample and file, and lists all problems."""
 
 import json
 import os
@@ -74,12 +74,12 @@ def run(tmp_path, training=TRAIN, test=TEST, images=None, workers=1):
 
 
 def check(tmp_path, counts, **limits):
-    """Run the check on what `run` has catalogued, without limits but for those given."""
+    """Run the check on the result of `run`, with only the given limits."""
     problems = tmp_path / "out1" / "problems.jsonl"
     require_intact({**LOCATED, **counts}, problems, NO_LIMITS | limits, ignored={})
 
 
-def test_a_sound_tree_has_no_problems(tmp_path):
+def test_an_intact_tree_has_no_problems(tmp_path):
     counts, samples, images, problems = run(tmp_path)
     assert problems == []
     assert samples["sample_id"].tolist() == [cells[0] for cells in (*TRAIN, *TEST)]
@@ -103,7 +103,7 @@ def test_a_sound_tree_has_no_problems(tmp_path):
     ],
 )
 @pytest.mark.parametrize("channel", ["171", "magnetogram"])
-def test_what_an_image_is(content, status, channel):
+def test_an_image_has_its_status_and_its_flag(content, status, channel):
     assert check_image(content, channel).status == status
 
 
@@ -118,7 +118,7 @@ def test_the_flag_is_read_from_the_image_description():
 
 
 def picture(grey):
-    """Return a grey picture as Pillow has it after decoding."""
+    """Return a grey picture as Pillow decodes it."""
     return Image.fromarray(np.ascontiguousarray(grey, dtype=np.uint8))
 
 
@@ -138,7 +138,7 @@ def test_an_image_of_one_grey_value_or_two_neighbours_is_degenerate(value, other
 
 
 @given(st.integers(2, 200), st.integers(0, 255), st.integers(0, 255))
-def test_one_pixel_that_differs_by_two_is_information(step, row, column):
+def test_an_image_with_one_pixel_that_differs_by_two_is_not_degenerate(step, row, column):
     grey = np.full((256, 256), 50, dtype=np.uint8)
     grey[row, column] += step
     assert not is_degenerate(picture(grey), "magnetogram")
@@ -150,20 +150,20 @@ def test_thirty_two_adjacent_rows_without_variation_are_degenerate_in_aia(
 ):
     grey = noise()
     rows = grey[first : first + count]
-    # The rows may differ from one another.
+    # Different rows may have different values.
     rows[:] = (value + step * np.arange(len(rows)) % 7)[:, None]
     assert is_degenerate(picture(grey), "193") == (len(rows) >= 32)
     assert is_degenerate(picture(grey), "magnetogram") == (len(rows) == 256 and not step)
 
 
 @given(st.lists(st.booleans(), max_size=40))
-def test_the_longest_run_is_that_of_the_text(flags):
+def test_the_longest_run_of_flags_is_found(flags):
     text = "".join("x" if flag else " " for flag in flags)
     expected = max(map(len, text.split()), default=0)
     assert longest_run(np.array(flags, dtype=bool)) == expected
 
 
-def test_rows_are_dead_after_packing_as_well():
+def test_dead_rows_are_found_after_compression():
     grey = noise()
     grey[64:160] = 12
     assert check_image(encode(grey), "171").status == "degenerate"
@@ -171,7 +171,7 @@ def test_rows_are_dead_after_packing_as_well():
 
 
 @given(st.integers(-300, 300), st.sampled_from(["continuum", "magnetogram"]))
-def test_the_area_outside_the_solar_disk_is_measured_and_no_damage(limb, channel):
+def test_the_area_outside_the_solar_disk_is_measured_and_is_no_damage(limb, channel):
     value = {"continuum": 0, "magnetogram": 128}[channel]
     grey, (row, column) = noise(), np.mgrid[:256, :256]
     outside = row - column > limb
@@ -182,7 +182,7 @@ def test_the_area_outside_the_solar_disk_is_measured_and_no_damage(limb, channel
     assert off_disk(picture(grey), "94") == 0
 
 
-def test_out_of_memory_is_no_damaged_image(monkeypatch):
+def test_running_out_of_memory_does_not_count_as_a_damaged_image(monkeypatch):
     def exhausted(content):
         raise MemoryError
 
@@ -257,7 +257,7 @@ def test_every_kind_of_problem_is_listed(tmp_path):
     assert counts["problems_by_kind"] == {kind: len(where) for kind, where in kinds.items()}
 
 
-def test_a_name_that_is_no_utf_8_is_a_problem_and_ends_nothing(tmp_path):
+def test_a_name_that_is_not_utf_8_is_a_problem_and_does_not_stop_the_job(tmp_path):
     good = {image_name(START, 0, "94"): jpeg(4)}
     odd = os.fsdecode(b"caf\xe9")
     stray = tmp_path / "sdo" / "full" / "training" / "11390" / odd
@@ -285,7 +285,7 @@ def test_a_set_without_any_folder_is_catalogued(tmp_path):
     assert len(images) == 0
 
 
-def test_of_two_images_in_one_place_the_nearer_good_one_counts(tmp_path):
+def test_the_nearer_good_image_of_two_for_one_slot_counts(tmp_path):
     files = {
         image_name(START, 420, "94"): jpeg(1)[:-9],
         image_name(START, 420 + 1 / 60, "94"): jpeg(2),
@@ -318,7 +318,7 @@ def test_an_image_goes_to_the_step_that_is_within_two_seconds(seconds):
 )
 def test_a_common_shift_is_found_to_the_second(shift, images, others):
     times = [(shift + 60 * offset) * 1000 - late for offset, late in images]
-    # All four steps have images, and few are off by something else.
+    # All four steps have images, and few images have another shift.
     times += [(shift + 60 * offset) * 1000 for offset in OFFSETS]
     times += [10**9 + 10**7 * number for number in range(others)]
     seconds, explained = common_shift(np.array(times, dtype="m8[ms]").astype("m8[ns]"))
@@ -328,7 +328,7 @@ def test_a_common_shift_is_found_to_the_second(shift, images, others):
         assert abs(seconds - shift) <= 1 or len({offset for offset, _ in images}) < len(OFFSETS)
 
 
-def test_where_nothing_is_unplaced_there_is_no_shift():
+def test_without_unplaced_images_there_is_no_shift():
     assert common_shift(np.array([], dtype="m8[ns]")) is None
     assert (describe_shift(-3600.0), describe_shift(93784.0)) == (
         "1:00:00 before",
@@ -350,7 +350,7 @@ def test_names_are_parsed_strictly():
 
 
 @given(st.integers(0, 2**62))
-def test_nanoseconds_survive(nanoseconds):
+def test_nanoseconds_are_kept(nanoseconds):
     time = np.array([np.datetime64(nanoseconds, "ns")])
     text = format_time(time)[0]
     if text[:2] in ("19", "20"):
@@ -370,7 +370,7 @@ def test_nanoseconds_survive(nanoseconds):
         "../../etc,2012-01-05 05:06:01,2012-01-05 17:06:01,1e-9",
     ],
 )
-def test_a_malformed_row_is_counted_and_told(tmp_path, cells):
+def test_a_malformed_row_is_counted_and_listed(tmp_path, cells):
     path = tmp_path / "meta_data.csv"
     path.write_text(HEADER + cells + "\n\n" + ",".join(TRAIN[0]) + "\n")
     rows, malformed = read_metadata(path)
@@ -379,7 +379,7 @@ def test_a_malformed_row_is_counted_and_told(tmp_path, cells):
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n", b"\xff\xfe\x00", b"<html></html>"])
-def test_a_table_of_something_else_is_refused(tmp_path, content):
+def test_a_table_of_another_data_set_is_refused(tmp_path, content):
     path = tmp_path / "meta_data.csv"
     path.write_bytes(content)
     with pytest.raises(
@@ -395,7 +395,7 @@ def test_a_table_of_something_else_is_refused(tmp_path, content):
     ),
     st.sampled_from(["\n", "\r\n"]),
 )
-def test_a_row_is_one_line_whatever_is_in_it(tmp_path_factory, spots, ending):
+def test_a_row_of_any_content_is_one_line(tmp_path_factory, spots, ending):
     lines = [",".join(TRAIN[0]), ",".join(TRAIN[1]), "", ",".join(TEST[0])]
     for line, place, character in spots:
         at = min(place, len(lines[line]))
@@ -409,7 +409,7 @@ def test_a_row_is_one_line_whatever_is_in_it(tmp_path_factory, spots, ending):
     assert {2, 3, 5} - touched <= {row.line for row in rows}
 
 
-def test_a_stray_quotation_mark_costs_its_own_row_only(tmp_path):
+def test_a_stray_quotation_mark_only_loses_its_own_row(tmp_path):
     path = tmp_path / "meta_data.csv"
     rows = [",".join(row(11390, f"2012-01-{day:02} 00:00:00")) for day in range(1, 31)]
     rows[7] = '"' + rows[7][1:]
@@ -421,17 +421,17 @@ def test_a_stray_quotation_mark_costs_its_own_row_only(tmp_path):
 
 @pytest.mark.parametrize("mark", ["Z", "+00:00", "+0000", "-00:00", "+00", " UTC", " Z", ""])
 @pytest.mark.parametrize("between", ["T", " "])
-def test_times_that_say_that_they_are_in_utc_are_read(between, mark):
+def test_times_marked_as_utc_are_read(between, mark):
     text = f"2012-01-05{between}05:06:01.5{mark}"
     assert parse_time(text) == np.datetime64("2012-01-05T05:06:01.5", "ns")
 
 
 @pytest.mark.parametrize("mark", ["+01:00", "-0500", "CET", "z0", "Z Z", "+00:30"])
-def test_times_with_another_offset_are_none(mark):
+def test_times_with_another_offset_are_refused(mark):
     assert parse_time(f"2012-01-05T05:06:01{mark}") is None
 
 
-def test_the_root_with_most_rows_is_taken_whatever_its_name(tmp_path):
+def test_the_root_with_most_rows_is_used_under_any_name(tmp_path):
     many = [row(11390, f"2012-01-{day:02} 00:00:00") for day in range(5, 15)]
     write_tree(tmp_path / "a_example", many, TEST, {cells[0]: None for cells in many})
     write_tree(tmp_path / "deep" / "small", TRAIN[:1], TEST)
@@ -443,14 +443,14 @@ def test_the_root_with_most_rows_is_taken_whatever_its_name(tmp_path):
     assert find_root(tmp_path / "z") == (tmp_path / "z", {tmp_path / "z": 3})
 
 
-def test_roots_with_as_many_rows_are_refused_by_name(tmp_path):
+def test_roots_with_equally_many_rows_are_refused_by_name(tmp_path):
     write_tree(tmp_path / "one", TRAIN, TEST)
     write_tree(tmp_path / "two", TRAIN, TEST)
     with pytest.raises(SkymillError, match=r"2 times with 3 rows each: one, two\. Keep the one"):
         find_root(tmp_path)
 
 
-def test_a_root_whose_table_is_none_does_not_cost_the_other(tmp_path):
+def test_a_root_with_an_invalid_table_does_not_affect_the_other_root(tmp_path):
     write_tree(tmp_path / "one", TRAIN, TEST)
     write_tree(tmp_path / "two", TRAIN, TEST)
     (tmp_path / "two" / "test" / "meta_data.csv").write_text("a,b\n")
@@ -462,19 +462,19 @@ def test_a_root_whose_table_is_none_does_not_cost_the_other(tmp_path):
         find_root(tmp_path)
 
 
-def test_copies_of_one_root_in_another_letter_case_are_one_root(tmp_path):
+def test_copies_of_a_root_in_another_letter_case_count_as_one_root(tmp_path):
     lacking = {TRAIN[0][0]: None}
     for name in ("full", "Full", "FULL"):
         write_tree(tmp_path / name, TRAIN, TEST, lacking if name == "full" else None)
     assert find_root(tmp_path)[0] == tmp_path / "Full"
-    # Another table under such a name is no copy.
+    # A root with such a name but another table is no copy.
     table = tmp_path / "FULL" / "training" / "meta_data.csv"
     table.write_text(table.read_text().replace("8e-07", "9e-07"))
     with pytest.raises(SkymillError, match="3 times with 3 rows each: FULL, Full, full"):
         find_root(tmp_path)
 
 
-def test_where_there_is_no_root_what_was_not_unpacked_is_named(tmp_path):
+def test_without_a_root_the_members_that_were_not_unpacked_are_named(tmp_path):
     (tmp_path / "a").mkdir()
     unpacked = {
         "refused": {"compressed_by_deflate64": ["full/training/meta_data.csv"]},
@@ -484,13 +484,13 @@ def test_where_there_is_no_root_what_was_not_unpacked_is_named(tmp_path):
         locate(tmp_path, unpacked)
 
 
-def test_a_folder_of_something_else_is_refused_by_what_is_in_it(tmp_path):
+def test_a_folder_of_another_data_set_is_refused_with_its_content(tmp_path):
     (tmp_path / "holiday.jpg").write_bytes(b"")
     with pytest.raises(SkymillError, match=r"holiday\.jpg"):
         find_root(tmp_path)
 
 
-def test_the_receipt_tells_root_and_size_and_changes_with_the_listing(tmp_path):
+def test_the_receipt_has_root_and_size_and_changes_with_the_listing(tmp_path):
     folder = tmp_path / "sdo"
     write_tree(folder / "full", TRAIN, TEST)
     before = locate(folder)
@@ -503,9 +503,7 @@ def test_the_receipt_tells_root_and_size_and_changes_with_the_listing(tmp_path):
 
 
 @pytest.mark.parametrize("source", ["sample", "archive", None])
-def test_the_receipt_tells_the_source_of_what_was_unpacked_and_else_local(
-    tmp_path, monkeypatch, source
-):
+def test_the_receipt_has_the_source_of_the_zip_or_local_without_one(tmp_path, monkeypatch, source):
     monkeypatch.chdir(tmp_path)
     write_tree(Path("data/raw/sdo/full"), TRAIN, TEST)
     manifest = Path("data/raw/sdo.manifest.json")
@@ -525,7 +523,7 @@ def test_the_receipt_tells_the_source_of_what_was_unpacked_and_else_local(
     assert document["counts"]["members_ignored"] == (1 if source else 0)
 
 
-def test_a_file_that_snakemake_left_is_no_part_of_the_listing(tmp_path):
+def test_a_file_that_snakemake_left_is_not_in_the_listing(tmp_path):
     folder = tmp_path / "sdo"
     write_tree(folder / "full", TRAIN, TEST)
     before = locate(folder)
@@ -543,7 +541,7 @@ def test_the_check_names_the_first_offenders(tmp_path):
         check(tmp_path, counts, max_lost_samples_fraction=0.1)
 
 
-def test_what_is_lost_within_the_limits_is_a_warning(tmp_path, caplog):
+def test_losses_within_the_limits_are_a_warning(tmp_path, caplog):
     images = {TRAIN[0][0]: {image_name(START, 0, "94"): b"broken"}, TEST[0][0]: None}
     counts, *_ = run(tmp_path, images=images)
     lost = {"members": 8, "members_ignored": 1}
@@ -559,7 +557,7 @@ def test_what_is_lost_within_the_limits_is_a_warning(tmp_path, caplog):
     assert len(said) == 4
 
 
-def test_a_full_tree_warns_of_nothing(tmp_path, caplog):
+def test_a_complete_tree_gives_no_warning(tmp_path, caplog):
     full = {
         cells[0]: {
             image_name(cells[1], minutes, channel): jpeg(number * 40 + place)
@@ -577,7 +575,7 @@ def test_a_full_tree_warns_of_nothing(tmp_path, caplog):
     assert [record for record in caplog.records if record.levelname == "WARNING"] == []
 
 
-def test_a_set_a_channel_and_a_year_that_are_empty_are_named(tmp_path):
+def test_an_empty_set_channel_or_year_is_named(tmp_path):
     later = row(11392, "2013-05-06 17:06:01")
     counts, *_ = run(tmp_path, training=[*TRAIN, later], images={TEST[0][0]: {}, later[0]: {}})
     assert counts["slots"]["by_set"] == {"train": [4, 120], "test": [0, 40]}
@@ -599,7 +597,7 @@ def test_a_suffix_in_another_case_fills_its_slot(tmp_path, suffix):
 
 
 @pytest.mark.parametrize(("minutes", "said"), [(60, "1:00:00 after"), (-90, "1:30:00 before")])
-def test_a_table_that_is_shifted_is_refused_and_the_shift_named(tmp_path, minutes, said):
+def test_a_shifted_table_is_refused_and_the_shift_is_named(tmp_path, minutes, said):
     images = {
         cells[0]: {image_name(cells[1], step + minutes, "94"): jpeg(step) for step in OFFSETS}
         for cells in (*TRAIN, *TEST)
@@ -610,7 +608,7 @@ def test_a_table_that_is_shifted_is_refused_and_the_shift_named(tmp_path, minute
         check(tmp_path, counts, max_unplaced_fraction=0.05)
 
 
-def test_a_table_without_one_good_row_is_said_to_be_so(tmp_path):
+def test_a_table_without_a_good_row_is_refused(tmp_path):
     bad = [(TRAIN[0][0], "2012-01-05 05:06:01", "yesterday", "1e-9")] * 3
     counts, *_ = run(tmp_path, training=bad, images={TRAIN[0][0]: {}})
     with pytest.raises(SkymillError, match=r"every row .* train set is malformed, all 3\.\n.*yest"):
@@ -633,7 +631,7 @@ def test_a_region_in_both_sets_is_always_fatal(tmp_path):
         check(tmp_path, counts)
 
 
-def test_a_zip_of_which_much_was_not_unpacked_is_refused(tmp_path):
+def test_a_zip_with_many_members_not_unpacked_is_refused(tmp_path):
     counts, *_ = run(tmp_path)
     lost = {"members": 10, "members_ignored": 3}
     problems, limits = (
@@ -650,13 +648,13 @@ def test_a_zip_of_which_much_was_not_unpacked_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("part", ["training", "test"])
-def test_a_set_without_rows_is_refused_whatever_is_allowed(tmp_path, part):
+def test_a_set_without_rows_is_refused_at_any_limit(tmp_path, part):
     counts, *_ = run(tmp_path, **{part: []})
     with pytest.raises(SkymillError, match=r"metadata of the (train|test) set has no row"):
         check(tmp_path, counts)
 
 
-def test_a_tree_without_images_is_refused_whatever_is_allowed(tmp_path):
+def test_a_tree_without_images_is_refused_at_any_limit(tmp_path):
     counts, *_ = run(tmp_path, images={cells[0]: None for cells in (*TRAIN, *TEST)})
     with pytest.raises(SkymillError, match="no sample has an image: 0 images for 3 rows"):
         check(tmp_path, counts)
@@ -665,7 +663,7 @@ def test_a_tree_without_images_is_refused_whatever_is_allowed(tmp_path):
 def test_a_file_that_is_larger_than_any_image_is_not_decoded(tmp_path):
     content = jpeg(1)
     assert check_image(content + bytes(2**18), "94").status == "undecodable"
-    # Each scan costs the decoding of all blocks, in a few bytes.
+    # Each scan takes a few bytes, but decoding a scan processes all blocks.
     assert check_image(content + b"\xff\xda" * 200, "94").status == "undecodable"
 
 

@@ -1,4 +1,4 @@
-"""GOES classes: exactly those that were stored, whatever two float divisions did to them."""
+"""GOES classes: exactly the stored classes, despite the errors of two float divisions."""
 
 import pytest
 from hypothesis import given
@@ -12,12 +12,12 @@ CLASSES += [("X", tenths) for tenths in range(10, 201)]
 
 
 @pytest.mark.parametrize("letter", "ABCMX")
-def test_every_class_stored_as_flux_by_085_comes_back(letter):
+def test_every_class_is_recovered_from_a_flux_stored_with_the_factor_085(letter):
     for kind, tenths in CLASSES:
         if kind != letter:
             continue
         name = f"{kind}{tenths // 10}.{tenths % 10}"
-        # Two ways in which the archive may have computed the flux.
+        # The archive may have computed the flux in either of these two ways.
         for flux in (tenths / 10 * BEGINS[kind] / 0.85, tenths * (BEGINS[kind] / 10) / 0.85):
             assert goes_class(repr(flux), 0.85) == name
             assert label(repr(flux), 0.85) == (kind if kind in LABELS else "Q")
@@ -35,18 +35,18 @@ def test_every_class_stored_as_flux_by_085_comes_back(letter):
         ("1.17e-5", "C9.9", "C"),
     ],
 )
-def test_known_fluxes(flux, name, kind):
+def test_known_fluxes_have_their_classes(flux, name, kind):
     assert (goes_class(flux, 0.85), label(flux, 0.85)) == (name, kind)
 
 
-def test_a_mantissa_that_rounds_to_ten_is_one_of_the_next_class():
+def test_a_mantissa_that_rounds_to_ten_becomes_one_of_the_next_class():
     assert goes_class("9.96e-5", 0.9999999) == "X1.0"
     assert label("9.96e-5", 0.9999999) == "X"
     assert goes_class("9.94e-5", 0.9999999) == "M9.9"
 
 
 @given(st.floats(1e-8, 1e-2))
-def test_a_scale_of_one_takes_the_stored_flux_unrounded(flux):
+def test_a_scale_of_one_uses_the_stored_flux_without_rounding(flux):
     name, kind = goes_class(repr(flux), 1.0), label(repr(flux), 1.0)
     expected = "X" if flux >= 1e-4 else "M" if flux >= 1e-5 else "C" if flux >= 1e-6 else "Q"
     assert kind == expected

@@ -1,4 +1,4 @@
-"""Plan, index, tensors and report of SDOBenchmark."""
+"""The plan, the index, the tensors and the report of SDOBenchmark."""
 
 import csv
 import shutil
@@ -94,7 +94,7 @@ def regions(draw):
 
 
 @given(regions(), st.floats(0, 0.9), st.integers(0, 5), st.randoms())
-def test_validation_takes_whole_regions_whatever_the_order(drawn, fraction, seed, random):
+def test_validation_has_whole_regions_in_any_order_of_samples(drawn, fraction, seed, random):
     region, labels = drawn
     held_out = cut_validation(region, labels, fraction, seed)
     require_none_shared(region, np.where(held_out, "validation", "train"), "groups")
@@ -118,7 +118,7 @@ def test_a_class_of_two_regions_or_more_is_in_training_and_in_validation(drawn, 
         assert taken == ({True, False} if len(members) > 1 else {False})
 
 
-def test_the_fraction_is_approached():
+def test_validation_has_approximately_its_fraction():
     region = np.repeat(np.arange(400), 8)
     labels = np.array(["Q"] * len(region), dtype=object)
     labels[region < 40] = "M"
@@ -128,7 +128,7 @@ def test_the_fraction_is_approached():
     assert not cut_validation(region, labels, 0, 3).any()
 
 
-def test_a_plan_has_every_sample_in_order_and_leaves_the_test_set_alone(built):
+def test_a_plan_has_every_sample_in_order_and_keeps_the_test_set(built):
     samples, plan = read_frame(built / "samples.parquet"), read_frame(built / "plan.parquet")
     assert plan["sample_id"].tolist() == samples["sample_id"].tolist()
     assert set(plan.loc[plan["set"] == "test", "split"]) == {"test"}
@@ -157,7 +157,7 @@ def test_the_index_has_a_row_for_every_sample(built):
     )
 
 
-def test_a_moved_project_changes_nothing_but_the_location(built):
+def test_moving_a_project_changes_only_the_locations(built):
     here = index_of(built, "test")
     there = make_index(*frames(built, "test"), tree="data/raw/sdo", root="/elsewhere")
     entries = [write_index(built / "a.csv", here), write_index(built / "b.csv", there)]
@@ -171,7 +171,7 @@ def test_a_moved_project_changes_nothing_but_the_location(built):
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 30), st.integers(1, 12)), max_size=30))
-def test_overlaps_are_those_of_every_pair(drawn):
+def test_overlaps_agree_with_a_comparison_of_all_pairs(drawn):
     region = np.array([name for name, _, _ in drawn], dtype=np.int64)
     start = np.array([begin for _, begin, _ in drawn], dtype="M8[ns]")
     end = np.array([begin + length for _, begin, length in drawn], dtype="M8[ns]")
@@ -186,7 +186,7 @@ def test_overlaps_are_those_of_every_pair(drawn):
 
 
 def at_peak(*windows):
-    """Return what is said of windows of one region: (time in the folder's name, k, end, flare)."""
+    """Return `at_peak` for windows of one region: (time in the folder's name, k, end, flare)."""
     times, numbers, ends, flares = zip(*windows, strict=True)
     folders = [
         f"{time.replace('-', '_').replace(' ', '_').replace(':', '_')}_{number}"
@@ -206,15 +206,15 @@ def test_a_window_that_ends_a_day_after_its_event_began_ends_at_the_peak(number)
     assert at_peak((BEGIN, number, "2012-01-06T17:19:03", True)) == [True]
 
 
-def test_where_no_flare_is_recorded_no_window_ends_at_one():
+def test_without_a_recorded_flare_no_window_ends_at_the_peak():
     assert at_peak((BEGIN, 1, "2012-01-06T17:19:00", False)) == [False]
 
 
-def test_a_window_that_ends_where_its_event_begins_is_before_the_peak():
+def test_a_window_that_ends_when_its_event_begins_is_before_the_peak():
     assert at_peak((BEGIN, 0, "2012-01-05T17:19:01", True)) == [False]
 
 
-def test_a_window_is_before_the_peak_if_a_later_one_of_the_event_is():
+def test_a_window_before_a_later_window_of_its_event_is_before_the_peak():
     windows = (BEGIN, 1, "2012-01-06T01:00:00", True), (BEGIN, 2, "2012-01-06T09:00:00", True)
     assert at_peak(*windows) == [False, None]
 
@@ -224,7 +224,7 @@ def test_whether_the_last_window_of_a_shorter_event_ends_at_the_peak_is_unknown(
     assert at_peak((BEGIN, 1, end, True)) == [None]
 
 
-def test_what_is_unknown_is_an_empty_cell_and_a_missing_value_for_pandas(built):
+def test_an_unknown_value_is_an_empty_cell_and_missing_in_pandas(built):
     index = index_of(built, "test")
     index["window_ends_at_peak"] = pd.array([None, True], dtype="boolean")
     write_index(built / "a.csv", index)
@@ -234,7 +234,7 @@ def test_what_is_unknown_is_an_empty_cell_and_a_missing_value_for_pandas(built):
 
 
 def catalogued(rows):
-    """Return the frame of samples (set, region, start, peak flux), as the catalogue has it."""
+    """Return the frame of samples (set, region, start, peak flux) as in the catalogue."""
     start = np.array([begin for _, _, begin, _ in rows], dtype="M8[ns]")
     return pd.DataFrame(
         {
@@ -249,7 +249,7 @@ def catalogued(rows):
     )
 
 
-# HARP 1321 holds 11401, 11402, 11405 and 11407.
+# HARP 1321 contains 11401, 11402, 11405 and 11407.
 ONE_PATCH = catalogued(
     [
         ("train", 11401, "2012-01-20T00:00", "1e-4"),
@@ -263,7 +263,7 @@ ONE_PATCH = catalogued(
 )
 
 
-def test_what_training_and_test_share_is_counted_and_left_alone(caplog):
+def test_groups_in_both_training_and_test_are_counted_and_kept(caplog):
     plan, counts = make_plan(ONE_PATCH, **PLAN | {"validation_fraction": 0})
     assert plan["split"].to_pylist() == ["train"] * 7 + ["test"] * 2
     assert plan["group"].to_pylist() == [11401] * 3 + [11390, 11391, 11392, 99999] + [11401] * 2
@@ -278,7 +278,7 @@ def test_what_training_and_test_share_is_counted_and_left_alone(caplog):
     assert "3 training samples share a group" in caplog.text
 
 
-def test_cleaned_excludes_the_groups_that_touch_the_test_set(caplog):
+def test_the_setting_cleaned_excludes_groups_with_test_samples(caplog):
     plan, counts = make_plan(ONE_PATCH, **PLAN | {"split": "cleaned"})
     splits = plan["split"].to_pylist()
     assert splits[:3] == ["excluded"] * 3
@@ -293,7 +293,7 @@ def test_cleaned_excludes_the_groups_that_touch_the_test_set(caplog):
     st.integers(0, 9),
 )
 def test_no_group_is_in_two_splits(drawn, seed):
-    # A region is in one of the official sets alone.
+    # Each region is in only one of the official sets.
     in_test = {}
     for is_test, region in drawn:
         in_test.setdefault(region, is_test)
@@ -301,7 +301,7 @@ def test_no_group_is_in_two_splits(drawn, seed):
         ("test" if in_test[region] else "train", region, "2012-01-20T00:00", "1e-9")
         for _, region in drawn
     ]
-    # Regions that no HARP links to others: training and validation have some.
+    # No HARP links these regions: training and validation have some of them.
     rows += [("train", region, "2012-01-20T00:00", "1e-9") for region in (99998, 99999)]
     samples = catalogued(rows)
     for split in ("official", "cleaned"):
@@ -316,7 +316,7 @@ def test_no_group_is_in_two_splits(drawn, seed):
         )
 
 
-def test_where_every_training_sample_is_in_a_group_of_the_test_set_that_is_said():
+def test_a_training_set_only_of_groups_with_test_samples_is_reported():
     with pytest.raises(SkymillError, match="no training sample is left"):
         make_plan(ONE_PATCH.iloc[[0, 1, 2, 7, 8]], **PLAN | {"split": "cleaned"})
 
@@ -332,7 +332,7 @@ def test_categories_have_one_order_in_every_file(tmp_path, rows):
     assert frame["label"].tolist() == plan["label"].to_pylist()
 
 
-def test_tensors_hold_the_images_and_mask_the_others(built):
+def test_tensors_contain_the_images_and_mask_missing_ones(built):
     _, counts = tensors_of(built, "train", built / "train.zarr")
     root = zarr.open_group(built / "train.zarr", mode="r")
     assert root["images"].shape == (len(TRAIN), 4, 10, 256, 256)
@@ -348,7 +348,7 @@ def test_tensors_hold_the_images_and_mask_the_others(built):
     assert root["ar_num"][...].tolist() == [int(cells[0][:5]) for cells in TRAIN]
 
 
-def test_the_files_of_a_sample_are_all_that_its_images_are_read_from(built, tmp_path):
+def test_the_files_of_a_sample_are_enough_to_read_its_images(built, tmp_path):
     tensors_of(built, "train", built / "train.zarr")
     files = files_of_sample(built / "train.zarr", 0)
     for path in files:
@@ -363,13 +363,13 @@ def test_the_files_of_a_sample_are_all_that_its_images_are_read_from(built, tmp_
 
 
 @pytest.mark.parametrize("channel", PIXEL_SCALES)
-def test_grey_values_stand_for_what_the_archive_has_scaled(channel):
+def test_grey_values_convert_back_to_the_values_that_the_archive_scaled(channel):
     scale, low, high, _ = PIXEL_SCALES[channel]
     measured = np.linspace(low, high, 1000)
     of = np.log10 if scale == "log10" else np.asarray
     grey = np.round(255 * (of(measured) - of(low)) / (of(high) - of(low))).astype(np.uint8)
     assert np.allclose(physical(np.uint8([0, 255]), channel), [low, high], rtol=1e-5)
-    # A grey value stands for all that was rounded to it.
+    # A grey value represents all values that were rounded to it.
     assert (np.abs(of(physical(grey, channel)) - of(measured)) <= (of(high) - of(low)) / 500).all()
 
 
@@ -401,7 +401,7 @@ def test_an_image_that_changed_since_it_was_catalogued_is_refused(built):
     assert not (built / "train.zarr").exists()
 
 
-def test_what_a_killed_worker_left_of_a_shard_is_no_part_of_the_tensors(built, monkeypatch):
+def test_a_partial_shard_of_a_killed_worker_is_not_in_the_tensors(built, monkeypatch):
     expected = tensors_of(built, "train", built / "train.zarr")
 
     def leave_something(function, pieces, **options):
@@ -413,7 +413,7 @@ def test_what_a_killed_worker_left_of_a_shard_is_no_part_of_the_tensors(built, m
     assert list((built / "again.zarr").rglob("*.partial")) == []
 
 
-def test_tensors_need_room_before_they_begin(built, monkeypatch):
+def test_tensors_need_free_space_before_they_start(built, monkeypatch):
     usage = shutil.disk_usage(built)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     with pytest.raises(SkymillError, match=r"GB are free.*sdo\.tensors: false"):
@@ -447,7 +447,7 @@ def test_the_report_names_a_shift_and_the_area_outside_the_disk(built):
     assert "Training samples that did are excluded." in text
 
 
-def test_the_report_tells_counts_problems_and_splits(built):
+def test_the_report_lists_counts_problems_and_splits(built):
     text = page(built)
     for said in (
         "8,336",

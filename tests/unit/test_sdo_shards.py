@@ -1,4 +1,4 @@
-"""Shards that are put together here are those that zarr-python reads."""
+"""zarr-python reads the shards that Skymill assembles."""
 
 import hashlib
 
@@ -34,7 +34,7 @@ def write(folder, values, number):
 
 
 def chunks_of(block):
-    """The chunks that have values, all in the same memory."""
+    """The chunks with values; all use the same memory."""
     memory = np.empty((SHARD[1], SHARD[3]), dtype=np.uint8)
     for sample, channel in np.ndindex(len(block), SHARD[2]):
         memory[...] = block[sample, :, channel]
@@ -48,7 +48,9 @@ def chunks_of(block):
     seed=st.integers(0, 9),
 )
 @settings(max_examples=30)
-def test_zarr_reads_what_was_written_whatever_is_empty(tmp_path_factory, samples, filled, seed):
+def test_zarr_reads_the_written_values_whichever_chunks_are_empty(
+    tmp_path_factory, samples, filled, seed
+):
     folder = tmp_path_factory.mktemp("group")
     values = np.zeros((samples, *SHARD[1:]), dtype=np.uint8)
     random = np.random.default_rng(seed)
@@ -69,7 +71,7 @@ def test_zarr_reads_what_was_written_whatever_is_empty(tmp_path_factory, samples
     assert (array[:, :, 1] == values[:, :, 1]).all()
 
 
-def test_a_changed_bit_of_a_chunk_is_refused_and_gives_no_other_values(tmp_path):
+def test_a_changed_bit_of_a_chunk_is_refused(tmp_path):
     values = np.random.default_rng(1).integers(0, 3, (4, *SHARD[1:]), dtype=np.uint8)
     array = array_in(tmp_path, 4)
     path, entry = write(tmp_path, values, 0)

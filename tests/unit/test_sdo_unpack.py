@@ -1,4 +1,4 @@
-"""Unpacking: every file once, nothing outside the target, and on from where a kill left it."""
+"""Unpacking writes every file once and only inside the target, and can be resumed."""
 
 import lzma
 import os
@@ -63,13 +63,13 @@ def test_case_copies_are_extracted_once_under_one_spelling(tmp_path):
     ]
 
 
-def test_the_source_is_that_of_the_zip(tmp_path):
+def test_a_tree_has_the_source_of_its_zip(tmp_path):
     archive = write_zip(tmp_path / "x.zip", four_times(FILES))
     write_sidecar(archive, "sample")
     assert unpack(archive, tmp_path / "sdo")["source"] == "sample"
 
 
-def test_different_files_under_one_name_are_all_kept_and_told(tmp_path):
+def test_different_files_under_one_name_are_all_kept_and_listed(tmp_path):
     members = [("R/a.jpg", b"one"), ("r/a.jpg", b"two!"), ("r/A.jpg", b"one"), ("R/b.jpg", b"b")]
     manifest = unpack(write_zip(tmp_path / "x.zip", members), tmp_path / "sdo")
     found = tree(tmp_path / "sdo")
@@ -96,7 +96,7 @@ def test_different_files_under_one_name_are_all_kept_and_told(tmp_path):
         (link("a/evil"), "symbolic_link"),
     ],
 )
-def test_members_that_would_do_harm_are_refused_and_told(tmp_path, member, reason):
+def test_harmful_members_are_refused_and_listed(tmp_path, member, reason):
     archive = write_zip(tmp_path / "in" / "x.zip", [(member, b"evil"), ("r/good", b"good")])
     manifest = unpack(archive, tmp_path / "in" / "sdo")
     assert list(manifest["refused"]) == [reason]
@@ -112,7 +112,7 @@ def test_absurd_compression_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
 )
-def test_what_other_programs_pack_is_read(tmp_path, method):
+def test_zips_of_other_programs_are_read(tmp_path, method):
     files = {"r/a.jpg": os.urandom(70_000), "r/b.csv": b"id\n" * 1000, "r/empty": b""}
     archive = write_zip(tmp_path / "x.zip", files.items(), method)
     assert unpack(archive, tmp_path / "sdo")["refused"] == {}
@@ -133,7 +133,7 @@ def test_an_lzma_member_without_an_end_mark_is_read(tmp_path):
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED])
 @pytest.mark.parametrize("place", [3, 9, 40, 200])
-def test_a_changed_byte_of_a_packed_member_is_damage_and_no_fault(tmp_path, method, place):
+def test_a_changed_byte_of_a_packed_member_is_damage_and_no_crash(tmp_path, method, place):
     archive = write_zip(tmp_path / "x.zip", [("r/a", os.urandom(500))], method)
     content = bytearray(archive.read_bytes())
     content[30 + len("r/a") + place] ^= 0x55
@@ -146,7 +146,7 @@ def test_a_changed_byte_of_a_packed_member_is_damage_and_no_fault(tmp_path, meth
     ("number", "reason"),
     [(9, "deflate64"), (93, "zstandard"), (99, "aes"), (77, "method_77")],
 )
-def test_a_method_that_is_not_read_is_refused_by_name(tmp_path, number, reason):
+def test_an_unsupported_method_is_refused_by_name(tmp_path, number, reason):
     archive = write_zip(tmp_path / "x.zip", [("r/other", b"x"), ("r/good", b"good")])
     content = bytearray(archive.read_bytes())
     entry = content.index(b"PK\x01\x02")
@@ -173,7 +173,7 @@ def test_a_member_that_would_be_longer_than_the_zip_is_damage(tmp_path):
         unpack(archive, tmp_path / "sdo")
 
 
-def test_places_and_sizes_that_cannot_be_are_damage(tmp_path):
+def test_impossible_offsets_and_sizes_are_damage(tmp_path):
     plain = write_zip(
         tmp_path / "plain.zip", [("r/a", b"x" * 50), ("r/b", b"y")], zipfile.ZIP_STORED
     )
@@ -188,7 +188,7 @@ def test_places_and_sizes_that_cannot_be_are_damage(tmp_path):
 
 
 @pytest.mark.parametrize("values", [(2**62, 5, 0), (5, 2**62, 0), (5, 5, 2**63), (5, 5, 2**64 - 1)])
-def test_numbers_of_64_bits_that_cannot_be_cost_no_memory(tmp_path, values):
+def test_impossible_64_bit_numbers_allocate_no_memory(tmp_path, values):
     size, compressed, offset = values
     extra = struct.pack("<2H3Q", 1, 24, size, compressed, offset)
     full = 2**32 - 1
@@ -218,12 +218,12 @@ def test_numbers_of_64_bits_that_cannot_be_cost_no_memory(tmp_path, values):
         unpack(archive, tmp_path / "sdo")
 
 
-def test_members_within_others_are_refused(tmp_path):
+def test_overlapping_members_are_refused(tmp_path):
     members = [("r/one", b"1" * 400), ("r/two", b"2" * 400), ("r/three", b"3" * 400)]
     archive = write_zip(tmp_path / "x.zip", members, zipfile.ZIP_STORED)
     content = bytearray(archive.read_bytes())
     second = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 1)
-    # The second one is said to begin where the first one does.
+    # The directory gives the second member the offset of the first one.
     content[second + 42 : second + 46] = struct.pack("<L", 0)
     archive.write_bytes(content)
     manifest = unpack(archive, tmp_path / "sdo")
@@ -231,8 +231,8 @@ def test_members_within_others_are_refused(tmp_path):
     assert tree(tmp_path / "sdo") == {"r/one": b"1" * 400, "r/three": b"3" * 400}
 
 
-def test_a_zip_that_grows_more_than_a_hundred_times_in_all_is_refused(tmp_path):
-    # Each of them grows less than is absurd for a single one.
+def test_a_zip_that_expands_more_than_a_hundred_times_in_total_is_refused(tmp_path):
+    # The ratio of each member is below the limit for a single member.
     content = [os.urandom(2**14) + bytes(185 * 2**14) for _ in range(3)]
     members = [(f"r/{number}", each) for number, each in enumerate(content)]
     archive = write_zip(tmp_path / "x.zip", members)
@@ -240,7 +240,7 @@ def test_a_zip_that_grows_more_than_a_hundred_times_in_all_is_refused(tmp_path):
         unpack(archive, tmp_path / "sdo")
 
 
-def test_a_member_too_large_to_be_a_file_of_the_data_set_is_refused(tmp_path, monkeypatch):
+def test_a_member_too_large_for_the_data_set_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(unpack_module, "LARGEST", 1000)
     archive = write_zip(tmp_path / "x.zip", [("r/large", os.urandom(1001)), ("r/good", b"good")])
     assert unpack(archive, tmp_path / "sdo")["refused"] == {"too_large": ["r/large"]}
@@ -254,7 +254,7 @@ def test_a_zip_of_more_members_than_fit_into_memory_is_refused(tmp_path, monkeyp
 
 
 def test_backslashes_between_folders_are_slashes(tmp_path):
-    # Python's own writer would make slashes of them.
+    # Python's zip writer would replace them by slashes.
     names = [name.replace("/", "|") for name in FILES]
     archive = write_zip(tmp_path / "x.zip", zip(names, FILES.values(), strict=True))
     archive.write_bytes(archive.read_bytes().replace(b"|", b"\\"))
@@ -266,7 +266,7 @@ def test_two_tables_under_one_name_are_refused(tmp_path):
     tables = [("R/meta_data.csv", b"one"), ("r/meta_data.csv", b"two")]
     with pytest.raises(SkymillError, match=r"different tables as .*/meta_data"):
         unpack(write_zip(tmp_path / "x.zip", tables), tmp_path / "sdo")
-    # Of more copies the odd one is damaged, as with every other file.
+    # With more copies, the copy that differs counts as damaged, as for every other file.
     most = [*tables, ("RR/../r", b"x"), ("r/Meta_Data.csv", b"two")]
     unpack(write_zip(tmp_path / "y.zip", most), tmp_path / "sdo")
 
@@ -306,19 +306,19 @@ def test_a_zip_that_is_cut_short_is_refused(tmp_path, keep):
         unpack(archive, tmp_path / "sdo")
 
 
-def test_something_else_than_a_zip_is_refused(tmp_path):
+def test_a_file_that_is_no_zip_is_refused(tmp_path):
     archive = tmp_path / "x.zip"
     archive.write_text("<html>" * 100)
     with pytest.raises(SkymillError, match="does not begin like a zip"):
         unpack(archive, tmp_path / "sdo")
 
 
-def test_a_zip_of_nothing_is_refused(tmp_path):
+def test_an_empty_zip_is_refused(tmp_path):
     with pytest.raises(SkymillError, match="no file that can be extracted"):
         unpack(write_zip(tmp_path / "x.zip", []), tmp_path / "sdo")
 
 
-def test_a_full_disk_is_told_before_anything_is_extracted(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_anything_is_extracted(tmp_path, monkeypatch):
     archive = write_zip(tmp_path / "x.zip", four_times(FILES))
     usage = shutil.disk_usage(tmp_path)._replace(free=10)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
@@ -342,7 +342,7 @@ def test_a_zip64_with_a_comment_is_read(tmp_path):
         assert contents.members["crc"].tolist() == [i.CRC for i in reader.infolist()]
 
 
-def test_a_killed_run_is_gone_on_with(tmp_path, monkeypatch):
+def test_a_killed_run_is_resumed(tmp_path, monkeypatch):
     monkeypatch.setattr(unpack_module, "MEMBERS_PER_PIECE", 1)
     archive = write_zip(tmp_path / "x.zip", [(f"r/{n}", b"%d" % n) for n in range(6)])
     extract, count = unpack_module.extract_member, []
@@ -360,7 +360,7 @@ def test_a_killed_run_is_gone_on_with(tmp_path, monkeypatch):
     done = [n for n in range(6) if (partial / "marks" / f"{n:08d}").exists()]
     left = [n for n in range(6) if n not in done]
     assert len(done) == len(left) == 3
-    # Half a file of the piece that was being written, and one of a finished piece that shrank.
+    # Half a file of the batch being written, and a shortened file of a finished batch.
     for number in (done[0], left[0]):
         (partial / "tree" / "r" / str(number)).write_bytes(b"")
     unpack(archive, tmp_path / "sdo")
@@ -369,7 +369,7 @@ def test_a_killed_run_is_gone_on_with(tmp_path, monkeypatch):
     assert not partial.exists()
 
 
-def test_another_zip_starts_afresh(tmp_path):
+def test_another_zip_starts_from_the_beginning(tmp_path):
     archive = write_zip(tmp_path / "x.zip", [("r/new", b"new")])
     stale = tmp_path / ".sdo.partial" / "tree" / "r"
     stale.mkdir(parents=True)
@@ -379,8 +379,8 @@ def test_another_zip_starts_afresh(tmp_path):
     assert tree(tmp_path / "sdo") == {"r/new": b"new"}
 
 
-def test_the_manifest_comes_before_the_tree(tmp_path, monkeypatch):
-    # A tree without a manifest counts as the user's own, so there must never be one of ours.
+def test_the_manifest_is_written_before_the_tree(tmp_path, monkeypatch):
+    # A tree without a manifest counts as the user's own, so unpacking must never leave such a tree.
     archive = write_zip(tmp_path / "x.zip", four_times(FILES))
 
     def killed(path, document):
@@ -407,7 +407,7 @@ NAMES = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(members=NAMES, data=st.data())
-def test_members_are_conserved_and_their_order_does_not_matter(tmp_path_factory, members, data):
+def test_every_member_is_accounted_for_in_any_order(tmp_path_factory, members, data):
     tmp_path = tmp_path_factory.mktemp("zip")
     named = [(f"{folder}/{name}", content) for folder, name, content in members]
     named.append(("z/always", b"there"))

@@ -1,4 +1,4 @@
-"""Secrets: found where Kaggle's client finds them, stripped, and in no text that is shown."""
+"""Secrets are found where Kaggle's client finds them, stripped, and never shown."""
 
 import json
 import urllib.parse
@@ -19,7 +19,7 @@ VARIABLES = ("API_TOKEN", "USERNAME", "KEY", "CONFIG_DIR")
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
-    """Return a home without credentials, in an environment without any."""
+    """Return a home folder without credentials, in an environment without credentials."""
     monkeypatch.setattr(secrets, "_secrets", set())
     for name in VARIABLES:
         monkeypatch.delenv(f"KAGGLE_{name}", raising=False)
@@ -34,14 +34,14 @@ def write(path: Path, content: str | bytes) -> None:
 
 
 @given(st.text(min_size=SHORTEST).filter(lambda text: len(text.strip()) >= SHORTEST))
-def test_a_secret_is_in_no_text_as_it_is_shown_or_in_an_address(text):
+def test_a_secret_is_removed_from_texts_plain_or_encoded(text):
     keep_secret(text)
     for shown in (f"a {text} b", f"a {text!r} b", f"http://{urllib.parse.quote(text, safe='')}@h"):
         assert "[secret]" in redacted(shown)
     assert text.strip() not in redacted(f"a{text}b") or text.strip() in "[secret]"
 
 
-def test_nothing_is_no_secret_and_short_words_stay():
+def test_an_empty_text_is_no_secret_and_short_words_are_kept():
     for text in (None, "", " ", "a", "the"):
         keep_secret(text)
     assert redacted("the file a is gone") == "the file a is gone"
@@ -61,7 +61,7 @@ def test_an_address_is_shown_without_its_password(address, shown):
     assert redacted("p%40ss-word p@ss-word token-0123").count("p@ss") == ("p%40" not in address)
 
 
-def test_without_credentials_there_are_none():
+def test_without_credentials_no_credentials_are_found():
     assert find_credentials() is None
 
 
@@ -69,7 +69,7 @@ BLANKS = ["", "\r", "\n", "\r\n", " \t\n"]
 
 
 @pytest.mark.parametrize("around", BLANKS)
-def test_blanks_around_a_token_are_no_part_of_it(monkeypatch, around):
+def test_blanks_around_a_token_are_removed(monkeypatch, around):
     monkeypatch.setenv("KAGGLE_API_TOKEN", f"{around}{TOKEN}{around}")
     assert find_credentials().token == TOKEN
     assert TOKEN not in redacted(f"Bearer {TOKEN}")
@@ -99,7 +99,7 @@ def test_a_legacy_key_is_read_where_the_client_keeps_it(home, monkeypatch, folde
     assert redacted(f"me {TOKEN}") == "me [secret]"
 
 
-def test_variables_come_before_files_and_tokens_before_keys(home, monkeypatch):
+def test_variables_precede_files_and_tokens_precede_keys(home, monkeypatch):
     write(home / ".kaggle" / "kaggle.json", json.dumps({"username": "me", "key": "0123456789"}))
     monkeypatch.setenv("KAGGLE_KEY", TOKEN)
     found = find_credentials()
@@ -111,7 +111,7 @@ def test_variables_come_before_files_and_tokens_before_keys(home, monkeypatch):
     assert find_credentials().token == "KGAT_variable"
 
 
-def test_a_login_is_found_last(home):
+def test_a_login_is_used_last(home):
     content = {"refresh_token": TOKEN, "access_token": "KGAT_short_lived", "username": "me"}
     write(home / ".kaggle" / "credentials.json", json.dumps(content))
     assert find_credentials().is_login
@@ -119,7 +119,7 @@ def test_a_login_is_found_last(home):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", '{"username": 7, "key": null}'])
-def test_a_file_that_holds_no_key_is_told_or_passed_over(home, content):
+def test_a_file_without_a_key_is_reported_or_skipped(home, content):
     write(home / ".kaggle" / "kaggle.json", content)
     if content == "{":
         with pytest.raises(SkymillError, match="is not JSON"):
@@ -130,7 +130,7 @@ def test_a_file_that_holds_no_key_is_told_or_passed_over(home, content):
 
 @pytest.mark.parametrize("odd", ["a b", "a\nb", "a\0b", "a\u2019b", "a\x7fb", "\N{MICRO SIGN}b"])
 @pytest.mark.parametrize("place", ["access_token", "kaggle.json"])
-def test_what_cannot_be_credentials_is_refused_by_its_place_alone(home, place, odd):
+def test_invalid_credentials_are_refused_and_only_their_place_is_named(home, place, odd):
     secret = f"{TOKEN}{odd}"
     content = {"username": "me", "key": secret}
     write(home / ".kaggle" / place, secret if place == "access_token" else json.dumps(content))
@@ -140,7 +140,7 @@ def test_what_cannot_be_credentials_is_refused_by_its_place_alone(home, place, o
     assert TOKEN not in str(caught.value)
 
 
-def test_credentials_are_not_shown_by_their_own_text():
+def test_the_repr_of_credentials_hides_them():
     from skymill.raw.credentials import Credentials
 
     assert TOKEN not in repr(Credentials("here", token=TOKEN, username=TOKEN, key=TOKEN))

@@ -1,4 +1,4 @@
-"""Settings that each fit the schema, but not together."""
+"""Settings that the schema allows, but that do not fit together."""
 
 import numpy as np
 import pytest
@@ -22,12 +22,12 @@ from skymill.settings import (
 
 @pytest.fixture(name="problems")
 def _problems(tmp_path):
-    """Return a function that gives what is wrong with a configuration, in an empty folder."""
+    """Return a function that lists the problems of a configuration, in an empty folder."""
     return lambda config: list(check_settings(config, tmp_path))
 
 
 @pytest.mark.parametrize("names", [["config.yaml"], ["config.yaml", "published.yaml"]])
-def test_the_configurations_that_come_with_the_workflow_are_sound(names, problems):
+def test_the_configurations_of_the_workflow_are_valid(names, problems):
     assert problems(load_config(*names)) == []
 
 
@@ -35,7 +35,7 @@ def test_the_configurations_that_come_with_the_workflow_are_sound(names, problem
     ("fractions", "sound"),
     [((0.98, 0.01, 0.01), True), ((0.7, 0.2, 0.1), True), ((0.9, 0.2, 0.1), False)],
 )
-def test_fractions_have_to_add_up_to_one(default_config, fractions, sound, problems):
+def test_fractions_must_add_up_to_one(default_config, fractions, sound, problems):
     default_config["split"]["fractions"] = dict(
         zip(("train", "dev", "test"), fractions, strict=True)
     )
@@ -44,7 +44,7 @@ def test_fractions_have_to_add_up_to_one(default_config, fractions, sound, probl
     assert all("split.fractions add up to 1.2" in problem for problem in found)
 
 
-def test_a_split_may_be_left_without_a_file_or_with_the_fraction_0(default_config, problems):
+def test_a_split_may_have_no_file_or_the_fraction_0(default_config, problems):
     split = default_config["split"]
     split["partitions"]["train_partition2_data"] = "train"
     split["fractions"] = {"train": 0.8, "dev": 0, "test": 0.2}
@@ -64,12 +64,12 @@ def test_a_split_may_be_left_without_a_file_or_with_the_fraction_0(default_confi
         (None, 0, "split.fold is 0, but there are no folds. Set split.folds to their number."),
     ],
 )
-def test_a_fold_is_one_of_the_folds(default_config, problems, folds, fold, said):
+def test_the_fold_must_be_one_of_the_folds(default_config, problems, folds, fold, said):
     default_config["split"] |= {"folds": folds, "fold": fold}
     assert problems(default_config) == [said] * bool(said)
 
 
-def test_folds_need_not_be_in_the_configuration(default_config, problems):
+def test_folds_may_be_left_out_of_the_configuration(default_config, problems):
     for name in ("folds", "fold"):
         del default_config["split"][name]
     assert problems(default_config) == []
@@ -79,7 +79,7 @@ def test_folds_need_not_be_in_the_configuration(default_config, problems):
     assert plan_keys(default_config) == ["split.unit", "split.augment", "split.folds"]
 
 
-def test_fractions_do_not_count_where_there_are_folds(default_config, problems):
+def test_fractions_are_ignored_with_folds(default_config, problems):
     default_config["split"] |= {"folds": 5, "fold": 1}
     default_config["split"]["fractions"]["train"] = 0.9
     assert problems(default_config) == []
@@ -109,7 +109,7 @@ def derived(operation, window, parameter="MEANSHR"):
         *((derived(name, 2), None) for name in ("rolling_std", "rolling_mean")),
     ],
 )
-def test_a_derived_column_that_holds_nothing_is_refused(default_config, problems, column, said):
+def test_a_derived_column_without_information_is_refused(default_config, problems, column, said):
     default_config["features"]["derived"].append(column)
     found = problems(default_config)
     assert len(found) == bool(said)
@@ -118,7 +118,7 @@ def test_a_derived_column_that_holds_nothing_is_refused(default_config, problems
 
 @pytest.mark.parametrize("operation", ["lag", "diff", "rolling_std", "rolling_mean"])
 @pytest.mark.parametrize("window", range(1, STEPS + 1))
-def test_those_columns_are_refused_that_are_computed_without_a_value(
+def test_exactly_the_columns_without_information_are_refused(
     default_config, problems, operation, window
 ):
     values = np.random.default_rng(window).normal(size=(1, STEPS))
@@ -144,7 +144,7 @@ def test_those_columns_are_refused_that_are_computed_without_a_value(
         ({}, None),
     ],
 )
-def test_an_augmentation_that_makes_nothing_or_leaves_nothing_is_refused(
+def test_an_augmentation_without_effect_or_without_records_is_refused(
     default_config, problems, augmentation, said
 ):
     default_config["augmentation"] = augmentation
@@ -153,7 +153,7 @@ def test_an_augmentation_that_makes_nothing_or_leaves_nothing_is_refused(
     assert all(problem.startswith(said) for problem in found)
 
 
-def test_a_file_is_left_out_of_the_splits_by_null(default_config):
+def test_null_excludes_a_file_from_the_splits(default_config):
     default_config["split"]["partitions"]["train_partition3_data"] = None
     assert list(in_force(default_config)["split"]["partitions"]) == [
         *("train_partition1_data", "train_partition2_data")
@@ -169,7 +169,7 @@ def test_a_file_is_left_out_of_the_splits_by_null(default_config):
         ({"other": "archive"}, "sample"),
     ],
 )
-def test_a_branch_has_its_own_source_else_the_common_one(source, expected):
+def test_a_branch_uses_its_own_source_or_the_default(source, expected):
     assert source_of_branch({"source": source}, "magnetic") == expected
 
 
@@ -181,7 +181,7 @@ def test_a_branch_has_its_own_source_else_the_common_one(source, expected):
         ("partition", "split.partitions"),
     ],
 )
-def test_a_plan_reads_fractions_or_partitions_and_never_both(unit, cut):
+def test_a_plan_reads_either_fractions_or_partitions(unit, cut):
     assert plan_keys({"split": {"unit": unit}}) == ["split.unit", "split.augment", cut]
 
 
@@ -195,7 +195,7 @@ def test_a_plan_with_folds_reads_neither(unit):
 @pytest.mark.parametrize(
     ("outside", "sound"), [((0.2, 0.2), True), ((0, 0), True), ((0.5, 0.5), False)]
 )
-def test_some_objects_have_to_be_left_to_train_on(default_config, problems, outside, sound):
+def test_some_objects_must_remain_for_training(default_config, problems, outside, sound):
     default_config["ztf"]["split"] = dict(zip(("validation", "test"), outside, strict=True))
     found = problems(default_config)
     assert (found == []) == sound
@@ -207,7 +207,7 @@ def test_some_objects_have_to_be_left_to_train_on(default_config, problems, outs
 
 @pytest.fixture(name="results")
 def _results(tmp_path, default_config):
-    """Return a function that gives what is wrong with a results folder."""
+    """Return a function that lists the problems of a results folder."""
 
     def check(results):
         return list(check_settings({**default_config, "results": str(results)}, tmp_path))
@@ -216,7 +216,7 @@ def _results(tmp_path, default_config):
 
 
 def make_results(folder):
-    """Make a folder that a run has written to."""
+    """Make a folder with the list of products that a run writes."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "products.json").write_text("{}")
 
@@ -224,19 +224,17 @@ def make_results(folder):
 @pytest.mark.parametrize(
     "name", ["data", "trial", "runs/trial", "runs/2024-01-01/a.b", "interim", "raw", "my workflow"]
 )
-def test_an_ordinary_folder_may_hold_results(results, name):
+def test_an_ordinary_folder_may_contain_results(results, name):
     assert results(name) == []
 
 
-def test_a_folder_anywhere_else_may_hold_results(results, tmp_path):
+def test_a_folder_outside_the_project_may_contain_results(results, tmp_path):
     assert results("/scratch/trial") == []
     assert results(tmp_path / "trial") == []
 
 
 @pytest.mark.parametrize("name", ["data", "trial", "runs/trial"])
-def test_a_folder_that_a_run_has_written_to_may_hold_the_results_of_the_next(
-    results, tmp_path, name
-):
+def test_a_results_folder_may_be_used_again(results, tmp_path, name):
     make_results(tmp_path / name)
     for own in ("interim/ztf", "preprocessed", "processed/sdo", "sample/raw", "raw/ztf", "logs"):
         (tmp_path / name / own).mkdir(parents=True)
@@ -262,19 +260,19 @@ def test_the_folders_of_the_workflow_are_no_results_folders(results, name):
 
 
 @pytest.mark.parametrize("name", ["data/raw", "data/raw/ztf", "data/raw/a/b"])
-def test_results_do_not_go_among_the_raw_files(results, name):
+def test_results_must_not_be_in_the_folder_of_raw_files(results, name):
     (problem,) = results(name)
     assert problem.startswith(f"results: {name} is in data/raw, the folder of raw files.")
 
 
 @pytest.mark.parametrize("name", ["data/trial", "data/interim", "data/runs/trial"])
-def test_results_do_not_go_into_the_default_results_folder(results, name):
+def test_results_must_not_be_in_the_default_results_folder(results, name):
     (problem,) = results(name)
     assert problem.startswith(f"results: {name} is inside data, another results folder")
 
 
 @pytest.mark.parametrize("name", ["first/second", "first/deep/second", "first/interim"])
-def test_results_do_not_go_into_other_results(results, tmp_path, name):
+def test_results_must_not_be_in_another_results_folder(results, tmp_path, name):
     assert results(name) == []
     make_results(tmp_path / "first")
     (problem,) = results(name)
@@ -282,14 +280,14 @@ def test_results_do_not_go_into_other_results(results, tmp_path, name):
     assert problem.endswith("Choose a folder outside first.")
 
 
-def test_results_do_not_go_into_others_anywhere_else(results, tmp_path):
+def test_results_must_not_be_in_another_results_folder_outside_the_project(results, tmp_path):
     make_results(tmp_path / "first")
     (problem,) = results(tmp_path / "first" / "second")
     assert f"is inside {tmp_path / 'first'}, another results folder" in problem
 
 
 @pytest.mark.parametrize("inner", ["runs/trial", "runs/deep/trial"])
-def test_results_do_not_go_around_other_results(results, tmp_path, inner):
+def test_results_must_not_contain_another_results_folder(results, tmp_path, inner):
     (tmp_path / inner).mkdir(parents=True)
     assert results("runs") == []
     make_results(tmp_path / inner)
@@ -298,13 +296,13 @@ def test_results_do_not_go_around_other_results(results, tmp_path, inner):
     ]
 
 
-def test_results_do_not_go_around_others_anywhere_else(results, tmp_path):
+def test_results_must_not_contain_another_results_folder_outside_the_project(results, tmp_path):
     make_results(tmp_path / "runs" / "trial")
     (problem,) = results(tmp_path / "runs")
     assert problem.startswith(f"results: {tmp_path / 'runs'} contains another results folder, ")
 
 
-def test_results_beside_each_other_are_no_problem(results, tmp_path):
+def test_results_folders_may_be_next_to_each_other(results, tmp_path):
     for name in ("first", "runs/one", "data"):
         make_results(tmp_path / name)
     assert results("second") == results("runs/two") == results("data") == []
@@ -336,7 +334,7 @@ def test_the_folder_that_snakemake_runs_in_need_not_be_named(default_config, tmp
         ),
     ],
 )
-def test_the_aligned_branch_joins_what_is_of_one_sky(
+def test_the_aligned_branch_only_joins_real_with_real_or_simulated_with_simulated(
     default_config, problems, branches, source, said
 ):
     default_config |= {"branches": branches, "source": source}
@@ -346,14 +344,14 @@ def test_the_aligned_branch_joins_what_is_of_one_sky(
 
 
 @pytest.mark.parametrize(("official", "problem"), [(True, False), (False, True)])
-def test_the_splits_of_pairs_leave_some_for_training(default_config, problems, official, problem):
+def test_the_splits_of_pairs_leave_pairs_for_training(default_config, problems, official, problem):
     shares = {"follow_official": official, "split": {"validation": 0.5, "test": 0.5}}
     default_config["aligned"] = {**default_config["aligned"], **shares}
     said = ["aligned.split: validation and test take 1 of the pairs, so none is left."]
     assert problems(default_config) == (said if problem else [])
 
 
-def test_the_aligned_branch_has_the_source_of_swan_sf():
+def test_the_aligned_branch_uses_the_source_of_swan_sf():
     source = {"default": "sample", "swan_sf": "local"}
     assert source_of_branch({"source": source}, "aligned") == "local"
     assert source_of_branch({"source": source}, "swan_sf") == "local"
@@ -372,11 +370,11 @@ def test_the_aligned_branch_has_the_source_of_swan_sf():
         ),
     ],
 )
-def test_what_is_null_is_left_out_at_any_depth(section, left):
+def test_null_removes_an_entry_at_any_depth(section, left):
     assert without_nulls(section) == left
 
 
-def test_a_later_file_leaves_entries_out_of_open_sections_by_null(default_config):
+def test_null_in_a_later_file_removes_entries_of_open_sections(default_config):
     default_config["labels"]["map"]["AGN"] = None
     default_config["ztf"]["sample"] = None
     default_config["augmentation"]["X"] = None
@@ -384,12 +382,12 @@ def test_a_later_file_leaves_entries_out_of_open_sections_by_null(default_config
     assert found["labels"]["map"] == {"QSO": "QSO", "YSO": "YSO"}
     assert found["ztf"]["sample"] == {}
     assert sorted(found["augmentation"]) == ["B", "C", "M", "Q"]
-    # Elsewhere null is a value.
+    # In other sections null is a value.
     assert found["dask"] == {"scheduler_address": None}
 
 
 @pytest.mark.parametrize("section", ["QSO", [None], 3])
-def test_what_is_no_section_stays_for_the_schema_to_refuse(default_config, section):
+def test_a_value_that_is_no_section_is_kept_for_the_schema_to_refuse(default_config, section):
     default_config["labels"]["map"] = section
     default_config["ztf"] = section
     found = in_force(default_config)
@@ -397,7 +395,7 @@ def test_what_is_no_section_stays_for_the_schema_to_refuse(default_config, secti
     assert found["ztf"] == section
 
 
-def test_a_configuration_without_nulls_is_in_force_as_it_is(default_config):
+def test_a_configuration_without_null_is_unchanged(default_config):
     assert in_force(default_config) == default_config
     assert in_force({}) == {}
 
@@ -409,7 +407,7 @@ def test_two_spellings_of_a_published_class_are_refused(default_config, problems
     ]
 
 
-def test_a_product_is_no_list_of_labels(default_config, problems, tmp_path):
+def test_a_product_cannot_be_the_list_of_labels(default_config, problems, tmp_path):
     for file in ("lists/own.csv", "/elsewhere/own.csv", "data/raw/own.csv"):
         default_config["labels"]["file"] = file
         assert problems(default_config) == []
@@ -429,25 +427,25 @@ def _swan_config():
 
 @pytest.mark.parametrize("name", INPUTS)
 @pytest.mark.parametrize("names", [["config.yaml"], ["config.yaml", "published.yaml"]])
-def test_the_configuration_is_sound_for_each_input(names, name, problems):
+def test_the_default_configuration_is_valid_for_each_input(names, name, problems):
     assert problems(load_config(*names, magnetic_input=name)) == []
 
 
-def test_each_input_has_its_columns_and_its_files(default_config, swan_config):
+def test_each_input_has_its_own_columns_and_files(default_config, swan_config):
     own, other = (config["features"]["columns"] for config in (swan_config, default_config))
     assert own == [name for name in other if name != "PIL_LEN_log"]
     assert list(swan_config["split"]["partitions"]) == list(SWAN.train)
     assert of_input(swan_config) == swan_config
 
 
-def test_one_list_of_columns_is_for_both_inputs(swan_config):
+def test_one_list_of_columns_serves_both_inputs(swan_config):
     swan_config["features"]["columns"] = ["EPSZ"]
     assert of_input(swan_config)["features"]["columns"] == ["EPSZ"]
 
 
-def test_a_column_whose_parameter_the_input_has_not_is_named_with_it(swan_config, problems):
+def test_a_column_without_its_parameter_in_the_input_is_named_with_the_input(swan_config, problems):
     swan_config["features"]["derived"].append(derived("lag", 2, "PIL_LEN_log"))
-    # What no column needs is no problem.
+    # A missing parameter that no column needs is no problem.
     assert problems(swan_config) == []
     swan_config["features"]["columns"] += ["XR_MAX", "PIL_LEN_log", "PIL_LEN_log_lag2"]
     assert problems(swan_config) == [
@@ -460,7 +458,7 @@ def test_a_column_whose_parameter_the_input_has_not_is_named_with_it(swan_config
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_parameters_are_columns_where_the_input_has_them(swan_config, problems, name):
+def test_parameters_of_the_input_are_allowed_as_columns(swan_config, problems, name):
     swan_config["features"]["columns"] = [name]
     assert bool(problems(swan_config)) == (name not in SWAN.parameters)
 
@@ -476,14 +474,14 @@ def test_classes_are_not_undersampled_in_two_ways(default_config, problems):
     assert problems(default_config) == []
 
 
-def test_splits_have_some_file(swan_config, problems):
+def test_at_least_one_file_must_be_in_a_split(swan_config, problems):
     swan_config["split"] |= {"unit": "partition", "partitions": {}}
     assert "split.partitions leaves out every file" in problems(swan_config)[0]
     swan_config["split"]["partitions"] = {"partition2": "train"}
     assert problems(swan_config) == []
 
 
-def test_windows_of_swan_sf_have_the_source_of_swan_sf(swan_config, problems):
+def test_windows_of_swan_sf_use_the_source_of_swan_sf(swan_config, problems):
     source = {"default": "sample", "swan_sf": "local", "magnetic": "archive"}
     assert source_of_branch({**swan_config, "source": source}, "magnetic") == "local"
     assert source_of_branch({"source": source}, "magnetic") == "archive"
@@ -500,18 +498,18 @@ def test_a_source_of_the_other_input_is_refused(swan_config, problems):
     assert problems(swan_config) == []
 
 
-def test_the_aligned_branch_takes_windows_beside_images_of_one_source(swan_config, problems):
+def test_windows_and_images_must_be_both_real_or_both_simulated(swan_config, problems):
     swan_config["source"] = {"default": "sample", "swan_sf": "local", "sdo": "local"}
     assert problems(swan_config) == []
     swan_config["source"]["sdo"] = "sample"
     assert "sdo would be simulated and swan_sf real" in problems(swan_config)[0]
 
 
-# Aliases of YAML.
+# YAML aliases.
 
 
 def doubled(levels, kind="list"):
-    """Return the text of a configuration in which each name stands for two of the one before."""
+    """Return the text of a configuration in which each alias contains the previous one twice."""
     parts = {"list": "[*{0}, *{0}]", "map": "{{x: *{0}, y: *{0}}}", "merge": "{{<<: [*{0}, *{0}]}}"}
     lines = ["a0: &a0 {x: 1, y: 2}"]
     for level in range(1, levels):
@@ -520,7 +518,7 @@ def doubled(levels, kind="list"):
 
 
 @pytest.mark.parametrize("kind", ["list", "map", "merge"])
-def test_a_file_whose_aliases_expand_without_end_is_refused(tmp_path, kind):
+def test_a_file_whose_aliases_expand_to_too_much_is_refused(tmp_path, kind):
     path = tmp_path / "config.yaml"
     path.write_text(doubled(60, kind))
     with pytest.raises(SkymillError, match=r"config\.yaml: aliases .* Write the settings"):
@@ -530,21 +528,21 @@ def test_a_file_whose_aliases_expand_without_end_is_refused(tmp_path, kind):
 
 
 @pytest.mark.parametrize("text", ["a: &a [*a]", "a: &a {b: *a}", "[" * 300 + "]" * 300])
-def test_a_file_with_a_value_within_itself_or_nested_deeply_is_refused(tmp_path, text):
+def test_a_file_with_a_recursive_or_deeply_nested_value_is_refused(tmp_path, text):
     path = tmp_path / "config.yaml"
     path.write_text(text)
     with pytest.raises(SkymillError, match=r"config\.yaml"):
         require_bounded_file(path)
 
 
-def test_what_is_no_yaml_is_left_to_the_reader(tmp_path):
+def test_invalid_yaml_is_left_to_the_reader(tmp_path):
     path = tmp_path / "config.yaml"
     for content in (b"a: [", b"\xff\xfe", b"\t", b""):
         path.write_bytes(content)
         require_bounded_file(path)
 
 
-def test_a_configuration_of_the_command_line_is_counted_with_all_its_repetitions(default_config):
+def test_repetitions_in_a_configuration_of_the_command_line_are_counted(default_config):
     require_bounded(default_config, "it")
     inner = ["x"] * 10
     for _ in range(20):

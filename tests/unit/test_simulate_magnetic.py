@@ -1,4 +1,4 @@
-"""The simulated magnetic files have the archive's format, and the properties that matter."""
+"""The simulated magnetic files have the archive's format and its important properties."""
 
 import json
 import math
@@ -42,7 +42,7 @@ def write_file(plan, partition, folder):
 
 @dataclass
 class Line:
-    """A line as read: `record` is None where it is truncated, `fault` where it is sound."""
+    """A parsed line. `record` is None if the line is truncated; `fault` is None if it is valid."""
 
     text: bytes
     record_id: int
@@ -53,7 +53,7 @@ class Line:
 def read_line(text):
     record_id = int(text.split(b'"', 2)[1])
     try:
-        # orjson for speed: that Python's json reads the same is a test of its own.
+        # orjson is used for speed. Another test shows that Python's json reads the same values.
         (record,) = orjson.loads(text.replace(b"NaN", b"null")).values()
     except orjson.JSONDecodeError:
         return Line(text, record_id, None, "truncated")
@@ -61,7 +61,7 @@ def read_line(text):
 
 
 def fault_of(values):
-    """Name what is wrong with the values of a record, None for a sound one."""
+    """Return the name of the fault in the values of a record; None for a valid record."""
     if "USFLUX" not in values:
         return "USFLUX missing"
     if any(len(series) == STEPS - 1 for series in values.values()):
@@ -71,7 +71,7 @@ def fault_of(values):
 
 
 def as_array(record):
-    """Return the values of a sound record, shape (33, 60)."""
+    """Return the values of a valid record, shape (33, 60)."""
     series = [list(record["values"][name].values()) for name in PARAMETERS]
     return np.array(series, dtype=np.float64)
 
@@ -90,7 +90,7 @@ def contents(plan, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files(contents):
-    """The lines of the four files but the blank one."""
+    """The lines of the four files without the blank line."""
     return {
         name: [read_line(text) for text in content.split(b"\n") if text]
         for name, content in contents.items()
@@ -99,7 +99,7 @@ def files(contents):
 
 @pytest.fixture(scope="module")
 def sound(files):
-    """(partition, id, label, values) of every sound record."""
+    """(partition, id, label, values) of every valid record."""
     return [
         (partition, line.record_id, line.record.get("label"), as_array(line.record))
         for partition, lines in files.items()
@@ -110,7 +110,7 @@ def sound(files):
 
 @pytest.fixture(scope="module")
 def regions(sound):
-    """Positions in `sound` of the records of each region, told by shared steps alone."""
+    """Positions in `sound` of the records of each region, found only from shared steps."""
     holders = defaultdict(list)
     for position, (_, _, _, values) in enumerate(sound):
         magnetic = values[[INDEX[name] for name in MAGNETIC_PARAMETERS]]
@@ -137,7 +137,7 @@ def nan_lines(lines):
     return [line for line in lines if b": NaN" in line.text][:5]
 
 
-def test_lines_are_what_json_dumps_writes(files):
+def test_lines_equal_the_output_of_json_dumps(files):
     for lines in files.values():
         sample = [*lines[:10], *(line for line in lines if line.fault), *nan_lines(lines)]
         for line in sample:
@@ -145,7 +145,7 @@ def test_lines_are_what_json_dumps_writes(files):
                 assert json.dumps(json.loads(line.text)).encode() == line.text
 
 
-def test_a_sound_record_has_label_and_values_with_all_parameters_and_steps_in_order(files):
+def test_a_valid_record_has_a_label_and_all_parameters_and_steps_in_order(files):
     record = next(line.record for line in files[TRAIN_PARTITIONS[0]] if line.fault is None)
     assert list(record) == ["label", "values"]
     assert list(record["values"]) == list(PARAMETERS)
@@ -167,7 +167,7 @@ def test_records_are_split_over_the_partitions_as_in_the_archive(files):
     assert counts[1] == pytest.approx(RECORDS * 93767 / 214023, abs=1)
 
 
-def test_only_partition_3_has_a_blank_line_and_it_has_one(contents):
+def test_only_partition_3_has_a_blank_line_and_only_one(contents):
     lines = [content.split(b"\n")[:-1] for content in contents.values()]
     assert [found.count(b"") for found in lines] == [0, 0, 1, 0]
 
@@ -182,7 +182,7 @@ def test_ids_run_through_partitions_1_and_2_and_partition_3_collides_with_partit
         assert ids == list(range(start, start + count))
 
 
-def test_test_records_have_no_label_and_in_one_of_three_not_even_the_key(files):
+def test_test_records_have_no_label_and_one_in_three_lacks_the_key(files):
     records = [line.record for line in files[TEST_PARTITION]]
     assert sum("label" not in record for record in records) == len(records) // 3
     assert all(record.get("label") is None for record in records)
@@ -207,7 +207,7 @@ def test_another_seed_gives_other_records(contents, tmp_path):
     assert not set(lines) & set(contents[TEST_PARTITION].splitlines())
 
 
-def test_every_file_of_the_default_size_has_work_for_two_processes(plan):
+def test_every_file_of_the_default_size_has_chunks_for_two_processes(plan):
     assert all(chunks(plan, partition) >= 2 for partition in PARTITIONS)
 
 
@@ -225,7 +225,7 @@ def test_windows_of_a_region_share_steps_in_all_parameters(sound, regions):
         rows = [{step.tobytes() for step in sound[member][3].T} for member in members]
         shared = [
             max(len(row & other) for other in rows if other is not row) for row in rows
-        ]  # NaN in one parameter does not matter: bytes are compared
+        ]  # bytes are compared, so NaN in one parameter does not matter
         assert min(shared) >= STEPS - 2 * 20
         assert max(shared) <= STEPS - 5
 
@@ -303,7 +303,7 @@ def test_every_class_is_in_five_regions_with_two_windows_each(records, seed):
 
 
 @pytest.mark.parametrize("records", range(0, 60, 7))
-def test_tiny_simulations_have_the_lines_asked_for(records, tmp_path):
+def test_tiny_simulations_have_the_configured_number_of_lines(records, tmp_path):
     plan = layout(records, 3, SEED)
     written = [write_file(plan, partition, tmp_path) for partition in PARTITIONS]
     assert sum(map(bool, b"".join(written[:3]).split(b"\n"))) == records
@@ -327,7 +327,7 @@ def test_the_test_file_has_one_bad_line_with_zero_usflux(files):
 
 @pytest.fixture(scope="module")
 def steps(sound):
-    """All steps of the sound records, shape (33, steps)."""
+    """All steps of the valid records, shape (33, steps)."""
     return np.concatenate([values for *_, values in sound], axis=1)
 
 
@@ -382,7 +382,7 @@ def test_about_one_x_ray_flux_in_a_hundred_is_the_sentinel(steps):
         ("BP_FDIM", 0.7, 0.95),
     ],
 )
-def test_zero_is_frequent_where_it_is_physical(steps, name, least, most):
+def test_zero_is_frequent_in_parameters_that_can_be_zero(steps, name, least, most):
     assert least < np.mean(steps[INDEX[name]] == 0) < most
 
 

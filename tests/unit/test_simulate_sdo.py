@@ -1,4 +1,4 @@
-"""The simulated SDOBenchmark download has the real one's layout, quirks and proportions."""
+"""The simulated SDOBenchmark has the layout, quirks and proportions of the real download."""
 
 import csv
 import io
@@ -42,7 +42,7 @@ def goes_class(stored):
 
 
 def parse_time(text):
-    """Return a time of the table, whole seconds and nanoseconds apart."""
+    """Return a time of the table as whole seconds and nanoseconds."""
     seconds, _, rest = text.partition(".")
     return datetime.strptime(seconds, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC), int(rest)
 
@@ -54,7 +54,7 @@ def folder_time(sample_id):
 
 @dataclass
 class Download:
-    """A zip read back: members and rows of the first root."""
+    """The content of a zip: members and rows of the first root."""
 
     path: object
     members: dict[str, bytes]
@@ -96,7 +96,7 @@ def download(tmp_path_factory):
     return Download(path, members, sizes)
 
 
-def test_the_same_bytes_for_any_number_of_workers_and_any_pieces(tmp_path):
+def test_the_bytes_are_the_same_for_any_number_of_workers_and_batches(tmp_path):
     small = {"training_samples": 20, "test_samples": 10, "copies": 2, "seed": 7}
     write_sdo(tmp_path / "one.zip", **small, workers=1, samples_per_piece=31)
     write_sdo(tmp_path / "two.zip", **small, workers=2, samples_per_piece=4)
@@ -112,7 +112,7 @@ def test_the_sidecar_says_that_it_is_simulated(download):
     assert sidecar["simulator"] == SIZES
 
 
-def test_every_file_is_there_once_for_each_spelling_of_the_root(download):
+def test_every_file_occurs_once_for_each_spelling_of_the_root(download):
     copies = defaultdict(list)
     for name in download.members:
         root, _, rest = name.partition("/")
@@ -128,7 +128,7 @@ def test_every_file_is_there_once_for_each_spelling_of_the_root(download):
 
 
 @pytest.mark.parametrize("copies", [1, 3])
-def test_fewer_copies_can_be_asked_for(tmp_path, copies):
+def test_the_number_of_copies_can_be_set(tmp_path, copies):
     small = {"training_samples": 20, "test_samples": 10, "seed": 7}
     write_sdo(tmp_path / "one.zip", **small, copies=copies)
     with zipfile.ZipFile(tmp_path / "one.zip") as archive:
@@ -136,7 +136,7 @@ def test_fewer_copies_can_be_asked_for(tmp_path, copies):
     assert roots == {*ROOTS[:copies], EXAMPLE_ROOT}
 
 
-def test_an_example_stands_beside_the_data_set(download):
+def test_an_example_is_next_to_the_data_set(download):
     (row,) = download.rows("training", root=EXAMPLE_ROOT)
     assert row in download.rows("training")
     region, _, folder = row["id"].partition("_")
@@ -203,7 +203,7 @@ def test_every_plan_can_be_split_by_region_with_all_classes(training, test, seed
             assert len(holding) >= MIN_REGIONS_PER_CLASS[collection]
         assert any(goes_class(sample.peak_flux) == "Q" for sample in mine if sample.has_folder)
     assert not regions["training"] & regions["test"]
-    # No two are one patch of the Sun while there are enough groups.
+    # No two regions are of the same group while there are enough groups.
     everything = np.array(sorted(regions["training"] | regions["test"]))
     assert len(set(group_regions(everything).tolist())) == len(everything)
     assert len({sample.path for sample in samples}) == len(samples)
@@ -275,7 +275,7 @@ def test_one_file_has_a_name_that_does_not_parse(download):
     assert strange == ["Thumbs.db"]
 
 
-def test_few_images_are_damaged_and_each_in_its_own_way(download):
+def test_few_images_are_damaged_each_in_a_different_way(download):
     found = Counter()
     for content in download.images().values():
         with Image.open(io.BytesIO(content)) as image:

@@ -41,7 +41,7 @@ def sky():
 
 
 def names_of(sky):
-    """Return the names of all windows of SWAN-SF, without those that are spoilt."""
+    """Return the names of all windows of SWAN-SF, without the damaged windows."""
     found = []
     for stretch in sky.stretches:
         for partition in sorted({*stretch.partition}):
@@ -52,7 +52,7 @@ def names_of(sky):
 # --- The sky -------------------------------------------------------------------------------------
 
 
-def test_the_sky_is_a_function_of_its_settings(sky):
+def test_the_sky_depends_only_on_its_settings(sky):
     assert pickle.dumps(draw_sky(**SIZE)) == pickle.dumps(sky)
     other = draw_sky(**{**SIZE, "seed": 21})
     assert pickle.dumps(other.layout) == pickle.dumps(sky.layout)
@@ -69,7 +69,7 @@ def test_the_sky_is_a_function_of_its_settings(sky):
         ("2017-01-01T00:00:00", 37),
     ],
 )
-def test_tai_is_ahead_by_the_leap_seconds(time, ahead):
+def test_tai_is_ahead_of_utc_by_the_leap_seconds(time, ahead):
     unix = int(np.datetime64(time, "s").astype(int))
     assert tai(unix) - unix == ahead
 
@@ -78,11 +78,11 @@ def test_tai_is_ahead_by_the_leap_seconds(time, ahead):
     ("flux", "said"),
     [(1e-9, None), (3.5294117647058825e-07, "B3.0"), (1.0235294117647e-4, "M8.7"), (2e-4, "X1.7")],
 )
-def test_a_peak_flux_stands_for_a_goes_class(flux, said):
+def test_a_peak_flux_has_a_goes_class(flux, said):
     assert goes_class(flux) == said
 
 
-def test_harps_have_none_to_three_numbers_or_more_and_hold_one_series_at_a_time(sky):
+def test_harps_have_no_to_several_numbers_and_one_series_at_a_time(sky):
     of_harp = defaultdict(list)
     for stretch in sky.stretches:
         of_harp[stretch.harp].append(stretch)
@@ -96,13 +96,13 @@ def test_harps_have_none_to_three_numbers_or_more_and_hold_one_series_at_a_time(
     assert {0, 1, 2, 3} <= set(counts)
 
 
-def test_a_harp_holds_two_regions_of_which_one_is_in_the_official_test_set(sky):
+def test_a_harp_contains_a_training_region_and_a_region_of_the_official_test_set(sky):
     sets = {sample.region: sample.collection for sample in sky.samples}
     of_harp = {s.harp: {sets.get(number) for number, _ in s.numbers} for s in sky.stretches}
     assert {"training", "test"} in [held - {None} for held in of_harp.values()]
 
 
-def test_a_region_lies_in_two_harps_at_once(sky):
+def test_a_region_is_in_two_harps_at_the_same_time(sky):
     places = defaultdict(list)
     for stretch in sky.stretches:
         for number, _ in stretch.numbers:
@@ -118,7 +118,7 @@ def test_a_region_lies_in_two_harps_at_once(sky):
 
 
 @pytest.mark.parametrize("size", [SIZE, SMALL], ids=["demo", "small"])
-def test_before_many_events_a_window_with_their_label_ends_in_time(size):
+def test_many_events_have_an_earlier_window_with_their_label(size):
     sky = draw_sky(**size)
     ends = defaultdict(set)
     for stretch in sky.stretches:
@@ -151,7 +151,7 @@ def test_each_record_is_located_absent_or_ambiguous(sky):
     assert ids == [list(record_ids(sky.layout, index)) for index in range(len(FILES))]
 
 
-def test_coverage_says_how_much_swan_sf_has():
+def test_coverage_is_the_share_of_the_sky_in_swan_sf():
     held = {
         share: len({s.region for s in draw_sky(**{**SIZE, "coverage": share}).stretches})
         for share in (0, 0.5, 1)
@@ -174,7 +174,7 @@ def partitions(tmp_path_factory):
     return found
 
 
-def test_the_steps_of_swan_sf_are_those_of_the_records(partitions):
+def test_swan_sf_and_the_records_have_the_same_steps(partitions):
     sky = draw_sky(**SMALL)
     held = defaultdict(dict)
     for found in partitions:
@@ -189,7 +189,7 @@ def test_the_steps_of_swan_sf_are_those_of_the_records(partitions):
         for step, values in enumerate(series):
             found = held[stretch.harp].get(stretch.start + step * STEP_SECONDS)
             if found is None:
-                continue  # in spoilt windows alone
+                continue  # only in damaged windows
             compared += 1
             if step < stretch.hidden:
                 hidden += np.isnan(found).all()
@@ -229,7 +229,7 @@ def test_windows_start_on_the_grid_and_have_the_label_of_their_record(partitions
         assert len(set(times)) == len(times)
 
 
-def test_some_windows_are_not_as_they_should_be(tmp_path):
+def test_some_windows_are_damaged(tmp_path):
     reasons = Counter()
     for name in PARTITIONS[:2]:
         raw = tmp_path / f"{name}.tar.gz"
@@ -253,7 +253,7 @@ def test_both_forms_of_names_and_columns_occur(sky):
     assert set(forms) == {(True, 52), (False, 55)}
 
 
-def test_a_window_is_in_one_partition_and_only_once(sky):
+def test_a_window_is_in_one_partition_once(sky):
     names = [name.partition("/")[2] for name in names_of(sky)]
     assert len(set(names)) == len(names)
     assert {name.partition("/")[0] for name in names_of(sky)} == {*PARTITIONS}

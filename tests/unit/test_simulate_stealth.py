@@ -13,14 +13,14 @@ from skymill.stealth.schema import COLUMNS
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory):
-    """Return the folder of a simulated file and its products, and what ingest counted."""
+    """Return the folder of a simulated file and its products, and the counts of ingest."""
     folder = tmp_path_factory.mktemp("simulated")
     write_stealth(folder / "data.csv", rows=2000, seed=7)
     content = ingest(folder / "data.csv", folder / "rows.parquet", folder / "quarantine.jsonl")
     return folder, content["counts"]
 
 
-def test_it_has_the_published_names_and_one_bad_line_in_two_hundred(simulated):
+def test_the_table_has_the_published_names_and_one_bad_line_in_two_hundred(simulated):
     folder, counts = simulated
     names = (folder / "data.csv").read_text().splitlines()[0].split(",")
     assert names == [column.raw_name for column in COLUMNS]

@@ -1,4 +1,4 @@
-"""The simulated ZTF nights have the real ones' layout, quirks and proportions."""
+"""The simulated ZTF nights have the layout, quirks and proportions of real nights."""
 
 import csv
 import gzip
@@ -33,7 +33,7 @@ SIZE = {"alerts": 60, "objects": 150, "seed": 20}
 
 @dataclass
 class Alert:
-    """A member of a night: its Avro file, the record if it can be read, and its stamps."""
+    """A member of a night: its Avro file, its record if readable, and its stamps."""
 
     night: str
     name: str
@@ -45,7 +45,7 @@ class Alert:
         """Return a stamp as astropy reads it."""
         content = gzip.decompress(self.record[cutout]["stampData"])
         with warnings.catch_warnings():
-            # SIMPLE stands where the standard does not want it, as in real packets.
+            # SIMPLE is at a place that the standard does not allow, as in real packets.
             warnings.simplefilter("ignore", fits.verify.VerifyWarning)
             with fits.open(io.BytesIO(content), ignore_missing_simple=True) as opened:
                 return opened[0].data.copy()
@@ -97,7 +97,7 @@ def sound(alerts):
     return [alert for alert in alerts if alert.record and readable(alert)]
 
 
-def test_what_is_odd_follows_the_place_of_a_night(alerts, folder):
+def test_quirks_depend_on_the_position_of_a_night(alerts, folder):
     by_night = Counter(alert.night for alert in alerts)
     assert by_night == {night: 60 for night in NIGHTS[:3]}
     versions = {
@@ -139,7 +139,7 @@ def test_a_record_encodes_as_fastavro_encodes_it(alerts):
         assert stream.getvalue() in alert.content
 
 
-def test_a_part_of_a_night_holds_the_same_alerts():
+def test_a_part_of_a_night_has_the_alerts_of_the_whole_night():
     night = plan_night(NIGHTS[1], 1, **SIZE)
     assert packet(night.part(40, 50), 3, seed=20) == packet(night, 43, seed=20)
 
@@ -167,7 +167,7 @@ def test_unions_have_null_first_from_schema_4_on(version):
     assert {union.index("null") for union in unions} == {0 if version == "4.02" else 1}
 
 
-def test_rows_of_a_history_read_back():
+def test_rows_of_a_history_can_be_read():
     schema = alert_schema("4.02")["fields"][5]["type"][1]["items"]
     values = {"jd": np.array([2458270.5, 2458271.25]), "fid": np.array([1, 2])}
     rows = Rows(schema, typical_values(schema, 516 * 10**9)).encode(2, **values)
@@ -176,7 +176,7 @@ def test_rows_of_a_history_read_back():
     assert [row["fid"] for row in read] == [1, 2]
 
 
-def test_damages_and_null_cutouts_are_few(alerts, sound):
+def test_damaged_packets_and_null_cutouts_are_few(alerts, sound):
     truncated = [alert for alert in alerts if alert.record is None]
     assert len(truncated) == 1
     content = Counter()
@@ -210,14 +210,14 @@ def test_packets_of_any_year_can_be_read(name, place):
         assert all(0 < one["pid"] < alert["candidate"]["pid"] for one in before)
 
 
-def test_damages_stay_as_few_in_a_large_night():
+def test_damaged_packets_are_few_in_a_large_night_too():
     for place, damage in enumerate(DAMAGES):
         night = plan_night("20180601", place, alerts=50_000, objects=9_000, seed=1)
         oddities = Counter(night.oddity.tolist())
         assert [oddities[other] for other in DAMAGES] == [other == damage for other in DAMAGES]
 
 
-def test_stamps_have_the_header_of_real_ones(sound):
+def test_stamps_have_the_header_of_real_stamps(sound):
     cards = gzip.decompress(sound[0].record["cutoutScience"]["stampData"])[:480]
     assert [cards[at : at + 80].decode().rstrip() for at in range(0, 480, 80)] == [
         "SIMPLE  =  T",
@@ -237,7 +237,7 @@ def test_the_difference_is_exact_and_follows_the_sign(sound):
         signs[sign] += 1
         expected = science - template if sign in "t1" else template - science
         known = ~np.isnan(expected)
-        # Both stamps and their difference lack pixels, or the template alone has them.
+        # Missing pixels are in science and difference alike, or also in the template.
         np.testing.assert_array_equal(difference[known], expected[known])
         assert (np.isnan(science) == np.isnan(difference)).all() or np.isnan(template).any()
     assert set(signs) == {"t", "1", "f", "0"}
@@ -283,7 +283,7 @@ def test_edges_and_missing_pixels_are_as_frequent_as_planned(sound):
     assert 0.01 < np.mean(in_crop) < 0.04
 
 
-def test_objects_come_back_in_other_nights_and_within_one(alerts):
+def test_objects_occur_in_several_nights_and_several_times_in_one_night(alerts):
     seen = Counter((alert.record["objectId"], alert.night) for alert in alerts if alert.record)
     assert max(seen.values()) == 2
     nights = Counter(name for name, _ in seen)
@@ -311,12 +311,12 @@ def test_all_classes_and_unlabelled_objects_are_in_the_first_night():
     assert set(range(len(CLASSES))) <= set(classes[night.number].tolist())
 
 
-def test_packets_have_the_size_of_real_ones(folder):
+def test_packets_have_the_size_of_real_packets(folder):
     for night in NIGHTS[:3]:
         assert 35_000 < (folder / f"{night}.tar.gz").stat().st_size / 60 < 50_000
 
 
-def test_a_night_is_one_gzip_member_that_others_can_read(folder):
+def test_a_night_is_one_gzip_member_that_other_programs_can_read(folder):
     for night in NIGHTS:
         packed = (folder / f"{night}.tar.gz").read_bytes()
         unpacker = zlib.decompressobj(wbits=31)
@@ -327,7 +327,7 @@ def test_a_night_is_one_gzip_member_that_others_can_read(folder):
 
 
 @pytest.mark.parametrize("workers", [2, 3])
-def test_workers_do_not_change_a_byte(tmp_path, folder, workers):
+def test_the_number_of_workers_changes_no_byte(tmp_path, folder, workers):
     raw = tmp_path / "night.tar.gz"
     write_night(raw, NIGHTS[1], 1, **SIZE, workers=workers)
     assert raw.read_bytes() == (folder / f"{NIGHTS[1]}.tar.gz").read_bytes()
@@ -344,7 +344,7 @@ def test_another_seed_gives_another_night(tmp_path, folder):
 
 
 @given(st.binary(max_size=300), st.binary(max_size=300))
-def test_checksums_of_two_stretches_combine(first, second):
+def test_checksums_of_two_blocks_combine(first, second):
     combined = combine_crc(zlib.crc32(first), zlib.crc32(second), len(second))
     assert combined == zlib.crc32(first + second)
 
@@ -379,7 +379,7 @@ def test_the_label_tarball_has_the_published_members(tmp_path):
     assert json.loads((tmp_path / "labels.tar.gz.source.json").read_text())["source"] == "sample"
 
 
-def test_label_lists_hold_most_of_the_pool_and_others_besides():
+def test_label_lists_have_most_of_the_pool_and_other_objects():
     predictions, _ = label_rows(150, 20)
     listed = {name: set() for name, *_ in predictions}
     for name, label, _ in predictions:

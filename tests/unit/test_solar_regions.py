@@ -1,4 +1,4 @@
-"""Groups of active regions: connected components over NOAA and HARP numbers."""
+"""Groups of active regions are connected components of NOAA and HARP numbers."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from skymill.engine.errors import SkymillError
 from skymill.solar_regions import group_regions, harp_table, harps_of
 
 
-def test_the_table_has_the_harps_and_numbers_of_jsoc():
+def test_the_table_has_the_harps_and_noaa_numbers_of_jsoc():
     harps, regions = (set(numbers) for numbers in zip(*harp_table(), strict=True))
     assert len(harps) == 1350
     assert (min(regions), max(regions)) == (11063, 12757)
@@ -28,13 +28,13 @@ def test_two_numbers_of_one_patch_are_one_group_named_by_its_smallest_number():
     assert group_regions(np.array([11402])).tolist() == [11401]
 
 
-def test_a_region_that_no_harp_holds_is_a_group_of_its_own():
+def test_a_region_in_no_harp_is_a_separate_group():
     assert group_regions(np.array([99999, 1, 99999])).tolist() == [99999, 1, 99999]
     assert group_regions(np.array([], dtype=np.int64)).tolist() == []
 
 
 @given(st.lists(st.tuples(st.integers(1, 12), st.integers(1, 15)), max_size=40), st.randoms())
-def test_groups_are_what_links_reach_in_any_order(links, random):
+def test_groups_contain_all_linked_regions_in_any_order(links, random):
     regions = np.arange(1, 16)
     reached = {region: {region} for region in regions.tolist()}
     for _ in regions:
@@ -51,7 +51,7 @@ def test_groups_are_what_links_reach_in_any_order(links, random):
     assert group_regions(regions, links).tolist() == expected
 
 
-def test_another_table_than_that_of_the_code_is_refused(tmp_path, monkeypatch):
+def test_a_table_that_differs_from_the_expected_one_is_refused(tmp_path, monkeypatch):
     other = tmp_path / "table.txt"
     other.write_text("HARPNUM NOAA_ARS\n1 11067\n")
     monkeypatch.setattr(solar_regions, "TABLE", other)

@@ -1,4 +1,4 @@
-"""Splits and folds: a draw of whole units, every class in each where that can be, near shares."""
+"""Splits and folds draw whole units, with every class if possible, and approximate fractions."""
 
 from itertools import product
 
@@ -27,7 +27,7 @@ FRACTION_CHOICES = st.sampled_from([FRACTIONS, EVEN, {"train": 0.2, "dev": 0.4, 
 
 @st.composite
 def catalogues(draw, most_units=7, classes=4):
-    """Draw (unit, label) of records; a unit holds few records of random classes."""
+    """Draw (unit, label) of records; a unit has a few records of random classes."""
     unit, label = [], []
     for name in draw(
         st.lists(st.integers(-5, 10**6), min_size=1, max_size=most_units, unique=True)
@@ -44,7 +44,7 @@ def wanted_classes(unit, label):
 
 
 def can_be_met(unit, label):
-    """Try every assignment of units: is there one with every wanted class in every split?"""
+    """Return whether any assignment of units has every wanted class in every split."""
     names = np.unique(unit)
     wanted = wanted_classes(unit, label)
     holders = [np.isin(names, unit[label == code]) for code in wanted]
@@ -70,7 +70,7 @@ def test_every_class_of_three_units_is_in_every_split_exactly_when_that_is_possi
 
 
 @given(catalogues(most_units=30), FRACTION_CHOICES, st.integers(0, 5))
-def test_units_stay_whole(case, fractions, seed):
+def test_units_are_never_divided(case, fractions, seed):
     unit, label = case
     split, _ = split_units(unit, label, fractions, seed)
     assert split.dtype == np.int8
@@ -94,7 +94,7 @@ def test_the_order_of_records_does_not_matter(case, seed, random):
 
 
 def rare_class():
-    """Return (unit, label): 100 of 4,000 units hold 1 to 7 records of the class 0."""
+    """Return (unit, label): 100 of 4,000 units have 1 to 7 records of class 0."""
     rng = np.random.default_rng(0)
     unit = np.repeat(np.arange(4000), rng.integers(5, 60, 4000))
     label = np.full(len(unit), 4, np.int8)
@@ -104,7 +104,7 @@ def rare_class():
 
 
 def held_out(unit, label, split, number, code=0):
-    """Return the units with a class that one split holds."""
+    """Return the units with a class that are in a split."""
     return tuple(np.unique(unit[(split == number) & (label == code)]).tolist())
 
 
@@ -162,7 +162,7 @@ def test_ten_seeds_are_ten_draws_on_random_tables(data_seed, holders, fractions)
     assert len({held_out(unit, label, fold, 0) for fold in folds}) == 10
 
 
-def test_every_region_of_a_rare_class_is_held_out_about_as_often():
+def test_all_regions_of_a_rare_class_are_held_out_about_equally_often():
     unit = np.repeat(np.arange(120), 10)
     label = np.where(unit < 20, 0, 4).astype(np.int8)
     times = np.zeros(20)
@@ -174,8 +174,8 @@ def test_every_region_of_a_rare_class_is_held_out_about_as_often():
     assert (np.abs(times - 40) < 4 * 5.7).all()
 
 
-def test_a_split_holds_several_regions_of_a_class_even_where_one_has_enough_records():
-    # One of 25 regions holds a fifth of the class: its fraction alone would let it be the test.
+def test_a_split_has_several_regions_of_a_class_even_if_one_region_has_enough_records():
+    # One of 25 regions has a fifth of the class. By its fraction it could be the test split alone.
     unit = np.repeat(np.arange(425), [60, *[10] * 24, *[10] * 400])
     label = np.where(unit < 25, 0, 4).astype(np.int8)
     for seed in range(20):
@@ -186,7 +186,7 @@ def test_a_split_holds_several_regions_of_a_class_even_where_one_has_enough_reco
 
 @settings(max_examples=4)
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
-def test_many_units_come_near_the_held_out_targets(seed, data_seed):
+def test_splits_of_many_units_are_close_to_their_targets(seed, data_seed):
     rng = np.random.default_rng(data_seed)
     sizes = rng.geometric(0.1, 2000)
     unit = np.repeat(np.arange(2000), sizes)
@@ -200,11 +200,11 @@ def test_many_units_come_near_the_held_out_targets(seed, data_seed):
         for code in range(5):
             members = label == code
             reached = (split[members] == number).sum()
-            # A class of few regions can be off by as much as one region holds.
+            # A class of few regions can differ from its target by the records of one region.
             assert reached == pytest.approx(0.1 * members.sum(), rel=0.15, abs=10)
 
 
-def test_one_percent_splits_of_large_regions_come_near_their_targets():
+def test_one_percent_splits_of_large_regions_are_close_to_their_targets():
     rng = np.random.default_rng(4)
     unit = np.repeat(np.arange(3000), rng.integers(20, 100, 3000))
     label = np.where(rng.random(len(unit)) < 0.9, 4, rng.integers(0, 4, len(unit))).astype(np.int8)
@@ -250,7 +250,7 @@ NO_TRAIN = {"train": 0, "dev": 0.4, "test": 0.6}
     st.sampled_from([NO_DEV, ALL_TRAIN, NO_TRAIN]),
     st.integers(0, 5),
 )
-def test_a_split_of_the_fraction_0_is_empty_and_the_others_hold_every_class(case, fractions, seed):
+def test_a_split_of_the_fraction_0_is_empty_and_the_others_have_every_class(case, fractions, seed):
     unit, label = case
     asked = {number for number, name in enumerate(TRAIN_SPLITS) if fractions[name]}
     split, unmet = split_units(unit, label, fractions, seed)
@@ -266,7 +266,7 @@ def test_a_split_of_the_fraction_0_is_empty_and_the_others_hold_every_class(case
 
 
 @given(catalogues(most_units=30), st.integers(3, 7), st.integers(0, 5))
-def test_folds_are_of_whole_units_whatever_their_order(case, folds, seed):
+def test_folds_have_whole_units_in_any_order(case, folds, seed):
     unit, label = case
     fold = fold_units(unit, label, folds, seed)
     assert fold.dtype == np.int8
@@ -281,7 +281,7 @@ def test_folds_are_of_whole_units_whatever_their_order(case, folds, seed):
     st.lists(st.integers(1, 30), min_size=1, max_size=5), st.integers(3, 7), st.integers(0, 1000)
 )
 def test_every_class_is_spread_over_the_folds(holders, folds, seed):
-    # Units of one class each: nothing stands in the way.
+    # Each unit has one class, so an even spread is possible.
     label = np.repeat(np.arange(len(holders)), holders).astype(np.int8)
     fold = fold_units(np.arange(len(label)), label, folds, seed)
     for code, count in enumerate(holders):
@@ -292,7 +292,7 @@ def test_every_class_is_spread_over_the_folds(holders, folds, seed):
 
 @settings(max_examples=20)
 @given(st.integers(0, 10**6), st.integers(3, 7))
-def test_units_of_several_classes_are_spread_over_the_folds_as_well(data_seed, folds):
+def test_units_of_several_classes_are_spread_over_the_folds_too(data_seed, folds):
     rng = np.random.default_rng(data_seed)
     unit = np.repeat(np.arange(200), rng.integers(5, 30, 200))
     label = np.full(len(unit), 4, np.int8)
@@ -308,7 +308,7 @@ def test_units_of_several_classes_are_spread_over_the_folds_as_well(data_seed, f
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=300), st.integers(3, 7), st.integers(0, 5))
-def test_single_records_are_dealt_out_to_folds_by_class(labels, folds, seed):
+def test_single_records_are_distributed_over_folds_by_class(labels, folds, seed):
     label = np.array(labels, np.int8)
     fold = fold_records(np.arange(len(label)), label, folds, seed)
     for members in (label >= 0, *(label == code for code in np.unique(label))):

@@ -1,4 +1,4 @@
-"""Statistics of the training data: exact, without copies, the same for any number of workers."""
+"""Statistics of the training data are exact, ignore copies, and do not depend on workers."""
 
 import json
 
@@ -36,7 +36,7 @@ SINGLES = st.floats(-(2.0**100), 2.0**100, width=32)
 
 
 def require_summary(found, values):
-    """Compare a summary with what NumPy says of the values."""
+    """Compare a summary with NumPy's results for the values."""
     values = np.asarray(values, dtype=np.float64)
     assert found["count"] == len(values)
     assert found["mean"] == pytest.approx(values.mean(), rel=1e-12, abs=1e-9)
@@ -47,11 +47,11 @@ def require_summary(found, values):
 
 
 @given(st.lists(FLOATS, min_size=1, max_size=300))
-def test_a_summary_is_what_numpy_says(values):
+def test_a_summary_agrees_with_numpy(values):
     require_summary(summarise(np.array(values)), values)
 
 
-def test_of_values_far_from_zero_the_deviation_is_not_lost():
+def test_the_deviation_of_values_far_from_zero_is_exact():
     # Sums of squares would lose all 16 digits.
     values = 1e12 + np.array([-1.0, 0.0, 1.0])
     assert summarise(values)["deviation"] == pytest.approx(np.sqrt(2 / 3), rel=1e-12)
@@ -59,20 +59,20 @@ def test_of_values_far_from_zero_the_deviation_is_not_lost():
     assert apart.deviation == pytest.approx(np.sqrt(2 / 3), rel=1e-12)
 
 
-def test_nothing_has_no_summary_but_it_can_be_written():
+def test_an_empty_summary_can_be_written():
     for found in (summarise(np.array([]), missing=3), summarise_levels(np.zeros(256), missing=3)):
         assert (found["count"], found["missing_share"], found["mean"]) == (0, 1.0, None)
         json.dumps(found, allow_nan=False)
 
 
 @given(st.lists(st.integers(0, 255), min_size=1, max_size=300))
-def test_levels_are_described_like_the_values_themselves(levels):
+def test_a_summary_of_levels_equals_that_of_the_values(levels):
     counts = np.bincount(levels, minlength=256)
     require_summary(summarise_levels(counts), levels)
 
 
 @given(st.lists(st.lists(SINGLES, max_size=60), min_size=1, max_size=5))
-def test_values_that_do_not_fit_are_described_like_those_that_do(parts):
+def test_a_summary_computed_in_parts_equals_that_of_all_values(parts):
     parts = [np.array(part, dtype=np.float32) for part in parts]
     whole = np.concatenate(parts)
     selection = Selection(add_counts(map(upper_halves, parts)))
@@ -90,7 +90,7 @@ def test_values_that_do_not_fit_are_described_like_those_that_do(parts):
             assert found[name] == pytest.approx(expected[name], rel=1e-9, abs=1e-9 * scale)
 
 
-def test_rare_classes_weigh_more_and_absent_ones_nothing():
+def test_rare_classes_have_larger_weights_and_absent_classes_none():
     weights = class_weights({"X": 1, "M": 3, "C": 0})
     assert weights == {
         "X": {"count": 1, "weight": 4 / 3},
@@ -140,17 +140,17 @@ def test_copies_and_other_splits_are_not_measured(split):
     }
 
 
-def test_workers_do_not_change_what_is_measured(split):
+def test_the_number_of_workers_does_not_change_the_statistics(split):
     assert magnetic.measure(*split, workers=2) == magnetic.measure(*split)
 
 
-def test_a_split_that_is_not_that_of_the_table_is_refused(split):
+def test_a_split_that_differs_from_the_table_is_refused(split):
     files, records = split
     with pytest.raises(SkymillError, match="does not have the records"):
         magnetic.measure(files[:1], records)
 
 
-def test_missing_steps_of_pairs_are_left_out_and_counted(tmp_path):
+def test_missing_steps_of_pairs_are_skipped_and_counted(tmp_path):
     series = np.arange(2 * 60 * 2, dtype=np.float32).reshape(2, 60, 2)
     series[0, :30, 1] = np.nan
     metadata = {"shape": "[60, 2]", "parameters": '["TOTPOT", "EPSZ"]'}
@@ -204,7 +204,7 @@ def _samples(tmp_path):
     return tmp_path / "plan.parquet", tmp_path / "train.zarr", images, available, splits
 
 
-def test_channels_are_measured_over_the_images_that_are_there(samples):
+def test_channels_are_measured_over_the_existing_images(samples):
     plan, tensors, images, available, splits = samples
     found = sdo.measure(plan, tensors)
     train = np.array(splits) == "train"
@@ -219,7 +219,7 @@ def test_channels_are_measured_over_the_images_that_are_there(samples):
     assert sdo.measure(plan, tensors, workers=2) == found
 
 
-def test_without_tensors_there_are_weights_alone(samples):
+def test_without_tensors_there_are_only_weights(samples):
     plan = samples[0]
     assert {*sdo.measure(plan, None)} == {"split", "records", "classes"}
 
@@ -232,7 +232,7 @@ def test_tensors_of_other_samples_are_refused(samples):
 
 
 @pytest.mark.parametrize("piece", [2**26, 200])
-def test_pixels_without_a_value_are_left_out_of_stamps(tmp_path, monkeypatch, piece):
+def test_pixels_of_stamps_without_a_value_are_skipped(tmp_path, monkeypatch, piece):
     monkeypatch.setattr(ztf, "PIECE_BYTES", piece)
     stamps = np.random.default_rng(2).normal(5, 1, (6, 3, 3, 3)).astype(np.float32)
     stamps[1, 0, 0, :] = 0  # of these two had no value, and one is 0

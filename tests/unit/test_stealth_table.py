@@ -1,4 +1,4 @@
-"""The auxiliary table: every line becomes a row or is accounted for, and codes keep meanings."""
+"""The auxiliary table accounts for every line, and codes keep their meanings."""
 
 import gzip
 import json
@@ -41,7 +41,7 @@ class Ingested:
         return pq.read_table(self.folder / "rows.parquet").to_pylist()
 
     def convert(self, *, limit=0.02, simulated=True):
-        """Write the final table; return what its manifest says of it."""
+        """Write the final table; return the content of its manifest."""
         return convert(
             self.folder / "rows.parquet",
             self.folder / "quarantine.jsonl",
@@ -66,7 +66,7 @@ ROWS = st.lists(st.tuples(*map(values_of, COLUMNS)), max_size=20)
 
 
 @given(ROWS)
-def test_every_sound_row_comes_through_in_its_order(tmp_path, rows):
+def test_every_valid_row_is_kept_in_order(tmp_path, rows):
     ingested = run(tmp_path, [",".join(map(str, row)) for row in rows])
     found = [[str(value) for value in row.values()] for row in ingested.rows()]
     assert found == [[str(value) for value in row] for row in rows]
@@ -131,7 +131,7 @@ def test_line_ends_spaces_quotes_and_a_byte_order_mark_do_not_matter(tmp_path, e
     assert ingested.rejected == []
 
 
-def test_columns_go_by_name(tmp_path):
+def test_columns_are_found_by_name(tmp_path):
     backwards = ",".join(reversed(NAMES.split(",")))
     ingested = run(tmp_path, [",".join(reversed(ROW.split(",")))], names=backwards)
     assert ingested.rows() == run(tmp_path, [ROW]).rows()
@@ -187,7 +187,7 @@ def test_letters_are_categories_in_the_order_of_their_meanings(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["data.csv", "data.csv.gz"])
-def test_a_gzipped_table_is_that_of_the_plain_one(tmp_path, name):
+def test_a_gzipped_file_gives_the_table_of_the_plain_file(tmp_path, name):
     plain = run(tmp_path, [ROW, "?", ROW])
     folder = tmp_path / "gzipped"
     folder.mkdir()
@@ -200,7 +200,7 @@ def test_a_gzipped_table_is_that_of_the_plain_one(tmp_path, name):
         ingest(raw, folder / "rows.parquet", folder / "quarantine.jsonl")
 
 
-def test_a_few_bytes_that_unpack_to_far_too_many_are_refused(tmp_path, monkeypatch):
+def test_a_small_file_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(catalogue, "MOST_BYTES", 1000)
     raw = tmp_path / "data.csv"
     raw.write_bytes(gzip.compress(b"a" * 1001))
@@ -214,7 +214,7 @@ def test_a_loss_within_the_limit_is_a_warning(tmp_path, caplog):
     assert caplog.messages == ["the auxiliary table lost 1 of 100 lines (wrong_fields 1)"]
 
 
-def test_the_meanings_stand_in_the_metadata_of_the_written_table(tmp_path):
+def test_the_meanings_are_in_the_metadata_of_the_written_table(tmp_path):
     run(tmp_path, [ROW]).convert()
     schema = pq.read_schema(tmp_path / "solar_flares.parquet")
     assert schema.equals(SCHEMA, check_metadata=False)
@@ -246,7 +246,7 @@ def test_columns_are_typed_and_in_snake_case():
     assert SCHEMA.types == [letters] * 3 + [pa.int8()] * 7 + [pa.int16()] * 3
 
 
-def test_another_number_of_rows_is_a_warning_for_real_data_only(tmp_path, caplog):
+def test_another_number_of_rows_is_a_warning_only_for_real_data(tmp_path, caplog):
     ingested = run(tmp_path, [ROW])
     assert ingested.convert(simulated=True)["warnings"] == []
     (warning,) = ingested.convert(simulated=False)["warnings"]
@@ -254,7 +254,7 @@ def test_another_number_of_rows_is_a_warning_for_real_data_only(tmp_path, caplog
     assert "another version" in caplog.text
 
 
-def test_the_manifest_keeps_what_was_counted_when_the_lines_were_read(tmp_path):
+def test_the_manifest_keeps_the_counts_of_ingest(tmp_path):
     ingested = run(tmp_path, [*[ROW] * 9, "C,S,O", ""])
     content = ingested.convert(limit=1)
     assert content["ingested"] == ingested.content["counts"]
@@ -274,7 +274,7 @@ def test_too_many_rejected_lines_stop_the_run_and_are_shown(tmp_path):
     assert not (tmp_path / "solar_flares.parquet").exists()
 
 
-def test_a_file_without_rows_is_refused_whatever_the_limit(tmp_path):
+def test_a_file_without_rows_is_refused_at_any_limit(tmp_path):
     ingested = run(tmp_path, [])
     with pytest.raises(SkymillError, match="no line below the names"):
         ingested.convert(limit=1)
@@ -282,7 +282,7 @@ def test_a_file_without_rows_is_refused_whatever_the_limit(tmp_path):
         require_accepted(run(tmp_path, ["bad"]).content["counts"], tmp_path / "quarantine.jsonl", 1)
 
 
-def test_a_plain_file_of_another_size_is_refused_unread(tmp_path, monkeypatch):
+def test_a_plain_file_of_another_size_is_refused_before_reading(tmp_path, monkeypatch):
     monkeypatch.setattr(catalogue, "MOST_BYTES", 1000)
     raw = tmp_path / "data.csv"
     raw.write_bytes(b"x\n" * 501)

@@ -1,4 +1,4 @@
-"""Stores: records are read back by position, however they are cut into files and row groups."""
+"""Stores read records by position, for any division into files and row groups."""
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,7 @@ SCHEMA = pa.schema([pa.field(name, pa.float64(), nullable=False) for name in NAM
 
 
 def make_store(folder, sizes, per_group=3):
-    """Write files of so many records; return (product, values)."""
+    """Write files with the given numbers of records; return (product, values)."""
     directory = folder / "store"
     directory.mkdir(parents=True)
     values = np.random.default_rng(0).normal(size=(len(NAMES), sum(sizes), STEPS))
@@ -43,7 +43,7 @@ def test_any_positions_are_read_in_ascending_order_with_repeats(store, positions
     assert same_bits(RecordStore(product).read(at, NAMES), values[:, at])
 
 
-def test_the_parameters_asked_for_come_in_the_order_asked_for(store):
+def test_the_selected_parameters_are_in_the_given_order(store):
     product, values = store
     got = RecordStore(product).read(np.arange(17), ["MEANSHR"])
     assert same_bits(got, values[1:])
@@ -71,7 +71,7 @@ def test_a_file_of_another_size_than_its_manifest_says_is_refused(tmp_path):
         RecordStore(product)
 
 
-def test_a_value_a_record_is_repeated_for_each_step():
+def test_a_value_of_a_record_is_repeated_for_each_step():
     schema = pa.schema([pa.field("label", pa.string()), pa.field("n", pa.int64())])
     table = step_table({"label": pa.array(["X", None]), "n": np.array([4, 5])}, schema)
     assert table["label"].to_pylist() == ["X"] * STEPS + [None] * STEPS
@@ -79,7 +79,7 @@ def test_a_value_a_record_is_repeated_for_each_step():
 
 
 @given(st.integers(0, 10_000), st.integers(1, 5000))
-def test_pieces_cut_a_total_without_gap_or_overlap(total, size):
+def test_batches_divide_a_total_without_gap_or_overlap(total, size):
     ranges = pieces(total, size)
     assert [number for first, last in ranges for number in (first, last)] == sorted(
         number for first, last in ranges for number in (first, last)
@@ -89,5 +89,5 @@ def test_pieces_cut_a_total_without_gap_or_overlap(total, size):
     assert all(first % size == 0 for first, _ in ranges)
 
 
-def test_a_piece_stays_in_memory():
+def test_a_batch_fits_into_memory():
     assert RECORDS_PER_FILE * STEPS * 33 * 8 < 100e6

@@ -1,4 +1,4 @@
-"""The summary lists what was made, and says when it is simulated."""
+"""The summary lists the products, and says if they are simulated."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_interim_products_are_not_listed(tmp_path):
     assert "preprocessed/plan.parquet" in lines[2]
 
 
-def test_files_beside_a_product_count_as_bytes_and_not_as_rows(tmp_path):
+def test_files_next_to_a_product_count_as_bytes_and_not_as_rows(tmp_path):
     files = [
         {"name": "processed/a.parquet", "rows": 7, "bytes": 1000},
         {"name": "processed/a.csv", "rows": 7, "bytes": 500},
@@ -71,19 +71,19 @@ def test_a_damaged_product_is_named_below_the_others(tmp_path, content):
     assert len(lines) == 6
 
 
-def test_a_folder_with_nothing_but_damaged_products_is_not_an_empty_one(tmp_path):
+def test_a_folder_with_only_damaged_products_is_not_called_empty(tmp_path):
     make(tmp_path, "processed/two")
     manifest_path(tmp_path / "processed" / "two").write_text("{")
     assert "DAMAGED" in summarise(str(tmp_path))
 
 
 def expect(root, *names):
-    """Write what the configuration of the latest run makes."""
+    """Write the list of products of the latest run's configuration."""
     documents = [f"{name}.manifest.json" for name in names]
     write_json(root / "products.json", {"branches": ["ztf"], "products": {"ztf": documents}})
 
 
-def test_what_an_earlier_configuration_left_is_named_apart(tmp_path):
+def test_products_of_an_earlier_configuration_are_listed_separately(tmp_path):
     make(tmp_path, "processed/ztf/one")
     make(tmp_path, "processed/ztf/old", source="sample")
     make(tmp_path, "interim/ztf/old")
@@ -103,19 +103,19 @@ def test_what_an_earlier_configuration_left_is_named_apart(tmp_path):
     ]
 
 
-def test_a_folder_with_nothing_but_leftovers_is_not_an_empty_one(tmp_path):
+def test_a_folder_with_only_leftovers_is_not_called_empty(tmp_path):
     make(tmp_path, "processed/ztf/old")
     expect(tmp_path)
     assert f"  {tmp_path}/processed/ztf/old" in summarise(str(tmp_path)).splitlines()
 
 
-def test_without_a_list_of_products_nothing_is_called_left_over(tmp_path):
+def test_without_a_list_of_products_no_product_is_a_leftover(tmp_path):
     make(tmp_path, "processed/ztf/old")
     assert "LEFT" not in summarise(str(tmp_path))
 
 
 @pytest.mark.parametrize(("source", "said"), [("sample", True), ("local", False)])
-def test_simulated_data_is_called_so_in_the_last_line(tmp_path, source, said):
+def test_the_last_line_says_that_data_is_simulated(tmp_path, source, said):
     make(tmp_path, "processed/one", source="archive")
     make(tmp_path, "processed/two", source=source)
     assert ("SIMULATED DATA" in summarise(str(tmp_path)).splitlines()[-1]) == said
@@ -125,7 +125,7 @@ def test_simulated_data_is_called_so_in_the_last_line(tmp_path, source, said):
     ("size", "shown"),
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (25 * 10**5, "2.5 MB"), (17 * 10**9, "17.0 GB")],
 )
-def test_sizes_have_fitting_units(tmp_path, size, shown):
+def test_sizes_have_suitable_units(tmp_path, size, shown):
     make(tmp_path, "processed/one", rows=(60,), size=size)
     assert f" {shown}  local" in summarise(str(tmp_path))
 

@@ -1,4 +1,4 @@
-"""The catalogue of SWAN-SF: windows and their distinct steps; what is wrong costs itself alone."""
+"""The catalogue of SWAN-SF has windows and their distinct steps; a bad window only loses itself."""
 
 import gzip
 import json
@@ -83,7 +83,7 @@ def test_the_name_of_a_window_says_class_flare_harp_and_times(
         "FQ_ar384_s2011-02-16T23:00:00_e2011-02-17T10:48:00.csv.bak",
     ],
 )
-def test_other_names_are_no_names_of_windows(member):
+def test_other_names_are_refused(member):
     assert parse_name(member) is None
 
 
@@ -104,7 +104,7 @@ def test_noaa_numbers_are_a_list(written, numbers):
 
 
 @pytest.mark.parametrize("written", ["eleven", "11953.5", "-1", "1e4", "11953,11954"])
-def test_what_is_no_list_of_noaa_numbers_is_refused(written):
+def test_an_invalid_list_of_noaa_numbers_is_refused(written):
     with pytest.raises(BadNumbersError):
         parse_numbers(written)
 
@@ -126,7 +126,7 @@ def test_each_step_is_kept_once_with_the_number_of_its_windows(tmp_path):
     assert losses(found) == []
 
 
-def test_windows_have_what_their_names_say_and_the_numbers_of_their_steps(tmp_path):
+def test_windows_have_the_values_of_their_names_and_the_numbers_of_their_steps(tmp_path):
     table = rows(first=5)
     table[0]["NOAA_AR"], table[9]["NOAA_AR"] = "", "11954;11953"
     late = name(first=5, label="M1.6@12:Primary")
@@ -159,7 +159,7 @@ def test_windows_have_what_their_names_say_and_the_numbers_of_their_steps(tmp_pa
         ["", *COLUMNS],
     ],
 )
-def test_columns_are_found_by_name_whatever_others_there_are(tmp_path, columns):
+def test_columns_are_found_by_name_among_any_others(tmp_path, columns):
     other = name(harp=9), text(rows(harp=9), columns)
     found = catalogued(tmp_path, [window(), other])
     assert found.counts["rejected"] == 0
@@ -167,7 +167,7 @@ def test_columns_are_found_by_name_whatever_others_there_are(tmp_path, columns):
     np.testing.assert_array_equal(found.values(), expected)
 
 
-def test_a_file_without_quality_and_flag_has_none(tmp_path):
+def test_a_file_without_quality_and_flag_has_null_values(tmp_path):
     columns = [c for c in COLUMNS if c not in ("QUALITY", "IS_TMFI")]
     found = catalogued(tmp_path, [(name(), text(rows(), columns))])
     assert found.steps["quality"].null_count == found.steps["is_tmfi"].null_count == STEPS
@@ -185,7 +185,7 @@ def test_missing_values_are_written_in_several_ways(tmp_path, missing):
     assert (step["noaa"], step["quality"], step["is_tmfi"]) == ([], None, None)
 
 
-def test_quality_is_bits_and_infinite_values_are_missing(tmp_path):
+def test_quality_is_a_bit_mask_and_infinite_values_are_missing(tmp_path):
     table = rows()
     table[0]["QUALITY"], table[1]["QUALITY"], table[2]["IS_TMFI"] = "66560.0", "1024", "False"
     table[4]["USFLUX"], table[5]["EPSX"] = "inf", "-1e999"
@@ -217,7 +217,7 @@ def test_line_ends_marks_and_quotes_make_no_difference(tmp_path, content):
     assert found.steps.equals(plain.steps)
 
 
-# --- What is wrong -------------------------------------------------------------------------------
+# --- Bad windows ---------------------------------------------------------------------------------
 
 
 def shifted(table, step, time):
@@ -255,7 +255,7 @@ BAD_CONTENT = [
 
 
 @pytest.mark.parametrize(("reason", "content"), BAD_CONTENT)
-def test_a_bad_window_costs_itself_alone(tmp_path, reason, content):
+def test_a_bad_window_only_loses_itself(tmp_path, reason, content):
     good = [window(first=step) for step in (5, 10, 15)]
     found = catalogued(tmp_path, [*good[:2], (name(), content), good[2]])
     assert losses(found) == [(name(), reason)]
@@ -285,7 +285,7 @@ def test_a_file_too_long_for_a_window_is_not_read(tmp_path, monkeypatch):
     assert found.counts["valid"] == 1
 
 
-def test_of_two_windows_with_one_start_the_first_counts(tmp_path):
+def test_the_first_of_two_windows_with_one_start_counts(tmp_path):
     again = name(label="C1.0@3:Primary")
     found = catalogued(tmp_path, [window(), window(harp=9), (again, text(rows()))])
     assert losses(found) == [(again, "repeated")]
@@ -293,7 +293,7 @@ def test_of_two_windows_with_one_start_the_first_counts(tmp_path):
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_of_steps_with_different_values_those_of_most_windows_count(tmp_path, place):
+def test_steps_with_different_values_get_those_of_most_windows(tmp_path, place):
     changed = rows(first=5 * place)
     changed[20 - 5 * place]["TOTPOT"] = "1.5"
     given = [window(first=5 * number) for number in range(3)]
@@ -309,7 +309,7 @@ def test_of_steps_with_different_values_those_of_most_windows_count(tmp_path, pl
     assert "HARP 3608" in detail
 
 
-def test_between_two_windows_that_differ_the_first_of_the_tarball_counts(tmp_path):
+def test_the_first_of_two_windows_that_differ_counts(tmp_path):
     changed = rows(first=5)
     changed[10]["NOAA_AR"] = "11999"
     given = [(name(first=5), text(changed)), window()]
@@ -318,7 +318,7 @@ def test_between_two_windows_that_differ_the_first_of_the_tarball_counts(tmp_pat
 
 
 @pytest.mark.parametrize("same", [("0.0", "-0.0"), ("NaN", "NA"), ("1.5", "1.50")])
-def test_a_value_that_is_written_otherwise_is_the_same(tmp_path, same):
+def test_two_spellings_of_one_value_are_equal(tmp_path, same):
     one, other = rows(), rows(first=5)
     one[10]["EPSX"], other[5]["EPSX"] = same
     found = catalogued(tmp_path, [(name(), text(one)), (name(first=5), text(other))])
@@ -350,7 +350,7 @@ def flipped(content, place):
 
 
 @pytest.mark.parametrize("kept", [0.2, 0.5, 0.9])
-def test_of_a_truncated_tarball_what_was_read_is_kept_and_the_gate_says_so(tmp_path, kept):
+def test_the_readable_part_of_a_truncated_tarball_is_kept_and_the_check_refuses_it(tmp_path, kept):
     content = whole(tmp_path)
     raw = tmp_path / "partition1_instances.tar.gz"
     raw.write_bytes(content[: int(kept * len(content))])
@@ -360,7 +360,7 @@ def test_of_a_truncated_tarball_what_was_read_is_kept_and_the_gate_says_so(tmp_p
 
 
 @pytest.mark.parametrize("place", [8, 4, 1])
-def test_a_wrong_checksum_at_the_end_is_told(tmp_path, place):
+def test_a_wrong_checksum_at_the_end_is_reported(tmp_path, place):
     content = whole(tmp_path)
     raw = tmp_path / "x.tar.gz"
     raw.write_bytes(flipped(content, len(content) - place))
@@ -370,7 +370,7 @@ def test_a_wrong_checksum_at_the_end_is_told(tmp_path, place):
 
 
 @pytest.mark.parametrize("at", [0, 100, 124, 148])
-def test_a_damaged_header_of_the_tarball_is_told(tmp_path, at):
+def test_a_damaged_header_of_the_tarball_is_reported(tmp_path, at):
     text_of = gzip.decompress(whole(tmp_path))
     place = text_of.index(many()[10][0].encode())
     raw = tmp_path / "x.tar.gz"
@@ -380,7 +380,7 @@ def test_a_damaged_header_of_the_tarball_is_told(tmp_path, at):
     assert "is not whole" in refusal(found)
 
 
-def test_a_tarball_that_ends_between_two_members_is_told(tmp_path):
+def test_a_tarball_that_ends_between_two_members_is_reported(tmp_path):
     text_of = gzip.decompress(whole(tmp_path))
     place = text_of.index(many()[10][0].encode())
     raw = tmp_path / "x.tar.gz"
@@ -395,7 +395,7 @@ def test_a_tarball_without_windows_is_refused(tmp_path):
 
 
 def refusal(found, **limits):
-    """Return why the gate refuses what was catalogued."""
+    """Return why the check refuses the catalogue."""
     with pytest.raises(SkymillError) as refused:
         require_accepted(
             "partition1",
@@ -407,7 +407,7 @@ def refusal(found, **limits):
     return str(refused.value)
 
 
-# --- The gate ------------------------------------------------------------------------------------
+# --- The check -----------------------------------------------------------------------------------
 
 
 def test_a_partition_that_lost_too_many_windows_is_refused_by_name(tmp_path):
@@ -439,7 +439,7 @@ def test_a_partition_that_contradicts_itself_is_refused_by_name(tmp_path):
         ((100, 2, 1000, 11), ["limits.max_differing_steps_fraction"]),
     ],
 )
-def test_just_the_share_that_is_allowed_may_be_lost(counts, named):
+def test_exactly_the_allowed_share_may_be_lost(counts, named):
     names = ("windows", "rejected", "steps", "differing_steps")
     assert exceeded(dict(zip(names, counts, strict=True)), LIMITS) == named
 
@@ -447,7 +447,7 @@ def test_just_the_share_that_is_allowed_may_be_lost(counts, named):
 # --- Many windows --------------------------------------------------------------------------------
 
 
-def test_threads_and_batches_change_no_byte(tmp_path, monkeypatch):
+def test_the_numbers_of_threads_and_batches_change_no_byte(tmp_path, monkeypatch):
     bad = (name(harp=8), text(rows(harp=8, TOTPOT="?")))
     given = [*many(12), bad, *(window(harp=5, first=number) for number in range(9))]
     plain = catalogued(tmp_path, given)
@@ -485,7 +485,7 @@ def test_one_bad_window_among_many_is_found_in_few_steps(tmp_path, monkeypatch):
     gone=st.sets(st.tuples(st.integers(1, 3), st.integers(0, 99)), max_size=8),
     batch=st.integers(1, 300_000),
 )
-def test_the_steps_are_those_of_the_windows(tmp_path_factory, places, gone, batch):
+def test_the_steps_agree_with_the_windows(tmp_path_factory, places, gone, batch):
     folder = tmp_path_factory.mktemp("swan")
     given = []
     for harp, first in places:
@@ -511,7 +511,7 @@ def test_the_steps_are_those_of_the_windows(tmp_path_factory, places, gone, batc
 
 @settings(deadline=None, max_examples=60)
 @given(data=st.data())
-def test_whatever_is_in_one_window_the_others_stay_as_they_are(tmp_path_factory, data):
+def test_the_content_of_one_window_does_not_affect_the_others(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("swan")
     content = bytearray(text(rows(harp=9, first=7)))
     at = st.integers(0, len(content) - 1)
@@ -529,12 +529,12 @@ def test_whatever_is_in_one_window_the_others_stay_as_they_are(tmp_path_factory,
     assert (harps == 9).sum() == (0 if counts["rejected"] else 60)
 
 
-def test_times_are_plain_dates(tmp_path):
+def test_times_have_no_time_zone(tmp_path):
     found = catalogued(tmp_path, [window()])
     assert found.steps["time_tai"][0].as_py() == datetime(2014, 1, 15, 5, 36)
 
 
-def test_losses_and_doubts_are_warned_of(tmp_path, caplog):
+def test_losses_and_doubtful_windows_give_warnings(tmp_path, caplog):
     changed = rows(first=5)
     changed[0]["TOTPOT"] = "1.5"
     changed[1]["USFLUX"] = "inf"
@@ -550,7 +550,7 @@ def test_losses_and_doubts_are_warned_of(tmp_path, caplog):
     assert catalogue_module.logger.name in {record.name for record in caplog.records}
 
 
-def test_a_tarball_that_unpacks_to_much_is_not_whole(tmp_path, monkeypatch):
+def test_a_tarball_that_unpacks_to_too_much_is_not_complete(tmp_path, monkeypatch):
     monkeypatch.setattr(gzipped, "MOST_RATIO_FROM", 10**5)
     found = catalogued(tmp_path, [window(), ("zeros", bytes(2**25)), window(3609)])
     assert "more than 100 times its size" in found.content["broken_off"]

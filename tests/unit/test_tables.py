@@ -1,4 +1,4 @@
-"""Parquet files: categorical columns have one declared order, the same in every file."""
+"""Categorical columns of Parquet files have the same declared order in every file."""
 
 import json
 import warnings
@@ -29,7 +29,7 @@ LABELS = st.lists(st.sampled_from([*NAMES, None]), max_size=12)
 
 
 def table(labels):
-    """Return a table whose dictionary is in the order of appearance, as Arrow makes it."""
+    """Return a table whose dictionary is in the order of appearance, as in Arrow."""
     column = pa.array(labels, type=pa.string()).dictionary_encode()
     column = column.cast(pa.dictionary(pa.int8(), pa.string()))
     return pa.Table.from_arrays([column, pa.array(range(len(labels)))], schema=SCHEMA)
@@ -40,7 +40,7 @@ def codes(labels):
 
 
 @given(LABELS, LABELS)
-def test_codes_are_places_in_the_declared_order_whatever_the_order_of_appearance(first, second):
+def test_codes_follow_the_declared_order_for_any_order_of_appearance(first, second):
     whole = pa.concat_tables([table(first), table(second)])
     found = in_declared_order(whole)
     assert found.schema.equals(whole.schema, check_metadata=True)
@@ -51,13 +51,13 @@ def test_codes_are_places_in_the_declared_order_whatever_the_order_of_appearance
     assert numbers == codes(first + second)
 
 
-def test_a_value_that_is_not_declared_is_kept_behind_the_declared_ones():
+def test_an_undeclared_value_is_kept_after_the_declared_values():
     found = in_declared_order(table(["new", "C", "X"]))
     assert found["label"].chunk(0).dictionary.to_pylist() == [*NAMES, "new"]
     assert found["label"].to_pylist() == ["new", "C", "X"]
 
 
-def test_a_column_that_declares_nothing_stays_as_it_is():
+def test_a_column_without_a_declared_order_is_unchanged():
     column = pa.array(["b", "a"]).dictionary_encode()
     plain = pa.table({"name": column})
     assert in_declared_order(plain).equals(plain)
@@ -65,7 +65,7 @@ def test_a_column_that_declares_nothing_stays_as_it_is():
 
 def read_by_dask(path):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of pandas, in Dask's own code
+        warnings.simplefilter("ignore", DeprecationWarning)  # from pandas, in Dask's code
         return dd.read_parquet(path).compute()
 
 
@@ -89,13 +89,13 @@ def test_every_reader_has_all_categories_in_the_declared_order(tmp_path, labels)
 def test_a_file_without_rows_has_the_categories_in_the_metadata_of_its_field(tmp_path):
     path = tmp_path / "part-0.parquet"
     write_parquet(path, table([]), rows_per_group=2)
-    assert pd.read_parquet(path)["label"].cat.categories.empty  # Parquet keeps values, not types
+    assert pd.read_parquet(path)["label"].cat.categories.empty  # Parquet stores values, not types
     field = pq.read_schema(path).field("label")
     assert json.loads(field.metadata[CATEGORIES]) == NAMES
     assert read_frame(path)["label"].tolist() == []
 
 
-def test_equal_tables_give_equal_bytes_whatever_their_dictionaries(tmp_path):
+def test_equal_tables_give_equal_bytes_for_any_dictionaries(tmp_path):
     labels = ["C", "X", None, "C"]
     other = in_declared_order(table(labels))
     for name, written in (("a", table(labels)), ("b", other)):
@@ -124,7 +124,7 @@ def written(tmp_path):
 
 
 def read_row_groups(path):
-    """Return a table that is read a row group at a time."""
+    """Return a table, read one row group at a time."""
     with ParquetFile(path, memory_map=True) as file:
         return pa.concat_tables([file.read_row_group(0), file.read_row_group(1)])
 
@@ -133,13 +133,13 @@ READERS = [read_table, read_row_groups, lambda path: pa.Table.from_batches(batch
 
 
 def batches(path):
-    """Return a table in batches."""
+    """Return a table, read in batches."""
     with ParquetFile(path) as file:
         return list(file.iter_batches(30))
 
 
 @pytest.mark.parametrize("read", READERS)
-def test_every_reader_gives_what_was_written(tmp_path, read):
+def test_every_reader_returns_the_written_table(tmp_path, read):
     rows, path = written(tmp_path)
     assert read(path).equals(rows)
 
@@ -157,14 +157,14 @@ def test_every_reader_refuses_a_damaged_file_by_its_name(tmp_path, read):
         except SkymillError as error:
             refused.append(str(error))
         else:
-            # In the head of a page or the footer, where it changes nothing that is read.
+            # The bit is in a page header or the footer and does not change the values.
             assert found.equals(rows) or at > pages
     assert len(refused) > len(good) // 13 // 2
     assert all(str(path) in said for said in refused)
     assert all("skymill verify --repair" in said for said in refused)
 
 
-def test_other_readers_can_compare_the_checksums_as_well(tmp_path):
+def test_other_readers_can_compare_the_checksums_too(tmp_path):
     _, path = written(tmp_path)
     content = bytearray(path.read_bytes())
     content[pq.read_metadata(path).row_group(0).column(0).data_page_offset + 60] ^= 1
@@ -173,7 +173,7 @@ def test_other_readers_can_compare_the_checksums_as_well(tmp_path):
         pd.read_parquet(path, page_checksum_verification=True)
 
 
-def test_columns_come_in_the_order_that_is_asked_for(tmp_path):
+def test_columns_are_in_the_requested_order(tmp_path):
     _, path = written(tmp_path)
     wanted = ["name", "value"]
     assert read_table(path, wanted).column_names == wanted
@@ -182,20 +182,20 @@ def test_columns_come_in_the_order_that_is_asked_for(tmp_path):
         assert next(file.iter_batches(columns=wanted)).schema.names == wanted
 
 
-def test_a_column_that_is_not_there_is_named_with_the_file(tmp_path):
+def test_a_missing_column_is_named_with_the_file(tmp_path):
     _, path = written(tmp_path)
     with pytest.raises(SkymillError, match=r"table\.parquet .*no column .*label"):
         read_table(path, ["label"])
 
 
-def test_a_folder_that_looks_like_a_column_is_none(tmp_path):
+def test_a_folder_named_like_a_partition_adds_no_column(tmp_path):
     (tmp_path / "seed=7").mkdir()
     rows, path = written(tmp_path / "seed=7")
     assert read_table(path).column_names == rows.column_names
 
 
 @pytest.mark.parametrize("error", [MemoryError(), pa.ArrowMemoryError("malloc of 9 GB failed")])
-def test_too_little_memory_is_no_damage(tmp_path, monkeypatch, error):
+def test_running_out_of_memory_does_not_count_as_damage(tmp_path, monkeypatch, error):
     _, path = written(tmp_path)
 
     def fail(*arguments, **options):
@@ -206,6 +206,6 @@ def test_too_little_memory_is_no_damage(tmp_path, monkeypatch, error):
         read_table(path)
 
 
-def test_a_file_that_is_not_there_is_no_damage(tmp_path):
+def test_a_missing_file_does_not_count_as_damage(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_table(tmp_path / "table.parquet")

@@ -1,4 +1,4 @@
-"""Headers of tar archives are read in little memory, and damage is told, whatever they say."""
+"""Tar headers of any content are read in little memory, and damage is reported."""
 
 import io
 import tarfile
@@ -46,12 +46,12 @@ NAMES = st.text(
 
 @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
 @given(members=st.lists(st.tuples(NAMES, st.binary(max_size=2000)), max_size=4))
-def test_members_are_read_as_they_were_packed(form, members):
+def test_members_are_read_as_packed(form, members):
     assert unpack(pack(members, form)) == members
 
 
 @given(members=st.lists(st.tuples(NAMES, st.binary(max_size=600)), max_size=4), data=st.data())
-def test_what_is_not_read_of_a_member_is_passed_over(members, data):
+def test_the_unread_rest_of_a_member_is_skipped(members, data):
     seen = []
     for member in read_members(io.BytesIO(pack(members))):
         seen.append(member.name)
@@ -72,7 +72,7 @@ def test_folders_and_links_have_no_content():
 
 
 @given(place=st.integers(0, 511), bit=st.integers(0, 7))
-def test_a_changed_bit_of_a_header_is_damage_or_changes_its_checksum_alone(place, bit):
+def test_a_changed_bit_of_a_header_is_damage_or_only_changes_its_checksum(place, bit):
     content = bytearray(pack([("a", b"one"), ("b", b"two")], tarfile.USTAR_FORMAT))
     content[place] ^= 1 << bit
     try:
@@ -83,7 +83,7 @@ def test_a_changed_bit_of_a_header_is_damage_or_changes_its_checksum_alone(place
 
 
 @pytest.mark.parametrize("left", [100, 512, 600, 1024, 1100])
-def test_a_tar_that_is_cut_short_says_so(left):
+def test_a_truncated_tar_is_reported(left):
     content = pack([("a", b"x" * 600)], tarfile.USTAR_FORMAT)
     with pytest.raises(BadTar, match="too early"):
         unpack(content[:left])
@@ -96,7 +96,7 @@ def extension(kind, content, size=None):
 
 
 @pytest.mark.parametrize("kind", [b"L", b"K", b"x", b"g"])
-def test_a_name_of_any_length_is_not_held(kind):
+def test_a_name_of_any_length_needs_little_memory(kind):
     with pytest.raises(BadTar, match="announces a name"):
         unpack(extension(kind, b"", LONGEST_EXTENSION + 1) + bytes(1024))
 
@@ -120,7 +120,7 @@ def test_a_chain_of_extensions_is_followed_without_recursion(kind):
         (b"99 a=b\n", {}),
     ],
 )
-def test_records_of_a_pax_header(content, found):
+def test_records_of_a_pax_header_are_parsed(content, found):
     assert read_pax(content) == found
 
 
@@ -136,11 +136,11 @@ def test_records_of_a_pax_header(content, found):
         (b"-0000000017\0", -1),
     ],
 )
-def test_sizes(text, number):
+def test_sizes_are_parsed(text, number):
     assert read_number(text) == number
 
 
-def test_what_is_a_tar():
+def test_a_tar_is_recognised_by_its_header():
     assert is_tar(pack([]))
     assert is_tar(pack([("a", b"")]))
     assert not is_tar(b"x" * 512)

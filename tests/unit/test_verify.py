@@ -1,4 +1,4 @@
-"""Damage at rest is found by content, named, and made ready to be made again."""
+"""`verify` finds damaged files by content, names them, and prepares them to be made again."""
 
 import gzip
 import json
@@ -29,14 +29,14 @@ DATA, RAW = Path("data"), Path("data/raw")
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """The folder that Snakemake runs in."""
+    """The folder in which Snakemake runs."""
     monkeypatch.chdir(tmp_path)
     DATA.mkdir()
     return tmp_path
 
 
 def flip(path, at=None, by=1):
-    """Change a byte of a file and keep its size and time, as damage does."""
+    """Change a byte of a file and keep its size and time, as silent damage does."""
     path, then = Path(path), Path(path).stat()
     content = bytearray(path.read_bytes())
     content[len(content) // 2 if at is None else at] ^= by
@@ -45,12 +45,12 @@ def flip(path, at=None, by=1):
 
 
 def damaged(**options):
-    """Return the paths of what is damaged."""
+    """Return the paths of the damaged files."""
     return [str(one.path) for one in verify(**options).damaged]
 
 
 def make_many(name):
-    """Make a product of so many files that its manifest has a list of them."""
+    """Make a product with so many files that its manifest has a separate list of them."""
     rule = job(outputs={"folder": f"data/{name}", "manifest": f"data/{name}.manifest.json"})
     (DATA / name).mkdir(parents=True)
     entries = []
@@ -69,7 +69,7 @@ def make_many(name):
 
 
 def receipt(raw, source, name=None, *, document="interim/raw/x.receipt.json", **content):
-    """Write what a raw file was when it was read."""
+    """Write the receipt of a raw file that was read."""
     write_product(
         DATA / document,
         source=source,
@@ -84,7 +84,7 @@ def receipt(raw, source, name=None, *, document="interim/raw/x.receipt.json", **
 
 
 def download(name="x.zip", content=b"from the archive", *, cached=True):
-    """Put a download in place, with its link in the cache and its receipt."""
+    """Put a download in place, with a link in the cache and a receipt."""
     raw, kept = RAW / name, CACHE / name
     kept.parent.mkdir(parents=True, exist_ok=True)
     raw.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def download(name="x.zip", content=b"from the archive", *, cached=True):
 # --- Products and documents ----------------------------------------------------------------------
 
 
-def test_what_is_whole_is_sound_and_nothing_is_changed():
+def test_an_undamaged_folder_is_sound_and_is_not_changed():
     write_product("data/interim/a.csv")
     write_product("data/interim/b.receipt.json")
     before = {path: path.stat().st_mtime_ns for path in DATA.rglob("*")}
@@ -129,7 +129,7 @@ def test_each_changed_byte_of_each_file_is_found():
         for at in range(path.stat().st_size):
             by = draw.randrange(1, 256)
             flip(path, at, by)
-            # The list of products has no digest here: only its form is known.
+            # The list of products has no digest here: only its form can be checked.
             if path.name != paths.PRODUCTS:
                 assert str(path) in damaged(), (path, at, by)
             flip(path, at, by)
@@ -143,7 +143,7 @@ def test_a_document_that_cannot_be_read_is_named(content):
     assert damaged() == ["data/interim/a.csv.manifest.json"]
 
 
-def test_a_document_with_other_spaces_is_not_what_was_written():
+def test_a_document_with_other_spaces_is_damaged():
     path = Path(write_product("data/interim/a.csv"))
     path.write_text(json.dumps(read_document(path)))
     assert damaged() == [str(path)]
@@ -156,14 +156,14 @@ def test_the_manifest_of_another_product_is_named():
     assert damaged() == ["data/interim/b.csv.manifest.json"]
 
 
-def test_another_size_is_named_with_both():
+def test_a_wrong_size_is_named_with_the_expected_size():
     write_product("data/interim/a.csv", "12345")
     Path("data/interim/a.csv").write_text("123")
     (one,) = verify().damaged
     assert one.what == "has 3 bytes instead of 5"
 
 
-def test_files_and_documents_that_others_name_are_missing():
+def test_missing_files_and_documents_that_others_name_are_listed():
     first = write_product("data/interim/a.csv")
     digest = read_document(first)["digest"]
     write_product("data/interim/b.csv", inputs={"interim/a.csv.manifest.json": digest})
@@ -180,7 +180,7 @@ def test_files_and_documents_that_others_name_are_missing():
     assert list(map(str, verdict.inventory.undescribed)) == ["data/interim/a.csv"]
 
 
-def test_a_product_without_its_manifest_is_missing_something_where_the_run_made_it():
+def test_a_missing_manifest_of_a_product_of_the_run_is_listed():
     write_product("data/processed/ztf/a.csv")
     known = {
         "branches": ["ztf"],
@@ -192,7 +192,7 @@ def test_a_product_without_its_manifest_is_missing_something_where_the_run_made_
     assert list(map(str, missing)) == ["data/processed/ztf/a.csv.manifest.json"]
 
 
-def test_what_nothing_describes_is_told_and_no_damage():
+def test_an_undescribed_file_is_listed_and_is_no_damage():
     write_product("data/interim/a.csv")
     Path("data/interim/notes.txt").write_text("mine")
     Path("data/interim/.a.csv.0123456789ab.partial").write_text("of a killed run")
@@ -202,7 +202,7 @@ def test_what_nothing_describes_is_told_and_no_damage():
     assert "data/interim/notes.txt" in verdict.text()
 
 
-def test_members_of_a_long_list_are_compared_and_the_list_too():
+def test_files_of_a_long_list_and_the_list_itself_are_compared():
     make_many("processed/ztf/alerts")
     assert verify().is_sound
     flip("data/processed/ztf/alerts/7.npy")
@@ -214,7 +214,7 @@ def test_members_of_a_long_list_are_compared_and_the_list_too():
     assert damaged() == [members]
 
 
-def test_a_repair_deletes_the_document_of_what_is_damaged_and_nothing_else():
+def test_a_repair_deletes_only_the_documents_of_damaged_products():
     make_many("processed/ztf/alerts")
     for name in ("a", "b", "c"):
         write_product(f"data/interim/{name}.csv")
@@ -238,7 +238,7 @@ def test_a_repair_deletes_the_document_of_what_is_damaged_and_nothing_else():
     assert verify().damaged == []
 
 
-def test_a_file_that_cannot_be_read_is_damaged(monkeypatch):
+def test_an_unreadable_file_is_damaged(monkeypatch):
     write_product("data/interim/a.csv")
 
     def fail(*arguments, **options):
@@ -252,7 +252,7 @@ def test_a_file_that_cannot_be_read_is_damaged(monkeypatch):
 # --- Raw files -----------------------------------------------------------------------------------
 
 
-def test_a_damaged_download_goes_with_its_link_its_notes_and_its_receipt():
+def test_a_damaged_download_is_deleted_with_its_link_its_notes_and_its_receipt():
     raw, kept = download()
     write_product("data/interim/other.csv")
     assert verify().is_sound
@@ -264,7 +264,7 @@ def test_a_damaged_download_goes_with_its_link_its_notes_and_its_receipt():
     assert verify().is_sound
 
 
-def test_a_copy_in_the_cache_is_damaged_alone():
+def test_only_the_damaged_copy_in_the_cache_is_deleted():
     raw, kept = download(cached=False)
     kept.write_bytes(raw.read_bytes())
     shutil.copy(sidecar_path(raw), sidecar_path(kept))
@@ -277,7 +277,7 @@ def test_a_copy_in_the_cache_is_damaged_alone():
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha256"])
-def test_a_download_that_nothing_has_read_is_compared_with_its_sidecar(algorithm):
+def test_a_download_that_no_job_has_read_is_compared_with_its_sidecar(algorithm):
     import hashlib
 
     raw = RAW / "ztf/night.tar.gz"
@@ -307,7 +307,7 @@ def test_a_sidecar_of_an_earlier_version_has_no_digest():
     assert verify().is_sound
 
 
-def test_a_download_with_a_damaged_sidecar_is_fetched_again_if_it_is_what_was_read():
+def test_a_download_with_a_damaged_sidecar_is_fetched_again_if_it_agrees_with_the_receipt():
     raw, _ = download(cached=False)
     flip(sidecar_path(raw))
     verify(repair=True)
@@ -315,7 +315,7 @@ def test_a_download_with_a_damaged_sidecar_is_fetched_again_if_it_is_what_was_re
     assert not sidecar_path(raw).exists()
 
 
-def test_a_file_with_a_damaged_sidecar_that_may_be_the_users_own_stays():
+def test_a_file_with_a_damaged_sidecar_that_may_be_the_users_is_kept():
     raw, _ = download(cached=False)
     raw.write_bytes(b"from the user...")
     flip(sidecar_path(raw))
@@ -336,7 +336,7 @@ def test_the_receipt_of_another_download_is_made_again():
     assert not receipt_path.exists()
 
 
-def test_the_users_own_file_is_only_named():
+def test_a_damaged_file_of_the_user_is_only_named():
     raw = RAW / "night.tar.gz"
     RAW.mkdir(parents=True)
     raw.write_bytes(b"alerts of the user")
@@ -349,7 +349,7 @@ def test_the_users_own_file_is_only_named():
     assert "your own" in verdict.text()
 
 
-def test_an_image_of_the_users_own_that_is_gone_is_not_said_to_be_made_again():
+def test_a_missing_image_of_the_user_is_not_announced_to_be_made_again():
     image = RAW / "sdo" / "full" / "sample" / "a.jpg"
     image.parent.mkdir(parents=True)
     image.write_bytes(b"image")
@@ -382,7 +382,7 @@ def test_a_folder_of_alerts_is_only_named():
     assert verdict.deleted == []
 
 
-def test_a_simulated_file_goes_with_its_sidecar_and_the_manifest_of_what_read_it():
+def test_a_simulated_file_is_deleted_with_its_sidecar_and_the_manifest_of_its_reader():
     raw = DATA / "sample/raw/ztf/x.tar.gz"
     raw.parent.mkdir(parents=True)
     raw.write_bytes(gzip.compress(b"alerts", mtime=0))
@@ -409,19 +409,19 @@ def test_a_raw_file_that_was_deleted_after_it_was_read_is_no_damage():
     assert "Deleted since they were read" in verdict.text()
 
 
-def test_downloads_are_no_matter_to_results_that_were_not_made_from_them():
+def test_downloads_are_ignored_for_results_that_were_not_made_from_them():
     raw, _ = download()
     flip(raw)
     write_product("trial/interim/a.csv", results="trial")
     assert verify("trial").is_sound
 
 
-# --- Beside a run --------------------------------------------------------------------------------
+# --- During a run --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("repair", [False, True])
 @pytest.mark.parametrize("where", [DATA, RAW])
-def test_nothing_is_compared_beside_a_run(repair, where):
+def test_nothing_is_compared_during_a_run(repair, where):
     write_product("data/interim/a.csv")
     RAW.mkdir()
     lock = RunLock([where], Path.cwd())
@@ -433,7 +433,7 @@ def test_nothing_is_compared_beside_a_run(repair, where):
     assert not (where / ".lock").exists()
 
 
-def test_a_run_that_starts_meanwhile_makes_a_comparison_worthless(monkeypatch):
+def test_a_run_that_starts_during_a_comparison_invalidates_it(monkeypatch):
     write_product("data/interim/a.csv")
     lock = RunLock([DATA], Path.cwd())
 
@@ -448,19 +448,19 @@ def test_a_run_that_starts_meanwhile_makes_a_comparison_worthless(monkeypatch):
 
 
 @pytest.mark.parametrize("results", ["nowhere", "s3://bucket/data"])
-def test_what_is_no_folder_here_is_refused(results):
+def test_a_path_that_is_no_folder_is_refused(results):
     with pytest.raises(SkymillError, match=r"no folder nowhere|not on object storage"):
         verify(results)
 
 
 @pytest.mark.parametrize("results", ["", "/", "empty"])
-def test_a_folder_of_something_else_is_not_called_sound(results):
+def test_a_folder_without_results_is_not_called_sound(results):
     Path("empty").mkdir()
     with pytest.raises(SkymillError, match=r"no folder|no products"):
         verify(results)
 
 
-def test_it_takes_a_folder_and_whether_to_repair():
+def test_the_command_accepts_a_folder_and_a_repair_option():
     write_product("trial/interim/a.csv", results="trial")
     flip("trial/interim/a.csv")
     assert "--repair" in verify("trial").text()

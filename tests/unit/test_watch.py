@@ -1,4 +1,4 @@
-"""The watch of a run: which jobs are not current, what is left over, what is said at the end."""
+"""The watch of a run: jobs that are not current, leftovers, and the last messages."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ STARTED = 1_000_000
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """The folder that Snakemake runs in."""
+    """The folder in which Snakemake runs."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -44,7 +44,7 @@ def inputs():
 
 
 def make(inputs, outputs=OUTPUT, **given):
-    """Run a job that writes a page; return what the rule gave it."""
+    """Run a job that writes a page; return the job object of its rule."""
     rule = job(inputs, outputs, **{"settings": SETTINGS, **given})
     for path in rule.output:
         if not path.endswith(".json"):
@@ -55,7 +55,7 @@ def make(inputs, outputs=OUTPUT, **given):
 
 
 def judge(rule, watch=None, *, code="c0de", settings=SETTINGS, also=None):
-    """Return why a job must run, as the watch says it; None when it need not."""
+    """Return the watch's reason why a job must run; None if the job need not run."""
     watch = watch or Watch("data", {}, [])
     reason = watch.why(rule.output, rule.input, code=code, settings=settings, also=also)
     return reason and reason.text
@@ -82,22 +82,22 @@ def test_a_job_that_must_run_has_a_reason(inputs, now, text):
     assert judge(make(inputs), **now) == text
 
 
-def test_the_order_of_settings_is_no_difference(inputs):
+def test_the_order_of_settings_does_not_matter(inputs):
     assert judge(make(inputs), settings=dict(reversed(SETTINGS.items()))) is None
 
 
 @pytest.mark.parametrize("change", [{"others": []}, {"checks": []}])
-def test_a_job_that_would_be_given_other_inputs_must_run(inputs, change):
+def test_a_job_with_other_inputs_must_run(inputs, change):
     make(inputs)
     assert judge(job({**inputs, **change}, OUTPUT)) == "it was made from other products"
 
 
-def test_files_without_a_document_of_their_own_are_no_inputs_to_judge(inputs):
+def test_input_files_without_a_document_are_not_judged(inputs):
     make(inputs)
     assert judge(job({**inputs, "file": "data/interim/file.jsonl"}, OUTPUT)) is None
 
 
-def test_all_outputs_of_the_rule_have_to_be_there(inputs):
+def test_all_outputs_of_the_rule_must_exist(inputs):
     rule = make(inputs, {**OUTPUT, "rejects": "data/interim/rejects.jsonl"})
     Path("data/interim/rejects.jsonl").unlink()
     assert judge(rule).startswith("interim/rejects.jsonl is ")
@@ -113,7 +113,7 @@ def test_a_check_is_judged_by_its_receipt(inputs):
 
 @pytest.mark.parametrize("results", ["data", "runs/trial"])
 @pytest.mark.parametrize("before", ["", ".snakemake/storage/s3/bucket/"])
-def test_paths_may_lead_through_a_storage(results, before):
+def test_paths_may_have_the_prefix_of_a_storage(results, before):
     one = write_product(f"{before}{results}/interim/one", results=results)
     page = f"{before}{results}/interim/x.md"
     outputs = {"page": page, "manifest": f"{page}.manifest.json"}
@@ -143,7 +143,7 @@ def write_raw_manifest():
 
 
 @pytest.mark.parametrize("results", ["data", "trial"])
-def test_a_manifest_that_is_whole_or_not_there_is_not_damaged(results):
+def test_a_complete_or_missing_manifest_is_not_damaged(results):
     assert Watch(results, {}, []).damage(SDO) is None
     write_raw_manifest()
     assert Watch(results, {}, []).damage(SDO) is None
@@ -151,13 +151,13 @@ def test_a_manifest_that_is_whole_or_not_there_is_not_damaged(results):
 
 @pytest.mark.parametrize("results", ["data", "trial"])
 @pytest.mark.parametrize("content", ["", "{", "{}"])
-def test_a_manifest_that_is_damaged_is_named(results, content):
+def test_a_damaged_manifest_is_named(results, content):
     write_raw_manifest()
     Path(SDO).write_text(content)
     assert Watch(results, {}, []).damage(SDO).startswith(f"{SDO} ")
 
 
-# --- What the configuration makes, and what is left over -----------------------------------------
+# --- Products of the configuration, and leftovers ------------------------------------------------
 
 PLAN, MATCH = "preprocessed/solar_flare_2020/plan.parquet", "preprocessed/ztf/plan.parquet"
 RECEIPT = "interim/raw/solar_flare_2020/a.json.receipt.json"
@@ -169,11 +169,11 @@ PRODUCTS = {
 
 
 def data():
-    """Return the results folder as it is now."""
+    """Return the current results folder."""
     return open_results("data")
 
 
-def test_what_the_configuration_makes_is_written_by_branch():
+def test_products_of_the_configuration_are_written_by_branch():
     Watch("data", PRODUCTS, ["ztf", "magnetic"]).write_products(data(), {"seed": 1})
     assert read_document(Path("data/products.json")) == {
         "digest": ANY,
@@ -187,14 +187,14 @@ def test_what_the_configuration_makes_is_written_by_branch():
     }
 
 
-def test_what_stands_outside_the_results_folder_is_none_of_its_products():
+def test_files_outside_the_results_folder_are_not_among_its_products():
     made = [SDO, "trial/processed/sdo/integrity.md.manifest.json"]
     Watch("trial", {"sdo": made}, ["sdo"]).write_products(open_results("trial"))
     known = read_document(Path("trial/products.json"))
     assert known["products"] == {"sdo": ["processed/sdo/integrity.md.manifest.json"]}
 
 
-def test_nothing_made_is_left_over():
+def test_products_of_the_configuration_are_no_leftovers():
     for made in PRODUCTS.values():
         for path in made:
             if path.endswith(".json"):
@@ -214,7 +214,7 @@ LEFT = [
 
 @pytest.fixture
 def left():
-    """Products that no rule makes, of both branches."""
+    """Products of both branches that no rule makes."""
     for name in [*LEFT, "processed/ztf/old.csv", PLAN]:
         write_product(f"data/{name}")
 
@@ -229,14 +229,14 @@ def left():
         ([], []),
     ],
 )
-def test_other_products_of_the_branches_that_are_on_are_left_over(left, branches, expected):
+def test_other_products_of_enabled_branches_are_leftovers(left, branches, expected):
     watch = Watch("data", PRODUCTS, branches)
     assert watch.leftovers(data()) == expected
     watch.write_products(data())
     assert leftovers_of(data()) == expected
 
 
-def test_leftovers_are_told_by_their_products_and_sorted():
+def test_leftovers_are_listed_by_product_and_sorted():
     found = ["processed/ztf/b.csv.manifest.json", "interim/ztf/a.receipt.json", f"{MATCH}.x"]
     found.append(f"{MATCH}.manifest.json")
     documents = {"ztf": [f"{MATCH}.manifest.json"], "magnetic": [f"{MATCH}.x"]}
@@ -244,13 +244,13 @@ def test_leftovers_are_told_by_their_products_and_sorted():
     assert find_leftovers(iter(found), documents, ["ztf"]) == left_over
 
 
-def test_raw_files_and_simulated_ones_are_never_left_over():
+def test_raw_files_real_or_simulated_are_never_leftovers():
     write_product("data/sample/raw/sdo")
     write_raw_manifest()
     assert Watch("data", {}, [*paths.BRANCH_FOLDERS]).leftovers(data()) == []
 
 
-def test_a_file_without_a_document_is_not_left_over(left):
+def test_a_file_without_a_document_is_no_leftover(left):
     Path("data/processed/ztf/notes.txt").write_text("mine")
     assert Watch("data", PRODUCTS, ["ztf"]).leftovers(data()) == ["processed/ztf/old.csv"]
 
@@ -260,7 +260,7 @@ def test_without_a_run_no_leftovers_are_known(left):
     assert leftovers_of(open_results("nowhere")) == []
 
 
-def test_leftovers_are_those_of_one_results_folder(left):
+def test_leftovers_belong_to_one_results_folder(left):
     assert Watch("trial", PRODUCTS, ["magnetic", "ztf"]).leftovers(open_results("trial")) == []
 
 
@@ -277,11 +277,11 @@ def test_a_results_folder_is_opened_by_its_path(name):
     assert write_path == Path(name) / "interim/x"
 
 
-# --- What a run says at its end ------------------------------------------------------------------
+# --- The last messages of a run ------------------------------------------------------------------
 
 
 def closing(products, branches):
-    """Return the last lines of a run that has looked at a job."""
+    """Return the last lines of a run that has judged a job."""
     watch = Watch("data", products, branches)
     judge(job(outputs={"receipt": "data/interim/any.receipt.json"}), watch)
     return list(watch.closing_lines())
@@ -289,7 +289,7 @@ def closing(products, branches):
 
 @pytest.fixture(autouse=True)
 def _clock(monkeypatch):
-    """Have every run of these tests start at the same moment."""
+    """Let every run of these tests start at the same time."""
     monkeypatch.setattr("skymill.watch.time.time", lambda: STARTED)
 
 
@@ -304,19 +304,19 @@ SUMMARY = (logging.INFO, "`skymill summary` lists all products.")
 
 
 @pytest.mark.parametrize("results", ["trial", "runs/trial", "/scratch/trial"])
-def test_a_run_says_where_to_look_for_results_of_another_folder(results):
+def test_a_run_says_where_the_results_of_another_folder_are(results):
     lines = list(Watch(results, {}, []).closing_lines())
     said = f"`skymill summary {results}` lists all products."
     assert lines == [(logging.INFO, said)]
 
 
-def test_a_run_says_where_to_look():
+def test_a_run_says_where_the_results_are():
     made = manifest_of(PLAN, source="archive")
     assert closing({"magnetic": [made]}, ["magnetic"]) == [SUMMARY]
     assert closing({"magnetic": ["data/never/made.manifest.json"]}, ["magnetic"]) == [SUMMARY]
 
 
-def test_simulated_results_are_called_so():
+def test_a_run_says_that_results_are_simulated():
     made = [manifest_of(PLAN, source="sample"), manifest_of("processed/x", source="archive")]
     lines = closing({"magnetic": made}, ["magnetic"])
     assert lines[0] == SUMMARY
@@ -325,13 +325,13 @@ def test_simulated_results_are_called_so():
 
 
 @pytest.mark.parametrize(("at", "said"), [(STARTED - 1, False), (STARTED, True)])
-def test_of_a_branch_that_is_off_only_what_this_run_made_counts(at, said):
+def test_only_products_of_this_run_count_for_a_disabled_branch(at, said):
     made = {"magnetic": [manifest_of(PLAN, at=at, source="sample")], "ztf": []}
     assert any("SIMULATED" in line for _, line in closing(made, ["ztf"])) == said
 
 
 @pytest.mark.parametrize(("rows", "said"), [(0, True), (1, False)])
-def test_a_cross_match_without_stamps_is_warned_of(rows, said):
+def test_a_cross_match_without_stamps_gives_a_warning(rows, said):
     made = manifest_of(paths.ZTF_STAMPS, counts={"rows": rows}, source="local")
     lines = closing({"ztf": [made]}, ["ztf"])
     warned = [line for level, line in lines if level == logging.WARNING]
@@ -339,13 +339,13 @@ def test_a_cross_match_without_stamps_is_warned_of(rows, said):
     assert all(line.startswith("NO STAMPS: ") for line in warned)
 
 
-def test_the_warning_comes_before_the_word_on_simulated_data():
+def test_the_warning_comes_before_the_message_on_simulated_data():
     made = manifest_of(paths.ZTF_STAMPS, counts={"rows": 0}, source="sample")
     lines = closing({"ztf": [made]}, ["ztf"])
     assert [line.partition(":")[0] for _, line in lines[1:]] == ["NO STAMPS", "SIMULATED DATA"]
 
 
-def test_what_was_made_since_a_job_was_judged_counts(inputs):
+def test_products_made_since_a_job_was_judged_count(inputs):
     rule = job(inputs, OUTPUT)
     watch = Watch("data", {"magnetic": [OUTPUT["manifest"]]}, ["magnetic"])
     assert judge(rule, watch) is None
@@ -353,25 +353,25 @@ def test_what_was_made_since_a_job_was_judged_counts(inputs):
     assert any("SIMULATED" in line for _, line in watch.closing_lines())
 
 
-def test_a_product_that_was_damaged_meanwhile_is_no_matter():
+def test_a_product_that_was_damaged_meanwhile_is_ignored():
     made = [manifest_of(PLAN, source="sample"), manifest_of(MATCH, source="local")]
     Path(made[0]).write_text("{")
     assert closing({"magnetic": made}, ["magnetic"]) == [SUMMARY]
 
 
-def test_receipts_and_plain_files_are_no_products_to_tell_of():
+def test_receipts_and_plain_files_are_not_listed_as_products():
     receipt = write_product("data/interim/x.receipt.json", source="sample")
     Path("data/x.csv").write_text("")
     assert closing({"magnetic": [receipt, "data/x.csv"]}, ["magnetic"]) == [SUMMARY]
 
 
-def test_settings_are_compared_as_documents_have_them(inputs):
+def test_settings_are_compared_in_the_form_of_documents(inputs):
     make(inputs)
     known = read_document(Path(OUTPUT["manifest"]))["settings"]
     assert known == {"keys": ["seed", "split.unit"], "sha256": document_digest(SETTINGS)}
 
 
-def test_named_lists_are_what_snakemake_gives():
+def test_the_named_lists_of_snakemake_are_supported():
     named = Named(one="a", many=["b", "c"], none=[])
     assert list(named) == ["a", "b", "c"]
     assert (named.many, named.get("none"), named.get("other")) == (["b", "c"], [], None)
@@ -381,7 +381,7 @@ def test_named_lists_are_what_snakemake_gives():
 
 
 def warned(*texts):
-    """Write two documents with warnings; return those that the end of a run repeats."""
+    """Write two documents with warnings; return the warnings that the end of a run repeats."""
     products = [
         manifest_of("interim/b", source="local", warnings=list(texts)),
         write_product("data/interim/a.receipt.json", source="local", warnings=["first"]),
@@ -389,7 +389,7 @@ def warned(*texts):
     return [line for level, line in closing({"ztf": products}, ["ztf"]) if level > logging.INFO]
 
 
-def test_the_end_of_a_run_repeats_what_its_jobs_warned_of():
+def test_the_end_of_a_run_repeats_the_warnings_of_its_jobs():
     assert warned("second", "first", "third") == [
         "Warnings about the results in data/:",
         "  first",
@@ -398,7 +398,7 @@ def test_the_end_of_a_run_repeats_what_its_jobs_warned_of():
     ]
 
 
-def test_of_many_warnings_the_first_are_repeated_and_the_others_counted():
+def test_the_first_of_many_warnings_are_repeated_and_the_others_counted():
     lines = warned(*(f"night {number:04}" for number in range(1500)))
     assert len(lines) == 22
     assert lines[-1] == "  and 1,481 more: `skymill summary` lists them."

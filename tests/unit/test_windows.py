@@ -40,7 +40,7 @@ from skymill.swan_sf.schema import PARAMETERS, STEPS
 
 
 def taken(folder, members, partition="partition1"):
-    """Catalogue a tarball of (name, content), and take its windows as records."""
+    """Catalogue a tarball of (name, content), and convert its windows to records."""
     folder.mkdir(exist_ok=True)
     catalogued(folder, members)
     paths = {
@@ -122,7 +122,7 @@ def test_one_step_with_flux_is_enough(tmp_path, missing):
     assert flux[0, -1] == values_of(3608, 0)[PARAMETERS.index("USFLUX"), -1]
 
 
-def test_an_id_is_a_function_of_harp_and_start_alone(tmp_path, found):
+def test_an_id_depends_only_on_harp_and_start(tmp_path, found):
     again = taken(tmp_path / "again", MEMBERS[1:2])
     assert again.catalogue["source_id"].to_pylist() == [found.catalogue["source_id"][2].as_py()]
     harp, start = np.array([3608, 3608, 7]), np.array([720, 1440, 2**32 - 1])
@@ -137,7 +137,7 @@ def test_windows_on_the_grid_never_share_an_id(places):
     assert len(set(record_ids(harp, step * 720).tolist())) == len(places)
 
 
-def test_a_store_gives_the_values_of_the_files(found):
+def test_a_store_returns_the_values_of_the_files(found):
     positions = np.array([0, 1, 2, 3])
     values = found.store.read(positions, PARAMETERS)
     assert values.shape == (24, 4, STEPS)
@@ -147,7 +147,7 @@ def test_a_store_gives_the_values_of_the_files(found):
     assert np.array_equal(flux, values[PARAMETERS.index("USFLUX"), [3, 3, 1]])
 
 
-def test_a_store_goes_to_a_worker_as_two_paths(found):
+def test_a_store_is_pickled_as_two_paths(found):
     found.store.read(np.array([0]), ["USFLUX"])
     content = pickle.dumps(found.store)
     assert len(content) < 1000
@@ -157,7 +157,7 @@ def test_a_store_goes_to_a_worker_as_two_paths(found):
     )
 
 
-def test_row_groups_change_nothing(tmp_path, found):
+def test_the_size_of_row_groups_changes_no_value(tmp_path, found):
     steps = tmp_path / "steps.parquet"
     write_table(steps, pq.read_table(found.steps), rows_per_group=7)
     store = WindowStore(found.paths["catalogue"], steps)
@@ -183,14 +183,14 @@ def test_measured_steps_have_fingerprints(found):
     assert 0 not in found.fingerprints["fingerprint"].to_pylist()
 
 
-def test_steps_that_say_nothing_have_none(tmp_path):
+def test_trivial_steps_have_no_fingerprints(tmp_path):
     rest = {name: "0.0" for name in PARAMETERS if name not in ("USFLUX", "TOTBSQ")}
     found = taken(tmp_path / "flat", [window(1, 0, "FQ", **rest)])
     assert found.counts["valid"] == 1
     assert len(found.fingerprints) == 0
 
 
-def test_equal_values_give_equal_contents_in_whatever_harp(tmp_path):
+def test_equal_values_give_equal_contents_in_any_harp(tmp_path):
     copied = window(3608, 0, "FQ")[1]
     names = [window(harp, 0, label)[0] for harp, label in ((3608, "FQ"), (5000, "X1.0@1"))]
     found = taken(tmp_path / "twins", [(name, copied) for name in names])
@@ -262,7 +262,7 @@ def _made(tmp_path_factory, found):
     )
 
 
-def test_ids_carry_harp_numbers_and_time_in_the_order_of_ids(made):
+def test_ids_have_harp_numbers_and_time_in_the_order_of_ids(made):
     assert made.ids.schema == pa.schema([*IDS_SCHEMA, *CATALOGUED])
     assert made.ids["harp"].to_pylist() == [10] * 6 + [20] * 6 + [30] * 6 + [40] * 6
     assert made.ids["noaa"].to_pylist()[::6] == [[11010], [11020], [11030], [11040]]
@@ -310,7 +310,7 @@ def test_no_harp_is_in_two_splits(made):
     assert set(frame["split"]) == {"train", "dev", "test"}
 
 
-def test_copies_keep_what_held_between_the_24_parameters(made, tmp_path):
+def test_copies_keep_the_relations_between_the_24_parameters(made, tmp_path):
     files, counts = write_augmented(
         made.plan,
         made.ids_path,
@@ -351,7 +351,7 @@ def test_records_have_the_places_of_the_plan(made):
     assert "missing_PIL_LEN" not in table.column_names
 
 
-def test_features_of_windows(made, tmp_path, default_config):
+def test_windows_have_finite_features(made, tmp_path, default_config):
     columns = ["USFLUX_log", "MEANSHR_lag3"]
     settings = {**default_config["features"], "columns": columns}
     records = records_of_split("dev", made.ids_path, made.plan, everything=False)
@@ -377,7 +377,7 @@ def test_the_same_window_in_two_partitions_is_found(tmp_path, found):
 
 @settings(max_examples=50)
 @given(st.data())
-def test_ids_carry_the_places_of_their_windows_whatever_the_order(data):
+def test_ids_have_the_places_of_their_windows_in_any_order(data):
     names = ("partition2", "partition3")
     catalogues, expected = [], {}
     for name in names:
@@ -418,7 +418,7 @@ def test_ids_carry_the_places_of_their_windows_whatever_the_order(data):
         assert (row["harp"], row["noaa"]) == (harp, [harp, harp + 1])
 
 
-def test_files_have_names_and_records_places():
+def test_files_have_names_and_records_have_places():
     assert file_name("partition3") == "partition3_instances.tar.gz"
     assert file_name("test_4_5_data") == "test_4_5_data.json"
     assert place_of_record("partition3", 7) == "partition3_instances.tar.gz window 7"

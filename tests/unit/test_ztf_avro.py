@@ -1,4 +1,4 @@
-"""Avro files of any schema decode as fastavro decodes them; a broken block costs itself."""
+"""Avro files of any schema decode as in fastavro; a broken block only loses itself."""
 
 import io
 
@@ -32,7 +32,7 @@ def read(text):
 
 
 def values(record):
-    """Return what the slots of a record hold, by path."""
+    """Return the values in the slots of a record, by path."""
     found = {}
     for path, slot in SLOTS.items():
         kind, value, size = record.slots[slot].tolist()
@@ -61,7 +61,7 @@ def lost(records):
 @pytest.mark.parametrize("version", ["3.1", "4.02"])
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("interval", [1, 10**6])
-def test_alerts_are_read_as_fastavro_reads_them(codec, interval, null_first, version):
+def test_alerts_are_read_as_in_fastavro(codec, interval, null_first, version):
     alerts = [alert(number) for number in range(5)]
     details = {"interval": interval, "writer_schema": schema(version, null_first=null_first)}
     found = read(packet(*alerts, codec=codec, **details))
@@ -84,18 +84,18 @@ def test_a_header_is_parsed_once_and_its_marker_each_time():
 
 
 @pytest.mark.parametrize("text", [b"", b"Obj", b"Obj\x01", b"\xff\xd8\xff\xe0 no Avro at all"])
-def test_what_is_no_avro_is_refused(text):
+def test_a_file_that_is_not_avro_is_refused(text):
     with pytest.raises(BadAvro):
         read_header(text)
 
 
-def test_a_schema_without_what_an_alert_has_costs_its_records():
+def test_a_schema_without_the_fields_of_an_alert_loses_its_records():
     plain = {"type": "record", "name": "r", "fields": [{"name": "candid", "type": "long"}]}
     (bad,) = read(packet({"candid": 1}, writer_schema=plain))
     assert "objectId" in str(bad)
 
 
-def test_a_missing_sync_marker_costs_one_block():
+def test_a_missing_sync_marker_loses_one_block():
     text = packet(*(alert(number) for number in range(4)))
     places = [at for at in range(len(text)) if text.startswith(SYNC, at)]
     wanted = expected(text)
@@ -105,7 +105,7 @@ def test_a_missing_sync_marker_costs_one_block():
         assert lost(found) == 1
 
 
-def test_behind_a_block_of_wrong_length_reading_goes_on_at_the_next_marker():
+def test_after_a_block_of_wrong_length_reading_continues_at_the_next_marker():
     text = packet(*(alert(number) for number in range(4)))
     begin = read_header(text).end
     found = read(text[: begin + 1] + b"\x02" + text[begin + 2 :])
@@ -113,14 +113,14 @@ def test_behind_a_block_of_wrong_length_reading_goes_on_at_the_next_marker():
     assert lost(found) == 1
 
 
-def test_a_damaged_marker_in_the_header_is_overruled_by_the_blocks():
+def test_the_markers_of_blocks_outvote_a_damaged_marker_in_the_header():
     text = packet(*(alert(number) for number in range(4)))
     first = text.index(SYNC)
     broken = text[:first] + b"!" + text[first + 1 :]
     assert sound(read(broken)) == expected(text)
 
 
-def test_a_file_cut_off_keeps_its_whole_blocks():
+def test_a_truncated_file_keeps_its_complete_blocks():
     text = packet(*(alert(number) for number in range(3)))
     found = read(text[:-1000])
     assert sound(found) == expected(text)[:2]
@@ -128,7 +128,7 @@ def test_a_file_cut_off_keeps_its_whole_blocks():
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_no_flipped_bit_escapes_or_changes_another_record(codec):
+def test_a_flipped_bit_is_noticed_and_changes_no_other_record(codec):
     alerts = [alert(number) for number in range(3)]
     text = packet(*alerts, codec=codec)
     wanted = expected(packet(*alerts))
@@ -145,7 +145,7 @@ def test_no_flipped_bit_escapes_or_changes_another_record(codec):
 
 @pytest.mark.parametrize("version", ["3.3", "4.02"])
 @pytest.mark.parametrize("bad", [0, 3, 7])
-def test_a_broken_record_costs_itself_and_not_the_rest_of_its_block(version, bad):
+def test_a_broken_record_loses_itself_and_not_the_rest_of_its_block(version, bad):
     alerts = [alert(number, version=version) for number in range(8)]
     text = bytearray(packet(*alerts, interval=10**6, writer_schema=schema(version)))
     others = expected(bytes(text))
@@ -159,7 +159,7 @@ def test_a_broken_record_costs_itself_and_not_the_rest_of_its_block(version, bad
 
 @given(st.integers(0, 10**9), st.integers(1, 255))
 @settings(max_examples=150, deadline=None)
-def test_a_changed_byte_in_a_long_block_costs_its_record_at_most(place, change):
+def test_a_changed_byte_in_a_long_block_loses_at_most_its_record(place, change):
     text = bytearray(_LONG_BLOCK)
     begin = text.index(SYNC) + len(SYNC) + 5
     place = begin + place % (len(text) - begin - len(SYNC))
@@ -175,7 +175,7 @@ def test_a_changed_byte_in_a_long_block_costs_its_record_at_most(place, change):
 _LONG_BLOCK = packet(*(alert(number, shape=(21, 21)) for number in range(5)), interval=10**6)
 
 
-# What cannot be read is counted by the blocks' own numbers.
+# Unreadable records are counted from the numbers in their blocks.
 
 MANY = [alert(number, shape=(3, 3)) for number in range(60)]
 MANY_TEXT = packet(*MANY, interval=5000)
@@ -201,7 +201,7 @@ def test_the_file_of_many_has_some_blocks_of_several_records():
         ((b"\x16avro.schema", b"\xffavro.schema"), "header"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_lost_with_all_its_records(damage, said):
+def test_an_unreadable_file_is_lost_with_all_its_records(damage, said):
     assert damage[0] in MANY_TEXT
     (bad,) = read(MANY_TEXT.replace(*damage, 1))
     assert said in str(bad)
@@ -226,7 +226,7 @@ def test_records_before_a_wrong_or_missing_marker_are_counted(where, codec, gap)
     chosen = {"first": [0], "some": [1, 2], "last": [len(found) - 1], "all": range(len(found))}
     text = header
     for place, (count, data) in enumerate(found):
-        # Each its own, so that the markers do not agree on another one.
+        # Each block has a different marker, so that the wrong markers do not form a majority.
         text += block(count, data, bytes([place]) * gap if place in chosen[where] else SYNC)
     records = read(text)
     missing = sum(found[place][0] for place in chosen[where])
@@ -234,7 +234,7 @@ def test_records_before_a_wrong_or_missing_marker_are_counted(where, codec, gap)
     assert lost(records) == missing
 
 
-def test_a_block_that_is_cut_off_loses_as_many_records_as_it_says():
+def test_a_truncated_block_loses_the_number_of_records_that_it_states():
     header, found = blocks(MANY_TEXT)
     for kept in (1, 3):
         text = header + b"".join(block(*each) for each in found[:kept])
@@ -244,7 +244,7 @@ def test_a_block_that_is_cut_off_loses_as_many_records_as_it_says():
         assert lost(records) == count
 
 
-def test_a_number_of_records_that_cannot_be_is_not_believed():
+def test_an_impossible_number_of_records_is_ignored():
     header, found = blocks(packet(*(alert(number) for number in range(4))))
     text = header + block(*found[0])
     for damage in (b"\x82\x80\x40", b"\xfe\xff\xff\xff\x0f"):
@@ -267,14 +267,14 @@ def test_a_block_is_decompressed_to_its_largest_size_and_no_further(codec, monke
     assert max(sizes, default=0) <= 100_000
 
 
-def test_a_zstandard_block_may_be_larger_than_the_first_room(monkeypatch):
+def test_a_zstandard_block_may_be_larger_than_the_first_buffer(monkeypatch):
     records = [alert(number) for number in range(2)]
     monkeypatch.setattr(avro, "ROOM_BYTES", 1000)
     text = packet(*records, codec="zstandard", interval=10**7)
     assert sound(read(text)) == expected(packet(*records, interval=10**7))
 
 
-def test_out_of_memory_is_no_damage(monkeypatch):
+def test_running_out_of_memory_does_not_count_as_damage(monkeypatch):
     def exhausted(*_, **__):
         raise MemoryError
 
@@ -289,7 +289,7 @@ def test_out_of_memory_is_no_damage(monkeypatch):
         read(text)
 
 
-def test_the_candid_may_be_in_the_candidate_alone():
+def test_the_candid_may_be_only_in_the_candidate():
     changed = schema()
     changed["fields"] = [field for field in changed["fields"] if field["name"] != "candid"]
     text = packet(alert(3), writer_schema=changed)
@@ -302,7 +302,7 @@ def test_the_candid_may_be_in_the_candidate_alone():
     assert "no candid" in str(bad)
 
 
-def test_a_snappy_block_that_claims_too_much_is_refused():
+def test_a_snappy_block_that_claims_too_large_a_size_is_refused():
     text = packet(alert(1), codec="snappy")
     header = read_header(text)
     block = b"\xff\xff\xff\xff\x0f" + b"1234"
@@ -325,12 +325,12 @@ def test_a_schema_that_refers_to_itself_is_read_value_by_value():
     assert values(record) == expected(text)[0]
 
 
-def test_items_without_bytes_are_not_walked():
+def test_items_without_bytes_are_not_read_one_by_one():
     with pytest.raises(Unsupported):
         compile_program({"type": "array", "items": "null"})
 
 
-# Schemas that hypothesis makes: an alert's fields in any order, among fields of any kind.
+# Hypothesis draws schemas: the fields of an alert in any order, among fields of any type.
 
 _LEAVES = {
     "int": st.integers(-(2**31), 2**31 - 1),
@@ -402,7 +402,7 @@ def _files(draw):
     rest = base["fields"][:-3] + [
         {"name": f"outer{place}", "type": kind} for place, (kind, _) in enumerate(extras)
     ]
-    # The cutouts keep their order: the first one defines their type.
+    # The cutouts keep their order, because the first cutout defines their type.
     order = draw(st.permutations([*rest, *["cutout"] * 3]))
     queue = iter(cutouts)
     base["fields"] = [next(queue) if field == "cutout" else field for field in order]
@@ -430,11 +430,11 @@ def _files(draw):
 
 @settings(max_examples=80)
 @given(_files())
-def test_any_schema_decodes_as_fastavro_decodes_it(text):
+def test_any_schema_decodes_as_in_fastavro(text):
     wanted = expected(text)
     assert sound(read(text)) == wanted
     with pytest.MonkeyPatch.context() as patch:
-        # Value by value, as schemas are read that cannot be compiled.
+        # Also value by value, as for schemas that cannot be compiled.
         patch.setattr(avro, "compile_program", _unsupported)
         patch.setattr(avro, "_known", ())
         found = read(text)
@@ -455,7 +455,7 @@ def test_numbers_of_more_than_64_bits_are_refused():
     assert read_long(b"\xff" * 9 + b"\x01", 0) == (-(2**63), 10)
     with pytest.raises(BadAvro, match="64 bits"):
         read_long(b"\x82" + b"\x80" * 8 + b"\x02", 0)
-    # The compiled loop says the same: a block that counts so is not walked as one record.
+    # The compiled loop agrees: a block with such a count is not read as one record.
     content = packet(alert(1))
     header = read_header(content)
     sound = content[header.end :]

@@ -1,4 +1,4 @@
-"""Which alert stands for an object, who is sampled, and who goes where."""
+"""The cross-match: representative alerts of objects, the sample, and the splits."""
 
 import logging
 
@@ -37,7 +37,7 @@ def one_night(folder, alerts, labels=LABELS, **options):
 
 @st.composite
 def some_nights(draw):
-    """Draw alerts of a few nights; candids come again in others, values tie and are missing."""
+    """Draw alerts of a few nights with repeated candids, equal values and missing values."""
     alert = st.fixed_dictionaries(
         {
             "object_id": st.sampled_from(OBJECTS),
@@ -53,7 +53,7 @@ def some_nights(draw):
 
 
 def chosen_by_pandas(nights, labels, representative):
-    """Return the plan's (label, object_id, candid, night, row) the plain way."""
+    """Return the plan's (label, object_id, candid, night, row), computed with plain pandas."""
     rows = [
         {**alert, "night": name, "row": row}
         for name in sorted(nights)
@@ -75,7 +75,7 @@ def chosen_by_pandas(nights, labels, representative):
 @pytest.mark.parametrize("representative", [*RANKED_BY, ALL])
 @given(nights=some_nights())
 @settings(max_examples=15)
-def test_the_plan_is_what_pandas_says_for_any_order_of_nights(tmp_path, representative, nights):
+def test_the_plan_agrees_with_pandas_for_any_order_of_nights(tmp_path, representative, nights):
     paths = [write_night(tmp_path, name, alerts) for name, alerts in nights.items()]
     labels = write_labels(tmp_path / "labels.parquet", LABELS)
     plan, counts = plan_of(paths, labels, representative=representative)
@@ -110,7 +110,7 @@ def test_every_alert_and_object_is_accounted_for(tmp_path, nights):
 @pytest.mark.parametrize(
     ("representative", "expected"), [("first", 3), ("last", 5), ("brightest", 4), ("best_rb", 6)]
 )
-def test_the_representative_is_the_best_and_between_equals_the_smaller_candid(
+def test_the_representative_is_the_best_alert_or_the_smaller_candid_of_equals(
     tmp_path, representative, expected
 ):
     alerts = [
@@ -125,7 +125,7 @@ def test_the_representative_is_the_best_and_between_equals_the_smaller_candid(
     assert plan["candid"].to_pylist() == [expected]
 
 
-def test_an_object_with_missing_values_only_is_still_represented(tmp_path):
+def test_an_object_with_only_missing_values_has_a_representative(tmp_path):
     alerts = [{"object_id": OBJECTS[0], "candid": n, "rb": None} for n in (5, 4)]
     plan, _ = one_night(tmp_path, alerts, representative="best_rb")
     assert plan["candid"].to_pylist() == [4]
@@ -141,7 +141,7 @@ def test_a_candid_in_two_nights_counts_once_in_the_first_by_name(tmp_path):
     assert counts["duplicate_alerts"] == 1
 
 
-def test_alerts_that_an_earlier_night_has_already_are_a_warning(tmp_path, caplog):
+def test_alerts_that_repeat_an_earlier_night_are_a_warning(tmp_path, caplog):
     alerts = [{"object_id": OBJECTS[0], "candid": 5}, {"object_id": OBJECTS[1], "candid": 6}]
     nights = [write_night(tmp_path, "20180601", alerts), write_night(tmp_path, "copy", alerts[:1])]
     plan_of(nights, write_labels(tmp_path / "labels.parquet", LABELS))
@@ -151,7 +151,7 @@ def test_alerts_that_an_earlier_night_has_already_are_a_warning(tmp_path, caplog
     assert "earlier name" not in caplog.text
 
 
-def test_the_sample_takes_whole_objects_and_leaves_other_labels_alone(tmp_path):
+def test_the_sample_has_whole_objects_and_keeps_other_labels(tmp_path):
     names = many_objects(60)
     labels = {name: "Otro" if n % 2 else "QSO" for n, name in enumerate(names)}
     alerts = [{"object_id": name, "candid": 1 + n} for n, name in enumerate(names * 2)]
@@ -168,7 +168,7 @@ def test_the_sample_takes_whole_objects_and_leaves_other_labels_alone(tmp_path):
     }
 
 
-def test_a_label_with_too_few_objects_is_taken_whole_and_that_is_said(tmp_path, caplog):
+def test_a_label_with_too_few_objects_is_sampled_completely_with_a_warning(tmp_path, caplog):
     alerts = [{"object_id": name, "candid": n} for n, name in enumerate(OBJECTS)]
     with caplog.at_level(logging.INFO):
         plan, counts = one_night(tmp_path, alerts, sample={"Otro": 12_000, "YSO": 1})
@@ -182,7 +182,7 @@ def test_a_label_with_too_few_objects_is_taken_whole_and_that_is_said(tmp_path, 
     later=st.sets(st.integers(0, 200), max_size=60),
     count=st.integers(0, 40),
 )
-def test_a_night_more_moves_no_object_and_displaces_from_the_sample_only(
+def test_another_night_moves_no_object_and_only_displaces_objects_from_the_sample(
     tmp_path, first, later, count
 ):
     names = many_objects(201)
@@ -203,7 +203,7 @@ def test_a_night_more_moves_no_object_and_displaces_from_the_sample_only(
     assert int(after["sampled"].sum()) == min(count, len(after))
 
 
-def test_alerts_of_an_object_never_stand_in_two_splits(tmp_path):
+def test_alerts_of_an_object_are_never_in_two_splits(tmp_path):
     names = many_objects(300)
     alerts = [{"object_id": name, "candid": n} for n, name in enumerate(names * 3)]
     labels = dict.fromkeys(names, "QSO")
@@ -213,12 +213,12 @@ def test_alerts_of_an_object_never_stand_in_two_splits(tmp_path):
     assert all(70 < counts["by_split"][name]["objects"] < 150 for name in counts["by_split"])
 
 
-# Names of one source.
+# Several names of one source.
 
 
 @st.composite
 def some_positions(draw):
-    """Draw positions in lumps, also around a pole and where right ascension begins."""
+    """Draw positions in clusters, also around a pole and at right ascension 0."""
     centres = st.sampled_from([(0.0, 0.0), (120.0, 45.0), (77.0, 90.0), (300.0, -90.0)])
     arcsec = st.integers(-9, 9).map(lambda step: 0.7 * step)
     positions = []
@@ -250,7 +250,7 @@ def test_groups_are_chains_of_near_pairs(positions):
 
 
 def at(name, candid, arcsec, **otherwise):
-    """Return an alert so far north of a place."""
+    """Return an alert at a distance north of a place."""
     return {"object_id": name, "candid": candid, "ra": 359.9999, "dec": arcsec / 3600, **otherwise}
 
 
@@ -285,14 +285,14 @@ def test_a_chain_of_names_is_one_group_though_its_ends_are_far_apart(tmp_path):
 
 
 def test_objects_without_a_label_link_nothing(tmp_path):
-    # Where only labelled alerts are extracted, they are not there.
+    # If only labelled alerts are extracted, unlabelled ones are not in the night.
     alerts = [at(OBJECTS[0], 1, 0), at("ZTF18unlabel", 2, 1.2), at(OBJECTS[1], 3, 2.4)]
     plan, _ = one_night(tmp_path, alerts)
     assert sorted(plan["group"].to_pylist()) == OBJECTS[:2]
 
 
 @pytest.mark.parametrize("representative", [*RANKED_BY, ALL])
-def test_an_object_is_where_its_first_alert_is_whichever_represents_it(tmp_path, representative):
+def test_an_object_has_the_place_of_its_first_alert(tmp_path, representative):
     alerts = [
         *(at(OBJECTS[0], 10 + n, 5 * n, jd=2458270.5 + n, rb=0.1 * n) for n in range(3)),
         at(OBJECTS[1], 20, 0.5),
@@ -303,7 +303,7 @@ def test_an_object_is_where_its_first_alert_is_whichever_represents_it(tmp_path,
     assert groups == {OBJECTS[0]: OBJECTS[0], OBJECTS[1]: OBJECTS[0], OBJECTS[2]: OBJECTS[2]}
 
 
-def test_a_later_night_may_join_groups_but_never_part_them(tmp_path):
+def test_a_later_night_may_join_groups_but_never_splits_them(tmp_path):
     first = write_night(tmp_path, "20180601", [at(OBJECTS[3], 1, 0), at(OBJECTS[1], 2, 2.4)])
     later = write_night(tmp_path, "20180602", [at(OBJECTS[0], 3, 1.2), at(OBJECTS[3], 4, 60.0)])
     labels = write_labels(tmp_path / "labels.parquet", LABELS)
@@ -313,12 +313,12 @@ def test_a_later_night_may_join_groups_but_never_part_them(tmp_path):
     assert set(after["group"].to_pylist()) == {OBJECTS[0]}
 
 
-def test_thousands_of_names_at_one_place_are_grouped_at_once():
+def test_thousands_of_names_at_one_place_are_grouped_quickly():
     ra = np.repeat([10.0, 20.0], 50_000)
     assert np.unique(group_by_position(ra, np.zeros(100_000))).tolist() == [0, 50_000]
 
 
-def test_another_share_of_validation_leaves_the_test_set_alone(tmp_path):
+def test_another_share_of_validation_does_not_change_the_test_set(tmp_path):
     names = many_objects(300)
     alerts = [{"object_id": name, "candid": n} for n, name in enumerate(names)]
     labels = dict.fromkeys(names, "QSO")
@@ -341,7 +341,7 @@ def test_no_alerts_give_an_empty_plan(tmp_path, nights):
 
 
 def matched(tmp_path, objects, listed, *, unlabelled=0, respelt=0):
-    """Plan a night with alerts of some objects, and look whether the list has any of them."""
+    """Plan a night with alerts of some objects, and check that the list has some of them."""
     night = {"unlabelled": unlabelled, "respelt": respelt}
     labels = write_labels(tmp_path / "labels.parquet", dict.fromkeys(listed, "QSO"))
     alerts = [{"object_id": name, "candid": n} for n, name in enumerate(objects)]
@@ -355,13 +355,13 @@ def test_a_list_that_matches_no_object_is_an_error(tmp_path):
         SkymillError, match=r"none of the 1 alerts .* 1 objects, such as ZTF18aaaaaab"
     ):
         matched(tmp_path, ["ZTF18aaaaaaa"], ["ZTF18aaaaaab"])
-    # Also where alerts without a label were left out of the nights.
+    # Also if nights were extracted without unlabelled alerts.
     with pytest.raises(SkymillError, match=r"none of the 7 alerts"):
         matched(tmp_path, [], ["ZTF18aaaaaab"], unlabelled=7)
 
 
 @pytest.mark.parametrize("spelling", ["ztf18aaaaaaa", "18aaaaaaa", str(2**55 + 18 * 26**7)])
-def test_a_list_that_would_match_in_another_spelling_is_an_error_that_says_so(tmp_path, spelling):
+def test_a_list_that_only_matches_in_another_spelling_is_an_error_that_says_so(tmp_path, spelling):
     expected = rf"1 objects .* would match .* \(it has {spelling} for ZTF18aaaaaaa\)"
     with pytest.raises(SkymillError, match=expected):
         matched(tmp_path, ["ZTF18aaaaaaa"], [spelling])
@@ -369,14 +369,14 @@ def test_a_list_that_would_match_in_another_spelling_is_an_error_that_says_so(tm
         matched(tmp_path, [], [spelling], unlabelled=7, respelt=5)
 
 
-def test_some_objects_in_another_spelling_are_a_warning(tmp_path, caplog):
+def test_some_objects_in_another_spelling_give_a_warning(tmp_path, caplog):
     listed = ["ZTF18aaaaaab", "ztf18aaaaaaa"]
     counts = matched(tmp_path, ["ZTF18aaaaaaa", "ZTF18aaaaaab"], listed)
     assert counts["respelt_objects"] == 1
     assert "it has ztf18aaaaaaa for ZTF18aaaaaaa" in caplog.text
 
 
-def test_nights_without_alerts_say_nothing_of_the_list(tmp_path, caplog):
+def test_nights_without_alerts_do_not_refute_the_list(tmp_path, caplog):
     matched(tmp_path, [], ["ZTF18aaaaaab"])
     matched(tmp_path, ["ZTF18aaaaaab"], ["ZTF18aaaaaab"], unlabelled=9)
     assert "spelt" not in caplog.text
@@ -413,7 +413,7 @@ def test_an_object_with_two_labels_is_refused(tmp_path):
 
 
 @given(names=st.lists(st.text(max_size=20), min_size=1, max_size=20, unique=True))
-def test_the_hash_of_a_name_hangs_on_the_name_alone(names):
+def test_the_hash_of_a_name_depends_only_on_the_name(names):
     together = name_hashes(pa.array(names, pa.string()), 7)
     alone = [name_hashes(pa.array([name], pa.string()), 7)[0] for name in names]
     assert together.tolist() == alone

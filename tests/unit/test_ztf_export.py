@@ -1,4 +1,4 @@
-"""CSV and alert files hold every value of every stamp."""
+"""CSV and alert files contain every value of every stamp."""
 
 import csv
 import json
@@ -60,7 +60,7 @@ def bits(stamps):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("label", ["QSO", "Otro", "AGN"])
-def test_a_csv_holds_the_sampled_alerts_of_its_label_exactly(tmp_path, gathered, form, label):
+def test_a_csv_has_exactly_the_sampled_alerts_of_its_label(tmp_path, gathered, form, label):
     table, array = gathered
     entries, counts = export_label(table, array, tmp_path / "x.csv", label=label, form=form)
     chosen, rows = expected_rows(table, label)
@@ -102,7 +102,7 @@ def test_a_json_column_is_shaped_like_the_stamps(tmp_path, gathered):
     assert np.array(json.loads(row["data"])).shape == (3, 21, 21)
 
 
-def test_blocks_do_not_show(tmp_path, gathered, monkeypatch):
+def test_the_size_of_blocks_does_not_change_a_csv(tmp_path, gathered, monkeypatch):
     for form in FORMS:
         export_label(*gathered, tmp_path / "whole.csv", label="QSO", form=form)
         monkeypatch.setattr(module, "BLOCK_VALUES", 1)
@@ -112,7 +112,7 @@ def test_blocks_do_not_show(tmp_path, gathered, monkeypatch):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_label_without_alerts_gives_a_header_and_says_so(tmp_path, gathered, form, caplog):
+def test_a_label_without_alerts_gives_a_header_and_a_warning(tmp_path, gathered, form, caplog):
     with caplog.at_level(logging.INFO):
         entries, counts = export_label(*gathered, tmp_path / "x.csv", label="YSO", form=form)
     lines = (tmp_path / "x.csv").read_text().splitlines()
@@ -123,7 +123,7 @@ def test_a_label_without_alerts_gives_a_header_and_says_so(tmp_path, gathered, f
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_nothing_gathered_gives_headers(tmp_path, form):
+def test_without_gathered_alerts_files_have_only_headers(tmp_path, form):
     folder, _, _ = Gathered(tmp_path, nights={"20180601": []}).gather()
     table, array = folder / "stamps.parquet", folder / "stamps.npy"
     export_label(table, array, tmp_path / "x.csv", label="QSO", form=form)
@@ -140,8 +140,8 @@ def test_nothing_gathered_gives_headers(tmp_path, form):
         ),
     )
 )
-def test_every_float32_comes_back_bit_for_bit(form, stamps):
-    # Each way of reading: as float32 at once, and by way of a float64.
+def test_every_float32_is_read_back_bit_for_bit(form, stamps):
+    # Both ways of reading: directly as float32, and through float64.
     for line, stamp in zip(spell_stamps(stamps, form), stamps, strict=True):
         if form == "columns":
             texts = line.decode().split(",")
@@ -171,7 +171,7 @@ def test_arrow_reads_the_columns_as_the_same_float32(tmp_path, gathered):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_what_is_not_finite_is_spelled_too(form):
+def test_non_finite_values_are_written(form):
     stamps = np.zeros((3, 3, 2, 2), dtype=np.float32)
     stamps[1, 0, 0] = [np.nan, np.inf]
     stamps[1, 1, 0] = [-np.inf, 0.1]
@@ -202,7 +202,7 @@ def test_a_writer_that_loses_digits_is_refused(tmp_path, gathered, monkeypatch):
     assert not (tmp_path / "x.csv").exists()
 
 
-def test_alert_files_hold_one_alert_each(tmp_path):
+def test_alert_files_contain_one_alert_each(tmp_path):
     folder, _, _ = Gathered(tmp_path, representative="first").gather()
     table, array = folder / "stamps.parquet", folder / "stamps.npy"
     entries, counts = write_alert_files(table, array, tmp_path / "alerts", by_candid=False)

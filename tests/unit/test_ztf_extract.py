@@ -1,4 +1,4 @@
-"""A night becomes sorted stamps; a bad packet costs itself, and every record is accounted for."""
+"""A night becomes sorted stamps, a bad packet only loses itself, and every record is counted."""
 
 import gzip
 import io
@@ -45,7 +45,7 @@ NIGHT = "20181129"
 
 
 class Extracted:
-    """A night's products, and what its manifest says."""
+    """The products of a night, and the content of the manifest."""
 
     def __init__(self, folder, raw, *, workers=1, **choice):
         self.stamps = folder / "stamps" / f"{NIGHT}.parquet"
@@ -135,7 +135,7 @@ def test_floats_are_stored_byte_stream_split(tmp_path):
         assert column.compression == "ZSTD"
 
 
-def test_signs_and_nulls(tmp_path):
+def test_signs_and_nulls_are_converted(tmp_path):
     nulls = dict.fromkeys(["rb", "drb", "xpos", "ypos", "field"])
     entries = [*members(range(4)), ("n.avro", packet(alert(9, **nulls)))]
     found = extract(tmp_path, entries)
@@ -177,7 +177,7 @@ def _made(folder, entries):
     return entries
 
 
-def test_workers_do_not_matter(tmp_path):
+def test_the_number_of_workers_does_not_matter(tmp_path):
     entries = [*members(range(150)), ("bad.avro", b"Obj\x01 no more"), *members(range(200, 220))]
     raw = write(tmp_path / "night.tar.gz", tar(entries))
     found = [Extracted(tmp_path / f"{n}", raw, workers=n) for n in (1, 2, 3)]
@@ -188,7 +188,7 @@ def test_workers_do_not_matter(tmp_path):
 
 @pytest.mark.parametrize("mode", ["w:gz", "w"])
 @pytest.mark.parametrize("folder", ["", "20181129/"])
-def test_layouts_of_tarballs(tmp_path, mode, folder):
+def test_any_layout_of_a_tarball_is_read(tmp_path, mode, folder):
     entries = [*members([1, 2]), ("README", b"x" * 1000), ("._3.avro", b"note")]
     raw = write(tmp_path / "night.tar.gz", tar(entries, mode=mode, folder=folder))
     found = Extracted(tmp_path / "out", raw)
@@ -199,7 +199,7 @@ def test_layouts_of_tarballs(tmp_path, mode, folder):
 
 
 @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
-def test_long_names_and_folders_in_tarballs(tmp_path, form):
+def test_long_names_and_folders_in_tarballs_are_read(tmp_path, form):
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz", format=form) as archive:
         folder = tarfile.TarInfo("folder")
@@ -215,7 +215,7 @@ def test_long_names_and_folders_in_tarballs(tmp_path, form):
     assert found.counts["ignored_members"] == 0
 
 
-def test_a_folder_of_files_gives_the_same(tmp_path):
+def test_a_folder_of_files_gives_the_same_products(tmp_path):
     entries = members([3, 1])
     folder = tmp_path / "night" / "below"
     folder.mkdir(parents=True)
@@ -251,7 +251,7 @@ def test_an_empty_night_is_an_empty_table(tmp_path):
         assert found.counts["records"] == 0
 
 
-def test_a_repeated_candid_counts_once_whichever_comes_first(tmp_path):
+def test_a_repeated_candid_counts_once_in_any_order(tmp_path):
     one, other = packet(alert(1)), packet(alert(1, magpsf=17.0))
     entries = [("a.avro", one), ("b.avro", other), ("c.avro", one), *members([5])]
     results = []
@@ -265,12 +265,12 @@ def test_a_repeated_candid_counts_once_whichever_comes_first(tmp_path):
     assert results[0] == results[1]
 
 
-def test_rows_have_no_bytes_without_a_meaning():
+def test_rows_have_no_padding_bytes():
     kind = row_type(21)
     assert sum(kind[name].itemsize for name in kind.names) == kind.itemsize
 
 
-def test_objects_without_a_label_are_only_counted(tmp_path):
+def test_alerts_of_objects_without_a_label_are_only_counted(tmp_path):
     labels = tmp_path / "labels.parquet"
     ids = [f"ZTF18a{number:06d}" for number in (2, 7, 99)]
     pq.write_table(pa.table({"object_id": pa.array(ids).dictionary_encode()}), labels)
@@ -283,14 +283,14 @@ def test_objects_without_a_label_are_only_counted(tmp_path):
 
 
 @given(st.lists(st.text("AZ09", max_size=4)), st.booleans(), st.lists(st.text("AZ09", max_size=5)))
-def test_labels_are_found_whatever_their_order(names, ascending, asked):
+def test_labels_are_found_in_any_order(names, ascending, asked):
     listed = sorted(set(names)) if ascending else names
     labelled = LabelledObjects(np.array([name.encode() for name in listed], "S24"))
     found = labelled.contain(np.array([name.encode() for name in asked], "S24"))
     assert found.tolist() == [name in set(names) for name in asked]
 
 
-def test_no_labels_at_all_keep_nothing(tmp_path):
+def test_without_any_label_no_alert_is_kept(tmp_path):
     labels = tmp_path / "labels.parquet"
     pq.write_table(pa.table({"object_id": pa.array([], pa.string())}), labels)
     found = extract(tmp_path, members([2, 3]), labels=labels)
@@ -324,7 +324,7 @@ def cutout(content):
         ({"dec": -91.0}, "values"),
     ],
 )
-def test_a_packet_that_is_not_kept_says_why(tmp_path, changes, cause):
+def test_a_rejected_packet_has_a_reason(tmp_path, changes, cause):
     entries = [*members([1]), ("x.avro", packet(alert(2, **changes))), *members([3])]
     found = extract(tmp_path, entries)
     assert found.numbers == [1, 3]
@@ -350,7 +350,7 @@ def test_edge_stamps_are_recovered_or_dropped(tmp_path):
     assert (whole.numbers, whole.counts["wrong_shape"]) == ([], 2)
 
 
-def test_a_broken_tar_header_costs_its_member(tmp_path):
+def test_a_broken_tar_header_only_loses_its_member(tmp_path):
     content = bytearray(tar(members([1, 2, 3]), mode="w"))
     second = content.index(b"1000000000000002.avro")
     content[second + 3] ^= 1
@@ -361,7 +361,7 @@ def test_a_broken_tar_header_costs_its_member(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["w:gz", "w"])
-def test_a_tarball_cut_anywhere_keeps_what_was_read_and_says_so(tmp_path, mode):
+def test_a_truncated_tarball_keeps_the_alerts_read_and_is_reported(tmp_path, mode):
     content = tar(members(range(6)), mode=mode)
     raw = write(tmp_path / "night.tar.gz", content)
     whole = Extracted(tmp_path / "whole", raw).rows
@@ -372,7 +372,7 @@ def test_a_tarball_cut_anywhere_keeps_what_was_read_and_says_so(tmp_path, mode):
         assert found.rows.items() <= whole.items()
 
 
-def test_a_wrong_checksum_of_the_whole_is_noticed(tmp_path):
+def test_a_wrong_checksum_of_the_tarball_is_noticed(tmp_path):
     content = bytearray(tar(members([1, 2])))
     content[-6] ^= 1
     found = Extracted(tmp_path / "out", write(tmp_path / "night.tar.gz", bytes(content)))
@@ -380,7 +380,7 @@ def test_a_wrong_checksum_of_the_whole_is_noticed(tmp_path):
     assert found.numbers == [1, 2]
 
 
-def test_several_gzip_members_are_one_night(tmp_path):
+def test_several_gzip_members_form_one_night(tmp_path):
     content = tar(members([1, 2, 3]), mode="w")
     packed = gzip.compress(content[:70_000]) + gzip.compress(content[70_000:]) + bytes(512)
     found = Extracted(tmp_path / "out", write(tmp_path / "night.tar.gz", packed))
@@ -388,7 +388,7 @@ def test_several_gzip_members_are_one_night(tmp_path):
     assert not found.manifest["truncated"]
 
 
-def test_a_few_files_do_not_keep_all_that_was_read_with_them_in_memory(tmp_path):
+def test_a_few_kept_files_do_not_keep_whole_blocks_in_memory(tmp_path):
     ignored = [("notes", bytes(10**6))]
     raw = write(tmp_path / "night.tar", tar([*ignored, *members([1]), *ignored], mode="w"))
     (stretch,) = tarball.read_parts(raw, tarball.Night())
@@ -407,8 +407,8 @@ def test_a_gzip_member_may_begin_anywhere(tmp_path, monkeypatch, zeros, beyond):
     found = Extracted(tmp_path / "out", raw)
     assert found.numbers == [1, 2, 3]
     assert not found.manifest["truncated"]
-    # Cut between two files, and there between two gzip members: that nothing is missing is not
-    # proved by a checksum of one of them.
+    # The cut is between two files and at the end of a gzip member: the member's checksum does not
+    # prove that the tarball is complete.
     two = gzip.compress(content[: second - 2000]) + gzip.compress(content[second - 2000 : second])
     cut = Extracted(tmp_path / "cut", write(raw, two))
     assert cut.numbers == [1]
@@ -418,7 +418,7 @@ def test_a_gzip_member_may_begin_anywhere(tmp_path, monkeypatch, zeros, beyond):
 @pytest.mark.parametrize(
     "entry", ["11 size=²\n", "9" * 5000 + " size=1\n", "30 size=" + "1" * 21 + "\n"]
 )
-def test_a_pax_header_that_cannot_be_read_is_passed_over(tmp_path, entry):
+def test_an_unreadable_pax_header_is_skipped(tmp_path, entry):
     stream = io.BytesIO()
     for name, content, kind in [
         *((name, content, tarfile.REGTYPE) for name, content in members([1])),
@@ -433,7 +433,7 @@ def test_a_pax_header_that_cannot_be_read_is_passed_over(tmp_path, entry):
 
 
 @pytest.mark.parametrize("size", [b"0000008 \0\0\0\0", b"\xff" * 12, b"x" * 12])
-def test_a_size_that_cannot_be_is_a_damaged_header(tmp_path, size):
+def test_an_impossible_size_is_a_damaged_header(tmp_path, size):
     content = bytearray(tar(members([1, 2, 3]), mode="w"))
     header = content.index(b"%d.avro" % (10**15 + 2))
     content[header + 124 : header + 136] = size
@@ -457,21 +457,21 @@ def test_a_packet_of_zeros_is_one_record_that_is_lost(tmp_path):
     assert found.counts["corrupt"] == 1
 
 
-def test_what_is_told_of_a_loss_names_no_address(tmp_path):
+def test_the_detail_of_a_loss_has_no_memory_address(tmp_path):
     content = packet(alert(1))
     begin = content.index(bytes(range(100, 116))) + 16
-    # A record that ends too early for the general reader as well.
+    # A record that ends too early, also for the general reader.
     short = content[:begin] + b"\x02\x10" + content[begin + 5 : begin + 13] + content[-16:]
     found = extract(tmp_path, [("short.avro", short), *members([2])])
     assert found.causes == [("short.avro", 1, "avro")]
     assert "cannot be read: a length is negative" in found.quarantine.read_text()
-    # What fastavro says of a number that is cut.
+    # The message of fastavro for a truncated number.
     error = EOFError(f"cannot read double from {object()!r}")
     assert describe_error(error) == "EOFError cannot read double"
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_flipped_bits_inside_a_tarball_cost_one_alert_each(tmp_path, seed):
+def test_a_flipped_bit_inside_a_tarball_loses_one_alert(tmp_path, seed):
     entries = members(range(8))
     content = tar(entries, mode="w")
     raw = write(tmp_path / "night.tar", content)
@@ -483,7 +483,7 @@ def test_flipped_bits_inside_a_tarball_cost_one_alert_each(tmp_path, seed):
         found = Extracted(tmp_path / "out", write(raw, bytes(broken)))
         changed = [key for key, row in found.rows.items() if whole.get(key) != row]
         kept = len(found.rows) - len(changed)
-        # A bit of a magnitude can flip unseen, but never another alert's.
+        # A flipped bit in a magnitude may not be noticed, but it changes no other alert.
         assert kept >= 7
         assert len(changed) <= 1
         counts = found.counts
@@ -493,14 +493,14 @@ def test_flipped_bits_inside_a_tarball_cost_one_alert_each(tmp_path, seed):
 
 
 def without_short_cuts(patch):
-    """Have every member, file and stamp looked at by itself."""
+    """Process every member, file and stamp separately."""
     patch.setattr(tarball._Source, "stretch", lambda self: None)
     patch.setattr(decode, "walk_stretch", lambda text, places: (None, np.zeros(len(places), bool)))
     patch.setattr(decode, "inflate_regular", lambda stamps: None)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_what_is_read_many_at_a_time_is_what_is_read_one_by_one(tmp_path, seed):
+def test_reading_in_batches_equals_reading_one_by_one(tmp_path, seed):
     jpeg = {"fileName": "x", "stampData": b"\xff\xd8\xff\xe0 a picture"}
     entries = [
         *members(range(6)),
@@ -517,7 +517,7 @@ def test_what_is_read_many_at_a_time_is_what_is_read_one_by_one(tmp_path, seed):
     generator = np.random.default_rng(seed)
     for turn in range(25):
         broken = bytearray(content)
-        # More often where a length or a header stands than anywhere.
+        # More often at a length or a header than elsewhere.
         for place in generator.integers(0, len(content) - 10_240, turn % 3).tolist():
             broken[place] ^= 1 << generator.integers(8)
         if turn % 2:
@@ -547,7 +547,7 @@ def test_flipped_bits_of_the_gzip_stream_never_crash_or_change_an_alert(tmp_path
         assert len(changed) <= 1
 
 
-def test_what_stands_before_damage_of_the_gzip_stream_is_kept(tmp_path):
+def test_alerts_before_damage_of_the_gzip_stream_are_kept(tmp_path):
     content = tar(members(range(30)), mode="w")
     # Stored, not compressed: blocks of 65,535 bytes, each with its length and the complement of it.
     packed = bytearray(gzip.compress(content, 0))
@@ -564,7 +564,7 @@ def test_what_stands_before_damage_of_the_gzip_stream_is_kept(tmp_path):
     assert "damaged" in found.manifest["broken_off"]
 
 
-# Members that are packed, and members that only their content shows to be alerts.
+# Packed members, and members that only their content identifies as alerts.
 
 
 def test_packed_members_are_read(tmp_path):
@@ -582,7 +582,7 @@ def _in_two_gzip_files(content):
 
 @pytest.mark.parametrize("name", ["1000000000000007", "alert.bin", "below/x.AVRO", "x.avro.old"])
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_content_shows_what_a_name_does_not(tmp_path, name, pack):
+def test_alerts_are_recognised_by_content_under_any_name(tmp_path, name, pack):
     entries = [(name, pack(packet(alert(7)))), *members([1]), ("README", b"Obj, no alert")]
     found = extract(tmp_path, entries)
     assert found.numbers == [1, 7]
@@ -596,7 +596,7 @@ def test_content_shows_what_a_name_does_not(tmp_path, name, pack):
     assert same.counts == found.counts
 
 
-def test_what_macos_adds_is_no_file_that_was_ignored(tmp_path):
+def test_notes_of_macos_are_not_listed_as_ignored_files(tmp_path):
     entries = [*members([1]), ("._1.avro", b"\0\5\x16\7note"), ("a/.DS_Store", b"x"), ("y", b"")]
     found = extract(tmp_path, entries)
     assert (found.counts["ignored_members"], found.counts["notes_of_macos"]) == (3, 2)
@@ -604,7 +604,7 @@ def test_what_macos_adds_is_no_file_that_was_ignored(tmp_path):
 
 
 @pytest.mark.parametrize("part_bytes", [tarball.PART_BYTES, 100_000])
-def test_a_packed_member_that_is_damaged_loses_all_its_records(tmp_path, monkeypatch, part_bytes):
+def test_a_damaged_packed_member_loses_all_its_records(tmp_path, monkeypatch, part_bytes):
     monkeypatch.setattr(tarball, "PART_BYTES", part_bytes)
     long = packet(*(alert(number) for number in range(12)), interval=10**5)
     wrong_seal = bytearray(gzip.compress(long))
@@ -619,7 +619,7 @@ def test_a_packed_member_that_is_damaged_loses_all_its_records(tmp_path, monkeyp
         assert "gzip stream is damaged" in found.manifest["offenders"][0]["detail"]
 
 
-def test_a_packed_member_that_ends_too_early_loses_what_its_blocks_say(tmp_path):
+def test_a_truncated_packed_member_loses_the_records_that_its_blocks_state(tmp_path):
     long = packet(*(alert(number) for number in range(12)), interval=10**5)
     entries = [("many.avro.gz", gzip.compress(long)[:-60_000]), *members([30])]
     found = extract(tmp_path, entries)
@@ -629,7 +629,7 @@ def test_a_packed_member_that_ends_too_early_loses_what_its_blocks_say(tmp_path)
 
 @pytest.mark.parametrize("interval", [1, 10**5])
 @pytest.mark.parametrize("damage", [(b"\x08null", b"\x08gone"), (b"Obj", b"Abj")])
-def test_a_long_file_that_cannot_be_read_is_lost_with_all_its_records(
+def test_an_unreadable_long_file_is_lost_with_all_its_records(
     tmp_path, monkeypatch, damage, interval
 ):
     monkeypatch.setattr(tarball, "PART_BYTES", 200_000)
@@ -641,7 +641,7 @@ def test_a_long_file_that_cannot_be_read_is_lost_with_all_its_records(
     assert sum(line["records"] for line in lines) == 30
 
 
-def test_a_long_file_without_a_sound_marker_is_lost_with_all_its_records(tmp_path, monkeypatch):
+def test_a_long_file_without_an_intact_marker_is_lost_with_all_its_records(tmp_path, monkeypatch):
     monkeypatch.setattr(tarball, "PART_BYTES", 200_000)
     monkeypatch.setattr(tarball, "MAX_RECORD_BYTES", 400_000)
     header, found = blocks(packet(*(alert(number) for number in range(30)), interval=10**5))
@@ -652,7 +652,7 @@ def test_a_long_file_without_a_sound_marker_is_lost_with_all_its_records(tmp_pat
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_broken_tar_header_costs_all_records_of_its_member(tmp_path, place):
+def test_a_broken_tar_header_loses_all_records_of_its_member(tmp_path, place):
     many = ("many.avro", packet(*(alert(number) for number in range(9)), interval=10**6))
     entries = members([20, 21])
     entries.insert(place, many)
@@ -667,7 +667,7 @@ def test_a_broken_tar_header_costs_all_records_of_its_member(tmp_path, place):
 # Values.
 
 
-def test_a_packet_may_have_its_candid_in_the_candidate_alone(tmp_path):
+def test_a_packet_may_have_its_candid_only_in_the_candidate(tmp_path):
     changed = schema()
     changed["fields"] = [field for field in changed["fields"] if field["name"] != "candid"]
     entries = [
@@ -681,7 +681,7 @@ def test_a_packet_may_have_its_candid_in_the_candidate_alone(tmp_path):
     "name",
     ["=cmd|'/C calc'!A0", "+1", "-1", "@SUM(A1)", "a b", "a/b", "a\tb", "ZTF<b>", "Z" * 65, ".x"],
 )
-def test_an_object_id_that_could_do_harm_is_a_rejected_record(tmp_path, name):
+def test_a_record_with_a_harmful_object_id_is_rejected(tmp_path, name):
     found = extract(tmp_path, [("x.avro", packet(alert(2, objectId=name))), *members([1])])
     assert found.numbers == [1]
     assert found.causes == [("x.avro", 1, "values")]
@@ -689,7 +689,7 @@ def test_an_object_id_that_could_do_harm_is_a_rejected_record(tmp_path, name):
 
 
 @given(st.from_regex(OBJECT_ID, fullmatch=True))
-def test_any_other_object_id_is_taken(tmp_path, name):
+def test_any_other_object_id_is_accepted(tmp_path, name):
     found = extract(tmp_path, [("x.avro", packet(alert(2, shape=(21, 21), objectId=name)))])
     assert found.counts["corrupt"] == 0
 
@@ -697,21 +697,21 @@ def test_any_other_object_id_is_taken(tmp_path, name):
 @pytest.mark.parametrize(
     ("version", "kept"), [("3.3", "3.3"), ("", ""), ("=1+2", "?"), ("+3", "?"), ("a b", "?")]
 )
-def test_a_version_that_a_spreadsheet_would_compute_is_not_kept(tmp_path, version, kept):
+def test_a_version_that_a_spreadsheet_would_evaluate_is_not_kept(tmp_path, version, kept):
     found = extract(tmp_path, [("x.avro", packet(alert(2, schemavsn=version)))])
     assert found.rows[2]["schema_version"] == kept
 
 
 @given(st.dates(date(2, 1, 1), date(9999, 12, 30)), st.integers(0, 2**20 - 1))
 def test_the_date_is_that_of_the_jd_in_utc(tmp_path, day, part):
-    # Dates of Python count from the first day of the year 1, Julian ones from a noon.
+    # Python's dates count from the first day of year 1, Julian dates from a noon.
     jd = day.toordinal() + 1_721_424.5 + part / 2**20
     found = extract(tmp_path, [("x.avro", packet(alert(2, jd=jd)))])
     assert found.rows[2]["date"] == day
 
 
 def blank_alert(number, *values, shape=REGULAR):
-    """Return an alert whose cutouts have these values all over; None for those of others."""
+    """Return an alert whose cutouts are filled with these values; None keeps the random cutout."""
     pictures = images(number, shape)
     for picture, value in zip(pictures, values, strict=True):
         if value is not None:
@@ -723,7 +723,7 @@ def blank_alert(number, *values, shape=REGULAR):
 NAN, INF = float("nan"), float("inf")
 
 
-def test_alerts_with_a_stamp_of_nan_alone_are_dropped_and_counted(tmp_path):
+def test_alerts_with_a_stamp_of_only_nan_are_dropped_and_counted(tmp_path):
     entries = [
         ("all.avro", blank_alert(2, NAN, NAN, NAN)),
         ("one.avro", blank_alert(3, None, NAN, None)),
@@ -746,7 +746,7 @@ def test_alerts_with_a_stamp_of_nan_alone_are_dropped_and_counted(tmp_path):
 NAMES = ("science", "template", "difference")
 
 
-def test_nan_outside_of_the_crop_is_no_matter(tmp_path):
+def test_nan_outside_of_the_crop_is_ignored(tmp_path):
     picture = images(2)[0]
     picture[:21] = picture[42:] = NAN
     entries = [("x.avro", packet(alert(2, cutoutScience=cutout(stamp(picture)))))]
@@ -770,7 +770,7 @@ def test_infinite_pixels_become_zero_and_are_counted(tmp_path):
     assert found.counts["nan_pixels"]["science"] == 444
 
 
-# The gate.
+# The check.
 
 
 ALL_ALLOWED = dict.fromkeys(
@@ -792,7 +792,7 @@ def gate(found, *, limit=0.01, accepted=(), **limits):
     )
 
 
-def test_a_sound_night_passes_the_gate(tmp_path):
+def test_a_good_night_passes_the_check(tmp_path):
     gate(extract(tmp_path, members([1])), limit=0)
     gate(extract(tmp_path, []), limit=0)
 
@@ -812,7 +812,7 @@ def test_too_many_corrupt_packets_fail_and_are_named(tmp_path):
     assert "null.avro" not in str(error.value)
 
 
-def test_a_night_that_is_not_whole_fails_unless_it_is_accepted(tmp_path):
+def test_an_incomplete_night_fails_unless_it_is_accepted(tmp_path):
     content = tar(members([1, 2]), mode="w")
     raw = write(tmp_path / "night.tar", content[:-40_000])
     found = Extracted(tmp_path / "out", raw)
@@ -822,7 +822,7 @@ def test_a_night_that_is_not_whole_fails_unless_it_is_accepted(tmp_path):
     gate(found, limit=1, accepted=[int(NIGHT)])
 
 
-def test_the_labels_of_another_project_are_not_taken_for_those_of_this_one(tmp_path, monkeypatch):
+def test_labels_of_different_projects_are_not_mixed_up(tmp_path, monkeypatch):
     for project, name in (("one", "ZTF18aaaaaaa"), ("two", "ZTF18bbbbbbb")):
         (tmp_path / project).mkdir()
         monkeypatch.chdir(tmp_path / project)
@@ -831,14 +831,14 @@ def test_the_labels_of_another_project_are_not_taken_for_those_of_this_one(tmp_p
         assert LabelledObjects.read(Path("labels.parquet")).contain(np.array([name.encode()])).all()
 
 
-def test_a_night_of_which_nothing_could_be_kept_is_refused(tmp_path):
+def test_a_night_without_a_kept_alert_is_refused(tmp_path):
     null = [(f"{n}.avro", packet(alert(n, cutoutScience=None))) for n in range(6)]
     found = extract(tmp_path, null)
     with pytest.raises(
         SkymillError, match=r"no usable alert: it has 6 alerts \(6 with a null cutout"
     ):
         gate(found)
-    # Of a few labelled ones nothing is said, see require_some.
+    # A few labelled alerts are not enough to refuse the night, see require_some.
     for labelled, is_refused in (([1, 2], False), (range(6), True)):
         found = extract(tmp_path, [*null, *members([9])], labels=_labels(tmp_path, labelled))
         assert found.counts["unlabelled"] == 7 - len(labelled)
@@ -856,7 +856,7 @@ def _labels(tmp_path, numbers):
     return path
 
 
-def test_a_night_of_other_files_alone_is_refused_and_they_are_named(tmp_path):
+def test_a_night_with_only_other_files_is_refused_and_the_files_are_named(tmp_path):
     found = extract(tmp_path, [("README", b"x"), ("alerts.zip", b"PK"), ("._1.avro", b"note")])
     with pytest.raises(SkymillError, match=r"no usable alert: .*README, alerts\.zip") as error:
         gate(found)
@@ -872,7 +872,7 @@ def test_a_night_without_labelled_objects_is_no_loss(tmp_path, caplog):
     assert caplog.text == ""
 
 
-def test_more_losses_than_a_limit_allows_are_refused_by_its_name(tmp_path):
+def test_losses_above_a_limit_are_refused_by_the_name_of_the_limit(tmp_path):
     null = [(f"{n}.avro", packet(alert(n, cutoutScience=None))) for n in range(2)]
     entries = [*null, *members([5]), ("copy.avro", packet(alert(5))), ("README", b"x")]
     found = extract(tmp_path, entries)
@@ -900,7 +900,7 @@ def test_smaller_losses_of_a_night_are_a_warning(tmp_path, caplog):
     assert caplog.messages == []
 
 
-def test_nights_that_all_lost_what_they_had_are_refused_together():
+def test_nights_that_all_lost_their_alerts_are_refused_together():
     few = {"kept": 0, "records": 9, "unlabelled": 7}
     with pytest.raises(SkymillError, match="all 4 alerts"):
         require_some([{"counts": few}, {"counts": few}])

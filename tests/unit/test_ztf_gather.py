@@ -1,4 +1,4 @@
-"""The cross-matched stamps in one place: Parquet, array and list of labels agree with the plan."""
+"""Gathered stamps: the Parquet file, the array and the list of labels agree with the plan."""
 
 import csv
 import hashlib
@@ -25,7 +25,7 @@ PRODUCTS = ("stamps.parquet", "stamps.npy", "labels.csv")
 
 
 class Gathered:
-    """Three nights in a folder, their plan, and what is gathered by it."""
+    """Three nights in a folder, their plan, and the gathered products."""
 
     def __init__(self, folder, *, representative="all", nights=None, crop=21):
         self.folder = folder
@@ -55,7 +55,7 @@ class Gathered:
         self.planned = plan.to_pandas()
 
     def gather(self, where="made", nights=None, workers=1):
-        """Gather into a folder; return it with entries and counts, and keep the identity."""
+        """Gather into a folder. Return the folder, entries and counts; keep the identity."""
         folder = self.folder / where
         entries, counts, self.identity = gather(
             self.plan,
@@ -74,7 +74,7 @@ def contents(folder):
 
 @pytest.mark.parametrize("representative", ["all", "last"])
 @pytest.mark.parametrize("crop", [21, 63])
-def test_gathered_alerts_are_what_pandas_would_join(tmp_path, representative, crop):
+def test_gathered_alerts_equal_a_join_in_pandas(tmp_path, representative, crop):
     built = Gathered(tmp_path, representative=representative, crop=crop)
     folder, _, counts = built.gather()
     made = pq.read_table(folder / "stamps.parquet").to_pandas()
@@ -113,7 +113,7 @@ def test_the_list_of_labels_has_a_line_for_each_row(tmp_path):
         }
 
 
-def test_columns_are_those_of_the_nights_then_the_plan_then_stamps(tmp_path):
+def test_columns_come_from_the_nights_then_the_plan_then_the_stamps(tmp_path):
     built = Gathered(tmp_path)
     folder, _, _ = built.gather()
     made, night = (pq.read_schema(path) for path in (folder / PRODUCTS[0], built.nights[0]))
@@ -122,7 +122,7 @@ def test_columns_are_those_of_the_nights_then_the_plan_then_stamps(tmp_path):
     assert made.types[: len(night) - 1] == night.types[:-1]
 
 
-def test_order_of_nights_and_workers_do_not_show_in_the_bytes(tmp_path, monkeypatch):
+def test_the_order_of_nights_and_the_number_of_workers_change_no_byte(tmp_path, monkeypatch):
     built = Gathered(tmp_path)
     expected, entries, counts = built.gather("expected")
     for number, nights in enumerate(itertools.permutations(built.nights)):
@@ -131,7 +131,7 @@ def test_order_of_nights_and_workers_do_not_show_in_the_bytes(tmp_path, monkeypa
         assert described == [entries, counts]
     folder, *described = built.gather("workers", workers=2)
     assert contents(folder) == contents(expected)
-    # One alert a batch reads the same.
+    # With one alert per batch the result is the same.
     monkeypatch.setattr(module, "BATCH_BYTES", 1)
     assert contents(built.gather("batches")[0]) == contents(expected)
 
@@ -187,7 +187,7 @@ def refused(built, match, nights=None):
     assert list(built.folder.glob("refused/*")) == []
 
 
-def test_a_night_that_was_made_anew_is_refused(tmp_path):
+def test_a_night_that_was_made_again_is_refused(tmp_path):
     built = Gathered(tmp_path)
     alerts = [{"object_id": f"ZTF18a{n:07}", "candid": 1000 + n} for n in range(24)]
     write_night(tmp_path, "20180601", alerts)

@@ -1,4 +1,4 @@
-"""The gate behind the list of labels."""
+"""The check of the list of labels."""
 
 import json
 
@@ -26,7 +26,7 @@ def test_losses_within_the_limits_pass(tmp_path):
     check(tmp_path, rejected=2, undecided_objects=10)
 
 
-def test_too_many_rejected_rows_fail_by_the_name_of_the_limit_with_the_first_of_them(tmp_path):
+def test_too_many_rejected_rows_fail_with_the_name_of_the_limit_and_the_first_rows(tmp_path):
     with pytest.raises(SkymillError, match=r"9 of 100 rows.*9\.00%, allowed 2\.00%") as caught:
         check(tmp_path, rejected=9)
     message = str(caught.value)
@@ -36,7 +36,7 @@ def test_too_many_rejected_rows_fail_by_the_name_of_the_limit_with_the_first_of_
     assert "Quasar" not in message
 
 
-def test_too_many_conflicts_fail_by_the_name_of_the_limit(tmp_path):
+def test_too_many_conflicts_fail_with_the_name_of_the_limit(tmp_path):
     with pytest.raises(SkymillError, match="11 of 100 objects") as caught:
         check(tmp_path, undecided_objects=11)
     assert "limits.max_conflicting_labels_fraction" in str(caught.value)

@@ -1,4 +1,4 @@
-"""Reading label lists: layouts, repeated objects, unknown classes, and no row unaccounted for."""
+"""Label lists: layouts, repeated objects, unknown classes, and a count of every row."""
 
 import contextlib
 import csv
@@ -74,7 +74,7 @@ def test_classes_are_mapped_and_sorted(read, tmp_path):
     assert schema.names == SCHEMA.names
 
 
-def test_the_map_and_the_rest_can_be_named_otherwise(read):
+def test_the_map_and_the_default_class_can_be_set(read):
     rows = [("a", "QSO", 1), ("b", "AGN", 1), ("c", "E", 1)]
     _, labels, _ = read(rows, labels={"QSO": "active", "AGN": "active"}, other="rest")
     assert [row["label"] for row in labels.values()] == ["active", "active", "rest"]
@@ -94,14 +94,14 @@ def test_the_map_and_the_rest_can_be_named_otherwise(read):
         ("\n\n  \noid", "class", "probability"),
     ],
 )
-def test_usual_names_of_columns_are_recognised(read, header):
+def test_common_names_of_columns_are_recognised(read, header):
     _, labels, _ = read([("a", "E", 0.5)], header)
     assert labels["a"]["alerce_class"] == "E"
     assert labels["a"]["probability"] == 0.5
 
 
 @pytest.mark.parametrize("name", ["index", "", "Unnamed: 0"])
-def test_an_index_is_the_object_only_if_it_has_names_of_a_survey(read, name):
+def test_an_index_only_counts_as_the_object_if_it_has_names_of_a_survey(read, name):
     rows = [("ZTF18abcdefg", "QSO"), ("ztf18abcdefh", "QSO"), ("x", "QSO")]
     _, labels, _ = read(rows, (name, "predicted_class"))
     assert len(labels) == 3
@@ -151,7 +151,7 @@ def test_columns_can_be_named(read):
         read(rows, header, columns={**columns, "probability": "scores"})
 
 
-def test_a_column_cannot_be_two_things(read):
+def test_a_column_cannot_have_two_roles(read):
     with pytest.raises(SkymillError, match="object: class, class: class"):
         read([("a", "QSO", 1)], columns={"object": "class"}, header=("oid", "class", "x"))
 
@@ -173,18 +173,18 @@ def test_an_empty_file_fails(read, tmp_path):
         read([], raw=raw)
 
 
-def test_a_list_of_names_alone_fails(read):
+def test_a_list_with_only_names_fails(read):
     with pytest.raises(SkymillError, match="no label is left of the 0 rows"):
         read([])
 
 
 @pytest.mark.parametrize("name", ["periodic_other", "Periodic-Other", "PERIODIC OTHER"])
-def test_spellings_of_a_class_are_one(name):
+def test_different_spellings_of_a_class_are_one_class(name):
     assert KnownClasses().find(name) == "Periodic-Other"
     assert KnownClasses(["Periodic-other"]).find(name) == "Periodic-Other"
 
 
-def test_classes_of_the_user_are_known_and_kept_apart_where_signs_alone_differ():
+def test_classes_of_the_user_are_known_and_distinct_even_if_only_signs_differ():
     known = KnownClasses(["dwarf nova", "A+", "A-", "?", "-"])
     assert [known.find(name) for name in ("Dwarf-Nova", "A+", "A-", "?", "-")] == [
         *("dwarf nova", "A+", "A-", "?", "-"),
@@ -196,7 +196,7 @@ def test_classes_of_the_user_are_known_and_kept_apart_where_signs_alone_differ()
     ("unknown", "labels", "count"),
     [("drop", {"a": "QSO"}, 3), ("other", {"a": "QSO", **dict.fromkeys("bcd", "Otro")}, 0)],
 )
-def test_unknown_classes_are_left_out_or_others_if_the_user_says_so(
+def test_unknown_classes_are_skipped_or_become_other_if_configured(
     read, caplog, unknown, labels, count
 ):
     rows = [("a", "QSO", 1), ("b", "Quasar", 1), ("c", "Quasar", 1), ("d", "SLSN-X", 1)]
@@ -224,7 +224,7 @@ def test_unknown_classes_fail_with_names_and_numbers(read):
     assert [row["alerce_class"] for row in labels.values()] == ["QSO", "QUASAR", "QUASAR", "SLSN-X"]
 
 
-def test_a_column_of_anything_is_no_column_of_classes(read):
+def test_a_column_of_other_content_is_not_accepted_as_classes(read):
     rows = [(f"a{n}", f"c{n}") for n in range(MOST_CLASSES + 1)]
     assert len(read(rows[1:], HEADER[:2], unknown="other")[1]) == MOST_CLASSES
     with pytest.raises(SkymillError, match=r"Name the column of classes in labels\.columns\.class"):
@@ -238,7 +238,7 @@ def test_identical_rows_merge_and_keep_the_highest_probability(read):
     assert told == []
 
 
-def test_objects_in_conflict_are_dropped(read):
+def test_objects_with_conflicting_classes_are_dropped(read):
     rows = [("a", "E", 0.5), ("a", "RRL", 0.75), ("a", "E", 0.25), ("b", "QSO", 1)]
     content, labels, told = read(rows)
     assert list(labels) == ["b"]
@@ -262,7 +262,7 @@ def test_the_most_probable_class_wins_a_conflict(read):
     assert told[0]["kept"] == "RRL"
 
 
-def test_equal_probabilities_decide_nothing(read):
+def test_equal_probabilities_do_not_resolve_a_conflict(read):
     rows = [("a", "E", 0.5), ("a", "RRL", 0.5), ("b", "E", ""), ("b", "RRL", ""), ("c", "E", 1)]
     _, labels, told = read(rows, on_conflict="most_probable")
     assert list(labels) == ["c"]
@@ -276,7 +276,7 @@ def test_conflicts_can_fail(read):
     assert str(caught.value).count("RRL") == 5
 
 
-def test_improbable_rows_say_nothing(read):
+def test_improbable_rows_are_ignored(read):
     rows = [("a", "E", 0.4), ("a", "RRL", 0.6), ("b", "E", ""), ("c", "E", 0.3)]
     content, labels, told = read(rows, min_probability=0.5)
     assert labels["a"]["alerce_class"] == "RRL"
@@ -331,7 +331,7 @@ def test_in_a_list_with_a_row_for_each_class_the_most_probable_one_counts(read):
     assert [entry["detail"] for entry in told] == ["c"]
 
 
-def test_an_unknown_class_that_is_the_most_probable_one_is_not_replaced_by_another(read):
+def test_the_most_probable_class_is_not_replaced_if_it_is_unknown(read):
     rows = [("a", "lc", "bogus", 0.9, 1), ("a", "lc", "QSO", 0.1, 2), ("b", "lc", "QSO", 1, 1)]
     content, labels, _ = read(rows, PER_CLASS, unknown="drop")
     assert list(labels) == ["b"]
@@ -339,9 +339,7 @@ def test_an_unknown_class_that_is_the_most_probable_one_is_not_replaced_by_anoth
 
 
 @pytest.mark.parametrize("left_out", ["classifier_name", "probability", "ranking"])
-def test_a_column_of_classifiers_or_rankings_or_the_sums_show_a_list_with_a_row_per_class(
-    read, left_out
-):
+def test_a_list_with_a_row_per_class_is_recognised_by_columns_or_sums(read, left_out):
     rows = [
         {"oid": name, "classifier_name": "lc", "class_name": label, "probability": p, "ranking": r}
         for name in "abc"
@@ -354,16 +352,16 @@ def test_a_column_of_classifiers_or_rankings_or_the_sums_show_a_list_with_a_row_
     assert told == []
 
 
-def test_probabilities_that_add_up_to_one_show_a_list_with_a_row_per_class(read):
+def test_a_list_with_a_row_per_class_is_recognised_by_sums_of_one(read):
     header = ("oid", "class", "probability")
     rows = [(name, label, p) for name in "abc" for label, p in (("QSO", 0.666), ("AGN", 0.333))]
     assert read(rows, header)[0]["counts"]["less_probable"] == 3
-    # They do not where each row is of another opinion.
+    # The sums are not 1 if each row is a separate opinion.
     content, _, _ = read([*rows, ("d", "QSO", 0.9), ("d", "AGN", 0.8), ("e", "E", 1)], header)
     assert content["counts"]["conflicting_objects"] == 4
 
 
-def test_one_classifier_of_several_is_chosen_or_all_of_them_count_with_a_warning(read, caplog):
+def test_one_classifier_is_selected_or_all_of_them_count_with_a_warning(read, caplog):
     rows = [("a", "lc", "QSO", 0.6, 1), ("a", "stamp", "AGN", 0.9, 1), ("b", "lc", "E", 1, 1)]
     content, labels, _ = read(rows, PER_CLASS, classifier="lc")
     assert labels["a"]["alerce_class"] == "QSO"
@@ -410,7 +408,7 @@ BAD_LINES = [
 
 @pytest.mark.parametrize(("line", "reason"), BAD_LINES)
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
-def test_a_bad_row_costs_itself_alone(read, tmp_path, line, reason, end):
+def test_a_bad_row_only_loses_itself(read, tmp_path, line, reason, end):
     raw = tmp_path / "list.csv"
     lines = [b"oid,class,probability", b"a,QSO,0.5", line, b"c,AGN,nan", b"", b" ", b"d,YSO,+0.5"]
     raw.write_bytes(end.join(lines) + end)
@@ -432,7 +430,7 @@ def test_sums_of_floats_are_probabilities(read):
     assert [row["probability"] for row in labels.values()] == [1, 0, None]
 
 
-def test_what_stands_where_a_name_should_is_shown_as_ztf_writes_it(read):
+def test_a_misspelt_name_is_shown_in_the_spelling_of_ztf(read):
     _, _, told = read([("ZTF 18ABCDEFG", "E", 1), ("b", "E", 1)])
     assert "ZTF writes ZTF18abcdefg" in told[0]["detail"]
 
@@ -448,7 +446,7 @@ def test_lines_of_old_macs_are_lines(read, tmp_path):
 @given(
     st.lists(st.sampled_from([line for line, _ in BAD_LINES[:-1] if b"\r" not in line]), max_size=8)
 )
-def test_accepted_and_rejected_rows_are_the_lines(read, tmp_path, lines):
+def test_accepted_and_rejected_rows_add_up_to_the_lines(read, tmp_path, lines):
     raw = tmp_path / "list.csv"
     raw.write_bytes(b"\n".join([b"oid,class,probability", b"a,QSO,0.5", *lines, b'"z","E","1"']))
     content, labels, _ = read([], raw=raw)
@@ -457,7 +455,7 @@ def test_accepted_and_rejected_rows_are_the_lines(read, tmp_path, lines):
     assert content["counts"]["rejected"] == len(lines)
 
 
-def test_nothing_left_fails_with_the_reasons(read):
+def test_a_list_without_a_valid_row_fails_with_the_reasons(read):
     with pytest.raises(SkymillError, match="no label is left of the 2 rows") as caught:
         read([("a", "Quasar", 1), ("", "E", 1)], unknown="drop")
     assert "rejected 1, unknown_class 1" in str(caught.value)
@@ -502,14 +500,14 @@ def test_the_member_of_the_source_is_read_at_any_depth(read, tmp_path, source):
     assert content["list"] == MEMBERS[source]
 
 
-def test_published_counts_stand_beside_those_of_the_published_list(read, tmp_path):
+def test_published_counts_are_shown_for_the_published_list(read, tmp_path):
     raw = tarball(tmp_path / "lists.tar.gz", {MEMBERS["predictions"]: b"oid,class\na,E\n"})
     content, _, _ = read([], raw=raw)
     assert content["classes"]["E"] == {"objects": 1, "published": 198_122}
     assert set(content["classes"]) == set(PUBLISHED_COUNTS)
 
 
-def test_a_tarball_without_the_list_says_what_it_holds(read, tmp_path):
+def test_a_tarball_without_the_list_is_refused_with_its_members(read, tmp_path):
     raw = tarball(tmp_path / "other.tar.gz", {"a.csv": b"x", "b.csv": b"y"})
     with pytest.raises(SkymillError, match=r"It contains a\.csv, b\.csv"):
         read([], raw=raw)
@@ -523,7 +521,7 @@ def test_a_tarball_that_has_the_list_twice_is_refused(read, tmp_path):
         read([], raw=raw)
 
 
-def test_a_gzipped_list_is_read_whatever_its_name(read, tmp_path):
+def test_a_gzipped_list_is_read_under_any_name(read, tmp_path):
     for name in ("list.csv.gz", "list.csv", "lists.tar.gz"):
         raw = tmp_path / name
         raw.write_bytes(gzip.compress(b"oid,class\na,E\n"))
@@ -542,7 +540,7 @@ def test_a_gzipped_list_is_read_whatever_its_name(read, tmp_path):
         (b"PAR1 and nothing else", "cannot be read as Parquet"),
     ],
 )
-def test_what_is_no_list_is_named(read, tmp_path, content, what):
+def test_a_file_that_is_no_list_is_named(read, tmp_path, content, what):
     raw = tmp_path / "list.csv"
     raw.write_bytes(content)
     with pytest.raises(SkymillError, match=what):
@@ -615,7 +613,7 @@ def test_a_truncated_tarball_fails(read, tmp_path, share):
 
 
 def small_tarball(path):
-    """Write a tarball of a list with another member before and behind it."""
+    """Write a tarball of a list with another member before and after the list."""
     lines = "".join(f"ZTF18{number * 7919 % 99991:07d},E,0.{number}\n" for number in range(30))
     members = {
         "notes.txt": b"notes",
@@ -631,7 +629,7 @@ def test_a_flipped_bit_anywhere_in_a_tarball_changes_no_label(read, tmp_path):
     expected = read([], raw=raw)[1]
     draw = random.Random(4279623)
     refused = 0
-    # The header of gzip has 10 bytes and the name of the file, which no checksum covers.
+    # No checksum covers the gzip header: 10 bytes and the name of the file.
     bits = [*range(80), *draw.sample(range(80, 8 * len(content)), 400)]
     for bit in bits:
         damaged = bytearray(content)
@@ -653,14 +651,14 @@ def test_a_tar_that_was_cut_before_it_was_compressed_fails(read, tmp_path, cut):
     raw.write_bytes(gzip.compress(tar))
     read([], raw=raw)
     raw.write_bytes(gzip.compress(tar[:cut]))
-    if cut == -512:  # one of the two blocks of zeros at the end is enough
+    if cut == -512:  # one of the two blocks of zeros at the end is sufficient
         read([], raw=raw)
         return
     with pytest.raises(SkymillError, match="cannot be read to its end"):
         read([], raw=raw)
 
 
-def test_a_flipped_bit_of_a_tar_header_is_seen_by_its_checksum(read, tmp_path):
+def test_a_flipped_bit_of_a_tar_header_is_found_by_its_checksum(read, tmp_path):
     tar = gzip.decompress(small_tarball(tmp_path / "lists.tar.gz").read_bytes())
     expected = read([], raw=tmp_path / "lists.tar.gz")[1]
     headers = [place for place in range(0, len(tar), 512) if tar[place + 257 :][:5] == b"ustar"]
@@ -678,7 +676,7 @@ def test_a_flipped_bit_of_a_tar_header_is_seen_by_its_checksum(read, tmp_path):
                 continue
 
 
-def test_bytes_behind_the_end_are_damage(read, tmp_path):
+def test_bytes_after_the_end_are_damage(read, tmp_path):
     raw = small_tarball(tmp_path / "lists.tar.gz")
     tar = gzip.decompress(raw.read_bytes())
     raw.write_bytes(gzip.compress(tar + b"x"))
@@ -686,7 +684,7 @@ def test_bytes_behind_the_end_are_damage(read, tmp_path):
         read([], raw=raw)
 
 
-def test_an_error_in_a_damaged_file_is_its_damage(read, tmp_path):
+def test_an_error_in_a_damaged_file_is_reported_as_damage(read, tmp_path):
     content = bytearray(gzip.compress(b"no,columns\n" + bytes(range(1, 256)) * 100))
     content[-6] ^= 1
     raw = tmp_path / "list.csv.gz"
@@ -715,7 +713,7 @@ rows = st.lists(st.tuples(names, classes, probabilities), min_size=1, max_size=1
 
 
 def expected_labels(rows, on_conflict, minimum):
-    """Return {object: (class, probability)} by the plainest code that there is."""
+    """Return {object: (class, probability)}, computed by simple code."""
     listed = defaultdict(lambda: defaultdict(list))
     for name, label, text in rows:
         if not name or not label or text in ("x", "2"):
@@ -771,12 +769,12 @@ def test_labels_follow_the_rules_in_any_order_of_rows(read, rows, on_conflict, m
 
 
 def without_lines(told):
-    """Return what is told, but for the places of rows."""
+    """Return the problems without the line numbers of rows."""
     return sorted(str({**entry, "line": None}) for entry in told)
 
 
 @given(rows)
-def test_blocks_do_not_matter(read, rows):
+def test_the_size_of_blocks_does_not_matter(read, rows):
     rows = [("z", "E", "1"), *rows]
     whole = read(rows, unknown="drop")
     size = label_lists.BLOCK_BYTES
@@ -799,7 +797,7 @@ NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,8}", fullmatch=True)
 
 
 @given(st.lists(st.tuples(NAMES, st.sampled_from(CLASSES)), min_size=1, max_size=5))
-def test_quoted_names_read_like_csv(read, tmp_path, rows):
+def test_quoted_names_are_read_as_in_csv(read, tmp_path, rows):
     rows = [*dict(rows).items()]
     raw = tmp_path / "quoted.csv"
     with open(raw, "w", newline="", encoding="utf-8") as stream:
@@ -809,7 +807,7 @@ def test_quoted_names_read_like_csv(read, tmp_path, rows):
     assert {name: row["alerce_class"] for name, row in labels.items()} == dict(rows)
 
 
-def test_a_value_of_parquet_that_is_repeated_in_no_bytes_is_refused(read, tmp_path):
+def test_a_parquet_value_repeated_without_bytes_is_refused(read, tmp_path):
     raw = tmp_path / "list.parquet"
     rows = 100_000
     table = {"oid": [f"ZTF18a{n:06d}" for n in range(rows)], "class": ["Q" * 10_000] * rows}
@@ -818,7 +816,7 @@ def test_a_value_of_parquet_that_is_repeated_in_no_bytes_is_refused(read, tmp_pa
         read(None, raw=raw)
 
 
-def test_a_packed_list_of_far_too_many_rows_is_refused(read, tmp_path, monkeypatch):
+def test_a_packed_list_of_too_many_rows_is_refused(read, tmp_path, monkeypatch):
     monkeypatch.setattr(gzipped, "MOST_RATIO_FROM", 10_000)
     raw = tmp_path / "list.csv.gz"
     raw.write_bytes(gzip.compress(b"oid,class\n" + b"ZTF18a,Q\n" * 2 * 10**6, 9))

@@ -1,4 +1,4 @@
-"""`ztf.nights`: what may be written there, and what is refused, saying what and where."""
+"""`ztf.nights`: valid entries, and the errors for invalid ones with their places."""
 
 from datetime import date, timedelta
 
@@ -34,7 +34,7 @@ def test_nights_and_ranges_may_be_mixed(setting, named, ranged):
     assert asked(setting) == (named, ranged)
 
 
-def test_a_file_holds_one_night_or_range_a_line(tmp_path):
+def test_a_file_has_one_night_or_range_per_line(tmp_path):
     path = tmp_path / "nights.txt"
     path.write_text(
         "# good seeing\n\n20180605\n  20180603_programid3   # Caltech's\r\n20180601..20180602\n"
@@ -49,7 +49,7 @@ def test_a_file_without_a_dot_in_its_name_comes_before_a_night_of_that_name(tmp_
     assert asked("nights") == (("20180601",), ())
 
 
-def test_a_file_is_looked_for_where_snakemake_runs(tmp_path, monkeypatch):
+def test_a_file_is_searched_in_the_folder_in_which_snakemake_runs(tmp_path, monkeypatch):
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")
     (tmp_path / "20180601.txt").write_text("20180601\n")
@@ -81,7 +81,7 @@ def test_a_file_is_looked_for_where_snakemake_runs(tmp_path, monkeypatch):
         ("config/no-nights.txt", ["config/no-nights.txt", "no file"]),
     ],
 )
-def test_what_is_wrong_is_named_with_its_place(setting, words):
+def test_a_wrong_entry_is_named_with_its_place(setting, words):
     with pytest.raises(SkymillError) as refusal:
         read_nights(setting)
     assert str(refusal.value).startswith("ztf.nights")
@@ -99,7 +99,7 @@ def test_what_is_wrong_is_named_with_its_place(setting, words):
         ("\x00\ufffd", ["line 1", "neither a night nor a range"]),
     ],
 )
-def test_what_is_wrong_in_a_file_is_named_with_its_line(tmp_path, content, words):
+def test_a_wrong_entry_in_a_file_is_named_with_its_line(tmp_path, content, words):
     path = tmp_path / "nights.txt"
     path.write_text(content)
     with pytest.raises(SkymillError) as refusal:
@@ -119,7 +119,7 @@ def test_spans_can_be_read_again(nights):
     assert {*found.named, *found.ranged} == nights
 
 
-def test_days_in_a_row_are_told_as_a_range():
+def test_successive_days_are_shown_as_a_range():
     nights = ["20180601", "20180531", "20180602", "20180604", "20180604_programid3", "20180605"]
     assert spans(nights) == "20180531..20180602, 20180604..20180605, 20180604_programid3"
     assert spans(["x", "20180604", "20180605_x"]) == "20180604, 20180605_x, x"

@@ -1,4 +1,4 @@
-"""Names of objects, and what other spellings of them stand for."""
+"""Names of objects, and other spellings of these names."""
 
 import re
 
@@ -35,12 +35,12 @@ NAMES = st.from_regex(ZTF_NAME, fullmatch=True)
         ("", None),
     ],
 )
-def test_a_spelling_stands_for_a_name(text, name):
+def test_a_spelling_represents_a_name(text, name):
     assert ztf_name(text) == name
 
 
 @given(NAMES, st.sampled_from([0, 1]))
-def test_the_numbers_of_the_newer_database_stand_for_names(name, survey):
+def test_the_numbers_of_the_newer_database_represent_names(name, survey):
     number = int(name[3:5])
     for letter in name[5:]:
         number = number * 26 + ord(letter) - ord("a")
@@ -50,12 +50,12 @@ def test_the_numbers_of_the_newer_database_stand_for_names(name, survey):
 
 
 @given(NAMES)
-def test_a_name_as_ztf_writes_it_stands_for_itself_alone(name):
+def test_a_name_in_the_spelling_of_ztf_represents_only_itself(name):
     assert ztf_name(name) is None
     assert re.fullmatch(OBJECT_ID, name)
 
 
-def test_other_spellings_of_a_list_are_found_without_looking_at_the_others():
+def test_other_spellings_in_a_list_are_found():
     names = pa.chunked_array([["ZTF18abcdefg", "ztf18abcdefh"], ["17", "18abcdefi", "18ABCDEFI"]])
     assert respelt(names) == {"ZTF18abcdefh": "ztf18abcdefh", "ZTF18abcdefi": "18abcdefi"}
 

@@ -1,4 +1,4 @@
-"""Contact sheets show what they say, the same bytes each time."""
+"""Contact sheets show the stamps of their captions, and have reproducible bytes."""
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -51,22 +51,22 @@ def test_a_sheet_has_the_same_bytes_each_time(tmp_path, gathered):
         assert image.size[1] > 63
 
 
-def test_an_empty_label_gives_a_picture_that_says_so(tmp_path, gathered, captions):
+def test_a_label_without_stamps_gives_a_picture_that_says_so(tmp_path, gathered, captions):
     entries = draw_sheet(*gathered, tmp_path / "x.png", label="YSO", seed=1)
     assert captions == [([], "YSO: no objects")]
     assert entries[0]["rows"] == 0
-    # The words are there: dark pixels on white.
+    # The words are drawn: there are dark pixels on white.
     with Image.open(tmp_path / "x.png") as image:
         assert np.asarray(image).min() == 0
 
 
-def test_nothing_gathered_gives_a_picture(tmp_path):
+def test_a_picture_is_drawn_without_gathered_alerts(tmp_path):
     folder, _, _ = Gathered(tmp_path, nights={"20180601": []}).gather()
     table, array = folder / "stamps.parquet", folder / "stamps.npy"
     assert draw_sheet(table, array, tmp_path / "x.png", label="QSO", seed=1)[0]["rows"] == 0
 
 
-def test_many_objects_are_cut_to_what_fits(tmp_path, gathered, captions, monkeypatch):
+def test_only_as_many_objects_are_shown_as_fit(tmp_path, gathered, captions, monkeypatch):
     monkeypatch.setattr(pictures, "ROWS", 1)
     monkeypatch.setattr(pictures, "COLUMNS", 2)
     shown = set()
@@ -79,7 +79,7 @@ def test_many_objects_are_cut_to_what_fits(tmp_path, gathered, captions, monkeyp
     assert len(shown) > 3
 
 
-def test_stamps_stand_side_by_side_in_their_order():
+def test_the_stamps_of_an_alert_are_side_by_side_in_order():
     stamps = np.zeros((1, 3, 21, 21), dtype=np.float32)
     for place in range(3):
         stamps[0, place, : 7 * (place + 1)] = 1
@@ -109,5 +109,5 @@ def test_stamps_without_contrast_are_drawn_flat(value):
     assert set(drawn.ravel().tolist()) == ({128} if np.isfinite(value) else {0})
 
 
-def test_what_the_font_lacks_does_not_stop_a_sheet():
+def test_characters_missing_in_the_font_do_not_stop_a_sheet():
     contact_sheet(np.zeros((1, 3, 21, 21), np.float32), ["ζ"], "ζ objects")

@@ -1,4 +1,4 @@
-"""The report tells what the manifests say, and reads those that lack a counter."""
+"""The report shows the manifests' counts, and accepts manifests without a counter."""
 
 import pytest
 from records import described
@@ -56,7 +56,7 @@ def cells(page, start):
 
 
 def night_page(tmp_path, **nights):
-    """Return the page of nights with these counts and other content of their manifests."""
+    """Return the page of nights whose manifests have these counts and other content."""
     documents = [
         described(tmp_path / f"{name}.parquet", [], **{"night": name, **content})
         for name, content in nights.items()
@@ -90,7 +90,7 @@ def test_only_an_empty_tarball_is_called_empty(tmp_path):
     assert "x.txt, &#60;b&#62;.gz" in page
 
 
-def test_text_of_the_tarball_is_no_markup(tmp_path):
+def test_text_from_the_tarball_is_never_markup(tmp_path):
     cut = "the tar ends within <img src=x>"
     page = night_page(tmp_path, a={"counts": {}, "truncated": True, "broken_off": cut})
     assert "<img" not in page
@@ -114,12 +114,12 @@ def test_nights_without_alerts_and_days_without_a_file_are_named(page):
     assert "left out, because they have no file: 20180603..20180604, 20180607.\n" in page
 
 
-def test_corrupt_alerts_are_told_by_cause(page):
+def test_corrupt_alerts_are_listed_by_cause(page):
     assert cells(page, "jpeg")[1:] == ["2", "a stamp is a JPEG"]
     assert cells(page, "gzip")[1] == "3"
 
 
-def test_classes_and_matches_stand_beside_published_ones(page):
+def test_classes_and_matches_are_shown_with_published_numbers(page):
     assert cells(page, "QSO") == ["QSO", "7", "43,054"]
     assert cells(page, "objects with stamps") == ["objects with stamps", "24", "358,163"]
     assert cells(page, "objects matched") == ["objects matched", "20", "134,066"]

@@ -1,4 +1,4 @@
-"""FITS stamps are read as astropy reads them, and cut around the source."""
+"""FITS stamps are read as in astropy, and cropped around the source."""
 
 import gzip
 import io
@@ -26,13 +26,13 @@ def read_stamp(packed):
 
 
 def spans(packed):
-    """Return stamps as they lie in a text, one behind the other."""
+    """Return the positions of concatenated stamps."""
     sizes = np.array([len(each) for each in packed])
     return Spans(b"".join(packed), np.cumsum(sizes) - sizes, sizes)
 
 
 def together(packed):
-    """Inflate stamps as a batch does: in one go, if all may be regular."""
+    """Inflate stamps as in a batch: together, if all may be regular."""
     stamps = spans(packed)
     unpacked = inflate_regular([stamps]) if may_be_regular(stamps).all() else None
     return None if unpacked is None else unpacked.copy()
@@ -40,12 +40,12 @@ def together(packed):
 
 @pytest.mark.parametrize("shape", [(63, 63), (53, 63), (63, 44), (1, 1), (1, 3)])
 @pytest.mark.parametrize("simple", ["SIMPLE  =  T", f"SIMPLE  = {'T':>20} / standard"])
-def test_pixels_are_those_written(shape, simple):
+def test_pixels_are_read_as_written(shape, simple):
     image = images(1, shape)[0]
     assert np.array_equal(read_stamp(stamp(image, simple=simple)), image)
 
 
-def test_astropy_reads_and_writes_the_same():
+def test_astropy_and_skymill_read_each_others_stamps():
     import astropy.io.fits
 
     image = images(2)[0]
@@ -90,14 +90,14 @@ def _replaced(old, new):
         (gzip.compress(b"SIMPLE  =  T".ljust(2880 * 30), mtime=0), "fits"),
     ],
 )
-def test_what_is_no_stamp_is_refused_with_its_cause(packed, cause):
+def test_an_invalid_stamp_is_refused_with_its_cause(packed, cause):
     with pytest.raises(BadStamp) as refused:
         read_stamp(packed)
     assert refused.value.cause == cause
     assert str(refused.value)
 
 
-def test_scale_cards_that_change_nothing_are_fine():
+def test_scale_cards_without_effect_are_accepted():
     cards = ["BSCALE  =                  1.0 / plain", "BZERO   =                  0.0"]
     image = images(5)[0]
     assert np.array_equal(read_stamp(stamp(image, cards=cards)), image)
@@ -114,21 +114,21 @@ def test_any_flipped_bit_of_a_stamp_is_noticed():
             read_stamp(bytes(broken))
 
 
-def test_stamps_inflated_together_are_those_inflated_one_by_one():
+def test_stamps_inflated_together_equal_stamps_inflated_one_by_one():
     packed = [stamp(image) for image in (*images(7), *images(8))]
     for count in range(1, len(packed) + 1):
         unpacked = together(packed[:count])
         assert [each.tobytes() for each in unpacked] == [inflate(each) for each in packed[:count]]
 
 
-def test_only_stamps_as_long_as_regular_ones_may_be_regular():
+def test_only_stamps_with_the_length_of_regular_stamps_may_be_regular():
     stamps = [stamp(images(7)[0]), stamp(images(7, (62, 30))[0]), b"", b"\0", stamp(images(8)[0])]
     assert may_be_regular(spans(stamps)).tolist() == [True, False, False, False, True]
     assert may_be_regular(spans(stamps[2:])).tolist() == [False, False, True]
     assert may_be_regular(spans([b"", b""])).tolist() == [False, False]
 
 
-def test_no_stamps_at_all_are_inflated_together():
+def test_an_empty_list_of_stamps_can_be_inflated():
     none = spans([b"x"])._replace(begins=np.empty(0, np.int64), sizes=np.empty(0, np.int64))
     with ThreadPoolExecutor(1) as fresh:
         unpacked = fresh.submit(inflate_regular, [none]).result()
@@ -141,8 +141,8 @@ def test_stamps_of_several_texts_are_inflated_together():
     assert [each.tobytes() for each in unpacked] == [inflate(each) for each in first + second]
 
 
-def test_images_of_regular_stamps_are_those_read_one_by_one():
-    # Shapes that fill as many blocks, and one with a card that no other has.
+def test_images_of_regular_stamps_equal_those_read_one_by_one():
+    # Shapes that fill the same number of blocks, and a stamp with an additional card.
     shapes = [(62, 63), (63, 63), (63, 62), (63, 63), (1, 4000)]
     packed = [stamp(images(11, shape)[0]) for shape in shapes]
     packed += [stamp(images(12)[0]), stamp(images(13)[0], cards=["COMMENT another"])]
@@ -153,7 +153,7 @@ def test_images_of_regular_stamps_are_those_read_one_by_one():
         assert np.array_equal(found[place], read_image(unpacked[place].tobytes()))
 
 
-def test_no_image_is_regular_where_no_header_can_be_read():
+def test_an_image_without_a_readable_header_is_not_regular():
     unpacked = together([stamp(images(14)[0])] * 2).copy()
     unpacked[0, :3] = 0
     unpacked[1, :BLOCK] = ord(" ")
@@ -175,7 +175,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_stamps_are_not_inflated_together_when_one_is_not_as_it_should_be(damage, place):
+def test_stamps_are_not_inflated_together_if_one_is_irregular(damage, place):
     packed = [stamp(image) for image in images(9)]
     packed[place] = DAMAGES[damage](packed[place], packed[place - 1])
     assert together(packed) is None
@@ -200,7 +200,7 @@ def test_no_flipped_bit_passes_when_stamps_are_inflated_together():
             bytes(broken[end - len(each) : end]) for each, end in zip(packed, ends, strict=True)
         ]
         found = together(pieces)
-        # Some bits mean nothing: those of the time, and what fills the last byte.
+        # Some bits have no effect: those of the time, and the padding of the last byte.
         assert found is None or [each.tobytes() for each in found] == sound
         unseen += found is not None
     assert unseen < 10
@@ -225,7 +225,7 @@ def test_a_regular_stamp_is_cut_around_its_centre(crop, first, last, edge):
         (53, np.nan, -1),
     ],
 )
-def test_the_source_is_where_the_missing_pixels_tell(size, position, place):
+def test_the_missing_pixels_show_the_place_of_the_source(size, position, place):
     assert source_place(size, position, 3080) == place
 
 
@@ -246,7 +246,7 @@ def test_an_edge_stamp_is_cut_around_its_source():
         (1, 1, 21, "recover", 20, "dropped_at_edge"),
     ],
 )
-def test_what_does_not_fit_says_why(rows, columns, crop, edge, xpos, reason):
+def test_a_stamp_that_does_not_fit_has_a_cause(rows, columns, crop, edge, xpos, reason):
     with pytest.raises(Unfit) as unfit:
         window(rows, columns, crop, edge, xpos, 20)
     assert unfit.value.reason == reason

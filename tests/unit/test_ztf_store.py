@@ -1,4 +1,4 @@
-"""A night's Parquet file is the same whether its rows come in order or not."""
+"""The Parquet file of a night does not depend on the order of its rows."""
 
 from io import BytesIO
 from unittest.mock import patch
@@ -52,7 +52,7 @@ def write(tmp_path_factory):
     st.booleans(),
 )
 @settings(deadline=None)
-def test_order_and_batches_do_not_matter(write, batches, ascending):
+def test_the_order_of_rows_and_the_size_of_batches_do_not_matter(write, batches, ascending):
     everything = sorted(number for batch in batches for number in batch)
     once = sorted(set(everything))
     if ascending:
@@ -71,7 +71,7 @@ def test_order_and_batches_do_not_matter(write, batches, ascending):
     assert sizes == [GROUP] * (len(once) // GROUP) + [len(once) % GROUP] * (len(once) % GROUP > 0)
 
 
-def test_rows_in_order_are_written_while_they_come(tmp_path):
+def test_rows_in_order_are_written_as_they_arrive(tmp_path):
     path = tmp_path / "stamps.parquet"
     with (
         patch.object(store, "GROUP_BYTES", GROUP * row_type(CROP).itemsize),

@@ -1,4 +1,4 @@
-"""Small nights of stamps and labels, as the decoding stages write them."""
+"""Small nights of stamps and labels in the form that the decoding stages write."""
 
 import hashlib
 from datetime import date
@@ -14,20 +14,20 @@ CROP = 21
 
 
 def stamp_of(candid: int, crop: int = CROP) -> np.ndarray:
-    """Return the stamps of an alert, float32 (3, crop, crop): a function of its candid."""
+    """Return the stamps of an alert, float32 (3, crop, crop). They depend only on the candid."""
     random = np.random.default_rng(candid)
     return random.normal(100, 30, (3, crop, crop)).astype(np.float32)
 
 
 def place_of(name: str) -> float:
-    """Return the right ascension of an object, degrees: no two of a test are near each other."""
+    """Return the right ascension of an object in degrees. Objects of a test are far apart."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest()) / 2**32 * 360
 
 
 def write_night(
     folder: Path, night: str, alerts: list[dict], *, crop: int = CROP, stamps=None, group=7
 ) -> Path:
-    """Write a night; an alert has object_id, candid and whatever differs from the defaults."""
+    """Write a night. An alert has object_id, candid and all values that differ from defaults."""
     rows = [
         {
             "jd": 2458270.5,

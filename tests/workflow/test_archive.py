@@ -26,7 +26,7 @@ def md5(content):
 
 
 class Archive:
-    """The archives of all branches on loopback, serving what a finished project simulated."""
+    """The archives of all branches on loopback, with the simulated files of a finished project."""
 
     def __init__(self, server, kaggle, project, simulated):
         self.server, self.kaggle, self.project = server, kaggle, project
@@ -38,7 +38,7 @@ class Archive:
         for collection in registry["collections"].values():
             for name, entry in collection["files"].items():
                 if "url" in entry:
-                    # What holds a member is a tarball beside it.
+                    # A file with a member is a tarball, which is in the same folder.
                     name = LABELS if "member" in entry else name
                     entry["url"] = f"{server.address}/{name}"
                 if "checksum" in entry:
@@ -56,7 +56,7 @@ class Archive:
         kaggle.files["/blob/solar-flares-dataset.zip"] = table.getvalue()
         project.set("source: archive")
         project.set("retrieve: {timeout: 5, first_pause: 0, attempts: 2}")
-        # Kaggle's client asks `localhost` through the proxy; the other archives need none.
+        # Kaggle's client connects to `localhost` by the proxy; other archives need no proxy.
         direct = dict.fromkeys(("no_proxy", "NO_PROXY"), "127.0.0.1")
         project.variables = {**kaggle.environment(), **direct, "KAGGLE_API_TOKEN": TOKEN}
 
@@ -106,7 +106,7 @@ SECRETS = {
 
 
 @pytest.mark.parametrize("kind", SECRETS)
-def test_a_secret_is_in_nothing_that_a_run_writes_or_prints(archive, tmp_path, kind):
+def test_no_file_or_output_of_a_run_contains_a_secret(archive, tmp_path, kind):
     """See tests/unit/test_fetch.py for all kinds and places of secrets."""
     project, kaggle = archive.project, archive.kaggle
     home = tmp_path / "home"
@@ -129,7 +129,7 @@ def test_a_secret_is_in_nothing_that_a_run_writes_or_prints(archive, tmp_path, k
             assert PLANTED.encode() not in path.read_bytes(), path
 
 
-def test_data_sets_of_kaggle_are_fetched_side_by_side_on_a_new_machine(archive, tmp_path):
+def test_data_sets_of_kaggle_are_fetched_in_parallel_on_a_new_machine(archive, tmp_path):
     archive.project.variables["HOME"] = str(tmp_path / "home")
     archive.project.run("--cores", "2", "data/raw/stealth/data.csv", "data/raw/sdobenchmark.zip")
     assert not (tmp_path / "home" / ".config" / "kaggle").exists()
@@ -162,7 +162,7 @@ def test_sdobenchmark_comes_from_github_without_an_account(archive, finished, tm
     assert project.stale("sdo") == set()
 
 
-def test_a_look_says_how_much_is_to_be_downloaded_and_asks_no_server(archive):
+def test_a_dry_run_says_how_much_is_to_be_downloaded_and_contacts_no_server(archive):
     project = archive.project
     assert "about 51 GB by the registry" in project.look()[1]
     assert "a ZTF night varies from 0.01 to 73 GB" in project.look()[1]
@@ -176,7 +176,7 @@ def test_a_look_says_how_much_is_to_be_downloaded_and_asks_no_server(archive):
     assert "To download" not in project.look()[1]
 
 
-def test_what_makes_a_download_stale_is_its_name_and_version_alone(archive):
+def test_only_its_name_and_its_version_make_a_download_stale(archive):
     project = archive.project
     target = f"data/interim/raw/{FILE}.receipt.json"
     project.run("--cores", "1", target)
@@ -195,7 +195,7 @@ def test_another_published_list_of_labels_downloads_nothing_again(archive):
     assert len(archive.fetched(LABELS)) == 1
 
 
-def test_a_forced_download_is_taken_from_the_cache(archive):
+def test_a_forced_download_uses_the_cache(archive):
     archive.project.run("--cores", "1", RAW)
     archive.project.run("--cores", "1", "--force", RAW)
     assert len(archive.fetched()) == 1
@@ -215,7 +215,7 @@ def test_a_file_put_there_by_hand_is_verified_and_used_and_never_deleted(archive
     assert '"local"' in project.path(f"data/interim/raw/{FILE}.receipt.json").read_text()
 
 
-def test_a_run_killed_in_mid_download_is_gone_on_with(archive, finished):
+def test_a_run_killed_during_a_download_is_resumed(archive, finished):
     project = archive.project
     project.set("branches: [magnetic]")
     content = archive.server.files[f"/{FILE}"]
@@ -251,7 +251,7 @@ def test_a_run_killed_in_mid_download_is_gone_on_with(archive, finished):
     assert project.stale() == set()
 
 
-def test_a_page_in_place_of_a_file_fails_by_name(archive):
+def test_a_page_instead_of_a_file_fails_by_name(archive):
     archive.server.files[f"/{FILE}"] = b"<html><body>Service Unavailable</body></html>"
     done = archive.project.run("--cores", "1", RAW, succeeds=False)
     assert "an HTML or XML page" in said(done)
@@ -266,7 +266,7 @@ def test_downloads_are_limited_unless_the_command_line_does(archive):
     assert re.search(r"Provided resources: downloads=\D*7\b", said(done))
 
 
-def test_the_plan_of_a_run_tells_of_downloads(archive):
+def test_the_plan_of_a_run_lists_downloads(archive):
     command = [RAW, "--cores", "1", "--configfile", "config/small.yaml"]
     done = WARM.run(command, archive.project.folder, archive.project.environment())
     assert done.returncode == 0, said(done)

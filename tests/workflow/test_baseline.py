@@ -1,4 +1,4 @@
-"""The baseline: a target of its own, of the branches that are on, stale by what it reads."""
+"""The baseline is a separate target that uses enabled branches; changed inputs make it stale."""
 
 import json
 
@@ -9,11 +9,11 @@ RULES = {"describe_records", "describe_stamps", "score_baseline"}
 
 
 def stale(project):
-    """Return the rules that the target would run, without itself."""
+    """Return the rules that the target would run, without the target."""
     return project.stale("baseline") - {"baseline"}
 
 
-def test_the_baseline_is_made_by_its_target_and_is_stale_by_what_it_reads(finished):
+def test_the_baseline_is_made_by_its_target_and_changed_inputs_make_it_stale(finished):
     assert stale(finished) == RULES
     finished.run("--cores", "2", "baseline")
     assert stale(finished) == set()

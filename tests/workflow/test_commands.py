@@ -1,4 +1,4 @@
-"""The commands that the README gives work as they stand."""
+"""The commands in the README work as written."""
 
 import shutil
 import subprocess
@@ -29,7 +29,7 @@ def test_the_graph_can_be_piped_into_dot(project):
     assert "write_features" in svg.stdout
 
 
-def test_nothing_but_the_graph_goes_to_stdout(project):
+def test_stdout_has_only_the_graph(project):
     assert project.run("--dag").stdout.startswith("digraph")
 
 
@@ -38,10 +38,10 @@ def test_nothing_but_the_graph_goes_to_stdout(project):
     [(TRAIN,), (TRAIN + "/",), ("--cores", "2", TRAIN), ("--cores", "2", TRAIN + "/")],
     ids=" ".join,
 )
-def test_a_split_can_be_asked_for_by_its_folder(project, arguments):
+def test_a_split_can_be_requested_by_its_folder(project, arguments):
     output = project.run(*arguments, "-n").stdout
     assert "write_features" in output
-    # The checks come with it; what it does not need does not.
+    # The run has the checks of the split, but no jobs that the split does not need.
     assert "check_leaks" in output
     assert "check_conservation" in output
     assert "diagnose_magnetic" not in output
@@ -81,7 +81,7 @@ def test_a_misspelt_branch_of_the_source_is_refused_by_name(project):
     assert "'magnetc' was unexpected" in said(project.run("-n", succeeds=False))
 
 
-def test_a_column_that_nobody_declared_is_refused(project):
+def test_an_unknown_column_is_refused(project):
     project.edit("config/config.yaml", "    - R_VALUE\n", "    - R_VALU\n")
     assert "R_VALU" in said(project.run("-n", succeeds=False))
 
@@ -123,7 +123,7 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for 
 
 
 @pytest.mark.parametrize("file", ["config/config.yaml", "config/small.yaml"])
-def test_a_configuration_that_expands_without_end_is_refused_first_of_all(project, file):
+def test_a_configuration_that_expands_to_too_much_is_refused_first(project, file):
     path = project.path(file)
     path.write_text(path.read_text() + BOMB)
     done = project.run("-n", succeeds=False)

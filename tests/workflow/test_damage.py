@@ -1,4 +1,4 @@
-"""Damaged products, manifests and receipts are named and made again; no command ends on them."""
+"""Damaged products, manifests and receipts are named and made again; no command fails on them."""
 
 import os
 
@@ -9,7 +9,7 @@ RECEIPTS = "data/interim/raw/solar_flare_2020"
 VALUES = "data/interim/solar_flare_2020/values/train_partition1_data"
 INGESTED = {"ingest_magnetic", "check_ingest"} | IDS
 
-# A document of each kind, what a power cut leaves of it, and what it takes to make it again.
+# A document of each kind, and the rules that make it again.
 DOCUMENTS = [
     (f"{VALUES}.manifest.json", INGESTED),
     (
@@ -20,7 +20,7 @@ DOCUMENTS = [
         "data/preprocessed/solar_flare_2020/leaks.receipt.json",
         {"check_leaks", "write_records"} | FEATURES,
     ),
-    # Of the training split alone statistics are made.
+    # Statistics are only made of the training split.
     ("data/processed/magnetic_data/dev.manifest.json", FEATURES - {"measure_magnetic"}),
     ("data/preprocessed/sdo/plan.parquet.manifest.json", INDEX),
     ("data/sample/raw/sdo.manifest.json", {"unpack_sdo"}),
@@ -29,7 +29,7 @@ DOCUMENTS = [
 
 
 def cut(path, content: bytes):
-    """Replace the content of a file and keep its time, as damage does."""
+    """Replace the content of a file and keep its time, as silent damage does."""
     then = path.stat()
     path.write_bytes(content)
     os.utime(path, ns=(then.st_atime_ns, then.st_mtime_ns))
@@ -40,7 +40,7 @@ DAMAGE = (
     lambda good: good[: len(good) // 2],
     lambda good: b"2".join(good.split(b"1")),
 )
-"""Empty, cut short, changed: one a document. All kinds are in tests/unit/test_products.py."""
+"""Empty, truncated, changed: one kind per document. tests/unit/test_products.py has all kinds."""
 
 
 @pytest.mark.parametrize("number", range(len(DOCUMENTS)), ids=[name for name, _ in DOCUMENTS])
@@ -57,7 +57,7 @@ def test_a_damaged_document_is_named_and_its_product_made_again(finished, number
     assert finished.stale() == set()
 
 
-def test_every_document_may_be_damaged_at_once(finished):
+def test_all_documents_may_be_damaged_at_the_same_time(finished):
     before = finished.products()
     for path in finished.path("data").rglob("*.json"):
         if path.name.endswith((".manifest.json", ".receipt.json")):

@@ -1,4 +1,4 @@
-"""Damage at rest is found by `verify`, made again by the next run, and kept out of products."""
+"""`verify` finds silent damage, the next run repairs it, and no job reads damaged inputs."""
 
 import json
 import os
@@ -14,14 +14,14 @@ from projects import said
 
 
 def flip(path):
-    """Change a byte of a file, and keep its size and time, as damage does."""
+    """Change a byte of a file, and keep its size and time, as silent damage does."""
     then = path.stat()
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     damaged = path.with_name(f"{path.name}.damaged")
     damaged.write_bytes(content)
     os.utime(damaged, ns=(then.st_atime_ns, then.st_mtime_ns))
-    damaged.replace(path)  # a link to the same file elsewhere stays as it is
+    damaged.replace(path)  # do not change other links to the same file
 
 
 def verify(project, *arguments):
@@ -93,7 +93,7 @@ def test_damage_in_every_branch_is_named_and_made_again_with_the_same_bytes(fini
         ),
     ],
 )
-def test_no_job_makes_a_product_of_what_is_damaged(finished, name, target):
+def test_no_job_makes_a_product_from_damaged_inputs(finished, name, target):
     flip(finished.path(name))
     done = finished.run("--cores", "2", "--force", target, succeeds=False)
     assert name.removeprefix("data/") in said(done)
@@ -138,7 +138,7 @@ def test_an_edit_in_a_folder_of_the_users_own_is_noticed(finished):
         path.rename(path.with_name("other"))
         assert finished.stale() >= rules
         path.with_name("other").rename(path)
-        # Snakemake itself goes by the time of the folder of a night.
+        # Snakemake itself uses the time of the folder of a night.
         os.utime(path.parent, ns=(then_of_folder.st_atime_ns, then_of_folder.st_mtime_ns))
         assert finished.stale() == set()
     assert finished.products() == before

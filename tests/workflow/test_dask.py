@@ -1,4 +1,4 @@
-"""The workflow on a Dask cluster: the same bytes, whatever becomes of a worker."""
+"""The workflow on a Dask cluster has the same bytes, even if a worker is killed."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ STAGES = {
     "extract 20180601",
     "gather stamps",
 }
-"""One of each kind that works on pieces; the auxiliary table has none."""
+"""One job of each kind that distributes batches. The auxiliary table has no such job."""
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def cluster(project, tmp_path):
 
 
 def stages_done(running):
-    """Return what the scheduler has had done; the names of tasks begin with that."""
+    """Return the stages of the tasks that the scheduler has completed, from the names of tasks."""
 
     def done(dask_scheduler):
         prefixes = dask_scheduler.task_prefixes
@@ -51,7 +51,7 @@ def stages_done(running):
         return set(client.run_on_scheduler(done))
 
 
-def test_the_same_bytes_for_every_branch_on_a_cluster(finished, project, cluster):
+def test_every_branch_has_the_same_bytes_on_a_cluster(finished, project, cluster):
     project.set(f"dask: {{scheduler_address: '{cluster.address}'}}")
     project.run("--cores", "2")
     assert stages_done(cluster) >= STAGES

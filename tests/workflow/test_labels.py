@@ -1,4 +1,4 @@
-"""Lists of labels: the user's own, ones that match nothing or are bad, and two in one place."""
+"""Lists of labels: a user's list, lists without matches, bad lists, two lists in one place."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ def made(_made, tmp_path):
 
 
 def own_list(project, name="lists/own list.csv.gz", **changes):
-    """Write the labels that a project has to a list of the user's own, and name it."""
+    """Write the labels of a project to a user's list, and name the list in the configuration."""
     known = pd.read_parquet(project.path(LABELS))
     table = pd.DataFrame({"ZTFID": known["object_id"], "type": known["alerce_class"]})
     path = project.path(name)
@@ -46,7 +46,7 @@ def document(project, product):
     return json.loads(project.path(f"{product}.manifest.json").read_text())
 
 
-def test_a_list_of_the_users_own_is_read_wherever_it_is(made):
+def test_a_users_list_is_read_in_any_folder(made):
     before = pd.read_parquet(made.path("data/processed/ztf/stamps.parquet"))
     path = own_list(made)
     assert made.stale() >= {"read_labels", "check_labels", "extract_night"}
@@ -59,14 +59,14 @@ def test_a_list_of_the_users_own_is_read_wherever_it_is(made):
     assert (plan["source"], plan["sources"]) == ("sample", ["local", "sample"])
     assert "Source: local, sample" in made.path("data/processed/ztf/report.md").read_text()
     assert made.stale() == set()
-    # A list of another size is another one; one that was read may go.
+    # A list of another size is another list. A list may be deleted after it was read.
     path.rename(path.with_name("away"))
     assert made.stale() == set()
     path.write_bytes(path.with_name("away").read_bytes() + b"\n")
     assert made.stale() >= {"read_labels"}
 
 
-def test_a_list_that_matches_nothing_stops_the_run_and_says_what_would(made):
+def test_a_list_without_matches_stops_the_run_and_suggests_a_spelling(made):
     own_list(made)
     made.edit("config/small.yaml", "own list.csv.gz", "lower.csv")
     known = pd.read_parquet(made.path(LABELS))
@@ -79,7 +79,7 @@ def test_a_list_that_matches_nothing_stops_the_run_and_says_what_would(made):
         assert "would match if the list used ZTF's spelling of names (it has ztf1" in said(done)
 
 
-def test_rejected_rows_stop_the_run_by_the_name_of_their_limit_and_make_nothing_stale(made):
+def test_rejected_rows_stop_the_run_with_the_name_of_their_limit_and_make_nothing_stale(made):
     path = own_list(made, "own.csv")
     path.write_text(path.read_text() + "garbage\n" * 30)
     done = made.run("--cores", "2", CHECKED, succeeds=False)
@@ -117,7 +117,7 @@ def test_two_lists_in_one_place_are_refused(made):
     made.run("-n")
 
 
-def test_an_entry_of_the_map_is_left_out_by_null_in_rules_and_products_alike(made):
+def test_null_removes_an_entry_of_the_map_in_rules_and_products(made):
     made.set("labels: {map: {AGN: null}}")
     done = made.run("--cores", "2")
     assert "ztf_avro_Grande_AGN.csv" in said(done)  # as a leftover

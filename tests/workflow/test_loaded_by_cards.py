@@ -1,4 +1,4 @@
-"""Finished products are loaded by their cards, with the libraries that read these."""
+"""Libraries that read cards load the finished products."""
 
 import itertools
 import json
@@ -21,7 +21,9 @@ def _processed(looked_at):
     return looked_at.path("data/processed")
 
 
-def test_the_hubs_library_keeps_the_splits_of_the_magnetic_set_apart(processed, load_dataset):
+def test_the_library_of_the_hub_keeps_the_splits_of_the_magnetic_set_separate(
+    processed, load_dataset
+):
     folder = processed / "magnetic_data"
     loaded = load_dataset(folder)
     files = {name: pq.read_table(folder / name) for name in SPLITS}
@@ -36,7 +38,9 @@ def test_the_hubs_library_keeps_the_splits_of_the_magnetic_set_apart(processed, 
     assert records.num_rows == pq.read_metadata(folder / "records.parquet").num_rows
 
 
-def test_the_hubs_library_loads_a_split_of_stamps_alone_or_asks_for_one(processed, load_dataset):
+def test_the_library_of_the_hub_loads_one_split_of_stamps_or_asks_for_a_split(
+    processed, load_dataset
+):
     folder = processed / "ztf"
     everything = pd.read_parquet(folder / "stamps.parquet")
     train = load_dataset(folder, "train")
@@ -48,7 +52,7 @@ def test_the_hubs_library_loads_a_split_of_stamps_alone_or_asks_for_one(processe
         load_dataset(folder)
 
 
-def test_the_hubs_library_takes_no_validation_sample_for_a_training_one(processed, load_dataset):
+def test_the_library_of_the_hub_keeps_validation_samples_out_of_training(processed, load_dataset):
     loaded = load_dataset(processed / "sdo")
     assert {*loaded} == {"official_train", "official_test"}
     index = pd.read_csv(processed / "sdo" / "train_metadata.csv")
@@ -57,7 +61,7 @@ def test_the_hubs_library_takes_no_validation_sample_for_a_training_one(processe
 
 @loads_croissant
 @pytest.mark.parametrize("name", SETS)
-def test_mlcroissant_finds_nothing_wrong_with_a_card(processed, name):
+def test_mlcroissant_finds_no_errors_in_a_card(processed, name):
     dataset = mlcroissant.Dataset(processed / name / "croissant.json")
     assert not dataset.metadata.ctx.issues.errors
     assert not dataset.metadata.ctx.issues.warnings
@@ -99,7 +103,7 @@ def test_statistics_are_those_of_the_original_training_records(processed):
     }
 
 
-def test_cards_hold_no_paths_of_the_machine_and_no_times(processed):
+def test_cards_have_no_paths_of_the_machine_and_no_times(processed):
     for name in SETS:
         for file in ("README.md", "croissant.json", "statistics.json"):
             text = (processed / name / file).read_text()
@@ -112,6 +116,6 @@ def test_cards_hold_no_paths_of_the_machine_and_no_times(processed):
         assert dates == {"2026-11-21"}
 
 
-def test_of_a_branch_that_is_off_no_card_is_made(project):
+def test_a_disabled_branch_gets_no_card(project):
     project.set("branches: [stealth]")
     assert not {"write_card", "measure_ztf", "measure_magnetic"} & project.stale()

@@ -1,4 +1,4 @@
-"""What people load from finished products, and what the command says of them."""
+"""Finished products are loaded with the package and shown by the command."""
 
 import re
 import shutil
@@ -23,7 +23,7 @@ def _data(looked_at):
 
 
 def command(*arguments):
-    """Return what the command prints."""
+    """Return the output of the command."""
     done = CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.output
@@ -42,7 +42,7 @@ def test_every_split_has_the_values_of_its_files(data):
     assert not {*train.groups} & {*test.groups}
 
 
-def test_images_are_lazy_and_masked_where_there_are_none(data):
+def test_images_are_lazy_and_missing_images_are_masked(data):
     samples = skymill.load("sdo", "validation", data, masked=True)
     index = pd.read_csv(data / "processed" / "sdo" / "train_metadata.csv")
     rows = np.flatnonzero(index["split"] == "validation")

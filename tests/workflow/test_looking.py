@@ -1,4 +1,4 @@
-"""A look changes nothing: not what is there, and not what the next run does."""
+"""A dry run changes nothing: neither files, nor the jobs of the next run."""
 
 import json
 import socket
@@ -22,7 +22,7 @@ MAY_CHANGE = (".snakemake/log/", ".snakemake/iocache/")
 
 
 def state(project):
-    """Return content and time of every file that a look may not change."""
+    """Return content and time of every file that a dry run must not change."""
     files = (path for path in project.folder.rglob("*") if path.is_file())
     return {
         name: (path.read_bytes(), path.stat().st_mtime_ns)
@@ -31,7 +31,7 @@ def state(project):
     }
 
 
-def test_no_look_changes_a_file(finished):
+def test_no_dry_run_changes_a_file(finished):
     before = state(finished)
     for look in LOOKS:
         finished.run(*look)
@@ -39,7 +39,7 @@ def test_no_look_changes_a_file(finished):
 
 
 @pytest.mark.parametrize("look", LOOKS[:5], ids=" ".join)
-def test_what_is_away_during_a_look_is_current_when_it_is_back(finished, look):
+def test_a_product_that_is_away_during_a_dry_run_is_current_when_it_is_back(finished, look):
     receipts, away = finished.path("data/interim/raw"), finished.path("away")
     receipts.rename(away)
     finished.run(*look)
@@ -47,7 +47,9 @@ def test_what_is_away_during_a_look_is_current_when_it_is_back(finished, look):
     assert finished.stale() == set()
 
 
-def test_a_colleagues_look_with_other_settings_changes_nothing_for_the_owner(finished, tmp_path):
+def test_a_dry_run_of_a_colleague_with_other_settings_changes_nothing_for_the_owner(
+    finished, tmp_path
+):
     other = clone(finished, tmp_path / "other")
     before = state(finished)
     other.run("-n", "--config", "seed=7")
@@ -55,12 +57,12 @@ def test_a_colleagues_look_with_other_settings_changes_nothing_for_the_owner(fin
     assert finished.stale() == set()
 
 
-def test_a_look_does_not_take_the_note_of_a_killed_run_over(finished):
+def test_a_dry_run_does_not_take_over_the_note_of_a_killed_run(finished):
     note = {"pid": 1, "created": 0, "host": socket.gethostname(), "slurm_job": None}
     where = {"executor": "local", "folder": str(finished.folder), "started": "yesterday"}
     note_path = finished.path("data/.lock")
     note_path.write_text(json.dumps(note | where))
-    # Products are judged all the same: nobody is making them.
+    # Products are judged nevertheless, because no process is making them.
     finished.path("data/interim/solar_flare_2020/quarantine/test_4_5_data.jsonl").unlink()
     left = finished.path("data/interim/.x.parquet.0123456789ab.partial")
     left.touch()

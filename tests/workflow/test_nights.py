@@ -1,4 +1,4 @@
-"""`ztf.nights`: ranges and files of nights, what becomes of days without one, one more, batches."""
+"""`ztf.nights`: ranges and files of nights, days without a night, one more night, batches."""
 
 import re
 import shutil
@@ -20,7 +20,7 @@ PLAN = "data/preprocessed/ztf/plan.parquet"
 
 @pytest.fixture
 def tiny(project):
-    """Return a project of six small simulated nights, of which nothing has been made."""
+    """Return a project of six small simulated nights, before any run."""
     project.set(TINY)
     return project
 
@@ -32,12 +32,12 @@ def _made(made_once):
 
 @pytest.fixture
 def made(_made, tmp_path):
-    """Return that project with everything made."""
+    """Return a copy of the project after a complete run."""
     return _made.copy(tmp_path / "made")
 
 
 def jobs(project, *arguments):
-    """Return the jobs that a run would execute: (rule, night, or what stands for it)."""
+    """Return the jobs that a run would execute: (rule, night); the night may be empty."""
     output = project.run("-n", *arguments).stdout
     found = set()
     for block in re.split(r"^(?:local)?rule ", output, flags=re.MULTILINE)[1:]:
@@ -97,25 +97,25 @@ def test_a_wrong_night_is_refused_with_its_file_and_line(tiny, content, words):
     assert "Traceback" not in said(done)
 
 
-def test_one_more_night_runs_itself_and_what_gathers_nights(made):
+def test_one_more_night_runs_its_own_jobs_and_those_that_gather_nights(made):
     assert jobs(made) == set()
     for more in ("20180608", "20180531", "20180603_programid3"):
         made.set(f"ztf: {{nights: ['20180601..20180606', '{more}']}}")
         assert jobs(made) == of_night(more) | GATHERING
 
 
-def test_one_night_less_gathers_anew_and_reads_nothing(made):
+def test_one_night_less_gathers_again_and_reads_no_night(made):
     made.set("ztf: {nights: '20180601..20180605'}")
     assert jobs(made) == GATHERING
 
 
-def test_a_list_and_a_range_of_the_same_nights_are_the_same(made):
+def test_a_list_and_a_range_of_the_same_nights_are_equal(made):
     made.set("ztf: {nights: [20180606, '20180601..20180605']}")
     assert jobs(made) == set()
 
 
 def put_by_hand(project, made, *nights):
-    """Put some simulated nights and the labels where the user's own files are."""
+    """Put some simulated nights and the labels into the folder of the user's files."""
     there = project.path("data/raw/ztf")
     shutil.copytree(made.path("data/sample/raw/ztf/labels"), there / "labels")
     for night in nights:
@@ -126,7 +126,7 @@ def put_by_hand(project, made, *nights):
     project.set("source: local")
 
 
-def test_local_days_without_a_file_are_left_out_of_a_range_and_named(tiny, made):
+def test_days_without_a_local_file_are_skipped_in_a_range_and_named(tiny, made):
     put_by_hand(tiny, made, "20180602", "20180605")
     done = tiny.run("-n")
     assert nights(tiny) == {"20180602", "20180605"}
@@ -137,19 +137,19 @@ def test_local_days_without_a_file_are_left_out_of_a_range_and_named(tiny, made)
     assert "20180601, 20180603..20180604, 20180606" in report
     assert jobs(tiny) == set()
 
-    # A night that comes later is read, and the page no longer calls it absent.
+    # A night that is added later is read, and the page no longer calls it absent.
     put_by_hand_later = tiny.path("data/raw/ztf/ztf_public_20180603.tar.gz")
     shutil.copy(made.path("data/sample/raw/ztf/ztf_public_20180603.tar.gz"), put_by_hand_later)
     assert jobs(tiny) == {job for job in of_night("20180603") if job[0] != "simulate_night"} | (
         GATHERING
     )
-    # One that was read before and then deleted to have the room stays.
+    # A night that was read and then deleted to free space is kept.
     tiny.path("data/raw/ztf/ztf_public_20180602.tar.gz").unlink()
     assert ("extract_night", "20180602") not in jobs(tiny)
     assert "20180601, 20180604, 20180606" in said(tiny.run("-n"))
 
 
-def test_local_nights_that_are_named_have_to_be_there(tiny, made):
+def test_named_local_nights_must_exist(tiny, made):
     put_by_hand(tiny, made, "20180602")
     tiny.set("ztf: {nights: ['20180601..20180602', 20180604]}")
     done = tiny.run("-n", succeeds=False)
@@ -163,20 +163,20 @@ def test_a_range_without_a_single_local_night_is_refused(tiny, made):
     assert "none of the nights 20180601..20180606" in said(done)
 
 
-def test_simulated_nights_are_not_taken_for_local_ones(made):
+def test_simulated_nights_do_not_count_as_local_nights(made):
     put_by_hand(made, made, "20180602")
     assert nights(made) == {"20180602"}
 
 
-def test_a_cross_match_of_nothing_is_said_in_the_last_lines(tiny):
-    # An empty tarball, as the archive has some.
+def test_the_last_lines_report_an_empty_cross_match(tiny):
+    # An empty tarball: the archive has some of these.
     tiny.set("ztf: {nights: [20180604]}")
     assert any("NO STAMPS" in line for line in said(tiny.run("--cores", "2")).splitlines()[-8:])
 
 
 @pytest.fixture
 def archive(made, project):
-    """Return the archives, serving what a project of six nights has simulated."""
+    """Return the archives with the simulated files of a project of six nights."""
     with FileServer() as server, KaggleServer() as kaggle:
         for name in ("sdobenchmark.zip", "stealth/data.csv"):
             path = made.path(f"data/sample/raw/{name}")
@@ -185,7 +185,7 @@ def archive(made, project):
         yield Archive(server, kaggle, project, made.path("data/sample/raw"))
 
 
-def test_days_that_the_archive_has_no_tarball_of_are_nights_without_alerts(archive, made):
+def test_days_without_a_tarball_in_the_archive_are_nights_without_alerts(archive, made):
     server, project = archive.server, archive.project
     for night in ("20180602", "20180603"):
         del server.files[f"/ztf/ztf_public_{night}.tar.gz"]
@@ -195,11 +195,11 @@ def test_days_that_the_archive_has_no_tarball_of_are_nights_without_alerts(archi
     project.set(TINY + "source: archive\n")
     project.run("--cores", "2")
     report = project.path("data/processed/ztf/report.md").read_text()
-    # 20180604 is an empty tarball, as the archive has some.
+    # 20180604 is an empty tarball: the archive has some of these.
     assert "the archive has none): 20180602..20180604." in report
     assert jobs(project) == set()
 
-    # A night that is named has to be there.
+    # A named night must exist.
     project.set("ztf: {nights: [20180601, 20180602]}")
     project.path("data/raw/ztf/ztf_public_20180602.tar.gz").unlink()
     done = project.run("--cores", "1", "data/raw/ztf/ztf_public_20180602.tar.gz", succeeds=False)

@@ -14,9 +14,9 @@ BUCKET = "sky"
 BRANCHES = (
     ("magnetic", "sdo", "stealth", "ztf") if os.environ.get("SKYMILL_EXTRA") else ("stealth",)
 )
-"""A branch; all of them with `make test-extra`: each document is a request of its own."""
+"""A branch; `make test-extra` has all branches. Each document is a separate request."""
 LOCATED = r"sdo/(train|test)_metadata\.csv"
-"""What says where the images are, and differs therefore."""
+"""Products with the locations of images. They therefore differ."""
 WHERE = (
     "--default-storage-provider",
     "s3",
@@ -24,7 +24,7 @@ WHERE = (
     f"s3://{BUCKET}/project",
 )
 NOTES = (".snakemake_timestamp", "products.json")
-"""What Snakemake and runs write down beside the products."""
+"""Notes of Snakemake and of runs next to the products."""
 
 KEYS = {"ACCESS_KEY": "planted-key-1234", "SECRET_KEY": "planted-secret-5678"}
 

@@ -1,4 +1,4 @@
-"""What a run prints without a word on `quiet`: plan, progress, result. And what Ctrl-C does."""
+"""Output of a run with the default `quiet`: plan, progress, result. The effect of Ctrl-C."""
 
 import os
 import re
@@ -38,7 +38,7 @@ def test_a_run_says_what_it_will_make_how_far_it_is_and_what_it_made(project):
     for word in ("localrule", "jobid", "Select jobs", "Provided", "Finished"):
         assert word not in text
     assert len(text.splitlines()) < 30
-    # The log of the run has it all.
+    # The log of the run has all messages.
     log = next(project.path(".snakemake/log").glob("*.log")).read_text()
     assert "localrule convert_stealth" in log
     assert "Finished jobid" in log
@@ -69,14 +69,14 @@ def test_a_failed_job_is_shown_with_its_rule_its_error_and_its_log(project):
     assert "CalledProcessError" not in text
 
 
-def test_who_asks_snakemake_for_its_own_words_gets_them(project):
+def test_snakemakes_own_output_is_printed_on_request(project):
     text = said(run(project, "--cores", "2", "--quiet", "host"))
     assert "localrule convert_stealth" in text
     assert " %  6 of 6 jobs" not in text
 
 
 @pytest.mark.parametrize("to_all", [True, False], ids=["as a terminal does", "to Snakemake alone"])
-def test_ctrl_c_ends_the_jobs_and_says_how_to_go_on(project, to_all):
+def test_ctrl_c_ends_the_jobs_and_says_how_to_resume(project, to_all):
     process = subprocess.Popen(
         [*SNAKEMAKE, "--cores", "2", "--configfile", "config/small.yaml"],
         cwd=project.folder,

@@ -1,4 +1,4 @@
-"""The cluster profiles and the rules fit together. That they work, tests/slurm shows."""
+"""The cluster profiles and the rules fit together. tests/slurm runs the profiles."""
 
 import re
 
@@ -39,7 +39,7 @@ def test_every_rule_stays_local_or_says_what_it_needs():
         assert name in local_rules() or all(need in text for need in needs), name
 
 
-def test_what_needs_the_internet_stays_local():
+def test_rules_that_need_the_internet_stay_local():
     assert "retrieve" in local_rules()
 
 

@@ -1,4 +1,4 @@
-"""Failures, kills and switches: nothing is lost, and no run ends well on stale results."""
+"""Failures, kills and switches: nothing is lost, and no run succeeds with stale results."""
 
 import gzip
 import json
@@ -28,7 +28,7 @@ def test_every_product_has_been_made_and_says_that_it_is_simulated(finished):
     assert {manifest["source"] for manifest in manifests} == {"sample"}
 
 
-def test_manifests_hold_no_absolute_path(finished):
+def test_manifests_have_no_absolute_path(finished):
     for name, content in finished.products().items():
         if name.endswith((".manifest.json", ".receipt.json")) and "raw" not in name:
             assert str(finished.folder).encode() not in content, name
@@ -78,7 +78,7 @@ def test_after_a_failed_job_no_run_succeeds_on_stale_results(finished, target):
     assert finished.stale() == set()
 
 
-def test_a_target_of_a_branch_that_is_switched_off_is_no_exception(finished):
+def test_a_target_of_a_disabled_branch_does_not_succeed_on_stale_results(finished):
     module = finished.path(PLAN_MODULE)
     code = module.read_text()
     module.write_text(code + FAULT)
@@ -104,7 +104,7 @@ def test_after_a_refused_raw_file_no_single_target_succeeds(finished):
     assert finished.stale() == set()
 
 
-def test_after_a_gate_fails_no_single_target_succeeds(finished):
+def test_after_a_failed_check_no_single_target_succeeds(finished):
     finished.set("limits: {max_region_fraction: 0.0001}")
     finished.run("--cores", "2", succeeds=False)
     again = finished.run("--cores", "2", TRAIN, succeeds=False)
@@ -156,7 +156,7 @@ def put_magnetic(project, *names, compress=None):
         target.write_bytes(content)
 
 
-def test_a_missing_local_file_is_named_and_nothing_simulated_stands_in_for_it(finished):
+def test_a_missing_local_file_is_named_and_not_replaced_by_a_simulated_file(finished):
     put_magnetic(finished, "train_partition1_data", "train_partition2_data")
     finished.set("source: local")
     done = finished.run("--cores", "2", succeeds=False)
@@ -164,7 +164,7 @@ def test_a_missing_local_file_is_named_and_nothing_simulated_stands_in_for_it(fi
     assert "train_partition2_data" not in said(done)
 
 
-def test_the_magnetic_branch_runs_with_the_files_that_are_there_plain_or_gzipped(finished):
+def test_the_magnetic_branch_runs_with_the_existing_files_plain_or_gzipped(finished):
     ingested = "data/interim/solar_flare_2020/values/train_partition2_data"
     before = finished.products()
     put_magnetic(
@@ -203,12 +203,10 @@ SPREAD = (
     "simulate_magnetic simulate_night simulate_sdo ingest_magnetic write_clean augment_train "
     "write_features unpack_sdo catalogue_sdo tensors_sdo extract_night gather_ztf"
 )
-"""The rules whose work is spread over processes or threads."""
+"""The rules that distribute their work over processes or threads."""
 
 
-def test_a_run_that_is_killed_goes_on_to_the_same_bytes_with_any_number_of_threads(
-    finished, project
-):
+def test_a_killed_run_resumes_and_has_the_same_bytes_for_any_number_of_threads(finished, project):
     run = subprocess.Popen(
         project.command("--cores", "2"),
         cwd=project.folder,
@@ -221,7 +219,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes_with_any_number_of_threa
     deadline = time.monotonic() + 120
     while not ingesting.exists() and time.monotonic() < deadline and run.poll() is None:
         time.sleep(0.02)
-    # A dry run meanwhile neither takes the note away nor takes for lost what is being made.
+    # A dry run at the same time does not delete the note, nor report unfinished products as lost.
     assert f"process {run.pid} on " in said(project.run("-n"))
     assert project.path("data/.lock").exists()
     # A second run stops with the name of the first.

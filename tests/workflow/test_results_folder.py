@@ -1,4 +1,4 @@
-"""Results folders: variants side by side, what an earlier configuration left, targets."""
+"""Results folders: several variants, products of an earlier configuration, targets."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ def python(project, *arguments):
     )
 
 
-def test_variants_are_there_side_by_side_and_neither_reruns_the_other(finished):
+def test_two_variants_exist_together_and_do_not_rerun_each_other(finished):
     default = finished.products()
     finished.run("--cores", "2", "magnetic", "--config", "results=trial", "seed=7")
     assert finished.products() == default
@@ -42,7 +42,7 @@ def test_a_variant_with_the_same_settings_has_the_same_bytes(finished):
                 assert path.read_bytes() == twin.read_bytes(), path
 
 
-def test_simulated_products_go_beside_real_ones(project):
+def test_simulated_products_can_be_next_to_real_ones(project):
     project.run("--cores", "1", "stealth", "--config", "results=demo")
     assert not project.path("data").exists()
     raw = project.path("data/raw/stealth/data.csv")
@@ -55,7 +55,7 @@ def test_simulated_products_go_beside_real_ones(project):
     assert project.products() == before
 
 
-def test_the_published_recipe_has_a_folder_of_its_own(finished):
+def test_the_published_recipe_has_its_own_folder(finished):
     before = finished.products()
     done = finished.run("-n", "--config", "results=published")
     assert "output: published/" in done.stdout
@@ -85,7 +85,7 @@ LABELS = "labels: {map: {QSO: QSO, AGN: QSO, YSO: YSO}}"
 LEFT = ("processed/ztf/contact_sheet_AGN.png", "processed/ztf/ztf_avro_Grande_AGN.csv")
 
 
-def test_what_an_earlier_configuration_left_is_named_listed_and_deleted(finished):
+def test_products_of_an_earlier_configuration_are_named_listed_and_deleted(finished):
     finished.set(LABELS)
     for name in LEFT:
         assert name in said(finished.run("-n"))
@@ -114,7 +114,7 @@ def every_file(project):
     return [path for path in project.path("data").rglob("*") if path.is_file()]
 
 
-def test_tensors_that_are_switched_off_are_left_over_and_not_those_of_other_branches(finished):
+def test_disabled_tensors_become_leftovers_and_products_of_other_branches_do_not(finished):
     finished.set("sdo: {tensors: false}\nbranches: [sdo, stealth]")
     done = said(finished.run("--cores", "1"))
     assert "processed/sdo/train.zarr" in done
@@ -185,7 +185,7 @@ def test_a_file_that_is_no_label_of_this_configuration_is_no_target(finished):
         ("max_corrupt_fraction", 0, 0.05, "check_night", "ztf"),
     ],
 )
-def test_a_limit_that_no_longer_holds_fails_by_name_and_one_that_holds_reruns_nothing(
+def test_an_exceeded_limit_fails_by_name_and_a_kept_limit_reruns_nothing(
     finished, setting, tighter, looser, check, branch
 ):
     finished.set(f"limits: {{{setting}: {tighter}}}")

@@ -11,7 +11,7 @@ from projects import Project, said
 RAW = "data/sample/raw/solar_flare_2020/train_partition3_data.json"
 HOUR = 3600
 LOCATIONS = {"index_sdo", "write_card"}
-"""What writes locations of images, or the checksum of a file that has them."""
+"""Rules that write locations of images, or the checksum of a file with locations."""
 
 
 def files(folder):
@@ -20,7 +20,7 @@ def files(folder):
 
 
 def shift(path, seconds):
-    """Set the time of a file some seconds from what it is."""
+    """Change the time of a file by some seconds."""
     then = path.stat().st_mtime + seconds
     os.utime(path, (then, then))
 
@@ -28,7 +28,7 @@ def shift(path, seconds):
 def clone(project, folder, *, records=None):
     """Return another checkout of a project that uses its data, and its records if they are named.
 
-    What git checks out has new times.
+    Files that git checks out have new times.
     """
     ignore = shutil.ignore_patterns("data", ".snakemake", "logs")
     shutil.copytree(project.folder, folder, ignore=ignore, copy_function=shutil.copyfile)
@@ -48,12 +48,12 @@ def test_a_large_raw_file_copied_without_its_time_is_read_again(finished):
     raw.unlink()
     raw.write_bytes(content)
     assert finished.stale() == VERIFY
-    # Its old time, or any before the products', puts an end to that.
+    # With its old time, or any time before the products, the file is current again.
     shift(raw, -24 * HOUR)
     assert finished.stale() == set()
 
 
-def test_of_a_small_raw_file_the_content_counts(finished):
+def test_the_content_of_a_small_raw_file_counts(finished):
     raw = finished.path("data/sample/raw/stealth/data.csv")
     assert raw.stat().st_size < 1_000_000
     os.utime(raw)
@@ -69,7 +69,7 @@ def test_raw_files_with_older_times_rerun_nothing(finished):
     assert finished.stale() == set()
 
 
-def test_a_raw_file_of_another_size_is_read_again_whatever_its_time(finished):
+def test_a_raw_file_of_another_size_is_read_again_at_any_time(finished):
     raw = finished.path(RAW)
     then = raw.stat().st_mtime
     raw.write_bytes(b"".join(raw.read_bytes().splitlines(keepends=True)[:-1]))
@@ -77,7 +77,7 @@ def test_a_raw_file_of_another_size_is_read_again_whatever_its_time(finished):
     assert finished.stale() >= VERIFY
 
 
-def test_a_raw_file_of_the_same_size_and_an_older_time_cannot_be_told(finished):
+def test_a_changed_raw_file_with_the_same_size_and_an_older_time_is_not_noticed(finished):
     raw = finished.path(RAW)
     then = raw.stat().st_mtime
     raw.write_bytes(b" " + raw.read_bytes()[1:])
@@ -106,12 +106,12 @@ def elsewhere(request, finished, tmp_path):
     return Project(tmp_path / "mount")
 
 
-def test_under_another_path_only_locations_are_written_anew(elsewhere):
+def test_under_another_path_only_locations_are_written_again(elsewhere):
     expected = LOCATIONS if elsewhere.folder.name == "moved" else set()
     assert elsewhere.stale() == expected
 
 
-def test_another_checkout_with_data_and_records_writes_locations_anew(finished, tmp_path):
+def test_another_checkout_with_data_and_records_writes_locations_again(finished, tmp_path):
     other = clone(finished, tmp_path / "other", records=".snakemake")
     assert other.stale() == LOCATIONS
 
@@ -121,7 +121,7 @@ def test_another_checkout_without_records_judges_by_the_manifests(finished, tmp_
     assert other.stale() == LOCATIONS
     other.set("seed: 7")
     assert other.stale() == PLAN | INDEX | ZTF_PLAN
-    # Looking has changed nothing.
+    # The dry run has changed nothing.
     assert other.stale() == PLAN | INDEX | ZTF_PLAN
 
 
@@ -132,13 +132,13 @@ def test_other_code_of_another_checkout_is_noticed_without_records(finished, tmp
     assert other.stale() == LOCATIONS | ZTF_PLAN
 
 
-def test_a_night_less_is_noticed_without_records(finished, tmp_path):
+def test_a_removed_night_is_noticed_without_records(finished, tmp_path):
     other = clone(finished, tmp_path / "other")
     other.set("ztf: {nights: [20180601]}")
     assert other.stale() == LOCATIONS | ZTF_PLAN
 
 
-def test_what_another_checkout_has_made_with_other_settings_is_made_again(finished, tmp_path):
+def test_products_of_another_checkout_with_other_settings_are_made_again(finished, tmp_path):
     table = "data/processed/ztf/ztf_avro_Grande_Otro.csv"
     before = finished.path(table).read_bytes()
     other = clone(finished, tmp_path / "other")
@@ -174,7 +174,7 @@ def test_data_copied_with_times_but_without_records_is_kept(finished, tmp_path):
 
 def test_data_copied_without_times_reads_large_files_again(finished):
     now = max(path.stat().st_mtime for path in files(finished.path("data")))
-    # The worst order: what was made last is copied first.
+    # The worst order: the newest files are copied first.
     newest_first = sorted(files(finished.path("data")), key=lambda path: -path.stat().st_mtime)
     for number, path in enumerate(newest_first):
         os.utime(path, (now + number, now + number))

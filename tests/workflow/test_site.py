@@ -1,4 +1,4 @@
-"""The documentation as a site: `make docs` builds it, and it asks for nothing from elsewhere."""
+"""The documentation as a site: `make docs` builds it; no page loads anything from other sites."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ def _site(tmp_path_factory):
     return folder
 
 
-def test_no_page_fetches_anything_from_another_place(site):
+def test_no_page_loads_anything_from_another_site(site):
     fetched = re.compile(
         r"<(?:script|img|iframe|source)[^>]* src=\"?(https?:)?//|@import|url\(\"?http"
     )
@@ -31,12 +31,12 @@ def test_no_page_fetches_anything_from_another_place(site):
         assert not linked.search(text), page.name
 
 
-def test_the_search_works_from_a_disk(site):
+def test_the_search_works_without_a_server(site):
     assert (site / "search" / "search_index.js").exists()
     assert "iframe-worker.js" in (site / "index.html").read_text(encoding="utf-8")
 
 
-def test_links_of_the_readme_are_those_of_the_site(site):
+def test_links_of_the_readme_point_to_the_site(site):
     page = (site / "index.html").read_text(encoding="utf-8")
     assert 'href="settings.html"' in page
     assert 'href="files/LICENSE"' in page

@@ -1,4 +1,4 @@
-"""A change makes stale exactly the stages that it bears on, and nothing is made twice."""
+"""A change makes exactly the affected stages stale, and no product is made twice."""
 
 import os
 
@@ -89,8 +89,8 @@ def test_a_changed_setting_reruns_the_stages_that_read_it(looked_at, change, sta
     assert looked_at.stale() == stages
 
 
-def test_settings_that_no_product_hangs_on_rerun_nothing(looked_at):
-    # All in one look: if one of them bore on a product, something would rerun.
+def test_settings_that_affect_no_product_rerun_nothing(looked_at):
+    # All settings in one dry run: if one of them affected a product, a job would rerun.
     for change in (
         "split: {partitions: {train_partition2_data: train}}",
         "limits: {max_rejected_fraction: 0.06}",
@@ -116,7 +116,7 @@ def test_settings_that_no_product_hangs_on_rerun_nothing(looked_at):
     assert looked_at.stale() == set()
 
 
-def test_fractions_do_not_count_where_there_are_folds(finished):
+def test_fractions_are_ignored_with_folds(finished):
     finished.set("split: {folds: 5, fold: 0}")
     finished.run("--cores", "2", "magnetic")
     finished.set("split: {fractions: {train: 0.9, dev: 0.05, test: 0.05}}")
@@ -125,12 +125,12 @@ def test_fractions_do_not_count_where_there_are_folds(finished):
     assert finished.stale() == PLAN
 
 
-def test_settings_changed_together_rerun_what_each_of_them_would(finished):
+def test_settings_changed_together_rerun_the_jobs_of_each_change(finished):
     finished.set("{seed: 7, limits: {max_rejected_fraction: 0.06}, split: {unit: record}}")
     assert finished.stale() == {"check_regions"} | PLAN | INDEX | ZTF_PLAN
 
 
-def test_settings_of_the_training_set_leave_the_test_file_alone(finished):
+def test_settings_of_the_training_set_do_not_affect_the_test_file(finished):
     for change in ("seed: 7", "split: {augment: all}", "augmentation: {M: {warp: 2}}"):
         finished.set(change)
         output = finished.run("-n").stdout
@@ -204,14 +204,14 @@ def test_a_run_after_an_edit_goes_by_what_rules_declare(looked_at, module, stage
     assert looked_at.stale() == stages
 
 
-def test_modules_that_no_product_hangs_on_rerun_nothing(looked_at):
+def test_modules_that_affect_no_product_rerun_nothing(looked_at):
     for module in ("sdo/unpack.py", "raw/http.py", "summary.py"):
         path = looked_at.path(f"workflow/scripts/skymill/{module}")
         path.write_text(path.read_text() + "\nEDITED = True\n")
     assert looked_at.stale() == set()
 
 
-def test_other_words_about_the_same_code_rerun_nothing(finished):
+def test_changed_comments_and_docstrings_rerun_nothing(finished):
     for path in finished.path("workflow/scripts").rglob("*.py"):
         text = path.read_text()
         assert text.startswith('"""')
@@ -240,7 +240,7 @@ def test_one_more_night_is_read_alone_and_gathered_with_the_others(finished):
     assert "output: data/preprocessed/ztf/stamps/20180601.parquet" not in output
 
 
-def test_a_moved_project_writes_its_index_anew_and_what_has_its_checksum(finished, tmp_path):
+def test_a_moved_project_writes_its_index_and_files_with_its_checksum_again(finished, tmp_path):
     moved = finished.copy(tmp_path / "moved")
     assert moved.stale() == {"index_sdo"} | CARD
     before = moved.products()
@@ -266,12 +266,12 @@ def test_a_touched_raw_file_is_read_again(finished):
     assert "input: data/sample/raw/solar_flare_2020/train_partition1_data.json" not in output
 
 
-def test_a_missing_product_is_made_again_and_nothing_above_it(finished):
+def test_a_missing_product_is_made_again_and_not_its_inputs(finished):
     finished.path("data/processed/magnetic_diagnostics.md").unlink()
     assert finished.stale() == {"diagnose_magnetic"}
 
 
-def test_a_change_that_is_taken_back_leaves_nothing_stale(finished):
+def test_an_undone_change_leaves_nothing_stale(finished):
     path = finished.path("workflow/scripts/skymill/magnetic/plan.py")
     text = path.read_text()
     path.write_text(text + "\nEDITED = True\n")
@@ -287,7 +287,7 @@ def test_a_raw_file_replaced_by_an_older_one_is_read_again(finished):
     assert finished.stale() >= VERIFY
 
 
-def test_a_sidecar_that_comes_later_is_heeded(finished):
+def test_a_sidecar_that_is_added_later_counts(finished):
     sidecar = finished.path(
         "data/sample/raw/solar_flare_2020/train_partition3_data.json.source.json"
     )

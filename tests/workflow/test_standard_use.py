@@ -1,4 +1,4 @@
-"""The standard ways to use a workflow: as a module, elsewhere, with a profile of one's own."""
+"""Standard ways to use a workflow: as a module, in another folder, with a user's profile."""
 
 import importlib.metadata
 import os
@@ -21,7 +21,7 @@ use rule * from skymill as sky_*
 
 @pytest.fixture
 def user(project, tmp_path):
-    """A workflow of a user's own that takes this one as a module by its path."""
+    """A user's workflow that includes this one as a module by its path."""
     folder = tmp_path / "user"
     folder.mkdir()
     snakefile = project.path("workflow/Snakefile")
@@ -32,7 +32,7 @@ def user(project, tmp_path):
     return mine
 
 
-def test_as_a_module_it_runs_and_notices_what_is_damaged(user):
+def test_as_a_module_the_workflow_runs_and_notices_damage(user):
     user.run("--cores", "1", "sky_stealth")
     table = user.path("data/preprocessed/stealth/solar_flares.parquet")
     assert table.exists()
@@ -41,7 +41,7 @@ def test_as_a_module_it_runs_and_notices_what_is_damaged(user):
     assert {"sky_ingest_stealth", "sky_convert_stealth"} <= user.stale("sky_stealth")
 
 
-def test_in_another_folder_it_takes_its_own_configuration_and_sources(project, tmp_path):
+def test_in_another_folder_the_workflow_uses_its_configuration_and_sources(project, tmp_path):
     folder = tmp_path / "elsewhere"
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", "1", "--directory", folder, "stealth"],
@@ -143,7 +143,7 @@ def test_what_the_snakefile_imports_needs_only_what_snakemake_needs():
 
 
 def cores(done):
-    """Return the cores that a run says it was given."""
+    """Return the number of cores in the output of a run."""
     return int(re.search(r"Provided cores: \D*(\d+)", said(done))[1])
 
 
@@ -154,7 +154,7 @@ def test_a_users_profile_says_how_many_cores(project):
     assert cores(done) == 1
 
 
-def test_without_a_word_about_cores_all_of_them_are_used(project):
+def test_without_a_setting_all_cores_are_used(project):
     done = project.run("data/sample/raw/stealth/data.csv")
     assert cores(done) == len(os.sched_getaffinity(0))
 
