@@ -98,8 +98,8 @@ def measure_export(folder: Path, alerts: int) -> Section:
             f"{alerts:,} alerts of 3 x {CROP} x {CROP} float32, {size / 1e6:,.0f} MB of text, one "
             f"core, best of {RUNS} alternately. `pyarrow.csv.write_csv` has the bare matrix in "
             f"memory, with one column per pixel, and takes {reference:.2f} s. The export reads the "
-            "stamps, adds the metadata and computes the checksum of the file. When each form is read "
-            "again, the stamps are the same bit for bit."
+            "stamps, adds the metadata and computes the checksum of the file. When each form is "
+            "read again, the stamps are the same bit for bit."
         ],
         [
             at_most(
