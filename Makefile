@@ -1,8 +1,8 @@
-# `make demo` and `make test` are all that a newcomer needs; each sets up what it needs first.
+# Newcomers need only `make demo` and `make test`. Each first installs its packages.
 PYTHON ?= python3
 BIN := .venv/bin
 
-# Packages of other places must not be taken for those of .venv, neither by pip nor by a run.
+# pip and runs must not use packages from outside .venv.
 unexport PYTHONPATH PYTHONHOME
 # Without its caches Python compiles all modules and tests in each process anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -13,12 +13,12 @@ export LC_ALL := C.UTF-8
 .PHONY: help setup demo baseline verify prune test test-slurm test-power test-extra fuzz lint format bench \
   docs pictures release-check release-crate pins clean
 
-help: ## Show what can be made
+help: ## Show all targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
-setup: .venv/.ready ## Make .venv with everything that the workflow needs
+setup: .venv/.ready ## Make .venv with all packages of the workflow
 
-demo: .venv/.ready ## Run the whole workflow on simulated data, in demo/, and show what was made
+demo: .venv/.ready ## Run the whole workflow on simulated data, in demo/, and list its products
 	$(BIN)/snakemake --config results=demo source=sample
 	$(BIN)/skymill summary demo
 
@@ -27,17 +27,17 @@ baseline: .venv/.ready ## Score simple models under each kind of split (RESULTS=
 	$(BIN)/snakemake $(if $(filter demo,$(RESULTS)),--config results=demo source=sample --) baseline
 	@echo "The table is processed/baseline/baseline.md in the results folder."
 
-verify: .venv/.ready ## Compare all that was made with its checksums (RESULTS=demo: another folder)
+verify: .venv/.ready ## Compare all files with their checksums (RESULTS=demo: another folder)
 	$(BIN)/skymill verify $(RESULTS)
 
-prune: .venv/.ready ## List what an earlier configuration left (RESULTS=demo: another folder)
+prune: .venv/.ready ## List products of an earlier configuration (RESULTS=demo: another folder)
 	$(BIN)/skymill prune $(RESULTS)
 
-# A test may run the whole workflow: more than four at a time need much memory.
+# Some tests run the whole workflow, so more than four tests at a time need a lot of memory.
 test: .venv/.ready-dev ## Run all tests (ten minutes on two cores)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
-test-slurm: .venv/.ready-dev ## Run the workflow on a SLURM of its own (as root on Debian)
+test-slurm: .venv/.ready-dev ## Start a SLURM and run the workflow on it (as root on Debian)
 	tests/slurm/install.sh
 	$(BIN)/python -m pytest tests/slurm
 
@@ -45,7 +45,7 @@ CUTS ?= 20
 test-power: .venv/.ready-dev ## Cut the power of runs, on a file system in a file (as root on Linux)
 	SKYMILL_POWER_CUTS=$(CUTS) $(BIN)/python -m pytest tests/power
 
-# Longer tests with libraries that the project's own environment cannot hold.
+# Longer tests with libraries that conflict with the project's environment.
 test-extra: .venv/.ready-dev ## Try aeon, and object storage with all branches (ten minutes)
 	test -x .venv-aeon/bin/python || $(PYTHON) -m venv .venv-aeon
 	.venv-aeon/bin/python -m pip install --quiet --disable-pip-version-check \
@@ -75,7 +75,7 @@ bench: .venv/.ready-dev ## Measure the speed claims (half an hour)
 docs: .venv/.ready-dev ## Build the documentation, in build/site, and check its links
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
-# The figure is one of simulated data; the graph needs graphviz.
+# The figure shows simulated data. The graph needs graphviz.
 pictures: .venv/.ready demo ## Draw the pictures of the documentation, in docs/images
 	$(BIN)/snakemake --config results=demo source=sample --rulegraph | docs/site/rulegraph.py \
 	  | tred | dot -Tsvg > docs/images/rulegraph.svg
@@ -87,7 +87,7 @@ release-check: .venv/.ready-dev ## Check that version, date and citation agree b
 release-crate: .venv/.ready ## Describe this release as a Workflow RO-Crate, in ro-crate-metadata.json
 	$(BIN)/python -m skymill.release_crate
 
-pins: ## Resolve the pinned requirements anew (needs uv)
+pins: ## Resolve the pinned requirements again (needs uv)
 	cd envs && for name in requirements requirements-dev; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-emit-index-url --no-annotate $$name.in --output-file $$name.txt || exit 1; \
@@ -99,7 +99,7 @@ clean: ## Delete .venv; results stay
 .venv/bin/pip:
 	@$(PYTHON) envs/make_venv.py .venv
 
-# The hashes make pip refuse anything but the very files that were resolved.
+# With hashes, pip refuses all files except the files that were resolved.
 .venv/.ready: envs/requirements.txt pyproject.toml envs/relative_path.py | .venv/bin/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 	  --requirement envs/requirements.txt

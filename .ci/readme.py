@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Run what README.md and its pages tell users to type, in the environment of `make setup`.
+"""Run the commands in README.md and its pages, in the environment of `make setup`.
 
     .ci/readme.py [--list]
 
-Commands are the lines of shell blocks, and code in the text that begins like one. Each is run
-as it stands unless it is in one of the tables below. Python blocks are run one after the other,
-as one script. Run it in a clean clone: commands write to data/, trial/ and more.
+Commands are the lines of shell blocks, and code in the text that begins like a command. Each
+command is run exactly as it is written, unless it is in one of the tables below. Python blocks are
+run one after the other, as one script. Run this file in a clean clone, because commands write to
+data/, trial/ and other folders.
 """
 
 import re
@@ -25,21 +26,21 @@ PAGES = (
     "docs/leaks.md",
     "docs/troubleshooting.md",
 )
-"""Pages whose commands are run, in this order; tests/unit/test_pages.py looks at the recipes."""
+"""Pages whose commands are run, in this order. tests/unit/test_pages.py checks the recipes."""
 
 ELSEWHERE = {
     "make": "a mention, not a command",
     "skymill": "a mention, not a command",
     "git clone ADDRESS skymill": "this is the clone",
     "cd skymill": "this is the clone",
-    "make demo": ".ci/run has run it before",
-    "make docs": ".ci/run runs it afterwards",
+    "make demo": ".ci/run has already run it",
+    "make docs": ".ci/run runs it later",
     "make clean": "would delete the environment of the commands below",
-    "make baseline": "has tests of its own",
-    "skymill score predictions.csv": "needs predictions: has tests of its own",
+    "make baseline": "has its own tests",
+    "skymill score predictions.csv": "needs predictions: has its own tests",
     "make setup": "part of make demo",
     "pip install": "a mention, not a command",
-    "skymill diff data trial": "trial is not made here: tests/workflow/test_loading.py",
+    "skymill diff data trial": "needs trial, which is only planned: tests/workflow/test_loading.py",
     "snakemake data/raw/solar_flare_2020/test_4_5_data.json": (
         "needs a network and gigabytes: tests/workflow/test_archive.py"
     ),
@@ -47,18 +48,18 @@ ELSEWHERE = {
 """Commands that are not run here, and why."""
 
 PLANNED = {
-    "snakemake --config results=trial seed=7": "all would be made a second time",
-    "snakemake --config results=trial": "all would be made a second time",
-    "snakemake --directory other": "all would be made a third time",
+    "snakemake --config results=trial seed=7": "would make all products a second time",
+    "snakemake --config results=trial": "would make all products a second time",
+    "snakemake --directory other": "would make all products a third time",
     "snakemake --configfile config/published.yaml": "tests/workflow/test_recovery.py runs it",
 }
 """Commands that are run with `-n`, and why."""
 
 PREPARED = {"snakemake --directory other": "mkdir -p other"}
-"""What has to be there before a command."""
+"""Commands to run before another command."""
 
 COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )*(?:snakemake|skymill|python|make|pip)(?: .*)?")
-"""How code in the text looks that is a command."""
+"""The form of code in the text that is a command."""
 
 BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
@@ -78,13 +79,13 @@ def commands(text: str) -> list[str]:
 
 
 def scripts(text: str) -> list[str]:
-    """Return the Python blocks of a page, without those for a Snakefile."""
+    """Return the Python blocks of a page, except blocks for a Snakefile."""
     blocks = [block for language, block in BLOCK.findall(text) if language == "python"]
     return [block for block in blocks if not re.search(r"^ *module ", block, re.MULTILINE)]
 
 
 def run(command: str, name: str | None = None) -> bool:
-    """Run a command as a user would, who has activated the environment; tell how it went."""
+    """Run a command in the activated environment, print the outcome, and return its success."""
     begun = time.monotonic()
     line = f"source .venv/bin/activate && {command}"
     done = subprocess.run(
@@ -103,7 +104,7 @@ def run(command: str, name: str | None = None) -> bool:
 
 
 def say(text: str) -> None:
-    """Print a line at once: a run takes minutes."""
+    """Print a line without buffering, because a command takes minutes."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
@@ -113,7 +114,7 @@ def main() -> int:
     texts = [(ROOT / page).read_text(encoding="utf-8") for page in PAGES]
     found = list(dict.fromkeys(line for text in texts for line in commands(text)))
     if unknown := (ELSEWHERE.keys() | PLANNED.keys()) - {*found, "make setup"}:
-        say(f"no page has these commands any more: {', '.join(sorted(unknown))}")
+        say(f"these commands are no longer on any page: {', '.join(sorted(unknown))}")
         return 1
     is_good = True
     for command in found:

@@ -1,4 +1,4 @@
-"""Alerts to stamps against the obvious way: fastavro, gzip, astropy and one .npy file an alert."""
+"""Alerts to stamps against a simple way: fastavro, gzip, astropy and a .npy file per alert."""
 
 import gzip
 import io
@@ -44,7 +44,7 @@ REAL_NIGHT = REAL / "ztf" / "ztf_public_20181129.tar.gz"
 
 NIGHT = "20180605"
 LABELLED = 0.37
-"""Share of objects with a label: published were 134,066 of 358,163."""
+"""Share of objects with a label: 134,066 of 358,163 in the publication."""
 
 MEMORY_MB = 600
 
@@ -84,7 +84,7 @@ def read_packets(raw: Path) -> list[bytes]:
 
 
 def reference_alert(text: bytes, folder: Path, labelled: set[str] | None = None) -> None:
-    """Decode, inflate, open, crop and save: one packet the obvious way."""
+    """Decode, inflate, open, crop and save one packet in the simple way."""
     import astropy.io.fits
     import fastavro
 
@@ -105,28 +105,28 @@ def reference_alert(text: bytes, folder: Path, labelled: set[str] | None = None)
 
 
 def reference_packets(packets: list[bytes], folder: Path) -> None:
-    """Turn packets in memory into .npy files; damaged ones are passed over."""
+    """Turn packets in memory into .npy files. Damaged packets are skipped."""
     for text in packets:
         try:
             reference_alert(text, folder)
-        except Exception:  # noqa: BLE001 (what the obvious way does)
+        except Exception:  # noqa: BLE001 (as a simple program would)
             continue
 
 
 def reference_night(raw: Path, folder: Path, labelled: set[str] | None = None) -> None:
-    """The same from the tarball."""
+    """Turn the packets of a tarball into .npy files. Damaged packets are skipped."""
     with tarfile.open(raw) as archive:
         for entry in archive:
             if not entry.isfile():
                 continue
             try:
                 reference_alert(archive.extractfile(entry).read(), folder, labelled)
-            except Exception:  # noqa: BLE001 (what the obvious way does)
+            except Exception:  # noqa: BLE001 (as a simple program would)
                 continue
 
 
 def batches(packets: list[bytes]) -> Iterator[list[Part]]:
-    """Deal packets out as extract_night does."""
+    """Group packets into batches, as extract_night does."""
     batch, size = [], 0
     for number, text in enumerate(packets):
         batch.append(Part(f"{number}.avro", text))
@@ -157,12 +157,12 @@ def _inflate_all(stamps: list[bytes]) -> None:
     for stamp in stamps:
         try:
             isal_zlib.decompress(stamp, 31)
-        except isal_zlib.error:  # the one that the simulation breaks
+        except isal_zlib.error:  # the packet that the simulation breaks
             continue
 
 
 def _require_same(packets: list[bytes], folder: Path) -> None:
-    """Check that what both ways make of regular alerts is the same."""
+    """Check that the two ways return the same stamps of regular alerts."""
     compared = 0
     for batch in batches(packets):
         for row in decode_batch(batch, Choice(edge="drop")).rows:
@@ -219,9 +219,9 @@ def measure_night(scratch: Path, raw: Path, name: str, claim: float) -> Section:
         f"Alerts to stamps, one core, {name}",
         [
             f"{len(packets):,} packets of {np.mean([len(p) for p in packets]) / 1e3:.0f} kB, best "
-            f"of {RUNS} (references: of 2) in turn. Reference: `tarfile`, `fastavro.reader` on "
+            f"of {RUNS} (references: of 2) alternately. Reference: `tarfile`, `fastavro.reader` on "
             "whole records, `gzip.decompress`, `astropy.io.fits.open`, crop, `np.save` for each "
-            "alert. What both make of regular alerts is compared value by value.",
+            "alert. The results for regular alerts are compared value by value.",
             "Alerts a second: "
             + ", ".join(f"{key} {value:,.0f}" for key, value in rate.items())
             + ".",
@@ -245,7 +245,7 @@ def measure_night(scratch: Path, raw: Path, name: str, claim: float) -> Section:
                 7,
             ),
             Row(
-                f"the same against a reference that inflates labelled alerts only, {name}",
+                f"labelled alerts, against a reference that inflates only these, {name}",
                 f"{best['labelled, reference that looks up first'] / best['labelled']:.1f} x",
             ),
         ],
@@ -258,7 +258,7 @@ def _share(what: str, value: float, claim: float) -> Row:
 
 
 def _labels(scratch: Path, packets: list[bytes]) -> Path:
-    """Write labels for a share of the objects, and as many more as the real list has."""
+    """Write labels for a share of the objects, and fill the list up to its real length."""
     ids = set()
     for batch in batches(packets):
         ids.update(decode_batch(batch, Choice()).rows["object_id"].astype(str).tolist())
@@ -270,9 +270,9 @@ def _labels(scratch: Path, packets: list[bytes]) -> Path:
 
 
 def repeat(packets: list[bytes], path: Path, alerts: int) -> Path:
-    """Write a tarball of that many alerts: the same packets over and over, candids changed.
+    """Write a tarball of so many alerts: repetitions of the same packets with new candids.
 
-    They ascend, as they do in the archive's tarballs.
+    Candids ascend, as in the archive's tarballs.
     """
     known = []
     for text in packets:
@@ -288,7 +288,7 @@ def repeat(packets: list[bytes], path: Path, alerts: int) -> Path:
             turn, place = divmod(number, len(known))
             candid, beginning, body = known[place]
             changed = candid + span * turn
-            # The number stands in the record and again in its candidate.
+            # The number is in the record and again in its candidate.
             body = body.replace(_long(candid), _long(changed))
             stream.write(member(f"{changed}.avro", beginning + body, 0))
         stream.write(bytes(1024))
@@ -296,7 +296,7 @@ def repeat(packets: list[bytes], path: Path, alerts: int) -> Path:
 
 
 def _long(number: int) -> bytes:
-    """Return a number that is not negative as Avro writes it."""
+    """Return a non-negative number in the encoding of Avro."""
     number *= 2
     text = bytearray()
     while number > 127:
@@ -306,7 +306,7 @@ def _long(number: int) -> bytes:
 
 
 def _job(raw: Path, folder: Path, workers: int, cores: int) -> dict:
-    """Extract a night in a process of its own; return seconds, kept, and peak memory in MB."""
+    """Extract a night in a separate process. Return seconds, kept, and peak memory in MB."""
     # As Snakemake does before a job.
     (folder / "stamps.parquet").unlink(missing_ok=True)
     peak = 0.0
@@ -328,7 +328,7 @@ def _job(raw: Path, folder: Path, workers: int, cores: int) -> dict:
 
 
 def _peak(process: int) -> float:
-    """Return the peak resident memory of a process, MB; 0 when it is gone."""
+    """Return the peak resident memory of a process in MB, or 0 if it has ended."""
     try:
         text = Path(f"/proc/{process}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -338,7 +338,7 @@ def _peak(process: int) -> float:
 
 
 def measure_scaling(scratch: Path, packets: list[bytes], alerts: int) -> Section:
-    """Measure two cores against one, in processes of their own, start-up left out."""
+    """Measure two cores against one, in separate processes, without their start."""
     raw = repeat(packets, scratch / "large.tar.gz", alerts)
     runs = {1: [], 2: []}
     for _ in range(SCALING_RUNS):
@@ -350,7 +350,7 @@ def measure_scaling(scratch: Path, packets: list[bytes], alerts: int) -> Section
         "Alerts to stamps, two cores",
         [
             f"A night of {alerts:,} alerts ({raw.stat().st_size / 1e9:.2f} GB), tarball to "
-            f"Parquet, best of {SCALING_RUNS} in turn. Alerts a second by cores: {rates}."
+            f"Parquet, best of {SCALING_RUNS} alternately. Alerts per second by cores: {rates}."
         ],
         [
             at_least(
@@ -400,7 +400,7 @@ def measure_memory(scratch: Path, packets: list[bytes], small: int, large: int) 
 
 
 def measure_alerts(scratch: Path, *, quick: bool) -> Iterator[Section]:
-    """Measure everything that is claimed of alerts."""
+    """Measure all claims about alerts."""
     simulated = simulate(scratch, 60 if quick else 500)
     packets = read_packets(simulated)
     if REAL_NIGHT.is_file():

@@ -1,4 +1,4 @@
-"""Locating and joining at full size: keys simulated here, located and joined in a fresh process."""
+"""Locate and join at full size: keys are simulated here, and located in a new process."""
 
 import json
 import os
@@ -18,9 +18,9 @@ STEPS_OF_HARP = 600
 SAMPLES = {"train": 8336, "test": 886}
 """Samples of SDOBenchmark."""
 SHARES = {"exact": 0.55, "rounded": 0.2, "ambiguous": 0.02}
-"""Records by what their keys are; the others are absent."""
+"""Records by the kind of their keys. All other records are absent."""
 TEN_DECIMALS = 0.1
-"""Share of the steps whose rounded key another rounding has changed."""
+"""Share of the steps whose rounded key is changed, as by different rounding."""
 
 
 def measure_aligned(folder: Path, *, records: int, share: float) -> Section:
@@ -43,16 +43,16 @@ def measure_aligned(folder: Path, *, records: int, share: float) -> Section:
         "Locating and joining at full size, one core",
         [
             f"{records:,} records of 60 steps, {result['steps']:,} steps of SWAN-SF, "
-            f"{result['samples']:,} samples of SDOBenchmark. Reading and writing of the tables "
-            "included. A tenth of the records' rounded keys is wrong, and two in a hundred of the "
+            f"{result['samples']:,} samples of SDOBenchmark. Includes reading and writing of the "
+            "tables. A tenth of the records' rounded keys is wrong, and two in a hundred of the "
             "records are in two HARPs.",
         ],
         [
             at_most("locate records, CPU time", result["locate"], 60, "s", **result),
             Row("locate records, wall time", f"{result['locate_wall']:.1f} s"),
             at_most("locate records, peak RSS", result["peak_rss"] / 1e9, 2, "GB"),
-            at_least("precision of what is located", result["precision"], 1),
-            at_least("recall of what is there once", result["recall"], 0.999),
+            at_least("precision of located records", result["precision"], 1),
+            at_least("recall of records that are there once", result["recall"], 0.999),
             at_most("join samples, CPU time", result["join"], 10, "s"),
             Row("join samples, wall time", f"{result['join_wall']:.1f} s"),
         ],
@@ -73,7 +73,7 @@ def _simulate(folder: Path, records: int, share: float, seed: int) -> None:
 
     rng = np.random.default_rng(seed)
     harps = max(20, round(share * STEPS_OF_SWAN / STEPS_OF_HARP))
-    # Every fiftieth HARP holds what the one before it holds.
+    # Every fiftieth HARP is a copy of the HARP before it.
     source = np.arange(harps)
     source[49::50] = source[48::50][: len(source[49::50])]
     begin = np.datetime64("2010-05-01", "s").astype(int) // 720 + rng.integers(0, 3e5, harps)
@@ -96,7 +96,7 @@ def _simulate(folder: Path, records: int, share: float, seed: int) -> None:
     )
     write_table(folder / "steps.parquet", table)
 
-    # Records: windows of HARPs that are there once or twice, or of none.
+    # Records: windows of HARPs that are in SWAN-SF once, twice, or not at all.
     kind = rng.choice([*SHARES, "absent"], records, p=[*SHARES.values(), 1 - sum(SHARES.values())])
     twice = np.isin(np.arange(harps), np.concatenate([np.arange(harps)[48::50], source[49::50]]))
     twice |= source != np.arange(harps)
@@ -119,7 +119,7 @@ def _simulate(folder: Path, records: int, share: float, seed: int) -> None:
     }
     pq.write_table(pa.table(truth), folder / "truth.parquet")
 
-    # Windows of SWAN-SF, one an hour, and samples at some times of HARPs.
+    # Hourly windows of SWAN-SF, and samples at some times of HARPs.
     ends = np.arange(STEPS - 1, STEPS_OF_HARP, 5)
     windows = {
         "harp": np.repeat(np.arange(1, harps + 1), len(ends)),

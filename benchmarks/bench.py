@@ -1,8 +1,8 @@
-"""Measure the speed claims, side by side with straightforward references.
+"""Measure the speed claims, in comparison with simple reference programs.
 
     python benchmarks/bench.py [--records N] [--quick] [--only ingest plan ...]
 
-A claim that falls short says so in the table and does not fail the run.
+A claim that falls short is marked in the table, and does not fail the run.
 """
 
 import argparse
@@ -27,13 +27,13 @@ def arguments() -> argparse.Namespace:
         "--records",
         type=int,
         default=6000,
-        help="records of the file that the one-core figures are measured on (about 47 kB each)",
+        help="records of the file for the figures of one core (about 47 kB each)",
     )
     parser.add_argument(
         "--quick", action="store_true", help="tiny inputs: shows that it runs, proves nothing"
     )
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART")
-    parser.add_argument("--scratch", type=Path, help="where the inputs go (about 10 GB)")
+    parser.add_argument("--scratch", type=Path, help="folder of the inputs (about 10 GB)")
     return parser.parse_args()
 
 
@@ -51,7 +51,7 @@ def ingest_two_cores(scratch: Path, options: argparse.Namespace) -> Iterator[Sec
     """Ingest with two workers."""
     import ingest_speed
 
-    # Worker processes take a second to start: a file of the size of a real one, over 4 GB.
+    # Worker processes take a second to start, so the file is as large as a real file, over 4 GB.
     full = ingest_speed.PARTITION_SHARES[1]
     records = options.records if options.quick else full
     raw = ingest_speed.simulate(scratch, records, seed=21)
@@ -153,7 +153,7 @@ def swan_sf(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
 
 
 def windows(scratch: Path, options: argparse.Namespace) -> Iterator[Section]:
-    """SWAN-SF as records beside the files of 2020, and at full size."""
+    """SWAN-SF as records compared with the files of 2020, and at full size."""
     import windows_speed
 
     yield windows_speed.measure_per_window(scratch, records=options.records)
@@ -199,7 +199,7 @@ def main() -> None:
     options = arguments()
     if options.quick:
         options.records = min(options.records, 700)
-    # Before NumPy and Arrow are imported, which is why the parts import inside.
+    # Set before NumPy and Arrow are imported. So the parts import their modules inside functions.
     os.environ.update(ONE_THREAD)
     sys.path.insert(0, str(PACKAGE))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")

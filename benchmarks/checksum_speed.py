@@ -1,4 +1,4 @@
-"""What the checksums of Parquet pages cost, in the stages that do little but read and write."""
+"""The cost of checksums of Parquet pages, in stages that mainly read and write."""
 
 import functools
 import gc
@@ -18,14 +18,14 @@ from skymill.magnetic.store import RecordStore
 from skymill.magnetic.write import write_clean
 
 CLAIM = 3
-"""Percent of the CPU time of a stage, at most."""
+"""Largest cost in percent of the CPU time of a stage."""
 
 
 def measure_checksums(folder: Path, raw: Path, *, runs: int) -> Section:
-    """Measure ingest and the clean records with and without checksums, in turn, on one core.
+    """Measure ingest and the clean records with and without checksums, alternately, on one core.
 
-    Files without checksums are read without a comparison. The third way has none for the clean
-    records alone: `magnetic.page_checksums: false`.
+    Files without checksums are read without a comparison. The third way leaves out only the
+    checksums of the clean records: `magnetic.page_checksums: false`.
     """
     stores = {}
 
@@ -75,8 +75,8 @@ def measure_checksums(folder: Path, raw: Path, *, runs: int) -> Section:
         "Checksums of Parquet pages, one core",
         [
             f"{raw.stat().st_size / 1e6:.0f} MB of raw JSON; CPU time, best of {runs} runs each. "
-            "`read only` is `magnetic.page_checksums: false`: those of the values are compared, "
-            "the clean records have none."
+            "`read only` is `magnetic.page_checksums: false`: checksums of the values are "
+            "compared, the clean records have no checksums."
         ],
         rows,
     )
@@ -89,7 +89,7 @@ def _without_checksums(stage: Callable[[], object]) -> None:
 
 
 def _measure(name: str, ways: dict[str, Callable[[], object]], runs: int) -> list[Row]:
-    """Measure a stage in each way in turn; return a row for each way with checksums."""
+    """Measure a stage in all ways alternately. Return a row for each way with checksums."""
     times: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(runs):
         for way, stage in ways.items():
@@ -111,7 +111,7 @@ def _row(name: str, way: str, times: dict[str, list[float]]) -> Row:
         for what, of in {"best": min, "median": median}.items()
     }
     return Row(
-        f"{name}: checksums, {way}, against none",
+        f"{name}: checksums, {way}, against no checksums",
         f"{cost['best']:+.1f} % ({cost['median']:+.1f} % by medians)",
         f"<= {CLAIM} %",
         cost["best"] <= CLAIM,

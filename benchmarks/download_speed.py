@@ -40,7 +40,7 @@ address, path, algorithm = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 start = time.perf_counter()
 checksum = download([address], path, Expected(kind="json_lines", algorithm=algorithm))
 seconds = time.perf_counter() - start
-# Not getrusage: what it tells includes the process that this one was forked from.
+# Not getrusage: its figure includes the process that this process was forked from.
 memory = int(re.search(r"VmHWM:\\s+([0-9]+)", Path("/proc/self/status").read_text())[1])
 print(json.dumps({"seconds": seconds, "kilobytes": memory, "checksum": checksum}))
 """
@@ -77,7 +77,7 @@ def _skymill(address: str, path: Path, algorithm: str) -> dict:
 
 
 def measure_download(folder: Path, size: int) -> Section:
-    """Measure a download of `size` bytes with md5, and with SHA-256 where none is known."""
+    """Measure a download of `size` bytes with md5, and with SHA-256 for an unknown checksum."""
     source = folder / "source"
     with open(source, "wb") as stream:
         stream.write(b"{")
@@ -101,8 +101,8 @@ def measure_download(folder: Path, size: int) -> Section:
     return Section(
         "Download with hashing",
         [
-            f"A file of {bytes_served / 1e6:,.0f} MB over loopback, best of {RUNS} in turn. The "
-            "downloader also writes the file; curl's output goes to md5sum alone."
+            f"A file of {bytes_served / 1e6:,.0f} MB over loopback, best of {RUNS} alternately. "
+            "The downloader also writes the file. The output of curl only goes to md5sum."
         ],
         [
             *(

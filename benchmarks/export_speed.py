@@ -20,7 +20,7 @@ NIGHTS = 4
 
 
 def write_night(path: Path, alerts: int, number: int) -> None:
-    """Write a night of alerts with noise for stamps: no two pixels are spelled alike."""
+    """Write a night of alerts with noise as stamps, so that no two pixels have equal texts."""
     random = np.random.default_rng(number)
     schema = stamps_schema(CROP)
     candid = np.arange(alerts) * NIGHTS + number
@@ -71,7 +71,7 @@ def gathered(folder: Path, alerts: int) -> tuple[Path, Path]:
 
 
 def measure_export(folder: Path, alerts: int) -> Section:
-    """Measure the export of so many alerts in both forms, metadata and checksum included."""
+    """Measure the export of so many alerts in each form, including metadata and checksum."""
     table, array = gathered(folder, alerts)
     matrix = np.load(array).reshape(alerts, -1)
     bare = pa.table({f"x{place}": np.ascontiguousarray(x) for place, x in enumerate(matrix.T)})
@@ -89,17 +89,17 @@ def measure_export(folder: Path, alerts: int) -> Section:
     for path in targets.values():
         _, stamps = read_csv_stamps(path)
         if stamps.tobytes() != matrix.tobytes():
-            raise RuntimeError(f"{path.name} does not hold the stamps")
+            raise RuntimeError(f"{path.name} does not contain the stamps")
     reference = timings["pyarrow.csv"].best
     size = (folder / "bare.csv").stat().st_size
     return Section(
         "Export of stamps to CSV",
         [
             f"{alerts:,} alerts of 3 x {CROP} x {CROP} float32, {size / 1e6:,.0f} MB of text, one "
-            f"core, best of {RUNS} in turn. `pyarrow.csv.write_csv` has the bare matrix in memory, "
-            f"as one column a pixel, and takes {reference:.2f} s; the export reads the stamps, "
-            "adds the metadata and takes the checksum of the file. Read back, both forms are the "
-            "stamps bit for bit."
+            f"core, best of {RUNS} alternately. `pyarrow.csv.write_csv` has the bare matrix in "
+            f"memory, with one column per pixel, and takes {reference:.2f} s. The export reads the "
+            "stamps, adds the metadata and computes the checksum of the file. When each form is "
+            "read again, the stamps are the same bit for bit."
         ],
         [
             at_most(

@@ -1,4 +1,4 @@
-"""Image checks and tensors of SDOBenchmark against decoding the same images alone."""
+"""Image checks and tensors of SDOBenchmark, compared with only decoding the images."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ WORKERS = 2
 
 
 def decode_all(paths: list[Path]) -> int:
-    """Read and decode images, and do nothing with them; return how many could be."""
+    """Read and decode images. Return the number of images that could be decoded."""
     decoded = 0
     for path in paths:
         try:
@@ -68,9 +68,9 @@ def measure_images(folder: Path, *, samples: int) -> Section:
     return Section(
         "SDOBenchmark: image checks and tensors",
         [
-            f"{len(paths):,} simulated images on two cores, the start of the workers included. "
-            "Wanted of the checks are 2,000 images a second, or at most 1.5 times the time of "
-            "decoding them with Pillow; of the tensors at most 2 times. The tensors decode with "
+            f"{len(paths):,} simulated images on two cores, including the start of the workers. "
+            "The checks should reach 2,000 images per second, or at most 1.5 times the time of "
+            "decoding with Pillow; the tensors at most 2 times. The tensors decode with "
             "simplejpeg."
         ],
         [

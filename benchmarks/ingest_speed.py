@@ -46,8 +46,8 @@ if __name__ == "__main__":
 def simulate(folder: Path, records: int, seed: int) -> Path:
     """Write a raw file of `records` lines and return its path.
 
-    A process of its own does so: worker processes are forked from a server that has imported what
-    its first user needs, and those of ingest are to start as they do in a job.
+    A separate process writes it: worker processes are forked from a server that has imported the
+    modules of its first user, and the workers of ingest must start as in a job.
     """
     total = round(records * sum(PARTITION_SHARES) / PARTITION_SHARES[1])
     raw = folder / f"{PARTITION}.json"
@@ -56,12 +56,12 @@ def simulate(folder: Path, records: int, seed: int) -> Path:
         env={**os.environ, "PYTHONPATH": str(PACKAGE)},
         check=True,
     )
-    os.sync()  # or it would be written to the disk while ingest is timed
+    os.sync()  # or the disk would still be writing the file while ingest is timed
     return raw
 
 
 def ingest_job(raw: Path, folder: Path, workers: int) -> Callable[[], dict]:
-    """Return a function that ingests a file into a folder, whatever stands there."""
+    """Return a function that ingests a file into a folder, and replaces its contents."""
 
     def run() -> dict:
         return ingest(
@@ -82,7 +82,7 @@ def measure_one_core(folder: Path, raw: Path, *, reference_records: int) -> Sect
     sound, strict = folder / "sound.json", folder / "strict.json"
     lines = _write_strict_lines(raw, strict)
     with open(raw, "rb") as stream, open(sound, "wb") as subset:
-        # The reference has no way round a damaged line: it gets lines that pandas can read.
+        # The reference cannot skip a damaged line, so it gets only lines that pandas can read.
         whole = (line for line in stream if line.endswith(b"}}}}\n"))
         taken = list(islice(whole, reference_records))
         subset.writelines(taken)
@@ -120,7 +120,7 @@ def measure_one_core(folder: Path, raw: Path, *, reference_records: int) -> Sect
         [
             f"ingest: {records['ingest']:,} valid records, {size['ingest'] / MB:,.0f} MB; pandas: "
             f"the first {len(taken):,} whole lines of the same file, compared per record.",
-            f"NaN-free: the {len(lines):,} lines that orjson can parse, as a file of their own "
+            f"NaN-free: the {len(lines):,} lines that orjson can parse, as a separate file "
             "for ingest and as bytes in memory for orjson; compared per byte.",
         ],
         [
@@ -144,7 +144,7 @@ def measure_one_core(folder: Path, raw: Path, *, reference_records: int) -> Sect
 
 
 def _write_strict_lines(raw: Path, path: Path) -> list[bytes]:
-    """Write the lines that orjson parses to a file of their own, and return them."""
+    """Write the lines that orjson parses to a separate file, and return them."""
     lines = []
     for line in raw.read_bytes().splitlines():
         if line and b"NaN" not in line:
@@ -158,7 +158,7 @@ def _write_strict_lines(raw: Path, path: Path) -> list[bytes]:
 
 
 def measure_two_cores(folder: Path, raw: Path) -> Section:
-    """Measure ingest with two workers on two cores against one on one."""
+    """Measure ingest with two workers on two cores against one worker on one core."""
     cores = {"one core": 1, "two cores": 2}
     contenders = {name: ingest_job(raw, folder / name, count) for name, count in cores.items()}
     timings = interleaved(
@@ -176,7 +176,7 @@ def measure_two_cores(folder: Path, raw: Path) -> Section:
         "Ingest, two cores against one",
         [
             f"A file of {size / MB:,.0f} MB, {one:.1f} s against {two:.1f} s, best of "
-            f"{SCALING_RUNS} in turn. The start of the worker processes is part of the time; the "
+            f"{SCALING_RUNS} alternately. The time includes the start of the workers. The "
             "archive's files have 2 to 6 GB.",
         ],
         [

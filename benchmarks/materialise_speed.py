@@ -17,7 +17,7 @@ from skymill.settings import of_input
 SEED = 2020
 
 TOLERANCE = 1e-6
-"""Relative, and absolute: pandas keeps running sums for its rolling deviation."""
+"""Relative and absolute tolerance: pandas uses running sums for its rolling deviation."""
 
 
 def read_values(folder: Path, records: int) -> np.ndarray:
@@ -36,7 +36,7 @@ def read_values(folder: Path, records: int) -> np.ndarray:
 
 
 def as_frame(values: np.ndarray, names: tuple[str, ...]) -> pd.DataFrame:
-    """Return values of shape (parameters, records, 60) as a frame of one row a step."""
+    """Return values of shape (parameters, records, 60) as a frame with one row per step."""
     frame = pd.DataFrame(dict(zip(names, values.reshape(len(names), -1), strict=True)))
     frame.insert(0, "record_id", np.repeat(np.arange(1, values.shape[1] + 1), STEPS))
     return frame
@@ -82,7 +82,7 @@ def measure_features(values: np.ndarray, *, reference_records: int) -> Section:
     frame = as_frame(few, features.parameters)
 
     def vectorised(source: np.ndarray) -> dict[str, np.ndarray]:
-        # The raw values are overwritten: a copy is part of the price.
+        # The raw values are overwritten, so the time includes a copy.
         return features.compute(source.copy())[0]
 
     columns = vectorised(few)
@@ -99,7 +99,7 @@ def measure_features(values: np.ndarray, *, reference_records: int) -> Section:
 
 
 def _require_equal(name: str, found: np.ndarray, expected: np.ndarray) -> None:
-    """Stop the benchmark when the contenders do not compute the same."""
+    """Stop the benchmark if the contenders compute different results."""
     np.testing.assert_allclose(
         found, expected, rtol=TOLERANCE, atol=TOLERANCE, err_msg=f"{name} differs from pandas"
     )
@@ -114,11 +114,11 @@ def _section(title: str, work: str, contenders: dict, records: dict, what: str) 
         [
             f"In memory, without reading or writing: {work}. {records['skymill']:,} records "
             f"against the first {records['pandas']:,} of them in pandas, compared per record; "
-            f"both give the same numbers to {TOLERANCE:g}.",
+            f"the numbers agree to {TOLERANCE:g}.",
         ],
         [
-            Row(f"{name}, skymill", f"{cost['skymill'] * 1e6:.1f} us a record"),
-            Row(f"{name}, pandas", f"{cost['pandas'] * 1e6:,.0f} us a record"),
+            Row(f"{name}, skymill", f"{cost['skymill'] * 1e6:.1f} us per record"),
+            Row(f"{name}, pandas", f"{cost['pandas'] * 1e6:,.0f} us per record"),
             at_least(
                 what,
                 cost["pandas"] / cost["skymill"],

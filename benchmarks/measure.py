@@ -1,4 +1,4 @@
-"""How the benchmarks measure: pinned to cores, interleaved, the best of several runs."""
+"""Measurements: pinned to cores, alternating between contenders, the best of several runs."""
 
 import contextlib
 import gc
@@ -22,17 +22,17 @@ ONE_THREAD = {
         "ARROW_IO_THREADS",
     )
 }
-"""Environment in which a process computes with one thread; to be set before NumPy is imported."""
+"""Environment for processes with one thread. Set it before NumPy is imported."""
 
 
 SCALING_RUNS = 7
-"""Runs on one core and on two: more than elsewhere, for what a neighbour takes of the machine two
-cores feel twice."""
+"""Runs on one core and on two cores: more runs than elsewhere, because other load on the machine
+slows two cores more than one."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of the best of some runs, and of all of them in the order they were made."""
+    """Seconds of the best run, and of all runs in order."""
 
     best: float
     runs: tuple[float, ...]
@@ -40,7 +40,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of the report, beside what is claimed of it; `holds` is None without a claim."""
+    """One figure of the report with its claim; `holds` is None without a claim."""
 
     what: str
     measured: str
@@ -51,7 +51,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """Some rows, what has to be known to read them, and tables that stand below."""
+    """Some rows, their explanation, and the tables below them."""
 
     title: str
     notes: list[str]
@@ -72,17 +72,17 @@ def at_most(what: str, value: float, claim: float, unit: str, **figures) -> Row:
 
 
 def neighbours(slow: Sequence[float], fast: Sequence[float]) -> Row:
-    """Return the row of how each run compares with the one beside it; nothing is claimed of it."""
+    """Return the row that compares each run with its neighbouring run, without a claim."""
     ratios = [one / other for one, other in zip(slow, fast, strict=True)]
     spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-    return Row("each run against the one beside it", f"{median(ratios):.2f} x ({spread})")
+    return Row("each run against the neighbouring run", f"{median(ratios):.2f} x ({spread})")
 
 
 @contextlib.contextmanager
 def on_cores(count: int) -> Iterator[None]:
-    """Run the block, and the processes that it starts, on `count` of the cores allowed."""
+    """Run the block, and the processes that it starts, on `count` of the allowed cores."""
     allowed = os.sched_getaffinity(0)
-    # The last ones: the first core of a machine often serves its interrupts.
+    # The last cores, because the first core of a machine often serves its interrupts.
     os.sched_setaffinity(0, sorted(allowed)[-count:])
     try:
         yield
@@ -96,18 +96,18 @@ def interleaved(
     cores: dict[str, int] | None = None,
     before: Callable[[str], object] | None = None,
 ) -> dict[str, Timing]:
-    """Time the contenders in turn, so that a busy minute of the machine hits all of them.
+    """Time the contenders alternately, so that other load on the machine affects all of them.
 
     Parameters
     ----------
     contenders
-        What to time, by name.
+        Functions to time, by name.
     repeats
-        Runs of each.
+        Runs of each contender.
     cores
-        Cores of each; one where nothing is said.
+        Cores of each contender; the default is one.
     before
-        What to do before each run, with its name; not timed.
+        Function to call before each run, with the name of the contender; not timed.
 
     Returns
     -------

@@ -1,7 +1,8 @@
-"""Thousands of ZTF nights: how long Snakemake takes to see what is to be done, and its memory.
+"""Thousands of ZTF nights: time and memory of Snakemake to plan the jobs.
 
-Reading so many nights would take hours, so one is simulated and read, and its files and Snakemake's
-records of them are multiplied under other names; what gathers the nights then runs on all of them.
+Reading so many nights would take hours. So one night is simulated and read, and its files and
+Snakemake's records of these files are copied under other names. The jobs that gather the nights run
+on all of them.
 """
 
 import json
@@ -33,7 +34,7 @@ sys.exit(code)
 """Runs a command from a small process: a child's peak includes its parent's memory at the fork."""
 
 RUNS = 2
-"""Of each dry run: the faster one counts."""
+"""Runs of each dry run. The faster run counts."""
 
 FIRST = date(2018, 6, 1)
 CLAIMED_SECONDS, CLAIMED_GB = 20, 0.5
@@ -42,7 +43,7 @@ MADE_BY_NIGHT = (
     "data/preprocessed/ztf/stamps/{night}.parquet.manifest.json",
     "data/interim/ztf/accepted/{night}.receipt.json",
 )
-"""What tells of a night, each made from the one before."""
+"""The files of a night, each made from the file before."""
 
 OTHERS_OF_NIGHT = (
     "data/sample/raw/ztf/ztf_public_{night}.tar.gz",
@@ -53,7 +54,7 @@ OTHERS_OF_NIGHT = (
 
 
 def measure_nights(folder: Path, *, nights: int) -> Section:
-    """Time `snakemake -n` for many nights, with nothing made, with everything, and in between."""
+    """Time `snakemake -n` for many nights, with no products, with some, and with all."""
     days = [(FIRST + timedelta(day)).strftime("%Y%m%d") for day in range(nights + 1)]
     every = f"{days[0]}..{days[nights - 1]}"
     runs = {}
@@ -67,7 +68,7 @@ def measure_nights(folder: Path, *, nights: int) -> Section:
     said = _run(folder, "--cores", "2")
     gathering = time.perf_counter() - start
     if "rule extract_night" in said or "rule report_ztf" not in said:
-        raise RuntimeError("the nights that were multiplied do not pass for read")
+        raise RuntimeError("Snakemake does not accept the copied nights as read")
 
     runs["everything made"] = _dry_run(folder, "Nothing to be done")
     _configure(folder, [every, int(days[nights])])
@@ -96,9 +97,9 @@ def measure_nights(folder: Path, *, nights: int) -> Section:
     return Section(
         f"{nights:,} ZTF nights",
         [
-            "`snakemake -n`, all of it printed: wall time (the faster of two runs) and peak memory "
-            f"of its one process. What gathers {nights:,} nights (plan, stamps, CSV, report), run "
-            f"for real: {gathering:.0f} s with start and end of Snakemake.",
+            "`snakemake -n` with all output: wall time (the faster of two runs) and peak memory "
+            f"of its one process. Gathering {nights:,} nights (plan, stamps, CSV, report), run "
+            f"for real: {gathering:.0f} s including start and end of Snakemake.",
         ],
         [
             at_most(
@@ -134,7 +135,7 @@ def _configure(folder: Path, nights: str | list, source: str = "sample") -> None
 
 
 def _multiply(folder: Path, night: str, other: str) -> None:
-    """Have another night look as if it had been simulated and read as well."""
+    """Make another night look as if it had been simulated and read too."""
 
     def named(path: Path) -> Path:
         return Path(str(path).replace(night, other))
@@ -160,7 +161,7 @@ def _multiply(folder: Path, night: str, other: str) -> None:
 
 
 def _record(name: str) -> str:
-    """Return how Snakemake names its record of a file."""
+    """Return the name of Snakemake's record of a file."""
     return urlsafe_b64encode(name.encode()).decode()
 
 
@@ -174,7 +175,7 @@ def _environment() -> dict[str, str]:
 
 
 def _run(folder: Path, *arguments: str) -> str:
-    """Run Snakemake to the end and return what it said."""
+    """Run Snakemake to the end and return its output."""
     done = subprocess.run(
         _command(*arguments),
         cwd=folder,
@@ -190,7 +191,7 @@ def _run(folder: Path, *arguments: str) -> str:
 
 
 def _dry_run(folder: Path, expected: str) -> tuple[float, float]:
-    """Return wall time in seconds and peak memory in GB of a dry run that has to say something."""
+    """Return wall time in seconds and peak memory in GB of a dry run with expected output."""
     runs = [_dry_run_once(folder, expected) for _ in range(RUNS)]
     return min(wall for wall, _ in runs), max(memory for _, memory in runs)
 

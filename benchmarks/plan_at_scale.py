@@ -1,4 +1,4 @@
-"""The plan of a catalogue of full size: simulated here, planned in a process of its own."""
+"""The plan of a catalogue of full size: simulated here, planned in a separate process."""
 
 import contextlib
 import json
@@ -29,7 +29,7 @@ RECORDS_PER_BLOCK = 320
 """Records in a file of ingested values."""
 
 TRIVIAL_SHARE = 0.003
-"""Steps without enough values to say where they are from."""
+"""Steps with too few values to link windows."""
 
 
 def measure_plan(folder: Path, *, records: int, test_records: int) -> Section:
@@ -57,9 +57,9 @@ def measure_plan(folder: Path, *, records: int, test_records: int) -> Section:
         [
             f"{records:,} training records ({records * 60 / 1e6:.1f} million step hashes, "
             f"{regions:,} regions, all recovered) and {test_records:,} of the test file; "
-            f"{result['planned']:,} records planned. Reading and writing of the tables included.",
-            "One process did all parts, which in the workflow are jobs of their own: each of "
-            "them stays below its peak RSS.",
+            f"{result['planned']:,} records planned. Includes reading and writing of the tables.",
+            "One process did all parts. In the workflow the parts are separate jobs, and each "
+            "job stays below this peak RSS.",
         ],
         [
             at_most("plan, CPU time", total, 30, "s", records=records, **result),
@@ -70,7 +70,7 @@ def measure_plan(folder: Path, *, records: int, test_records: int) -> Section:
 
 
 def _write_catalogues(folder: Path, records: int, test_records: int, seed: int) -> int:
-    """Write what ingest would leave of a full archive; return the number of training regions."""
+    """Write the output of ingest for a full archive. Return the number of training regions."""
     import numpy as np
     import pyarrow as pa
 
@@ -87,7 +87,7 @@ def _write_catalogues(folder: Path, records: int, test_records: int, seed: int) 
     begin = (plan.window - plan.region_start[region]) * plan.stride[region].astype(np.int64)
     label = _published_labels(plan.label[plan.window], records)
     ends = np.cumsum([0, *plan.lines])
-    # Ids as in the archive: partition 3 starts anew behind the length of partition 2.
+    # Ids as in the archive: partition 3 starts again after the length of partition 2.
     first_id = [1, plan.lines[0] + 1, plan.lines[1] + 1, 1]
     for index, partition in enumerate(PARTITIONS):
         lines = slice(ends[index], ends[index + 1])
@@ -116,7 +116,7 @@ def _write_catalogues(folder: Path, records: int, test_records: int, seed: int) 
 
 
 def _write_values(directory: Path, fingerprints) -> None:
-    """Write the values that belong to fingerprints of shape (records, 60), all of them zero."""
+    """Write values for fingerprints of shape (records, 60). All values are zero."""
     import numpy as np
 
     from skymill.engine.products import manifest_path, write_document
@@ -152,14 +152,14 @@ def _published_labels(label, records: int):
     quiet = LABELS.index("Q")
     for code, name in enumerate(LABELS[:quiet]):
         missing = CLASS_COUNTS[name] - int((training == code).sum())
-        # The simulator rounds to whole runs of windows: it is one off at most.
+        # The simulator rounds to whole runs of windows, so the number is off by one at most.
         source, target = (quiet, code) if missing > 0 else (code, quiet)
         training[np.flatnonzero(training == source)[: abs(missing)]] = target
     return label
 
 
 def _plan(folder: Path) -> dict:
-    """Do what the rules from assign_ids to check_leaks do, part by part."""
+    """Run the work of the rules from assign_ids to check_leaks, part by part."""
     spent: dict[str, float] = {}
 
     @contextlib.contextmanager
@@ -225,12 +225,12 @@ def _plan(folder: Path) -> dict:
 def peak_rss() -> int:
     """Return the peak RSS of this process in bytes, as the kernel keeps it.
 
-    Not getrusage: its figure outlives exec, so a large parent would count as well.
+    Not getrusage: its figure survives exec, so a large parent would count too.
     """
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
-    raise RuntimeError("/proc/self/status does not tell the peak RSS")
+    raise RuntimeError("/proc/self/status does not contain the peak RSS")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The straightforward ways that the branch is measured against.
+"""The simple reference programs of the benchmarks.
 
-Each is what a user who knows pandas would write first: a data frame for each record, the same
-checks and the same numbers as the workflow, no deliberate detour. Nothing here is used elsewhere.
+A user who knows pandas would write this code first: a data frame for each record, the same checks
+and the same numbers as the workflow, and no deliberate detour. Nothing here is used elsewhere.
 """
 
 from pathlib import Path
@@ -27,12 +27,12 @@ CHUNK_LINES = 50
 
 
 def ingest_with_pandas(raw: Path, output: Path) -> int:
-    """Turn JSON lines into Parquet, a data frame for each record; return the records kept."""
+    """Turn JSON lines into Parquet, with a data frame per record. Return the kept records."""
     writer, kept = None, 0
     with pd.read_json(raw, lines=True, chunksize=CHUNK_LINES) as chunks:
         for chunk in chunks:
             frames = []
-            # A column is an id, a row a line: one cell of each column holds a record.
+            # A column is an id and a row is a line, so one cell of each column contains a record.
             for record_id in chunk.columns:
                 record = chunk[record_id].dropna().iloc[0]
                 if record["label"] not in LABELS:
@@ -59,15 +59,15 @@ def ingest_with_pandas(raw: Path, output: Path) -> int:
 def augment_with_pandas(
     clean: pd.DataFrame, parents: np.ndarray, methods: np.ndarray, copies: np.ndarray, seed: int
 ) -> pd.DataFrame:
-    """Return the synthetic copies of some records, one data frame a copy, joined at the end.
+    """Return the synthetic copies of some records: a data frame per copy, joined at the end.
 
     Parameters
     ----------
     clean
-        One row a step: record_id and the 33 parameters.
+        One row per step: record_id and the 33 parameters.
     parents, methods, copies
         Which record each copy is made of, `warp` or `scale`, and the number of the copy. The
-        random numbers are those of the workflow, so that the values can be compared.
+        random numbers are the same as in the workflow, so that the values can be compared.
     """
     groups = dict(iter(clean.groupby("record_id", sort=False)))
     made = []
@@ -97,7 +97,7 @@ def _augment_record(record: pd.DataFrame, method: str, random: np.random.Generat
 def features_with_pandas(clean: pd.DataFrame) -> pd.DataFrame:
     """Return the curated columns of the default configuration by `groupby.apply`.
 
-    `clean` has one row a step: record_id and the raw parameters that the columns come from.
+    `clean` has one row per step: record_id and the raw parameters that the columns come from.
     """
     return clean.groupby("record_id", sort=False, group_keys=False).apply(_features_of_record)
 

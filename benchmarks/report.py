@@ -15,7 +15,7 @@ VERDICTS = {True: "holds", False: "FALLS SHORT", None: ""}
 
 
 def machine() -> dict[str, str]:
-    """Return what the figures depend on: processor, cores, memory, versions."""
+    """Return the conditions of the figures: processor, cores, memory, versions."""
     names = [
         line.split(":", 1)[1].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()
@@ -40,7 +40,7 @@ def _version(name: str) -> str:
 
 
 def as_markdown(title: str, sections: list[Section], facts: dict[str, str]) -> str:
-    """Return the report: all figures in one table, then what has to be known about each."""
+    """Return the report: all figures in one table, then an explanation of each."""
     lines = [
         [row.what, row.measured, row.claim, VERDICTS[row.holds]]
         for section in sections

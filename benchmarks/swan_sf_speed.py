@@ -25,7 +25,7 @@ JOINED_BYTES = 4 * 2**20
 """Text that the reference parses at once."""
 
 WINDOWS_PER_RECORD = 2.4
-"""Hourly windows of a simulated series for each of its records, about."""
+"""Approximate number of hourly windows of a simulated series for each of its records."""
 
 SIMULATION = """
 import sys
@@ -42,7 +42,7 @@ if __name__ == "__main__":
 
 
 def simulate(folder: Path, windows: int) -> Path:
-    """Write a tarball of about so many windows, in a process of its own."""
+    """Write a tarball of about so many windows, in a separate process."""
     share = PARTITION_SHARES[0] / sum(PARTITION_SHARES)
     raw = folder / f"{PARTITION}_instances.tar.gz"
     subprocess.run(
@@ -67,9 +67,9 @@ def measure_swan_sf(folder: Path, *, windows: int, reference_windows: int) -> Se
     Parameters
     ----------
     windows
-        About how many the tarball has.
+        Approximate number of windows in the tarball.
     reference_windows
-        How many of them the loop over pandas reads.
+        Number of windows that the loop over pandas reads.
     """
     raw = simulate(folder, windows)
     few, texts = _part(raw, folder / "few.tar.gz", reference_windows)
@@ -111,7 +111,7 @@ def measure_swan_sf(folder: Path, *, windows: int, reference_windows: int) -> Se
             f"{counts['windows']:,} windows of 60 steps, {counts['steps']:,} distinct steps; the "
             f"loop over pandas and the joined parse read the first {reference_windows:,} of them. "
             "Joined parse: `pyarrow.csv` on the rows of many windows as one text, all columns, "
-            "already in memory. Times are microseconds a window.",
+            "already in memory. Times are microseconds per window.",
         ],
         [
             Row("catalogue", f"{cost['catalogue']:.0f} µs", figures={"cost_us": cost}),
@@ -163,7 +163,7 @@ def _parse(text: bytes) -> pa.Table:
 
 
 def _catalogue_with_pandas(raw: Path, output: Path) -> pd.DataFrame:
-    """Return and write the distinct steps of a tarball: a data frame a window, as one would."""
+    """Return and write the distinct steps of a tarball, with a data frame for each window."""
     frames = []
     with tarfile.open(raw) as archive:
         for info in archive:
@@ -181,7 +181,7 @@ def _catalogue_with_pandas(raw: Path, output: Path) -> pd.DataFrame:
 
 
 def _compare(folder: Path, expected: pd.DataFrame) -> None:
-    """Raise RuntimeError when the catalogue does not have the values that pandas reads."""
+    """Raise RuntimeError if the catalogue does not have the values that pandas reads."""
     found = pq.read_table(folder / "steps.parquet").to_pandas()
     both = expected.merge(found, on=["harp", "time_tai"], suffixes=("", "_found"))
     same = np.mean(
@@ -190,6 +190,6 @@ def _compare(folder: Path, expected: pd.DataFrame) -> None:
             for name in PARAMETERS
         ]
     )
-    # Spoilt windows have a few steps of their own.
+    # Damaged windows have a few steps that no other window has.
     if len(both) < 0.99 * len(expected) or same < 0.999:
-        raise RuntimeError(f"the catalogue and pandas agree in {same:.2%} of the values only")
+        raise RuntimeError(f"the catalogue and pandas agree only in {same:.2%} of the values")

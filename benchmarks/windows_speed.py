@@ -1,4 +1,4 @@
-"""SWAN-SF as records: per window beside the files of 2020, and memory at full size."""
+"""SWAN-SF as records: time per window compared with the files of 2020, memory at full size."""
 
 import json
 import os
@@ -28,9 +28,9 @@ HOURS_OF_HARP = 100
 
 
 def measure_per_window(folder: Path, *, records: int) -> Section:
-    """Measure the way from a raw file to clean records on one core, of both inputs.
+    """Measure the way from a raw file to clean records on one core, for each input.
 
-    `records` is the number of records of the file of 2020, and about that of the windows.
+    `records` is the number of records of the file of 2020, and about the number of windows.
     """
     import ingest_speed
     import pyarrow.parquet as pq
@@ -100,15 +100,15 @@ def measure_per_window(folder: Path, *, records: int) -> Section:
         "Clean records, one core",
         [
             f"{counted['cup2020']:,} records of a file of 2020 (33 parameters), and "
-            f"{counted['swan_sf']:,} windows of a partition of SWAN-SF (24), given ids and "
-            "written as clean records: the former from the raw file, the latter from the catalogue "
-            "of SWAN-SF. What that costs is beside it: a tarball has to be inflated and its text "
-            "parsed, and the aligned branch needs it as well.",
+            f"{counted['swan_sf']:,} windows of a partition of SWAN-SF (24), with ids and "
+            "written as clean records: from the raw file of 2020, and from the catalogue "
+            "of SWAN-SF. The catalogue is listed separately: it inflates a tarball and parses its "
+            "text, and the aligned branch needs it too.",
         ],
         [
             Row("a record of 2020", f"{cost['cup2020']:.0f} µs", figures={"cost_us": cost}),
             Row("a window of SWAN-SF, from the catalogue", f"{cost['swan_sf']:.0f} µs"),
-            Row("its part of the catalogue", f"{cost['catalogue']:.0f} µs"),
+            Row("a window of SWAN-SF, its part of the catalogue", f"{cost['catalogue']:.0f} µs"),
             at_least(
                 "SWAN-SF from its catalogue against the files of 2020, per record",
                 cost["cup2020"] / cost["swan_sf"],
@@ -121,7 +121,7 @@ def measure_per_window(folder: Path, *, records: int) -> Section:
 
 
 def measure_full_size(folder: Path, *, share: float) -> Section:
-    """Measure time and memory of every stage behind the catalogue, at a share of the full size."""
+    """Measure time and memory of every stage after the catalogue, at a share of the full size."""
     folder.mkdir()
     simulate(folder, share)
     with on_cores(1):
@@ -147,7 +147,7 @@ def measure_full_size(folder: Path, *, share: float) -> Section:
 
 
 def simulate(folder: Path, share: float) -> None:
-    """Write the tables that the catalogue of SWAN-SF makes, with values that mean nothing."""
+    """Write the tables that the catalogue of SWAN-SF makes, with meaningless values."""
     import numpy as np
     import pyarrow as pa
 
@@ -180,7 +180,7 @@ def simulate(folder: Path, share: float) -> None:
             "quality": np.zeros(rows, np.int64),
             "is_tmfi": np.ones(rows, bool),
             "windows": np.ones(rows, np.int32),
-            # Half of the bits, so that what is written does not fill the disk.
+            # Half of the bits, so that the files do not fill the disk.
             **{
                 each: rng.normal(1, 0.1, rows).astype(np.float32).astype(np.float64)
                 for each in PARAMETERS
@@ -213,7 +213,7 @@ def simulate(folder: Path, share: float) -> None:
 
 
 def run_stages(folder: Path) -> dict:
-    """Run the stages behind the catalogue, and return their seconds and the memory."""
+    """Run the stages after the catalogue, and return their seconds and the memory."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -1,8 +1,8 @@
 """The real workflow on raw files of a given size: wall time, and memory of every process by rule.
 
-A job is a process `python .snakemake/scripts/tmp....<rule>.py` with the workers that it starts; its
-script is named after its rule. Processes are looked at every 50 ms; the kernel itself keeps each
-one's peak, so that none is missed in between.
+A job is a process `python .snakemake/scripts/tmp....<rule>.py` with the workers that it starts. Its
+script is named after its rule. Processes are listed every 50 ms. The kernel itself records the peak
+of each process, so no peak between two samples is missed.
 """
 
 import logging
@@ -24,20 +24,20 @@ from measure import ONE_THREAD, REPOSITORY, Row, Section, at_most, markdown_tabl
 logger = logging.getLogger(__name__)
 
 PERIOD = 0.05
-"""Seconds between two looks at the processes."""
+"""Seconds between two samples of the processes."""
 
 JOB_SCRIPT = re.compile(r"/scripts/tmp\w+\.(\w+)\.py$")
 SNAKEMAKE = "(snakemake itself)"
 
 TEST_SHARE = 0.36
-"""Of the bytes of the archive's four files."""
+"""Share of the test file in the bytes of the archive's four files."""
 
 RAW_FILES = "data/sample/raw"
 
 
 @dataclass
 class RuleUse:
-    """What the jobs of one rule used."""
+    """Resources that the jobs of one rule used."""
 
     jobs: set[int] = field(default_factory=set)
     wall: float = 0.0
@@ -47,7 +47,7 @@ class RuleUse:
 
 
 class Sampler(threading.Thread):
-    """Watches a process and all its descendants until it is told to stop.
+    """Watches a process and all its descendants until `stop` is called.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Sampler(threading.Thread):
         self._done = threading.Event()
 
     def stop(self) -> None:
-        """Take no more samples, and wait until the last one is done."""
+        """Take no more samples, and wait for the last sample."""
         self._done.set()
         self.join()
 
@@ -77,13 +77,13 @@ class Sampler(threading.Thread):
             last = now
 
     def _sample(self) -> set[str]:
-        """Look at every process once; return the rules that have one."""
+        """Sample every process once. Return the rules that have processes."""
         rules = {self._root.pid: SNAKEMAKE}
         try:
             processes = [self._root, *self._root.children(recursive=True)]
         except psutil.NoSuchProcess:
             return set()
-        # Parents stand before their children.
+        # Parents are listed before their children.
         for process in processes:
             try:
                 command = process.cmdline()
@@ -111,9 +111,9 @@ def _memory(pid: int) -> tuple[int, int]:
 
 
 def measure_workflow(folder: Path, *, raw_bytes: int, bytes_per_record: float) -> Section:
-    """Simulate raw files of about `raw_bytes`, then run the whole magnetic branch on them, watched.
+    """Simulate raw files of about `raw_bytes`, then run and watch the whole magnetic branch.
 
-    The simulation is a run of its own, so that the wall time is that of the branch.
+    The simulation is a separate run, so that the wall time is the time of the branch.
     """
     from skymill.magnetic.schema import PARTITIONS
 
@@ -134,7 +134,7 @@ def measure_workflow(folder: Path, *, raw_bytes: int, bytes_per_record: float) -
 
 
 def measure_sdo(folder: Path, *, training_samples: int, test_samples: int) -> Section:
-    """Simulate a download of SDOBenchmark, then run its whole branch on it, watched."""
+    """Simulate a download of SDOBenchmark, then run and watch its whole branch."""
     size = {
         "training_samples": training_samples,
         "test_samples": test_samples,
@@ -160,7 +160,7 @@ def _measure_branch(
     what: str,
     claimed_memory: float | None,
 ) -> Section:
-    """Run one branch on raw files that are simulated beforehand; memory in GB a process."""
+    """Run one branch on raw files that are simulated before; memory in GB per process."""
     _write_config(folder, branch, size)
     _, simulated = _snakemake(folder, targets)
     raw_bytes = sum((folder / target).stat().st_size for target in targets)
@@ -202,7 +202,7 @@ def _measure_branch(
     return Section(
         f"Whole {branch} branch, two cores, {gigabytes:.2f} GB of raw files",
         [
-            f"`snakemake --cores 2`: {what}, simulated beforehand. Wall time of a rule: while any "
+            f"`snakemake --cores 2`: {what}, simulated before. Wall time of a rule: while any "
             "of its jobs ran. RSS counts mapped files; its anonymous part is sampled.",
         ],
         [
@@ -233,7 +233,7 @@ def _snakemake(folder: Path, targets: list[str]) -> tuple[float, dict[str, RuleU
     """Run the workflow in a folder; return its wall time and what each rule used."""
     snakefile = REPOSITORY / "workflow" / "Snakefile"
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", "2"]
-    # As a user would run it: the one thread of the other benchmarks is not for the workflow.
+    # As a user would run it: the limit of one thread is only for the other benchmarks.
     environment = {name: value for name, value in os.environ.items() if name not in ONE_THREAD}
     output = folder / "snakemake.txt"
     with open(output, "wb") as stream:

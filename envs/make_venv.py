@@ -1,8 +1,8 @@
-"""Make an environment for this project, or say what is missing and leave nothing behind.
+"""Make an environment for this project. If something is missing, say so and leave no files.
 
     python3 envs/make_venv.py .venv
 
-`make` runs it with the Python that it is given. Old Pythons must understand this file as well.
+`make` runs this file with the user's Python, so old Pythons must be able to read it too.
 """
 
 import re
@@ -14,11 +14,11 @@ from pathlib import Path
 NEEDED = (3, 11)
 
 UNSAFE = re.compile(r"""[\s"'$&()*:;<>?\[\\\]^`{|}!#]""")
-"""What a shell takes for something else: Snakemake starts jobs by the path of Python, unquoted."""
+"""Characters with a meaning in shells. Snakemake starts jobs by the unquoted path of Python."""
 
 
 def problem(folder):
-    """Return why there can be no environment, or None."""
+    """Return why the environment cannot be made, or None."""
     found = UNSAFE.search(folder)
     if found:
         return (
@@ -50,7 +50,7 @@ def main():
     if reason:
         sys.stderr.write(f"{reason}\n")
         return 1
-    # What an interrupted try has left has no pip, and would look like an environment.
+    # An interrupted attempt leaves a folder without pip that looks like an environment.
     shutil.rmtree(folder, ignore_errors=True)
     code = 1
     try:

@@ -1,9 +1,9 @@
-"""Have an editable install name this checkout by a path from the environment to it.
+"""Make the editable install name this checkout by a path relative to the environment.
 
     .venv/bin/python envs/relative_path.py
 
-Python reads such files in the encoding of the locale: with LC_ALL=C a path with other letters than
-those of English would end every start of Python.
+Python reads the file of the install in the encoding of the locale. With LC_ALL=C, Python would fail
+to start if the path had letters that are not ASCII.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Rewrite the file that pip has written."""
+    """Rewrite the file that pip wrote."""
     site = Path(sysconfig.get_path("purelib"))
     for path in site.glob("__editable__.skymill-*.pth"):
         place = path.read_text(encoding="utf-8").strip()

@@ -1,10 +1,10 @@
-"""Run a command with a Dask cluster whose workers are SLURM jobs; the cluster ends with it.
+"""Run a command with a Dask cluster whose workers are SLURM jobs, then end the cluster.
 
     python profiles/dask/on_slurm.py snakemake --cores 8
 
-Run it where jobs may be submitted, in the environment that runs Snakemake. What the parts of the
-cluster say to each other is encrypted, and who has not the keys of this run cannot take part. The
-keys are in a folder of the project that you alone can read, and go when the command ends.
+Run this script on a machine that may submit jobs, in the environment that runs Snakemake. All
+messages in the cluster are encrypted, and no one without the keys of this run can connect. The keys
+are in a folder of the project. Only you can read the folder. It is deleted when the command ends.
 """
 
 import os
@@ -18,22 +18,22 @@ from pathlib import Path
 from dask_jobqueue import SLURMCluster
 from distributed.security import Security
 
-# What a site has to change.
+# Change these values for your site.
 JOBS = 4
 JOB = {
     "account": "your-account",
     "queue": "your-partition",
     "walltime": "08:00:00",
-    # So many processes of one thread each, with 1.5 GB each.
+    # 16 processes with one thread and 1.5 GB each.
     "cores": 16,
     "processes": 16,
     "memory": "24 GB",
-    # The network that all nodes share; None for that of the machine's own name.
+    # Name of the network interface that all nodes share. None uses the network of the host name.
     "interface": None,
 }
 
-# No pages for browsers: everybody on the network could read them. What is left of the servers
-# listens to this machine alone.
+# No dashboards, because everybody on the network could read them. The remaining web servers listen
+# only on this machine.
 NO_PAGES = "127.0.0.1:0"
 SCHEDULER = {"dashboard": False, "dashboard_address": NO_PAGES}
 WORKER = ["--no-dashboard", "--dashboard-address", NO_PAGES]
@@ -41,9 +41,10 @@ WORKER = ["--no-dashboard", "--dashboard-address", NO_PAGES]
 
 @contextmanager
 def keys(project: Path) -> Iterator[Security]:
-    """Make the keys of one run, in files; delete them at the end.
+    """Write the keys of one run to files, and delete the files at the end.
 
-    Workers on other machines read them, so they are in the project's folder: mode 0700 and 0600.
+    Workers on other machines read the files, so they are in the project's folder, with modes 0700
+    and 0600.
     """
     made = Security.temporary()
     with tempfile.TemporaryDirectory(dir=project, prefix=".dask-keys-") as folder:
@@ -56,7 +57,7 @@ def keys(project: Path) -> Iterator[Security]:
         roles = ("client", "scheduler", "worker")
         yield Security(
             tls_ca_file=files["ca"],
-            # One certificate, signed by itself, for all.
+            # All roles share one self-signed certificate.
             **{f"tls_{role}_cert": files["ca"] for role in roles},
             **{f"tls_{role}_key": files["key"] for role in roles},
             require_encryption=True,
@@ -64,7 +65,7 @@ def keys(project: Path) -> Iterator[Security]:
 
 
 def variables(address: str, security: Security) -> dict[str, str]:
-    """Return what tells a command's own clients where the cluster is, and the keys: for Dask."""
+    """Return the environment variables with the address and the keys, for Dask's clients."""
     tls = "DASK_DISTRIBUTED__COMM__TLS"
     return {
         "DASK_SCHEDULER_ADDRESS": address,
@@ -87,7 +88,7 @@ def main() -> int:
             worker_extra_args=WORKER,
         ) as cluster,
     ):
-        # A job that ends, by its time or a crash, is submitted again.
+        # A job that ends because of its time limit or a crash is submitted again.
         cluster.adapt(minimum_jobs=JOBS, maximum_jobs=JOBS)
         cluster.wait_for_workers(1)
         environment = {**os.environ, **variables(cluster.scheduler_address, security)}

@@ -3,8 +3,8 @@
 # Prints `running`, `success` or `failed`. Jobs that the batch system killed must be `failed`.
 if ! said=$(scontrol --oneliner show job "$1" 2>&1); then
   case $said in
-    *"Invalid job id"*) echo failed ;; # forgotten: too long ago to know how it ended
-    *) echo running ;;                 # no answer now; asked again later
+    *"Invalid job id"*) echo failed ;; # forgotten by SLURM: the result is unknown
+    *) echo running ;;                 # no answer now: Snakemake asks again later
   esac
   exit
 fi

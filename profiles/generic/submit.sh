@@ -1,7 +1,7 @@
 #!/bin/sh
 # submit.sh CPUS MEGABYTES MINUTES NAME SCRIPT
-# Submits a script, and prints the number of its job and nothing else. Account, partition and the
-# like of your site go here.
+# Submits a script, and prints only the number of its job. Add the account, partition and other
+# options of your site here.
 set -eu
 mkdir -p logs/cluster
 exec sbatch --parsable --cpus-per-task="$1" --mem="$2" --time="$3" --job-name="$4" \
