@@ -18,7 +18,7 @@ WARM = WarmSnakemake()
 REPOSITORY = Path(__file__).resolve().parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 
-# Single records weigh more in small files. The aligned branch has tests and a project of its own.
+# Single records have more weight in small files. The aligned branch has its own tests and project.
 SMALL = """
 branches: [magnetic, sdo, stealth, ztf]
 simulate:
@@ -41,7 +41,7 @@ COMPILED = (
 
 
 def said(done: subprocess.CompletedProcess) -> str:
-    """Return all that a run wrote: Snakemake sends its messages to stdout in dry runs."""
+    """Return all output of a run: in dry runs Snakemake writes its messages to stdout."""
     return done.stdout + done.stderr
 
 
@@ -62,7 +62,7 @@ def _link_or_copy(source: str, target: str) -> None:
 
 
 class Project:
-    """A copy of the workflow and its configuration in a folder of its own.
+    """A copy of the workflow and its configuration in a separate folder.
 
     Tests may edit the copy. Its package comes first on the path of its jobs, so they import the
     copy, as an editable install of it would have them do.

@@ -30,7 +30,7 @@ class StaleRules:
         }
 
     def after_edit(self, module: str) -> set[str]:
-        """Return the rules that rerun when a module of the package changes, without `all`."""
+        """Return the rules that rerun after an edit of a module, without `all` and `write_report`."""
         file = f"skymill/{module}"
         stale = {job for job, rule in self._rules.items() if file in self._sources.get(rule, ())}
         waiting = list(stale)
@@ -39,4 +39,4 @@ class StaleRules:
             behind = {job for source, job in self._needs if source == made} - stale
             stale |= behind
             waiting.extend(behind)
-        return {self._rules[job] for job in stale} - {"all"}
+        return {self._rules[job] for job in stale} - {"all", "write_report"}

@@ -152,7 +152,7 @@ def test_the_check_accepts_a_good_plan(made):
     require_sound(made[1], follow_official=True, fractions=FRACTIONS)
 
 
-def test_the_gate_stops_a_group_in_two_splits():
+def test_the_check_refuses_a_group_in_two_splits():
     with pytest.raises(SkymillError, match="2 groups of regions are in two splits; the first is 7"):
         check(groups_in_two_splits=[7, 9])
 

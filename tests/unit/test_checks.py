@@ -58,6 +58,6 @@ def test_classes_without_records_need_not_be_named(tmp_path):
 
 
 @pytest.mark.parametrize("found", [{"Q": 2}, {"Q": 3, "X": 1}, {}, {"M": 3}])
-def test_other_counts_than_promised_are_refused(tmp_path, found):
+def test_counts_that_differ_from_the_plan_are_refused(tmp_path, found):
     with pytest.raises(SkymillError, match="the plan has"):
         require_counts(tmp_path, found, {"X": 0, "Q": 3})

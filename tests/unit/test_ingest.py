@@ -394,7 +394,7 @@ def test_only_a_few_of_many_lines_without_records_get_their_own_rows(
         assert "the first of 90 such" in done.quarantine[-1]["detail"]
 
 
-def test_rows_that_stand_for_several_lines_are_by_block(tmp_path, small_blocks, monkeypatch):
+def test_rows_that_count_several_lines_are_per_block(tmp_path, small_blocks, monkeypatch):
     monkeypatch.setattr(module, "MOST_LISTED", 3)
     lines = [line for number in range(20) for line in (record(number), b"", b"y" * 20_000)]
     done = Ingested(write_raw(tmp_path / "raw.json", lines), tmp_path)
@@ -413,7 +413,7 @@ def test_memory_grows_with_bytes_and_not_with_lines(tmp_path):
     tracemalloc.stop()
     assert (done.counts["valid"], done.counts["blank"]) == (1, 10**6 - 1)
     assert done.catalogue.num_rows == 1 + module.MOST_LISTED + 1
-    assert peak < 60e6  # of which the values of a block have 22 MB
+    assert peak < 60e6  # the values of a block take 22 MB of it
 
 
 def test_a_gzipped_file_that_would_fill_the_disk_is_refused(tmp_path, monkeypatch):

@@ -355,7 +355,7 @@ def test_an_empty_folder_has_no_entries(folder):
     assert read_document(Path(ALERTS["manifest"]))["files"] == []
 
 
-def test_a_file_that_is_described_but_no_output_is_a_fault(folder):
+def test_describing_a_file_that_is_no_output_is_a_fault(folder):
     with pytest.raises(AssertionError, match=r"\['other'\] are described, but are not outputs"):
         finish(files=[{"name": "other", "bytes": 1, "sha256": "", "rows": 1}])
     assert not Path(OUTPUTS["manifest"]).exists()

@@ -125,7 +125,7 @@ def slots(**otherwise):
         ),
     ],
 )
-def test_damaged_images_and_lost_samples_are_compared_each_with_its_limit(counts, named):
+def test_damaged_images_and_lost_samples_have_separate_limits(counts, named):
     assert sdo(**counts) == f"it has more losses than {named} allows"
 
 
@@ -266,7 +266,7 @@ def test_a_night_without_alerts_exceeds_no_limit():
 
 
 @pytest.mark.parametrize("accepted", [(), ("20181130",), (20181130,)])
-def test_a_night_that_is_not_whole_has_to_be_accepted(accepted):
+def test_an_incomplete_night_must_be_accepted_explicitly(accepted):
     assert "ztf.accept_truncated does not list the night" in night(0, truncated=True)
     assert night(0, truncated=True, accepted=accepted) is not None
 

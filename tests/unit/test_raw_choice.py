@@ -515,7 +515,7 @@ def test_a_night_with_a_users_name_may_be_deleted_after_it_was_read(place, file)
 
 
 @pytest.mark.parametrize("source", ["sample", "archive"])
-def test_only_local_nights_may_have_names_of_ones_own(place, source):
+def test_only_local_nights_may_have_names_given_by_the_user(place, source):
     with pytest.raises(SkymillError, match="my_alerts is not a night of the archive"):
         _ = place.raw(source, nights=["my_alerts", 20180601]).nights
 

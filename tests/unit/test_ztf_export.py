@@ -240,6 +240,6 @@ def test_alerts_that_would_overwrite_each_other_are_refused(tmp_path, gathered):
     assert not (tmp_path / "alerts").exists()
 
 
-def test_an_object_id_that_leads_elsewhere_is_refused():
+def test_an_object_id_that_points_to_another_folder_is_refused():
     with pytest.raises(SkymillError, match="cannot be in a file name"):
         module._alert_name("../x", 1, False)

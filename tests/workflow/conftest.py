@@ -50,7 +50,7 @@ def made_once(_fresh, _shared):
 
 @pytest.fixture(scope="session")
 def _finished(made_once, tmp_path_factory) -> Kept:
-    # A project that was moved has an index to write anew: each worker's is made where it stays.
+    # A moved project must write its index again, so each worker makes its project in place.
     project = made_once("finished").copy(tmp_path_factory.mktemp("finished") / "project")
     project.run("--cores", "2")
     return Kept(project)

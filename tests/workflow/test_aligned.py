@@ -1,4 +1,4 @@
-"""The aligned branch in the workflow: what makes it stale, and what it gives without others."""
+"""The aligned branch in the workflow: what makes it stale, and its results without others."""
 
 import json
 import shutil
@@ -44,7 +44,7 @@ def stale(project):
     return project.stale("aligned") - {"aligned"}
 
 
-def test_what_was_joined_is_current(joined):
+def test_a_second_run_of_the_aligned_branch_does_nothing(joined):
     assert joined.stale("aligned") == set()
 
 
@@ -67,7 +67,7 @@ def _declared(kept):
         ("sdo: {flux_scale: 1.0}", {"plan_sdo"} | PAIRS),
         ("sdo: {tensors: false}", WRITE),
         ("aligned: {nearest_tier: true}", LOCATE),
-        # The raw test file is not there yet.
+        # The raw test file does not exist yet.
         ("aligned: {locate_test_file: true}", {"simulate_magnetic"} | KEYS),
         ("aligned: {follow_official: false}", PAIRS),
         ("aligned: {split: {validation: 0.3, test: 0.1}}", PAIRS),
@@ -164,7 +164,7 @@ def test_without_the_magnetic_branch_pairs_have_no_records(joined):
     assert joined.stale("aligned") == set()
 
 
-def test_a_split_without_pairs_stops_at_the_gate(joined):
+def test_a_split_without_pairs_is_refused_by_the_check(joined):
     joined.edit(
         "workflow/scripts/skymill/aligned/plan.py",
         '    split = np.full(len(group), "train", dtype=object)\n',

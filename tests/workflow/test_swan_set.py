@@ -160,7 +160,7 @@ def test_a_run_after_an_edit_goes_by_what_rules_declare(made, module, stages):
     assert made.stale() == stages
 
 
-def test_a_column_that_swan_sf_cannot_have_is_named_at_once(made):
+def test_a_column_that_swan_sf_cannot_have_is_named_immediately(made):
     made.set("features: {columns: [PIL_LEN_log, EPSZ]}")
     done = made.run("-n", succeeds=False)
     assert "features.columns names PIL_LEN_log (from PIL_LEN), but SWAN-SF" in said(done)
@@ -182,13 +182,13 @@ def test_one_partition_trains_and_another_one_tests(made):
     }
     train = table[table["split"] == "train"]["label"].value_counts()
     assert train[["C", "B", "Q"]].sum() == 2 * train[["X", "M"]].sum()
-    # What the others gave is a leftover.
+    # Products of the other partitions are leftovers.
     done = made.run("-n")
     assert "interim/solar_flare_2020/catalogue/partition3.parquet" in said(done)
     assert made.stale() == set()
 
 
-def test_another_input_leaves_what_only_the_first_one_has(made):
+def test_products_of_only_the_first_input_become_leftovers(made):
     made.set("magnetic: {input: cup2020}")
     stale, words = made.look()
     assert {"simulate_magnetic", "ingest_magnetic", "write_clean", "plan_magnetic"} <= stale
@@ -197,7 +197,7 @@ def test_another_input_leaves_what_only_the_first_one_has(made):
     assert "skymill prune data --delete" in words
 
 
-def test_beside_it_the_aligned_branch_locates_no_records(made):
+def test_with_swan_sf_as_input_the_aligned_branch_locates_no_records(made):
     made.set("branches: [magnetic, sdo, aligned]\nsdo: {tensors: false}")
     stale = made.stale()
     assert {"plan_aligned", "report_aligned", "key_swan_sf"} <= stale

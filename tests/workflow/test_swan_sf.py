@@ -1,4 +1,4 @@
-"""The catalogue of SWAN-SF in the workflow: what makes it stale, limits, partitions not there."""
+"""The catalogue of SWAN-SF in the workflow: what makes it stale, limits, missing partitions."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ def own(kept):
     return kept.put_back()
 
 
-def test_what_was_catalogued_is_current(own):
+def test_a_second_run_of_the_catalogue_does_nothing(own):
     assert own.stale("swan_sf") == set()
 
 
@@ -83,14 +83,14 @@ def test_a_run_after_an_edit_goes_by_what_rules_declare(own, module, stages):
     assert own.stale("swan_sf") == stages
 
 
-def test_a_partition_that_lost_too_much_stops_at_its_gate_by_name(own):
+def test_a_partition_with_too_many_losses_is_refused_by_name(own):
     own.set("limits: {max_rejected_windows_fraction: 0}")
     done = own.run("--cores", "2", "swan_sf", succeeds=False)
     assert "windows are rejected" in said(done)
     assert "raise limits.max_rejected_windows_fraction" in said(done)
 
 
-def test_a_truncated_partition_stops_at_its_gate_and_the_others_are_catalogued(own):
+def test_a_truncated_partition_is_refused_and_the_others_are_catalogued(own):
     folder = own.path("data/raw/swan_sf")
     shutil.copytree(own.path(RAW), folder, ignore=shutil.ignore_patterns("*.json"))
     raw = folder / "partition2_instances.tar.gz"
@@ -104,7 +104,7 @@ def test_a_truncated_partition_stops_at_its_gate_and_the_others_are_catalogued(o
     ]
 
 
-def test_a_partition_that_is_not_there_is_named_and_the_rest_is_catalogued(own):
+def test_a_missing_partition_is_named_and_the_rest_is_catalogued(own):
     folder = own.path("data/raw/swan_sf")
     shutil.copytree(own.path(RAW), folder, ignore=shutil.ignore_patterns("*.json"))
     for number in (2, 5):
@@ -124,7 +124,7 @@ def test_a_partition_that_is_not_there_is_named_and_the_rest_is_catalogued(own):
     assert own.stale("swan_sf") == set()
 
 
-def test_a_partition_is_fetched_as_its_dataverse_tells(own):
+def test_a_partition_is_fetched_with_the_answer_of_its_dataverse(own):
     name = "swan_sf/partition3_instances.tar.gz"
     content = own.path(f"data/sample/raw/{name}").read_bytes()
     path = own.path("config/sources.yaml")
