@@ -61,6 +61,15 @@ def _link_or_copy(source: str, target: str) -> None:
         shutil.copy2(source, target, follow_symlinks=False)
 
 
+def without_report(products: dict[str, bytes]) -> dict[str, bytes]:
+    """Return products without the report, which shows all branches that are switched on."""
+    return {
+        name: content
+        for name, content in products.items()
+        if not name.startswith("data/processed/report.html")
+    }
+
+
 class Project:
     """A copy of the workflow and its configuration in a separate folder.
 
@@ -166,7 +175,7 @@ class Project:
         }
 
     def portable_products(self) -> dict[str, bytes]:
-        """Return those of `products` that may not depend on where the project stands.
+        """Return the products that do not depend on the folder of the project.
 
         The index of SDOBenchmark holds absolute locations; its card and the documents that are
         made from it have the index's checksums.

@@ -20,8 +20,11 @@ DOCUMENTS = [
         "data/preprocessed/solar_flare_2020/leaks.receipt.json",
         {"check_leaks", "write_records"} | FEATURES,
     ),
-    # Statistics are only made of the training split.
-    ("data/processed/magnetic_data/dev.manifest.json", FEATURES - {"measure_magnetic"}),
+    # Statistics and figures are only made of the training split.
+    (
+        "data/processed/magnetic_data/dev.manifest.json",
+        FEATURES - {"measure_magnetic", "illustrate_magnetic"},
+    ),
     ("data/preprocessed/sdo/plan.parquet.manifest.json", INDEX),
     ("data/sample/raw/sdo.manifest.json", {"unpack_sdo"}),
     ("data/interim/ztf/accepted/20180601.receipt.json", {"check_night"}),

@@ -101,10 +101,15 @@ def test_branches_have_the_same_bytes_as_on_a_disk_and_their_losses_are_noticed(
 
     lost = "project/data/preprocessed/stealth/solar_flares.parquet.manifest.json"
     bucket.delete_object(Bucket=BUCKET, Key=lost)
-    assert project.stale(*WHERE, "stealth") == {"convert_stealth", "stealth"}
+    assert project.stale(*WHERE, "stealth") == {"convert_stealth", "illustrate_stealth", "stealth"}
     cut = "project/data/interim/stealth/quarantine.jsonl"
     bucket.put_object(Bucket=BUCKET, Key=cut, Body=b"")
-    assert project.stale(*WHERE, "stealth") == {"ingest_stealth", "convert_stealth", "stealth"}
+    assert project.stale(*WHERE, "stealth") == {
+        "ingest_stealth",
+        "convert_stealth",
+        "illustrate_stealth",
+        "stealth",
+    }
     project.run("--cores", "2", *WHERE, *BRANCHES)
     assert content(bucket) == there
     assert project.stale(*WHERE, *BRANCHES) == set()

@@ -168,6 +168,8 @@ def test_data_copied_with_times_but_without_records_is_kept(finished, tmp_path):
         ),
         # The checksums of the index.
         *("data/processed/sdo/croissant.json", "data/processed/sdo/README.md.manifest.json"),
+        # The digests of these manifests.
+        "data/processed/report.html.manifest.json",
     }
     assert copied.stale() == set()
 

@@ -192,8 +192,8 @@ def test_an_edited_module_reruns_the_stages_that_import_it(declared, module, sta
     ("module", "stages"),
     [
         ("raw/files.py", SIMULATE | SIMULATE_SDO | SIMULATE_STEALTH | SIMULATE_ZTF),
-        ("sdo/tensors.py", {"tensors_sdo", "measure_sdo"} | CARD),
-        ("stealth/write.py", {"convert_stealth"}),
+        ("sdo/tensors.py", {"tensors_sdo", "measure_sdo"} | SDO_SECTION | CARD),
+        ("stealth/write.py", {"convert_stealth", "illustrate_stealth"}),
         ("ztf/matches.py", ZTF_PLAN),
         ("magnetic/leaks.py", {"check_leaks", "write_records"} | FEATURES),
     ],

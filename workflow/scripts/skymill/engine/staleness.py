@@ -210,6 +210,9 @@ def _broken(job: Job, document: dict, folder: Folder):
             yield f"one of the {len(now):,} products that it was made from has changed"
         return
     for name, digest in recorded.items():
+        # An input that the rule no longer has is a difference, and no damage.
+        if name not in job.inputs:
+            continue
         found = _digest(folder, name)
         if found is None:
             yield f"{name}, which it was made from, is missing or damaged"
