@@ -30,7 +30,7 @@ class StaleRules:
         }
 
     def after_edit(self, module: str) -> set[str]:
-        """Return the rules that rerun after an edit of a module, without `all` and `write_report`."""
+        """Return the rules that rerun after an edit, without `all` and `write_report`."""
         file = f"skymill/{module}"
         stale = {job for job, rule in self._rules.items() if file in self._sources.get(rule, ())}
         waiting = list(stale)
