@@ -1,4 +1,4 @@
-"""A figure of one pair: the curves of the magnetic series beside the images of the same hours."""
+"""A figure of one pair: the curves of the magnetic series and the images of the same hours."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from PIL import Image
 
 CURVES = ("USFLUX", "TOTUSJH", "TOTPOT", "SAVNCPP", "R_VALUE", "MEANSHR")
-"""Parameters that are drawn, from above."""
+"""Parameters that are drawn, from top to bottom."""
 SHOWN_CHANNELS = ("magnetogram", "continuum", "171", "131")
-"""Channels that are drawn, from above; the time steps go from left to right."""
+"""Channels that are drawn, from top to bottom. Time steps go from left to right."""
 
 MARGIN, LINE, GAP = 10, 13, 4
-"""Pixels around the figure, of a line of text, and between images."""
+"""Margin of the figure, height of a line of text, and gap between images, in pixels."""
 CURVE_WIDTH, CURVE_HEIGHT = 480, 76
 IMAGE_SIDE = 128
 BACKGROUND, INK, FRAME, ABSENT = 255, 0, 160, 210
 
 
 def choose_pair(pairs: pd.DataFrame) -> int:
-    """Return the row of the pair to draw: a strong flare with all steps, and nothing doubtful.
+    """Return the row of the pair to draw: a strong flare with all steps and without flags.
 
-    Which one does not depend on the order of the rows.
+    The choice does not depend on the order of the rows.
     """
     order = {label: place for place, label in enumerate("XMCQ")}
     ranked = pd.DataFrame(
@@ -49,7 +49,7 @@ def draw_pair(
     path: Path,
     images: tuple[np.ndarray, np.ndarray] | None,
 ) -> list[dict]:
-    """Draw one pair; return the entry of the PNG for a manifest.
+    """Draw one pair and return the entry of the PNG for a manifest.
 
     Parameters
     ----------
@@ -58,12 +58,12 @@ def draw_pair(
     series
         float, shape (60, 24); missing steps are NaN.
     images
-        uint8 of shape (4, 10, 256, 256) and bool (4, 10), whether each image is there; None where
-        there are no tensors.
+        The images, uint8, shape (4, 10, 256, 256), and whether each image is present, bool, shape
+        (4, 10). None without tensors.
     """
     figure = pair_figure(pair, series, images)
     with new_file(Path(path)) as temporary:
-        # Fixed settings and no time, so that equal pairs give equal bytes.
+        # With fixed settings and without a time, equal pairs make equal bytes.
         figure.save(temporary, format="PNG", compress_level=6, optimize=False)
         return [{**describe_file(temporary, 1), "name": Path(path).name}]
 
@@ -74,7 +74,7 @@ def pair_figure(
     """Return the figure of draw_pair as a grey image."""
     from PIL import Image, ImageDraw, ImageFont
 
-    # The one font that is the same with and without FreeType.
+    # The only font that is the same with and without FreeType.
     font = ImageFont.load_default_imagefont()
     rows = len(SHOWN_CHANNELS) * (IMAGE_SIDE + LINE + GAP)
     head = 3 * LINE + 2 * MARGIN
@@ -135,7 +135,7 @@ def draw_curve(
     box: tuple[int, int, int, int],
     span: tuple[float, float] | None = None,
 ) -> None:
-    """Draw a curve into a box, from the lowest to the highest value or of `span`.
+    """Draw a curve into a box. The box shows the range of the values, or `span`.
 
     Missing steps are gaps.
     """
