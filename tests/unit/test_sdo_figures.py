@@ -167,10 +167,10 @@ def test_every_row_and_every_file_is_counted_where_it_left():
     samples = flow_of_samples(CATALOGUE, planned(1)).counts
     assert samples["rows of the metadata"] == 5
     assert samples["row cannot be read"] == 1
-    assert samples["excluded: the group touches the test set"] == 1
+    assert samples["excluded: group is also in test"] == 1
     assert samples["train"] == 1
     files = flow_of_images(LOCATED["counts"], CATALOGUE).counts
-    assert files["not in a folder of a sample"] == 85 - 82
+    assert files["not in the folder of a sample"] == 85 - 82
     assert files["undecodable"] == 1
     assert files["good images"] == files["of the training set"] + files["of the test set"] == 81
 

@@ -1,11 +1,11 @@
-"""About how long a run takes: what jobs cost by themselves, and what each GB of raw files adds."""
+"""Approximate time of a run: a fixed time per job, and a time per GB of raw files."""
 
 from collections.abc import Mapping
 
 START = 1.3
-"""Seconds of one core that a job takes whatever its data: Python, its libraries, its manifest.
+"""Seconds of one core that a job takes for any data: Python, its libraries and its manifest.
 
-Measured: the demo, when it had 112 jobs, on two cores of a shared Xeon (2.3 GHz).
+Measured with the demo, which then had 112 jobs, on two cores of a shared Xeon (2.3 GHz).
 """
 
 RATES = {
@@ -18,15 +18,15 @@ RATES = {
     "baseline": 140,
     "report": 0,
 }
-"""Seconds of one core that a GB of a branch's raw files takes, from raw file to last product.
+"""Seconds of one core per GB of a branch's raw files, from the raw file to the last product.
 
 Measured, see benchmarks/README.md: the magnetic branch on 1.95 GB, SDOBenchmark at full size, a
-tenth of SWAN-SF, 20,000 alerts. Raw files: about what the simulator takes, a guess. The baseline:
-the models on 76,773 described records, for each division.
+tenth of SWAN-SF, 20,000 alerts. `raw files` is an estimate of the time of the simulator. The
+baseline was measured with 76,773 described records, for each division.
 """
 
 HASHED = 2
-"""Seconds of one core that hashing a GB takes, about: raw files that need no simulation."""
+"""Approximate seconds of one core to hash a GB of raw files that are not simulated."""
 
 SIMULATED = {
     "magnetic": (("records", "test_records"), 46e3),
@@ -35,18 +35,18 @@ SIMULATED = {
     "stealth": (("rows",), 30),
     "ztf": (("alerts",), 50e3),
 }
-"""What a simulated branch is counted in, by its settings, and about the raw bytes of each."""
+"""Settings that count the items of a simulated branch, and the approximate raw bytes per item."""
 
 
 def simulated_gigabytes(branch: str, settings: Mapping, nights: int = 1) -> float:
-    """Return about how large the simulated raw files of a branch are, in GB.
+    """Return the approximate size of the simulated raw files of a branch, in GB.
 
     Parameters
     ----------
     settings
         `simulate` of the configuration.
     nights
-        The nights of ZTF, each of which has so many alerts.
+        The number of ZTF nights. The setting `alerts` counts the alerts of one night.
     """
     names, size = SIMULATED[branch]
     # SWAN-SF has the series of the magnetic records.
@@ -63,27 +63,27 @@ def seconds(
     *,
     is_simulated: bool = False,
 ) -> float:
-    """Return about how many seconds a run takes, without downloads.
+    """Return the approximate seconds of a run, without downloads.
 
     Parameters
     ----------
     needed
-        Jobs that will run, by branch or `raw files`.
+        Number of jobs that will run, by branch or `raw files`.
     jobs
-        The same of all jobs that the targets need, whether they will run or not.
+        Number of all jobs that the targets need, by branch or `raw files`.
     gigabytes
         Size of the raw files, by branch.
     cores
-        Cores that work at a time.
+        Number of cores.
     is_simulated
-        Whether the raw files are made here.
+        Whether the run simulates the raw files.
     """
     work = 0.0
     for branch, number in needed.items():
         if branch == "raw files":
             size, rate = sum(gigabytes.values()), RATES[branch] if is_simulated else HASHED
         else:
-            # The baseline is mostly of the magnetic records.
+            # The baseline spends most of its time on the magnetic records.
             size = gigabytes.get("magnetic" if branch == "baseline" else branch, 0.0)
             rate = RATES[branch]
         work += START * number + rate * size * number / jobs[branch]
@@ -91,7 +91,7 @@ def seconds(
 
 
 def about(seconds: float) -> str:
-    """Return a time in words, no more exact than it is known: about 40 seconds."""
+    """Return an approximate time in words, for example: about 40 seconds."""
     for size, unit in ((3600, "hours"), (60, "minutes")):
         if seconds >= 1.5 * size:
             number = seconds / size

@@ -1,4 +1,4 @@
-"""What a run has made of each branch: how many products, how large, and what was rejected."""
+"""The results of a run by branch: number and size of products, and rejected items."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,18 +7,18 @@ from skymill.engine.products import MANIFEST
 from skymill.engine.words import counted, size_text
 
 REPORT = "report"
-"""Where the report is in lists of products by branch: it is about all branches."""
+"""The key of the report in lists of products by branch. The report is about all branches."""
 
 
 def made_lines(documents: Mapping[str, Mapping[str, dict]], new: Iterable[str]) -> list[str]:
-    """Return a line for each branch of which something was made.
+    """Return a line for each branch with new documents.
 
     Parameters
     ----------
     documents
-        Manifests and receipts by name, of each branch.
+        Manifests and receipts of each branch, by name.
     new
-        The names of those that were written now. What was rejected is told of the whole branch.
+        Names of the documents that this run wrote. Rejected items are counted for the whole branch.
     """
     new = set(new)
     lines = []
@@ -32,7 +32,7 @@ def made_lines(documents: Mapping[str, Mapping[str, dict]], new: Iterable[str]) 
 
 
 def is_final(name: str) -> bool:
-    """Return whether a document describes what users work with: no receipt, nothing of interim/."""
+    """Return whether a document describes a final product: not a receipt, and not in interim/."""
     return name.endswith(MANIFEST) and not name.startswith("interim/")
 
 
@@ -59,21 +59,21 @@ def _images(counts: dict) -> tuple[int, int]:
 
 
 CATALOGUES = {
-    # Of the files of 2020, or of windows of SWAN-SF.
+    # The files of 2020, or the windows of SWAN-SF.
     "magnetic": ((paths.VALUES, "lines", _lines), (paths.CATALOGUE, "windows", _lines)),
     "sdo": ((paths.SDO_SAMPLES, "images", _images),),
     "aligned": ((paths.SWAN_STEPS, "windows", _windows),),
     "stealth": ((paths.STEALTH_ROWS, "lines", _lines),),
     "ztf": ((paths.ZTF_NIGHT, "alerts", _alerts),),
 }
-"""Where a branch counts what it has rejected: products, what is counted, and (rejected, of all).
+"""Where a branch counts its rejected items: products, unit, and a function of (rejected, total).
 
-Of several places the first one counts that there is.
+The first place with documents is used.
 """
 
 
 def _rejected(branch: str, documents: Mapping[str, dict]) -> str:
-    """Return how much of a branch's raw data was rejected."""
+    """Return the number of rejected items of a branch as text."""
     for pattern, what, count in CATALOGUES.get(branch, ()):
         beginning, _, end = f"{pattern}{MANIFEST}".partition("{")
         end = end.partition("}")[2]
