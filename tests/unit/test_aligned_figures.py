@@ -102,7 +102,7 @@ def test_a_pair_has_curves_beside_images(drawn):
 def test_windows_are_counted_by_partition_and_rejected_ones_by_reason(drawn):
     body = part(drawn, "swan_sf").body
     assert "partition1: X 0, M 0, C 0, B 0, Q 7; partition3: X 1" in body
-    assert "there are not 60 rows" in body
+    assert "the number of rows is not 60" in body
     assert "<new>" not in body
 
 

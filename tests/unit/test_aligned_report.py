@@ -67,9 +67,9 @@ def rows_of(text, start):
 
 def test_the_page_counts_what_was_located_and_joined(made):
     text = page(made)
-    assert "8 of 9 image samples have the magnetic series" in text
-    assert "1 of them a record of 2020" in text
-    assert "Without partition2, partition4, partition5" in text
+    assert "8 of 9 image samples have a magnetic series" in text
+    assert "1 of these pairs also have a record of 2020" in text
+    assert "were not read: partition2, partition4, partition5" in text
     assert rows_of(text, "exact") == ["exact", "1", "50.00%"]
     assert rows_of(text, "nearest") == ["nearest", "0", "0.00%"]
     assert rows_of(text, "absent") == ["absent", "1", "50.00%"]
@@ -82,8 +82,8 @@ def test_the_page_compares_labels_and_draws_how_the_agreement_falls(made):
     # M, X, and quiet against B and C are the same label; C2.0 and C2.1 are different classes.
     assert rows_of(text, "the same time")[1:6] == ["8", "50.0%", "6", "66.7%", "1.00"]
     assert rows_of(text, "permuted regions")[5].startswith(("-", "0"))
-    assert "taken as TAI" in text
-    assert "Never train on one and test on the other" in text
+    assert "times of SWAN-SF are TAI" in text
+    assert "Never train on one data set and test on another" in text
 
 
 def test_the_page_says_that_there_were_no_records_to_locate(made):

@@ -10,6 +10,8 @@ from skymill.magnetic.plan_counts import doubts
 from skymill.magnetic.report import diagnose
 from skymill.magnetic.schema import LABELS, PARTITIONS, SPLITS, TRAIN_SPLITS
 
+LEAKS = "Leaks between splits, and overlap with the test file"
+
 
 def page_of(run, **other):
     parts = {
@@ -39,7 +41,7 @@ def table(page, title):
 
 
 def test_lines_read_are_listed_by_file(page):
-    rows = {row["file"]: row for row in table(page, "Lines met")}
+    rows = {row["file"]: row for row in table(page, "Lines read")}
     assert list(rows) == list(PARTITIONS)
     first = rows["train_partition1_data"]
     assert (first["lines"], first["valid"], first["rejected"], first["blank"]) == (
@@ -67,21 +69,21 @@ def test_records_with_the_wrong_number_of_steps_are_listed(page):
     (row,) = table(page, "Records with the wrong number of steps")
     assert row["file"] == "train_partition1_data.json"
     assert (row["line"], row["id"], row["class"]) == ("4", "900", "M")
-    assert row["what"] == "MEANALP has 59 steps, without 59"
+    assert row["problem"] == "MEANALP has 59 steps, without 59"
 
 
 def test_ids_regions_splits_and_leaks_are_listed(page, small_run):
     rows = {row[""]: row for row in table(page, "Ids and regions")}
     assert rows["records kept"] == {"": "records kept", "training files": "60", "test file": "4"}
-    assert int(rows["renumbered"]["training files"]) > 0
-    assert rows["renumbered"]["test file"] == "1"
-    assert "20 regions in 60 training records" in page
+    assert int(rows["records with a new id"]["training files"]) > 0
+    assert rows["records with a new id"]["test file"] == "1"
+    assert "The 60 training records are in 20 regions." in page
     splits = {row["split"]: row for row in table(page, "Splits")}
     for name in ("train", "dev", "test"):
         told = small_run.plan_counts["by_split"][name]
         assert splits[name]["records"] == f"{told['records']:,}"
         assert splits[name]["X"] == f"{told['by_label']['X']:,}"
-    assert [row["in several splits"] for row in table(page, "Leaks and overlap")] == ["0"] * 3
+    assert [row["in several splits"] for row in table(page, LEAKS)] == ["0"] * 3
     assert "3 training records share a step with 1 records of the test file (train " in page
 
 
@@ -107,7 +109,7 @@ def test_folds_are_listed(small_run):
 
 
 def test_warnings_of_the_plan_are_listed(page, small_run):
-    section = page.split("## What to doubt\n\n")[1].split("\n\n## ")[0]
+    section = page.split("## Warnings about the splits\n\n")[1].split("\n\n## ")[0]
     said = doubts(small_run.plan_counts)
     assert any("class X from only 1 region" in doubt for doubt in said)
     assert section.splitlines() == [f"- {doubt}" for doubt in said]
@@ -116,13 +118,13 @@ def test_warnings_of_the_plan_are_listed(page, small_run):
 def test_sizes_of_regions_are_listed_from_small_to_large(small_run):
     told = copy.deepcopy(small_run.products[small_run.regions])
     told.counts["regions_by_size"] = {"10-19": 2, "1000-more": 1, "2": 7, "3-4": 0, "5-9": 4}
-    assert "Regions by size: 2: 7, 5-9: 4, 10-19: 2, 1000-more: 1." in page_of(
+    assert "Regions by number of records: 2: 7, 5-9: 4, 10-19: 2, 1000-more: 1." in page_of(
         small_run, regions=told
     )
 
 
 def test_parameters_never_measured_are_listed_by_split(page):
-    rows = table(page, "Parameters never measured")
+    rows = table(page, "Records in which a parameter has no value")
     assert [row["split"] for row in rows] == list(SPLITS)
     assert all(row["USFLUX"] == "0" for row in rows)
 
@@ -131,11 +133,11 @@ def test_settings_in_force_are_listed_without_null_entries(small_run):
     settings = {"augmentation": {"X": {"warp": 8}}, "seed": 7, "split.unit": "region"}
     rows = {
         row["setting"]: row["value"]
-        for row in table(page_of(small_run, settings=settings), "Settings in force")
+        for row in table(page_of(small_run, settings=settings), "Settings")
     }
     assert rows == {"augmentation.X": "{warp: 8}", "seed": "7", "split.unit": "region"}
     page = page_of(small_run, settings={"augmentation": {}})
-    assert table(page, "Settings in force") == [{"setting": "augmentation", "value": "nothing"}]
+    assert table(page, "Settings") == [{"setting": "augmentation", "value": "nothing"}]
 
 
 def test_contradictory_labels_are_listed(page, small_run):
@@ -145,7 +147,7 @@ def test_contradictory_labels_are_listed(page, small_run):
     told.counts["contradictory"] = {"contents": 1, "records": 2, "examples": [example]}
     told.counts["collisions_with_identical_content_and_other_label"] = 1
     page = page_of(small_run, ids=[told])
-    assert "2 records have the values of another record and another class" in page
+    assert "2 records have the same values as another record but a different class" in page
     assert re.search(r"\| train_partition1_data.json \| +3 \| 7 +\| X", page)
 
 
@@ -165,12 +167,12 @@ def test_a_page_without_a_test_file_says_so(small_run):
 
 
 def test_the_page_explains_what_its_counts_prove(page):
-    assert "Proven. If all three counts are 0, no two splits hold windows that share" in page
-    assert "Not proven. That no two splits hold windows of one active region." in page
+    assert "Proven: If all three counts are 0, no two splits contain windows that share" in page
+    assert "Not proven: That no two splits contain windows of the same active region." in page
 
 
 def test_a_run_of_the_published_recipe_has_a_page(published_run):
-    rows = table(page_of(published_run), "Leaks and overlap")
+    rows = table(page_of(published_run), LEAKS)
     assert int(rows[0]["in several splits"]) > 0
 
 

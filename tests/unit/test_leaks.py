@@ -129,7 +129,7 @@ def test_a_chain_of_windows_that_lost_a_link_counts_as_two_regions():
     leaks = find_leaks(plan(rows), content({int(each): int(each) for each in left}))
     assert leaks == dict.fromkeys(("regions", "parents", "contents"), NONE)
     assert (
-        "Where windows between are missing the chain breaks" in STATEMENTS["cup2020"]["not_proven"]
+        "If windows in between are missing, the chain breaks" in STATEMENTS["cup2020"]["not_proven"]
     )
 
 

@@ -112,9 +112,9 @@ def test_the_validation_split_is_not_scored_with_its_own_threshold(results, writ
 
 def test_probabilities_without_a_threshold_are_refused(results, write):
     path = write(record_id=of("test"), probability=probabilities(of("test")))
-    with pytest.raises(SkymillError, match=r"name their file by --dev, or give --threshold"):
+    with pytest.raises(SkymillError, match=r"name a second file with --dev, or set --threshold"):
         score_predictions(path, results)
-    with pytest.raises(SkymillError, match="the threshold 7 is no probability"):
+    with pytest.raises(SkymillError, match="the threshold 7 is not a probability"):
         score_predictions(path, results, threshold=7)
 
 
@@ -156,7 +156,7 @@ def test_rows_of_test_in_the_file_for_dev_are_refused(results, write):
 @pytest.mark.parametrize("value", [np.nan, -0.1, 1.5, np.inf])
 def test_a_value_that_is_no_probability_is_named(results, write, name, value):
     path = write(name, record_id=TEST, probability=[0.5] * 9 + [value])
-    with pytest.raises(SkymillError, match=r"1 of 10 probabilities are no number .* row 10"):
+    with pytest.raises(SkymillError, match=r"1 of 10 probabilities are not numbers .* row 10"):
         score_predictions(path, results, threshold=0.5)
 
 
@@ -169,13 +169,13 @@ def test_an_unknown_class_is_named(results, write, value):
 
 def test_positions_outside_the_split_are_named(results, write):
     path = write(position=np.arange(1, 11), probability=0.5)
-    with pytest.raises(SkymillError, match="10 is no position in the split test"):
+    with pytest.raises(SkymillError, match="10 is not a position in the split test"):
         score_predictions(path, results, threshold=0.5)
 
 
 def test_files_without_the_columns_are_refused(results, write, tmp_path):
     for columns, said in (
-        ({"id": TEST, "probability": 0.5}, "needs one column that says which rows"),
+        ({"id": TEST, "probability": 0.5}, "needs one column that identifies the rows"),
         ({"record_id": TEST, "position": 0, "probability": 0.5}, "needs one column"),
         ({"record_id": TEST, "p": 0.5}, "needs a column probability"),
     ):
@@ -187,7 +187,7 @@ def test_files_without_the_columns_are_refused(results, write, tmp_path):
     (tmp_path / "empty.csv").write_text("")
     with pytest.raises(SkymillError, match="cannot be read as CSV"):
         score_predictions(tmp_path / "empty.csv", results)
-    with pytest.raises(SkymillError, match="is not there"):
+    with pytest.raises(SkymillError, match="does not exist"):
         score_predictions(tmp_path / "nowhere.csv", results)
     (tmp_path / "broken.parquet").write_text("PAR1")
     with pytest.raises(SkymillError, match=r"broken\.parquet cannot be read as Parquet"):
@@ -212,7 +212,7 @@ def test_a_split_without_labels_cannot_be_scored(tmp_path, write):
     entry = write_table(folder / "records.parquet", pa.table({"record_id": [1], **columns}))
     described(folder / "records.parquet", [entry], source="local")
     path = write(record_id=[1], label=["X"])
-    with pytest.raises(SkymillError, match="no known classes"):
+    with pytest.raises(SkymillError, match="classes of the split holdout_test are unknown"):
         score_predictions(path, tmp_path / "data", split="holdout_test")
 
 

@@ -82,7 +82,7 @@ def test_a_changed_limit_is_told():
 
 
 def test_leaks_that_are_not_refused_are_told_as_such():
-    assert check_rows([leaks(0)], SETTINGS)[0][2:] == ["0", "none may be"]
+    assert check_rows([leaks(0)], SETTINGS)[0][2:] == ["0", "must be 0"]
     told = check_rows([leaks(12)], {**SETTINGS, "split_unit": "record"})
     assert told[0][2:] == ["12", "no limit: split.unit is not region"]
 
@@ -103,7 +103,7 @@ def test_simulated_data_are_called_so_and_real_ones_are_not():
     assert "SIMULATED DATA" in written(product("processed/a", "sample"))
     assert "SIMULATED DATA" not in written(product("processed/a"))
     mixed = product("processed/a", "sample", sources=["local", "sample"])
-    assert "Source: simulated, files that were put there by hand." in written(mixed)
+    assert "Source: simulated, your own files." in written(mixed)
 
 
 def test_what_users_work_with_is_listed_and_nothing_else():

@@ -209,5 +209,5 @@ def test_a_flow_whose_counts_do_not_add_up_is_an_error(last):
     records = Flow("records")
     records.total("read", 10)
     records.leaves("blank", 1)
-    with pytest.raises(SkymillError, match=r"8, but what comes before gives 9 records"):
+    with pytest.raises(SkymillError, match=r"8, but the counts before add up to 9 records"):
         last(records)

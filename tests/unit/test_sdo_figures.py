@@ -165,12 +165,12 @@ def part(section, name):
 
 def test_every_row_and_every_file_is_counted_where_it_left():
     samples = flow_of_samples(CATALOGUE, planned(1)).counts
-    assert samples["rows of the tables"] == 5
-    assert samples["cannot be read"] == 1
-    assert samples["excluded: the group touches the test set"] == 1
+    assert samples["rows of the metadata"] == 5
+    assert samples["row cannot be read"] == 1
+    assert samples["excluded: group is also in test"] == 1
     assert samples["train"] == 1
     files = flow_of_images(LOCATED["counts"], CATALOGUE).counts
-    assert files["not in a folder of a sample"] == 85 - 82
+    assert files["not in the folder of a sample"] == 85 - 82
     assert files["undecodable"] == 1
     assert files["good images"] == files["of the training set"] + files["of the test set"] == 81
 
@@ -199,7 +199,7 @@ def test_classes_are_in_their_columns_whatever_order_the_document_has(drawn):
 def test_what_is_proven_and_what_is_not_is_said(drawn):
     leaks = part(drawn, "leaks")
     assert "stay (sdo.split: official)" in leaks.caption
-    assert "Not proven in any case" in leaks.body
+    assert "Never proven: that images do not show" in leaks.body
     assert "in a HARP that has training samples 1" in leaks.body
 
 
@@ -237,9 +237,9 @@ def test_a_clean_set_without_tensors_has_a_section_as_well():
         filled, sample=None, catalogue={"counts": counts}, split="cleaned", flux_scale=1.0
     )
     assert "sdo.tensors: false" in part(drawn, "sample").body
-    assert part(drawn, "problems").caption == "Nothing is wrong."
+    assert part(drawn, "problems").caption == "There are no problems."
     assert "are excluded (sdo.split: cleaned)" in part(drawn, "leaks").caption
-    assert "stored peak fluxes as they are" in part(drawn, "classes").caption
+    assert "stored peak fluxes, without scaling" in part(drawn, "classes").caption
 
 
 def test_the_sample_that_is_shown_has_a_strong_flare_and_a_missing_image():

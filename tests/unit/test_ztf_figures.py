@@ -168,9 +168,9 @@ def test_alerts_with_holes_have_a_sheet_with_a_legend(drawn):
 def test_nothing_gathered_gives_a_section_that_says_so(tmp_path):
     empty = Gathered(tmp_path, nights={"20180601": []})
     drawn = section(empty, nights=[night("20180601", 0)], absent=[])
-    assert "No object." in part(drawn, "stamps_1_agn").caption
+    assert "No objects." in part(drawn, "stamps_1_agn").caption
     assert not [one for one in drawn.parts if one.name == "holes"]
-    assert "Nights of which nothing is kept: 20180601." in part(drawn, "nights").body
+    assert "Nights from which no alert is kept: 20180601." in part(drawn, "nights").body
 
 
 def test_stamps_have_the_same_bytes_each_time():

@@ -86,7 +86,7 @@ def test_only_an_empty_tarball_is_called_empty(tmp_path):
     )
     assert "(the tarball is empty, or the archive has none): a." in page
     assert cells(page, "b")[-1] == "2"
-    assert "Files that are no alert files" in page
+    assert "Files that are not alert files" in page
     assert "x.txt, &#60;b&#62;.gz" in page
 
 
@@ -98,8 +98,8 @@ def test_text_from_the_tarball_is_never_markup(tmp_path):
 
 
 def test_groups_of_names_are_counted(page):
-    assert "names within 1.5 arcsec of each other" in page
-    assert "The 20 objects are 20 groups; 0 objects are in groups of several names." in page
+    assert "each within 1.5 arcsec of the next" in page
+    assert "The 20 objects are in 20 groups; 0 objects are in groups of several objects." in page
 
 
 def test_nights_are_counted_each_and_together(page):
@@ -111,7 +111,7 @@ def test_nights_are_counted_each_and_together(page):
 
 def test_nights_without_alerts_and_days_without_a_file_are_named(page):
     assert "or the archive has none): 20180602.\n" in page
-    assert "left out, because they have no file: 20180603..20180604, 20180607.\n" in page
+    assert "skipped because they have no file: 20180603..20180604, 20180607.\n" in page
 
 
 def test_corrupt_alerts_are_listed_by_cause(page):
@@ -126,7 +126,9 @@ def test_classes_and_matches_are_shown_with_published_numbers(page):
     sample = page.split("## Sample")[1]
     assert cells(sample, "Otro") == ["Otro", "7", "122,968", "3", "3", "3"]
     assert cells(sample, "QSO") == ["QSO", "7", "2,804", "500", "7", "7"]
-    assert "QSO has no more objects than were asked for: all of them are taken." in page
+    assert (
+        "QSO does not have more objects than requested, so the sample contains all of them." in page
+    )
 
 
 def test_splits_add_up_to_the_sample(page):

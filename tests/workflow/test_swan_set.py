@@ -65,9 +65,9 @@ def test_no_file_of_2020_and_no_test_set_is_needed(made):
         "ids_train.parquet"
     ]
     page = made.path("data/processed/magnetic_diagnostics.md").read_text()
-    assert "Read: SWAN-SF." in page
+    assert "Input: SWAN-SF." in page
     assert "There is no test file." in page
-    assert "Lost before: the catalogue of SWAN-SF" in page
+    assert "Windows rejected in the catalogue of SWAN-SF" in page
     card = made.path(f"{PROCESSED}/README.md").read_text()
     assert "doi.org/10.7910/DVN/EBCFKM" in card
     assert "holdout_test" not in card

@@ -1,5 +1,5 @@
 # The aligned branch: magnetic series and solar images of one region at one time.
-# Keys of steps, plan (records located, samples joined, splits), materialise (pairs, figure, report).
+# Keys of steps, plan (locate records, join samples, splits), materialise (pairs, figure, report).
 
 
 # Too small to wait for a cluster: they run where Snakemake does.
@@ -15,7 +15,7 @@ localrules:
 
 
 rule key_records:
-    """Key the steps of a magnetic file by what it shares with SWAN-SF."""
+    """Compute keys of the steps of a magnetic file from the parameters shared with SWAN-SF."""
     input:
         **made(values=paths.VALUES),
         checks=[paths.ACCEPTED],
@@ -37,7 +37,7 @@ rule key_records:
 
 
 rule key_swan_sf:
-    """Key the distinct steps of a SWAN-SF partition by what they share with the magnetic files."""
+    """Compute keys of a SWAN-SF partition's distinct steps from the shared parameters."""
     input:
         **made(steps=paths.SWAN_STEPS),
         checks=[paths.SWAN_ACCEPTED],
@@ -57,7 +57,7 @@ rule key_swan_sf:
 
 
 rule locate_records:
-    """Give the magnetic records time and HARP: each step votes by its value."""
+    """Find the time and HARP of the magnetic records: each step votes by its values."""
     input:
         unpack(location_inputs),
     output:
@@ -104,7 +104,7 @@ rule plan_aligned:
 
 
 rule check_aligned:
-    """Fail when a group of regions is in two splits, or a split is empty."""
+    """Fail if a group of regions is in two splits, or if a split is empty."""
     input:
         pairs=manifest(paths.PAIRS),
     output:
@@ -147,7 +147,7 @@ rule write_aligned:
 
 
 rule draw_aligned:
-    """Draw one pair: curves beside images."""
+    """Draw one pair: curves and images."""
     input:
         unpack(sdo_tensors),
         **made(
@@ -171,7 +171,7 @@ rule draw_aligned:
 
 
 rule report_aligned:
-    """Tell in one page what was located and joined, and how far the labels agree."""
+    """Write a page about located records, pairs, and the agreement of the labels."""
     input:
         unpack(located_records),
         **made(pairs=paths.PAIRS),

@@ -1,5 +1,5 @@
-# What simple models score under each unit of split, so that a leak shows as a number. No part of the
-# default target: `snakemake baseline`.
+# Scores of simple models for each unit of split, which show a leak as a number. The baseline is not
+# part of the default target: run `snakemake baseline`.
 
 
 rule describe_records:
@@ -18,7 +18,7 @@ rule describe_records:
         "../../envs/magnetic.yaml"
     threads: PARALLEL["magnetic"]
     resources:
-        # All statistics, twice: 1.2 kB a record of 2020.
+        # All statistics, twice: 1.2 kB per record of 2020.
         mem_mb=memory(2500, each=500),
         runtime=minutes(15, per_gb=10, of="clean"),
     params:
@@ -62,7 +62,8 @@ rule score_baseline:
         f"{LOGS}/score_baseline.log",
     conda:
         "../../envs/magnetic.yaml"
-    # Each process has all statistics, and copies of them: more than four need much memory.
+    # Each process has all statistics and copies of them, so more than four processes need too much
+    # memory.
     threads: min(4, max(PARALLEL["magnetic"], PARALLEL["ztf"]))
     resources:
         mem_mb=memory(2000, each=3000),
@@ -85,6 +86,6 @@ rule score_baseline:
 
 
 rule baseline:
-    """What simple models score."""
+    """The scores of simple models."""
     input:
         every(rules.score_baseline.output),

@@ -1,4 +1,4 @@
-# What people load, described: statistics of the training data, a card, and Croissant metadata.
+# Descriptions of the data sets: statistics of the training data, a card, and Croissant metadata.
 
 
 # Too small to wait for a cluster: they run where Snakemake does.
@@ -20,7 +20,7 @@ rule measure_magnetic:
         "../../envs/magnetic.yaml"
     threads: PARALLEL["magnetic"]
     resources:
-        # A column of all training records, the originals' values, and these sorted.
+        # A column of all training records, the values of the originals, and the sorted values.
         mem_mb=memory(1000, each=700),
         runtime=minutes(15, per_gb=10, of="train"),
     params:
@@ -93,7 +93,7 @@ rule measure_ztf:
 
 
 rule write_card:
-    """Write the card of a data set, and the same for programs as Croissant metadata."""
+    """Write the card of a data set, and Croissant metadata with the same contents for programs."""
     input:
         unpack(card_inputs),
     output:

@@ -1,4 +1,5 @@
-# What all rules share: the package, the configuration, raw files, names. Nothing is written here.
+# Definitions that all rules share: the package, the configuration, raw files and names. This file
+# writes no files.
 import functools
 import json
 import os
@@ -54,7 +55,7 @@ except ModuleNotFoundError as error:
 
 
 def check_schema(document, schema):
-    """Refuse a document that does not fit its schema: say what is wrong, and where."""
+    """Stop if a document does not match its schema; the message says what is wrong and where."""
     try:
         validate(document, f"../schemas/{schema}.schema.yaml")
     except WorkflowError as error:
@@ -63,7 +64,7 @@ def check_schema(document, schema):
         stop("\n".join([*said[:2], *where]))
 
 
-# Rules and jobs see the configuration that counts: no entry that a later file has left out.
+# Rules and jobs see only the settings in force, without entries that a later file has removed.
 config.update(in_force(config))
 INTERRUPT = Interrupt()
 if IS_MAIN:
@@ -89,39 +90,40 @@ except SkymillError as error:
     stop(str(error))
 
 RESULTS = config["results"]
-# Where a storage provider keeps all files, such as s3://bucket/project.
+# The prefix of all files at a storage provider, such as s3://bucket/project.
 STORAGE = workflow.storage_settings and workflow.storage_settings.default_storage_prefix
 LOGS = skymill.paths.logs(RESULTS)
 paths = skymill.paths.below(RESULTS)
 BRANCHES = tuple(skymill.paths.BRANCH_FOLDERS)
-# What the magnetic branch reads: the files of 2020, or SWAN-SF.
+# The input of the magnetic branch: the files of 2020, or SWAN-SF.
 INPUT = input_of(config)
-# Users have some of the training files, and often not the test file: see RAW.partitions.
+# Users may have only some of the training files, and often no test file: see RAW.partitions.
 COLLECTIONS = {
     collection: [name for name in names if name in RAW.partitions]
     for collection, names in {"train": INPUT.train, "test": [INPUT.test]}.items()
     if {*names} & {*RAW.partitions}
 }
-# What has the counts of a file in its manifest, and the partitions of SWAN-SF that are records.
+# The product whose manifest has the counts of a file, and the partitions of SWAN-SF whose windows are
+# records.
 INGESTED = paths.VALUES if INPUT is CUP else paths.CATALOGUE
 SWAN_READ = RAW.partitions if INPUT is SWAN else ()
 MAGNETIC_SPLITS = SPLITS if "test" in COLLECTIONS else TRAIN_SPLITS
 SDO_SETS = ("train", "test")
-# What people load, by the name of its folder.
+# The data sets that users load, by the names of their folders.
 DATA_SETS = {Path(folder).name: name for name, folder in skymill.paths.DATA_SETS.items()}
 ALIGNED_SPLITS = ("train", "validation", "test")
 ZTF_LABELS = sorted({*config["labels"]["map"].values(), config["labels"]["other"]})
 
-# A run works alone in the folders that it writes to: see begin.
+# Only one run at a time may write to these folders: see begin.
 WRITTEN = [RESULTS, *([skymill.paths.SHARED_RAW] if RAW.are_written() else [])]
 LOCK = RunLock(WRITTEN, Path.cwd())
 
-# Threads of a job that spreads its work over processes; Snakemake lowers them to the cores given.
+# Threads of a job with several worker processes. Snakemake lowers them to the number of cores.
 PARALLEL = {branch: 1 if RAW.is_small(branch) else 8 for branch in BRANCHES}
 
 parallel.use_cluster(config["dask"]["scheduler_address"])
 if workflow.resource_settings.cores is None and workflow.resource_settings.nodes is None:
-    # The user's command and profile say nothing of cores or jobs: all cores of this machine.
+    # The command and the profile do not set cores or jobs, so use all cores of this machine.
     workflow.resource_settings.cores = available_cpu_count()
     workflow.global_resources["_cores"] = available_cpu_count()
 if "downloads" not in workflow.global_resources:
@@ -137,5 +139,5 @@ wildcard_constraints:
     sdo_set="train|test",
     data_set="|".join(DATA_SETS),
     night=NIGHT,
-    # No label but those of the configuration: a mistyped one is no product.
+    # Only labels of the configuration, so a mistyped label is an error.
     label="|".join(map(re.escape, ZTF_LABELS)),

@@ -1,5 +1,5 @@
-# What comes before the configuration is read: where the package is, and whether the configuration has
-# an end.
+# Steps before the configuration is read: find the package, and check that the configuration is not
+# endless.
 import sys
 
 SCRIPTS = Path(str(workflow.current_basedir)).parent / "scripts"
@@ -12,19 +12,19 @@ from snakemake.settings.types import ExecMode
 
 
 def stop(message):
-    """End with a message alone: a WorkflowError would add a file and a line of the workflow."""
+    """Print a message and exit. A WorkflowError would add a file and a line of the workflow."""
     logger.error(message)
     sys.exit(1)
 
 
 def without_package(error):
-    """End with what to do when the package is not there."""
+    """Stop with instructions if the package skymill is missing."""
     if error.name != "skymill":
         raise error
     stop(
-        "The package skymill cannot be imported. A workflow that is loaded from a git address "
-        "needs the package in the environment of Snakemake: `pip install` a checkout of the same "
-        "version, or name the Snakefile of a checkout by its path."
+        "The package skymill cannot be imported. If you load the workflow from a git address, "
+        "install the package in the environment of Snakemake: `pip install` a checkout of the same "
+        "version. Or run the Snakefile of a checkout by its path."
     )
 
 
@@ -34,7 +34,7 @@ try:
 except ModuleNotFoundError as error:
     without_package(error)
 
-# Jobs are given what the run that started them has checked.
+# Jobs do not check the configuration again: the run that started them has checked it.
 IS_MAIN = workflow.exec_mode == ExecMode.DEFAULT
 if IS_MAIN:
     try:

@@ -1,13 +1,13 @@
-# What a run says: what it will make, damage, downloads, and progress in its own words.
+# Messages of a run: its jobs, damaged products, downloads and progress.
 def say_more_damage(record):
-    """Add how many more products are damaged than were named; a filter of Snakemake's logger."""
+    """Add the number of damaged products that were not named. A filter of Snakemake's logger."""
     if getattr(record, "event", None) == LogEvent.RUN_INFO and len(DAMAGED) > SHOWN:
         record.msg += f"\n{len(DAMAGED) - SHOWN:,} more products are out of date.\n"
     return True
 
 
 def say_downloads(record):
-    """Add to Snakemake's table of jobs how much is to be downloaded; a filter of its logger."""
+    """Add the size of the downloads to Snakemake's table of jobs. A filter of its logger."""
     if getattr(record, "event", None) == LogEvent.RUN_INFO:
         files = [
             job.wildcards.file
@@ -21,14 +21,14 @@ def say_downloads(record):
 
 
 RULES_OF_BRANCH = {"swan_sf.smk": "aligned"}
-"""Rules files with another name than their branch."""
+"""Rules files whose name differs from the name of their branch."""
 
 RAW_RULES = ("simulate.smk", "retrieve.smk")
-"""Rules files of what simulates, fetches and hashes raw files."""
+"""Rules files that simulate, fetch and hash raw files."""
 
 
 def branch_of_job(job):
-    """Return the branch that a job works for: raw files are one of their own."""
+    """Return the branch of a job; jobs of raw files belong to `raw files`."""
     file = Path(str(job.rule.snakefile)).name
     if file == "cards.smk":
         folder = getattr(job.wildcards, "data_set", None)
@@ -37,11 +37,11 @@ def branch_of_job(job):
 
 
 def raw_gigabytes(branch):
-    """Return about how large the raw files of a branch are, also of those that are not there yet."""
+    """Return the approximate size of a branch's raw files, including files that are still missing."""
     source = RAW.source(branch)
     if source == "sample":
         return estimate.simulated_gigabytes(branch, config["simulate"], len(NIGHTS))
-    # A tree of SDOBenchmark has too many files to look at each.
+    # A tree of SDOBenchmark has too many files to add up their sizes.
     files = RAW.files(branch) or [skymill.paths.SDO_FILE]
     size = 0
     for file in files:
@@ -53,7 +53,7 @@ def raw_gigabytes(branch):
 
 
 def planned():
-    """Return how many jobs a run has, and what it says of them; see Console."""
+    """Return the number of jobs of a run, and the lines about them; see Console."""
     jobs, needed, downloads = Counter(), Counter(), 0
     for job in workflow.dag.jobs:
         if job.output:
@@ -77,14 +77,15 @@ def planned():
 
 
 OUR_QUIET = {Quietness.HOST, Quietness.REASON, Quietness.RULES}
-"""`quiet` of the default profile: nobody has asked Snakemake for other words."""
+"""`quiet` of the default profile, which means that the user did not change Snakemake's output."""
 
 
 def take_console(record):
-    """Have a run printed in our own way, in place of Snakemake's; a filter of its logger.
+    """Replace the console output of Snakemake in a run. A filter of its logger.
 
-    What Snakemake says is in the run's log (.snakemake/log) and in looks. Whether this is a run is
-    known as soon as there is an executor, and Snakemake says something before it needs it.
+    The run's log (.snakemake/log) and commands that only look, such as dry runs, keep the output of
+    Snakemake. An executor exists if this is a run. Snakemake logs a message before it uses the
+    executor, so this filter is called in time.
     """
     if workflow.executor_plugin:
         logger.removeFilter(take_console)
@@ -94,7 +95,7 @@ def take_console(record):
 
 
 def change_handlers(is_run):
-    """Replace the handler that prints, if this is a run; have the others tell of jobs."""
+    """Replace the handler that prints, if this is a run. The other handlers also report jobs."""
     for handler in [*logger.handlers]:
         if is_run and handler.name == "DefaultStreamHandler":
             logger.addHandler(Console(handler.stream, handler.formatter, planned))

@@ -1,11 +1,11 @@
-# Inputs and settings of rules that hang on wildcards, or on what the configuration switches on.
+# Inputs and settings of rules that depend on wildcards, or on features that are switched on.
 def of_collection(pattern):
-    """Return an input function: a product of each raw file of the collection."""
+    """Return an input function for the products of all raw files of a collection."""
     return lambda wildcards: expand(pattern, partition=COLLECTIONS[wildcards.collection])
 
 
 def window_inputs(wildcards):
-    """Return what the catalogue of SWAN-SF has of a partition."""
+    """Return the products of SWAN-SF's catalogue for a partition."""
     steps, windows, check = (
         pattern.format(swan_partition=wildcards.partition)
         for pattern in (paths.SWAN_STEPS, paths.SWAN_WINDOWS, paths.SWAN_ACCEPTED)
@@ -14,7 +14,7 @@ def window_inputs(wildcards):
 
 
 def clean_inputs(wildcards):
-    """Return what the clean records are made of: ids, and where the values are."""
+    """Return the inputs of the clean records: ids and values."""
     ids = paths.IDS.format(**wildcards)
     names = COLLECTIONS[wildcards.collection]
     if INPUT is CUP:
@@ -27,7 +27,7 @@ def clean_inputs(wildcards):
 
 
 def region_inputs(wildcards):
-    """Return what tells the regions: ids, and the fingerprints of their steps."""
+    """Return the inputs of the regions: ids and the fingerprints of steps."""
     ids = paths.IDS.format(collection="train")
     names = COLLECTIONS["train"]
     if INPUT is CUP:
@@ -40,13 +40,13 @@ def region_inputs(wildcards):
 
 
 def leak_inputs(wildcards):
-    """Return what shows leaks: plan, ids, and values where there is a test file."""
+    """Return the inputs of the leak check: plan, ids, and values if the files of 2020 are read."""
     values = {"values": expand(paths.VALUES, partition=RAW.partitions)} if INPUT is CUP else {}
     return made(plan=paths.PLAN, ids=expand(paths.IDS, collection=COLLECTIONS), **values)
 
 
 def feature_inputs(wildcards):
-    """Return the records of a split: where their values, ids and plan are."""
+    """Return the inputs of an engineered split: values, ids and plan."""
     held_out = wildcards.split == "holdout_test"
     collection = "test" if held_out else "train"
     if wildcards.split == "train" or (config["split"]["augment"] == "all" and not held_out):
@@ -61,15 +61,15 @@ def feature_inputs(wildcards):
 
 
 def feature_settings(wildcards):
-    """Return the settings that a split's features read; holdout_test knows no augmentation."""
+    """Return the settings of a split's features; holdout_test is never augmented."""
     keys = ["features"] if wildcards.split == "holdout_test" else ["features", "split.augment"]
     return settings(*keys)
 
 
 def records_to_locate():
-    """Return the collections of magnetic records that the aligned branch locates, none without.
+    """Return the collections of magnetic records that the aligned branch locates, if any.
 
-    Windows of SWAN-SF have time and HARP.
+    Windows of SWAN-SF are not located: they have a time and a HARP.
     """
     if "magnetic" not in config["branches"] or INPUT is SWAN:
         return []
@@ -81,7 +81,7 @@ PARTITIONS_TO_LOCATE = [name for one in records_to_locate() for name in COLLECTI
 
 
 def location_inputs(wildcards):
-    """Return what locates records: their keys, and values where the nearest window counts."""
+    """Return the inputs that locate records: keys, and also values for `aligned.nearest_tier`."""
     inputs = {
         "ids": expand(paths.IDS, collection=records_to_locate()),
         "record_keys": expand(paths.RECORD_KEYS, partition=PARTITIONS_TO_LOCATE),
@@ -145,14 +145,14 @@ def sdo_documents():
 
 
 def branches_of(name):
-    """Return the branches whose raw files a data set holds something of."""
+    """Return the branches whose raw files a data set is made from."""
     if name != "aligned":
         return [name]
     return ["aligned", "sdo", *(["magnetic"] if PARTITIONS_TO_LOCATE else [])]
 
 
 def aligned_documents():
-    """Return the documents of the aligned data set; of magnetic files those that were located."""
+    """Return the documents of the aligned data set, with the magnetic files that were located."""
     files = [
         *(*RAW.files("aligned"), *RAW.files("sdo")),
         *map(RAW.magnetic, PARTITIONS_TO_LOCATE),
@@ -170,7 +170,7 @@ def aligned_documents():
 
 
 def ztf_documents():
-    """Return the documents of the cross-match; those of nights and labels say what was read."""
+    """Return the documents of the cross-match. `raw` has the manifests of nights and labels."""
     return {
         "products": manifest([paths.ZTF_STAMPS, paths.ZTF_STATISTICS, paths.ZTF_PLAN]),
         "raw": manifest([paths.ZTF_LABELS, *expand(paths.ZTF_NIGHT, night=NIGHTS)]),
@@ -186,7 +186,7 @@ CARD_DOCUMENTS = {
 
 
 def card_settings(wildcards):
-    """Return what a card tells beside the documents: the settings in force, and the archives."""
+    """Return the other inputs of a card: the settings in force and the archives."""
     name = DATA_SETS[wildcards.data_set]
     collections = [collection_of_branch(config, branch) for branch in branches_of(name)]
     told = ("title", "page", "licence", "citation")
@@ -200,7 +200,7 @@ def card_settings(wildcards):
 
 
 def baseline_inputs(wildcards):
-    """Return what the baseline is made of: the records and stamps of the branches that are on."""
+    """Return the inputs of the baseline: records and stamps of the branches that are switched on."""
     inputs = {}
     if "magnetic" in config["branches"]:
         inputs |= {
@@ -214,13 +214,13 @@ def baseline_inputs(wildcards):
 
 
 def figure_labels(wildcards):
-    """Return what Snakemake's report calls a part of ours: its number and its name in words."""
+    """Return the label of a part in Snakemake's report: its number and its name in words."""
     number, _, name = wildcards.figure.partition("_")
     return {"figure": f"{number} {name.replace('_', ' ')}"}
 
 
 def report_inputs(wildcards):
-    """Return what the report is put together from: the sections, and the documents of all jobs."""
+    """Return the inputs of the report: the sections and the documents of all jobs."""
     branches = config["branches"]
     made = [path for name in branches for path in every(getattr(rules, name).input)]
     return {
@@ -230,7 +230,7 @@ def report_inputs(wildcards):
 
 
 def report_settings(wildcards):
-    """Return what the report tells beside the documents: limits, settings, and the archives."""
+    """Return the other contents of the report: limits, settings, citations and archives."""
     told = ("title", "page", "licence", "citation")
     collections = [collection_of_branch(config, branch) for branch in config["branches"]]
     return {
@@ -245,20 +245,20 @@ def report_settings(wildcards):
 
 
 def labels_for_extraction(wildcards):
-    """Return the labels, if only labelled alerts are wanted of a night."""
+    """Return the labels, if only labelled alerts are extracted."""
     if config["ztf"]["extract"] == "all":
         return {}
     return {**made(labels=paths.ZTF_LABELS), "checks": [paths.ZTF_LABELS_ACCEPTED]}
 
 
 def simulated(file):
-    """Return the outputs of a simulation: a raw file, and the sidecar that says where it is from."""
+    """Return the outputs of a simulation: a raw file, and the sidecar that names its source."""
     folder = skymill.paths.raw_folder("sample", RESULTS)
     return {"raw": f"{folder}/{file}", "sidecar": f"{folder}/{file}.source.json"}
 
 
 def simulation(script, *keys):
-    """Return the parameters of a simulation, which has no manifest; see stage."""
+    """Return the parameters of a simulation, which writes no manifest; see stage."""
     given = stage(script, *keys)
 
     def check(wildcards, output):

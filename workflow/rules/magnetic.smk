@@ -1,5 +1,5 @@
-# The magnetic branch: raw JSON lines, or windows of SWAN-SF, to engineered splits that share no time
-# step.
+# The magnetic branch: makes engineered splits that share no time step from raw JSON lines or from
+# windows of SWAN-SF.
 # Catalogue (ingest), plan (ids, regions, splits), materialise (clean, augmented, features).
 
 
@@ -18,7 +18,7 @@ localrules:
 
 
 rule ingest_magnetic:
-    """Parse and check every line of a raw file; keep values, catalogue and rejects."""
+    """Parse and check every line of a raw file; write values, catalogue and quarantine."""
     input:
         raw=lambda wildcards: RAW.path(RAW.magnetic(wildcards.partition)),
         receipt=lambda wildcards: paths.RAW_RECEIPT.format(file=RAW.magnetic(wildcards.partition)),
@@ -45,7 +45,7 @@ rule ingest_magnetic:
 
 
 rule ingest_windows:
-    """Take the windows of a partition of SWAN-SF as records; reject those that were not measured."""
+    """Make records of the windows of a SWAN-SF partition; reject windows without measurements."""
     input:
         unpack(window_inputs),
     output:
@@ -68,7 +68,7 @@ rule ingest_windows:
 
 
 rule check_ingest:
-    """Fail when a raw file lost too many lines or windows, naming the first of them."""
+    """Fail if a raw file lost too many lines or windows; name the first of them."""
     input:
         ingested=manifest(INGESTED),
         quarantine=ancient(paths.QUARANTINE),
@@ -87,7 +87,7 @@ rule check_ingest:
 
 
 rule assign_ids:
-    """Give every valid record of a collection an id of its own."""
+    """Give every valid record of a collection a unique id."""
     input:
         catalogues=ancient(of_collection(paths.CATALOGUE)),
         manifests=of_collection(manifest(INGESTED)),
@@ -149,7 +149,7 @@ rule find_regions:
 
 
 rule check_regions:
-    """Fail when a region is too large to be split off."""
+    """Fail if a region is too large to be put into a split."""
     input:
         regions=manifest(paths.REGIONS),
     output:
@@ -167,7 +167,7 @@ rule check_regions:
 
 
 rule plan_magnetic:
-    """Decide splits and augmentation for every record of the data set to come."""
+    """Plan the split and the augmentation of every record of the data set."""
     input:
         **made(ids=paths.IDS.format(collection="train"), regions=paths.REGIONS),
         checks=[paths.REGIONS_ACCEPTED],
@@ -194,7 +194,7 @@ rule plan_magnetic:
 
 
 rule check_leaks:
-    """Look for anything that is in two splits, and for overlap with the test file."""
+    """Look for leaks between splits, and for overlap with the test file."""
     input:
         unpack(leak_inputs),
     output:
@@ -237,7 +237,7 @@ rule augment_train:
 
 
 rule check_conservation:
-    """Compare the counts of all stages: lines met, records kept, dropped, planned and written."""
+    """Compare the counts of all stages: lines read, records kept, dropped, planned and written."""
     input:
         ingested=of_collection(manifest(INGESTED)),
         ids=manifest(paths.IDS),
@@ -309,7 +309,7 @@ rule write_records:
 
 
 rule diagnose_magnetic:
-    """Tell in one table which lines were rejected, why, and how that bears on the classes."""
+    """Write a page about rejected lines, the reasons, and the effect on the classes."""
     input:
         ingested=expand(manifest(INGESTED), partition=RAW.partitions),
         swan_sf=expand(manifest(paths.SWAN_STEPS), swan_partition=SWAN_READ),

@@ -1,4 +1,4 @@
-# What people look at first: one page about all branches that are switched on.
+# The report: one page about all branches that are switched on.
 
 
 # Too small to wait for a cluster: it runs where Snakemake does.
@@ -7,7 +7,7 @@ localrules:
 
 
 rule write_report:
-    """Write the report: the sections of all branches, every check, sources and citations."""
+    """Write the report: the sections of all branches, all checks, sources and citations."""
     input:
         unpack(report_inputs),
     output:
@@ -15,7 +15,7 @@ rule write_report:
             paths.REPORT,
             caption="../report/whole.rst",
             category="Whole report",
-            labels={"figure": "everything on one page"},
+            labels={"figure": "all parts on one page"},
         ),
         manifest=manifest(paths.REPORT),
     log:

@@ -1,17 +1,17 @@
-# Raw files, fetched or put there by hand, and what is known of each before it is read. All network
-# access of the workflow is in `retrieve`.
+# Raw files: download them, and check and hash each file before it is read. Only the rule `retrieve`
+# uses the network.
 
 
-# Cluster nodes often have no way out to the internet: where Snakemake runs there is one.
+# Cluster nodes often have no internet access, so downloads run on the machine of Snakemake.
 localrules:
     retrieve,
 
 
 rule retrieve:
-    """Fetch a raw file from its archive, or take it from the cache of what was fetched before.
+    """Fetch a raw file from its archive, or from the cache of earlier downloads.
 
-    Nothing but its name and the pinned version makes a download stale: no digest of the code, no
-    checksum, no list of checksums is a parameter or an input here.
+    Only its name and the pinned version make a download stale. So the digest of the code, checksums
+    and lists of checksums are not parameters or inputs of this rule.
     """
     output:
         raw=f"{skymill.paths.SHARED_RAW}/{{file}}",
@@ -19,7 +19,7 @@ rule retrieve:
     log:
         f"{LOGS}/retrieve/{{file}}.log",
     wildcard_constraints:
-        # Never a file that the user put there: Snakemake deletes outputs before it makes them.
+        # Never a user's own file, because Snakemake deletes outputs before it makes them.
         file=RAW.fetchable(),
     conda:
         "../../envs/retrieve.yaml"
@@ -33,7 +33,7 @@ rule retrieve:
 
 
 rule verify_raw:
-    """Check what a raw file is, hash it, and write down where it came from."""
+    """Check and hash a raw file, and record its source."""
     input:
         raw=lambda wildcards: RAW.path(wildcards.file),
         sidecar=ancient(lambda wildcards: RAW.sidecar(wildcards.file)),

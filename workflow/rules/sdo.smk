@@ -1,5 +1,5 @@
-# The SDOBenchmark branch: the zip as downloaded, or a tree put there by hand, to an index, a plan
-# with a leak-free validation split, and tensors.
+# The SDOBenchmark branch: makes an index, a plan with a leak-free validation split, and tensors from
+# the downloaded zip or from the user's own tree.
 
 
 # Too small to wait for a cluster: they run where Snakemake does.
@@ -15,11 +15,11 @@ localrules:
 if RAW.sdo_from_zip:
 
     rule unpack_sdo:
-        """Unpack the zip, each file once, whatever letter case its folders have.
+        """Unpack each file of the zip once, for any letter case of its folders.
 
-        Nothing but the zip makes the tree stale: neither code nor settings are parameters here.
-        Where a tree was put by hand there is no such rule: Snakemake deletes outputs before it
-        makes them.
+        Only the zip makes the tree stale, so code and settings are not parameters of this rule.
+        This rule does not exist if the user provides a tree, because Snakemake deletes outputs
+        before it makes them.
         """
         input:
             archive=RAW.path(skymill.paths.SDO_FILE),
@@ -33,7 +33,7 @@ if RAW.sdo_from_zip:
             "../../envs/sdo.yaml"
         threads: PARALLEL["sdo"]
         resources:
-            # The names of 1.2 million members, and where they go.
+            # The names and targets of 1.2 million members.
             mem_mb=memory(2000, each=150),
             runtime=minutes(30, per_gb=10, of="archive"),
         params:
@@ -43,7 +43,7 @@ if RAW.sdo_from_zip:
 
 
 rule locate_sdo:
-    """Find the root of the unpacked tree, and write down what is there and where it came from."""
+    """Find the root of the unpacked tree, and record its contents and source."""
     input:
         folder=RAW.sdo_folder,
         manifest=branch(RAW.sdo_from_zip, then=[manifest(RAW.sdo_folder)], otherwise=[]),
@@ -63,7 +63,7 @@ rule locate_sdo:
 
 
 rule catalogue_sdo:
-    """Read the metadata, check every image, and list all that is wrong."""
+    """Read the metadata, check every image, and list all problems."""
     input:
         folder=ancient(RAW.sdo_folder),
         receipt=paths.SDO_RECEIPT,
@@ -87,7 +87,7 @@ rule catalogue_sdo:
 
 
 rule check_sdo:
-    """Fail when too much is damaged, lost or not there, naming the first of it."""
+    """Fail if too many images or samples are damaged or missing; name the first of them."""
     input:
         located=paths.SDO_RECEIPT,
         samples=manifest(paths.SDO_SAMPLES),
@@ -127,7 +127,7 @@ rule plan_sdo:
 
 
 rule index_sdo:
-    """Write the index of one official set: labels, locations, and what each sample's images are."""
+    """Write the index of one official set: labels, locations and images of each sample."""
     input:
         **made(samples=paths.SDO_SAMPLES, plan=paths.SDO_PLAN),
         images=ancient(paths.SDO_IMAGES),
@@ -141,14 +141,15 @@ rule index_sdo:
     resources:
         mem_mb=1000,
     params:
-        # The one place with an absolute path: a project that was moved writes its index anew.
+        # The index is the only product with an absolute path. If a project moves, the index is
+        # written again.
         **stage("index_sdo.py", settings_of=lambda wildcards: RAW.sdo_location(STORAGE)),
     script:
         "../scripts/index_sdo.py"
 
 
 rule tensors_sdo:
-    """Write the images of one official set as a Zarr group, missing ones masked."""
+    """Write the images of one official set as a Zarr group with a mask of missing images."""
     input:
         **made(samples=paths.SDO_SAMPLES),
         folder=ancient(RAW.sdo_folder),
@@ -163,7 +164,7 @@ rule tensors_sdo:
         "../../envs/sdo.yaml"
     threads: PARALLEL["sdo"]
     resources:
-        # A shard of 42 MB, packed, unpacked and read back.
+        # Each worker has a shard of 42 MB in memory: packed, unpacked and read back.
         mem_mb=memory(1500, each=700),
         runtime=minutes(240),
     params:
@@ -173,7 +174,7 @@ rule tensors_sdo:
 
 
 rule report_sdo:
-    """Tell in one page what the tree holds, what is wrong with it, and how it was split."""
+    """Write a page about the contents, problems and splits of the tree."""
     input:
         **made(samples=paths.SDO_SAMPLES),
         located=paths.SDO_RECEIPT,

@@ -1,4 +1,4 @@
-# `source: sample`: raw files in the archives' own formats, below the results folder.
+# `source: sample`: simulated raw files in the formats of the archives, below the results folder.
 
 
 # Too small to wait for a cluster: they run where Snakemake does.
@@ -8,7 +8,7 @@ localrules:
 
 
 rule simulate_magnetic:
-    """Write one raw file of magnetic records in the 2020 data set's format."""
+    """Write one raw file of magnetic records in the format of the 2020 data set."""
     output:
         **simulated(skymill.paths.MAGNETIC_FILE),
     log:
@@ -26,7 +26,7 @@ rule simulate_magnetic:
 
 
 rule simulate_sdo:
-    """Write a download of SDOBenchmark: one zip, with the odd things that the real one holds."""
+    """Write a zip like the download of SDOBenchmark, with the problems of the real zip."""
     output:
         **simulated(skymill.paths.SDO_FILE),
     log:
@@ -45,7 +45,7 @@ rule simulate_sdo:
 
 
 rule simulate_swan_sf:
-    """Write a partition of SWAN-SF: series of the magnetic records, at the times of SDO samples."""
+    """Write a partition of SWAN-SF: series of the magnetic records at the times of SDO samples."""
     output:
         **simulated(skymill.paths.SWAN_FILE),
     log:
@@ -63,7 +63,7 @@ rule simulate_swan_sf:
 
 
 rule simulate_stealth:
-    """Write the auxiliary table's CSV with the real columns' marginals."""
+    """Write the CSV of the auxiliary table with the marginals of the real columns."""
     output:
         **simulated(skymill.paths.STEALTH_FILE),
     log:
@@ -79,7 +79,7 @@ rule simulate_stealth:
 
 
 rule simulate_night:
-    """Write a night's tarball of ZTF alerts, with the odd packets that real ones hold."""
+    """Write a night's tarball of ZTF alerts, with the problems of real tarballs."""
     output:
         **simulated(skymill.paths.ZTF_NIGHT_FILE),
     log:
@@ -92,14 +92,14 @@ rule simulate_night:
         runtime=minutes(60),
     params:
         **simulation("simulate_night.py", "simulate.ztf"),
-        # What is odd about a night follows from its date: one more changes no other.
+        # The date decides the problems of a night, so one more night does not change other nights.
         place=lambda wildcards: days_since_first_public(wildcards.night),
     script:
         "../scripts/simulate_night.py"
 
 
 rule simulate_ztf_labels:
-    """Write the tarball of labels as ALeRCE published it."""
+    """Write the tarball of labels in the form that ALeRCE published."""
     output:
         **simulated(skymill.paths.ZTF_LABELS_ARCHIVE),
     log:

@@ -1,8 +1,8 @@
-# How a rule says what it is made of, and how a run finds out which products are not current.
+# Inputs and parameters of rules, and the check for products that are out of date.
 def settings(*keys):
-    """Return just these keys of the configuration: what a rule reads is what makes it stale.
+    """Return only these keys of the configuration: a rule is stale if a key that it reads changes.
 
-    A dot leads into a section: `split.unit`. Keys are sorted, as Snakemake compares texts.
+    A dot separates sections: `split.unit`. Keys are sorted, because Snakemake compares texts.
     """
     found = {}
     for key in sorted(keys):
@@ -12,9 +12,9 @@ def settings(*keys):
 
 
 def made(**products):
-    """Return inputs that are products: each by its name, and its manifest as `<name>_manifest`.
+    """Return inputs that are products by name, and their manifests as `<name>_manifest`.
 
-    Snakemake fetches the products, but what they hold is judged by their manifests alone.
+    Snakemake fetches the products, but only a changed manifest makes a job run again.
     """
     inputs = {}
     for name, product in products.items():
@@ -38,7 +38,7 @@ def code_digest(script):
     """Return the digest of a script and of the modules of the package that it imports."""
     if IS_CHECKOUT:
         return digests.code_digest(SCRIPTS / script)
-    # Loaded from a git address: Snakemake has a copy of the script, and the package is installed.
+    # A workflow from a git address: Snakemake has a copy of the script, and the package is installed.
     own = Path(workflow.source_path(f"../scripts/{script}"))
     return digests.code_digest(own, Path(skymill.__file__).parents[1])
 
@@ -46,10 +46,11 @@ def code_digest(script):
 def stage(script, *keys, settings_of=None, also=None):
     """Return the parameters of a rule: its code, the settings that it reads, and its check.
 
-    While Snakemake builds its graph it asks for the check of each job, before it decides what runs.
-    What does not hold is added to the files that it was asked to force. `settings_of` gives the
-    settings where they depend on wildcards; `also` looks at the document that the job wrote before,
-    see staleness.why: (document, input, whether it is younger than a moment) -> why not, or None.
+    While Snakemake builds its graph, it calls the check of each job before it decides which jobs
+    run. If a check fails, its products are added to the files that Snakemake is forced to make.
+    `settings_of` returns settings that depend on wildcards. `also` checks the document that the job
+    wrote before, see staleness.why: (document, input, whether a file is younger than a time) ->
+    reason, or None.
     """
 
     def code(wildcards):
@@ -75,11 +76,11 @@ def stage(script, *keys, settings_of=None, also=None):
 
 
 DAMAGED = []
-"""The damaged products that this run has found: the first are named, see say_more_damage."""
+"""Damaged products that this run has found. The first are named, see say_more_damage."""
 
 
 def make_again(output, damage):
-    """Have Snakemake make the products of a job again; name what is damaged."""
+    """Force Snakemake to make the products of a job again. Warn about damage."""
     workflow.dag.forcefiles.update(output)
     if damage:
         DAMAGED.append(output[0])
@@ -88,12 +89,12 @@ def make_again(output, damage):
 
 
 def limit(exceeded):
-    """Return a check that compares what a receipt counts with the limits of the configuration."""
+    """Return a check that compares the counts of a receipt with the limits of the configuration."""
     return lambda document, input, is_younger: exceeded(document, config)
 
 
 def same_raw(document, input, is_younger):
-    """Return why a raw file is no longer the one that was read, else None."""
+    """Return why a raw file differs from the file that was read, or None."""
     return changed_since(document, Path(input.raw), raw_name(input.raw, RESULTS), is_younger)
 
 
@@ -101,10 +102,10 @@ files_in = functools.cache(list_files)
 
 
 def same_tree(document, input, is_younger):
-    """Return why a tree of SDOBenchmark that was put there by hand has changed, else None.
+    """Return why a user's own tree of SDOBenchmark has changed, or None.
 
-    `document` is the receipt of the tree, or of what read it since: a run that looked at a changed
-    tree may have been killed before it read the images.
+    `document` is the receipt of the tree, or the document of a product made from the tree. Both are
+    checked: a run may be killed after it checked a changed tree and before it read the images.
     """
     if "listing_sha256" not in document:
         document = WATCH.document(input.receipt)
@@ -115,32 +116,33 @@ def same_tree(document, input, is_younger):
 
 
 def damaged_alone(wildcards, output):
-    """Have a product made again when its manifest cannot be read, for no other reason."""
+    """Make a product again only if its manifest cannot be read."""
     if is_judged(output) and (damage := WATCH.damage(output.manifest)):
         make_again(output, damage)
     return ""
 
 
 def is_judged(output):
-    """Return whether the products of jobs are judged in this process.
+    """Return whether this process checks products.
 
-    A job does not judge itself, nor anybody beside a run that is at work: what is missing is being
-    made. Asked for the first time while the graph is built, see begin.
+    A job does not check products. A second process does not check them while a run is active,
+    because the run may be making the missing products. The first call is made while the graph is
+    built, see begin.
     """
     return IS_MAIN and begin(WATCH.folder(output[0]))
 
 
 @functools.cache
 def take_lock():
-    """Work alone in the folders that the run writes to, and tidy up after a killed run."""
+    """Lock the folders that the run writes to, and clean up after a killed run."""
     INTERRUPT.is_local = workflow.local_exec
     try:
-        # Jobs of a cluster have the place for temporary files of their own machine.
+        # Jobs on a cluster use the temporary folder of their own machine.
         scratch = take_scratch() if workflow.local_exec else None
         if LOCK.take(workflow.executor_plugin.name, scratch):
             logger.warning("An earlier run was killed: this run continues it.")
             for folder in WRITTEN:
-                # What all results folders share may be another run's: see WRITTEN.
+                # Another run may be using the folder that all results folders share: see WRITTEN.
                 delete_partial(folder, leave=skymill.paths.SHARED_RAW)
     except SkymillError as error:
         stop(str(error))
@@ -148,12 +150,12 @@ def take_lock():
 
 @functools.cache
 def begin(folder):
-    """Say once, while the graph is built, what a user should know; return whether to judge."""
+    """Warn the user once, while the graph is built. Return whether to check products."""
     is_run = workflow.executor_plugin and not workflow.dryrun and not workflow.touch
     if is_run:
         take_lock()
     elif holder := LOCK.holder():
-        logger.warning(f"Products are not looked at, as {holder}.")
+        logger.warning(f"Products are not checked, because {holder}.")
         return False
     if is_run:
         WATCH.write_products(folder, settings(*config))
@@ -161,7 +163,7 @@ def begin(folder):
         logger.warning(absence)
     if left := WATCH.leftovers(folder):
         logger.warning(
-            f"{RESULTS}/ has products of an earlier configuration, which nothing makes now. "
-            f"`skymill prune {RESULTS} --delete` deletes them.{listed(left)}"
+            f"{RESULTS}/ has products of an earlier configuration that are no longer made. Run "
+            f"`skymill prune {RESULTS} --delete` to delete them.{listed(left)}"
         )
     return True

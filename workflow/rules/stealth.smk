@@ -9,7 +9,7 @@ localrules:
 
 
 rule ingest_stealth:
-    """Parse and check every line of the published CSV; keep rows and rejects."""
+    """Parse and check every line of the published CSV; write rows and quarantine."""
     input:
         raw=RAW.path(RAW.stealth),
         receipt=paths.RAW_RECEIPT.format(file=RAW.stealth),
@@ -30,7 +30,7 @@ rule ingest_stealth:
 
 
 rule convert_stealth:
-    """Write the typed table with the meanings of its codes, unless too many lines were rejected."""
+    """Write the typed table with the meanings of its codes. Fail if too many lines were rejected."""
     input:
         **made(rows=paths.STEALTH_ROWS),
         quarantine=ancient(paths.STEALTH_QUARANTINE),

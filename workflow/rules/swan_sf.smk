@@ -1,4 +1,4 @@
-# SWAN-SF: the tarballs of its partitions to tables of their windows and distinct steps.
+# SWAN-SF: makes tables of windows and distinct steps from the tarballs of the partitions.
 
 
 # Too small to wait for a cluster: they run where Snakemake does.
@@ -7,7 +7,7 @@ localrules:
 
 
 rule catalogue_swan_sf:
-    """Read a partition as a stream; keep its windows, their distinct steps, and what is wrong."""
+    """Read a partition as a stream; write its windows, distinct steps and problems."""
     input:
         raw=lambda wildcards: RAW.path(skymill.paths.SWAN_FILE.format(**wildcards)),
         receipt=paths.RAW_RECEIPT.format(file=skymill.paths.SWAN_FILE),
@@ -22,7 +22,7 @@ rule catalogue_swan_sf:
         "../../envs/magnetic.yaml"
     threads: 2 if PARALLEL["aligned"] > 1 else 1
     resources:
-        # The distinct steps of a partition: 500,000 of 250 bytes, while they are sorted.
+        # The distinct steps of a partition, while they are sorted: 500,000 steps of 250 bytes.
         mem_mb=memory(2000, each=200),
         runtime=minutes(15, per_gb=10, of="raw"),
     params:
@@ -32,7 +32,7 @@ rule catalogue_swan_sf:
 
 
 rule check_swan_sf:
-    """Fail when a partition lost too much, naming the first of it."""
+    """Fail if a partition lost too many windows; name the first of them."""
     input:
         steps=manifest(paths.SWAN_STEPS),
         quarantine=ancient(paths.SWAN_QUARANTINE),

@@ -1,5 +1,5 @@
-# The ZTF branch: nightly tarballs of alerts and ALeRCE's classes to labelled stamps.
-# Catalogue (labels, nights), plan (which alert stands for which object), materialise (stamps, CSV).
+# The ZTF branch: makes labelled stamps from nightly tarballs of alerts and ALeRCE's classes.
+# Catalogue (labels, nights), plan (which alert represents each object), materialise (stamps, CSV).
 
 
 # Too small to wait for a cluster: they run where Snakemake does.
@@ -13,7 +13,7 @@ localrules:
 
 
 rule read_labels:
-    """Read the classes of a list, hash it, and give every object one label."""
+    """Read and hash a list of classes, and give every object one label."""
     input:
         raw=lambda wildcards: RAW.labels_path,
         sidecar=ancient(lambda wildcards: RAW.labels_sidecar),
@@ -28,7 +28,7 @@ rule read_labels:
     resources:
         mem_mb=2000,
     params:
-        # Where the list is bears on nothing but its name.
+        # The location of the list affects only its name.
         **stage(
             "read_labels.py",
             *(f"labels.{key}" for key in config["labels"] if key != "file"),
@@ -41,7 +41,7 @@ rule read_labels:
 
 
 rule check_labels:
-    """Fail when too many rows of the list were rejected, or too many objects are in conflict."""
+    """Fail if too many rows of the list were rejected, or too many objects have several classes."""
     input:
         labels=manifest(paths.ZTF_LABELS),
         problems=ancient(paths.ZTF_LABEL_PROBLEMS),
@@ -60,7 +60,7 @@ rule check_labels:
 
 
 rule extract_night:
-    """Read a night's alerts as a stream, hash it, and keep the centres of the stamps."""
+    """Read and hash a night's alerts as a stream, and write the centres of the stamps."""
     input:
         unpack(labels_for_extraction),
         raw=lambda wildcards: RAW.path(RAW.night(wildcards.night)),
@@ -88,7 +88,7 @@ rule extract_night:
 
 
 rule check_night:
-    """Fail when a night lost too much, gave nothing or ended early, naming the first losses."""
+    """Fail if a night lost too many alerts, has no stamps, or ends early; name the first losses."""
     input:
         stamps=manifest(paths.ZTF_NIGHT),
         quarantine=ancient(paths.ZTF_QUARANTINE),
@@ -107,13 +107,13 @@ rule check_night:
 
 
 rule read_nights:
-    """Every night, up to its check and no further: a target that `--batch` can divide."""
+    """Every night up to its check: a target that `--batch` can divide."""
     input:
         every(rules.check_night.output, night=NIGHTS),
 
 
 rule plan_ztf:
-    """Match objects with labels, choose alerts, samples and splits; reads keys alone."""
+    """Match objects with labels, and choose alerts, samples and splits. Only keys are read."""
     input:
         **made(stamps=expand(paths.ZTF_NIGHT, night=NIGHTS), labels=paths.ZTF_LABELS),
         checks=[paths.ZTF_LABELS_ACCEPTED, *expand(paths.ZTF_ACCEPTED, night=NIGHTS)],
@@ -157,7 +157,7 @@ rule gather_ztf:
 
 
 rule export_ztf:
-    """Write the sampled stamps of one label as CSV, every value of them."""
+    """Write all values of the sampled stamps of one label as CSV."""
     input:
         **made(stamps=paths.ZTF_STAMPS),
         array=ancient(paths.ZTF_STAMPS_ARRAY),
@@ -178,7 +178,7 @@ rule export_ztf:
 
 
 rule write_alert_files:
-    """Write each exported alert's stamps as a file of its own, in the published layout."""
+    """Write the stamps of each exported alert to a separate file, in the published layout."""
     input:
         **made(stamps=paths.ZTF_STAMPS),
         array=ancient(paths.ZTF_STAMPS_ARRAY),
@@ -219,7 +219,7 @@ rule draw_ztf:
 
 
 rule report_ztf:
-    """Tell in one page what the nights held, what was lost, and what was matched."""
+    """Write a page about alerts of the nights, lost alerts, and matched objects."""
     input:
         nights=expand(manifest(paths.ZTF_NIGHT), night=NIGHTS),
         labels=manifest(paths.ZTF_LABELS),

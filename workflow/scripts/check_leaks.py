@@ -15,7 +15,7 @@ def main(run):
     plan = read_plan(run.input.plan)
     places = read_table(run.input.plan) if one.has_places else None
     leaks = find_leaks(plan, train.set_index("record_id")["content"], places)
-    overlap = None  # where there is no test file
+    overlap = None  # without a test file
     if test:
         stores = {product.path.name: product for product in run.products("values")}
         overlap = find_overlap(

@@ -1,4 +1,4 @@
-"""Check what one night lost, that it gave something, and that its archive is whole."""
+"""Check the losses of one night, that it has stamps, and that its archive is complete."""
 
 from skymill.engine.job import run_job
 

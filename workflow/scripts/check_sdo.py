@@ -6,7 +6,7 @@ from skymill.engine.job import run_job
 def main(run):
     from skymill.sdo.check import require_intact
 
-    # What the zip lost is known where its tree was found.
+    # The receipt of the tree says which files of the zip were not unpacked.
     located = run.product("located")
     counts = {**located.counts, **run.product("samples").counts}
     require_intact(

@@ -1,4 +1,4 @@
-"""Write the human-readable table of one run."""
+"""Write the diagnostics page of the magnetic records."""
 
 from skymill.engine.job import run_job
 

@@ -1,4 +1,4 @@
-"""Draw one pair: curves beside images."""
+"""Draw one pair: curves and images."""
 
 from skymill.engine.job import run_job
 

@@ -15,7 +15,7 @@ def main(run):
 
 
 def by_value(run):
-    """Return the records and their regions: a common time step links them."""
+    """Return the records and their regions. Records with a common time step are in one region."""
     from skymill.magnetic.ids import read_ids, steps_of_records
     from skymill.magnetic.regions import find_regions
 
@@ -26,7 +26,7 @@ def by_value(run):
 
 
 def by_place(run):
-    """Return the same of windows of SWAN-SF: a HARP, a NOAA number or a time step links them."""
+    """Return SWAN-SF windows and regions. A HARP, NOAA number or time step links windows."""
     import numpy as np
     import pyarrow as pa
 

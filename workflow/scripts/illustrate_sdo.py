@@ -27,7 +27,7 @@ def main(run):
 
 
 def _sample(run, images, plan, samples):
-    """Return the sample whose images are shown, None where there is none."""
+    """Return the sample whose images are shown, or None."""
     from skymill.engine.products import require_content
     from skymill.sdo.figures import SampleSheet, choose_sample, count_filled, flags_of
     from skymill.sdo.sample_images import files_of_sample, read_images

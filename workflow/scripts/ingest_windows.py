@@ -1,4 +1,4 @@
-"""Take the windows of one partition of SWAN-SF as magnetic records."""
+"""Make magnetic records of the windows of one partition of SWAN-SF."""
 
 from skymill.engine.job import run_job
 

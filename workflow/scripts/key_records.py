@@ -1,4 +1,4 @@
-"""Key the steps of a magnetic file by what it shares with SWAN-SF."""
+"""Compute keys of the steps of a magnetic file from the parameters shared with SWAN-SF."""
 
 from skymill.engine.job import run_job
 

@@ -1,4 +1,4 @@
-"""Key the distinct steps of a SWAN-SF partition by what they share with the magnetic files."""
+"""Compute keys of a SWAN-SF partition's distinct steps from the shared parameters."""
 
 from skymill.engine.job import run_job
 

@@ -7,7 +7,7 @@ def main(run):
     from skymill.engine.products import read_document
     from skymill.sdo.tree import locate
 
-    # A tree put there by hand has no manifest.
+    # A user's own tree has no manifest.
     if run.input.manifest:
         (manifest,) = run.input.manifest
         run.finish(**locate(run.input.folder, read_document(manifest)))

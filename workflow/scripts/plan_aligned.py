@@ -1,4 +1,4 @@
-"""Join the image samples with magnetic series; decide groups and splits."""
+"""Join image samples with magnetic series, and decide groups and splits."""
 
 from skymill.engine.job import run_job
 

@@ -1,4 +1,4 @@
-"""Plan label, class and split of every SDOBenchmark sample."""
+"""Decide label, class and split of every SDOBenchmark sample."""
 
 from skymill.engine.job import run_job
 

@@ -11,8 +11,8 @@ def main(run):
     from skymill.ztf.nights import read_nights
 
     file = run.wildcards.file
-    # Not settings of the rule: how patient a download is does not make it stale, nor does which
-    # nights are asked for.
+    # These are not settings of the rule: retries and timeouts do not make a download stale, and
+    # the selection of nights does not either.
     settings = run.config["retrieve"]
     patience = Patience(
         attempts=settings["attempts"],

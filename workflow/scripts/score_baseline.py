@@ -1,4 +1,4 @@
-"""Score simple models under the splits that the units of split.unit make."""
+"""Score simple models for the splits of each unit of split.unit."""
 
 from skymill.engine.job import run_job
 

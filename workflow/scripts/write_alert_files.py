@@ -1,4 +1,4 @@
-"""Write each sampled ZTF alert as a file of its own."""
+"""Write each sampled ZTF alert to a separate file."""
 
 from skymill.engine.job import run_job
 

@@ -1,4 +1,4 @@
-"""Write one row for each record of the data set, to be joined to the steps in the splits."""
+"""Write one row for each record of the data set. Users join the rows to the steps of the splits."""
 
 from skymill.engine.job import run_job
 
@@ -11,7 +11,7 @@ def main(run):
     from skymill.magnetic.records import count_records, missing_shares, records_table
 
     one = INPUTS[run.settings["magnetic.input"]]
-    # The training files come first; there may be no test file.
+    # The training files come first. The test file may be missing.
     clean, *held_out = map(read_ids, run.input.ids)
     missing = [
         missing_shares(store, one.parameters, workers=run.threads)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 START = 1.3
 """Seconds of one core that a job takes for any data: for Python, libraries and the manifest.
 
-Measured: the demo, when it had 112 jobs, on two cores of a shared Xeon (2.3 GHz).
+Measured with the demo, which then had 112 jobs, on two cores of a shared Xeon (2.3 GHz).
 """
 
 RATES = {
@@ -84,7 +84,7 @@ def seconds(
         if branch == "raw files":
             size, rate = sum(gigabytes.values()), RATES[branch] if is_simulated else HASHED
         else:
-            # The baseline is mostly of the magnetic records.
+            # The baseline spends most of its time on the magnetic records.
             size = gigabytes.get("magnetic" if branch == "baseline" else branch, 0.0)
             rate = RATES[branch]
         work += START * number + rate * size * number / jobs[branch]

@@ -7,7 +7,7 @@ from skymill.engine.products import MANIFEST
 from skymill.engine.words import counted, size_text
 
 REPORT = "report"
-"""Where the report is in lists of products by branch: it is about all branches."""
+"""The key of the report in lists of products by branch. The report is about all branches."""
 
 
 def made_lines(documents: Mapping[str, Mapping[str, dict]], new: Iterable[str]) -> list[str]:

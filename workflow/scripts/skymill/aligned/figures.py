@@ -1,6 +1,6 @@
-"""The section of the report about the aligned pairs, and about SWAN-SF, which gives the series.
+"""The section of the report about the aligned pairs and about SWAN-SF, the source of the series.
 
-Counts come from documents and from the table of pairs. Values and pixels are read of one pair.
+Counts come from documents and from the table of pairs. Values and pixels of only one pair are read.
 """
 
 from collections import Counter
@@ -36,31 +36,31 @@ from skymill.swan_sf.schema import PARAMETERS, STEP_SECONDS
 TITLE = "Aligned pairs"
 
 OUTCOMES = (*TIERS, *STATUSES[1:])
-"""How a record of 2020 was located, or that it was not."""
+"""Outcomes of locating a record of 2020."""
 REJECTED = {
-    "columns": "a column is missing, or there are too many",
-    "name": "the name of the file is not that of a window",
-    "repeated": "another window has its HARP and its start",
-    "rows": "there are not 60 rows",
+    "columns": "a column is missing, or there are too many columns",
+    "name": "the name of the file is not the name of a window",
+    "repeated": "another window has the same HARP and start",
+    "rows": "the number of rows is not 60",
     "size": "the file is too large",
     "times": "the steps are not 12 minutes apart",
-    "values": "a value is no number",
+    "values": "a value is not a number",
 }
-"""Why windows of SWAN-SF are not used."""
+"""Reasons why windows of SWAN-SF are rejected."""
 PROOFS = (
-    "Proven: no group of regions is in two splits. A group is what HARPs and NOAA numbers link, by "
-    "JSOC's table, by SWAN-SF's steps, and by equal steps of two HARPs.",
-    f"Proven: a series ends at least {MARGIN // 60} minutes before its sample, so nothing of the "
-    "time of the forecast is in it.",
-    "Not proven, and not true: that these splits go with those of the magnetic branch, or with the "
-    "validation split of SDOBenchmark. They are drawn independently: never train on one and test "
-    "on another.",
+    "Proven: no group of regions is in two splits. A group is a set of regions linked by HARPs and "
+    "NOAA numbers (in JSOC's table or in the steps of SWAN-SF) or by equal steps of two HARPs.",
+    f"Proven: a series ends at least {MARGIN // 60} minutes before its sample, so it contains no "
+    "data from the time of the forecast.",
+    "Not true: that these splits agree with the splits of the magnetic records or with the "
+    "validation split of SDOBenchmark. These splits are drawn independently. Never train on one "
+    "data set and test on another.",
 )
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A pair that is shown.
+    """A pair to show.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Pair:
     series
         float64, shape (60, 24): missing steps are NaN.
     sample
-        The images; None where there are no tensors.
+        The images; None without tensors.
     """
 
     facts: Mapping
@@ -94,33 +94,35 @@ def draw_section(
     pairs
         The table of pairs, see plan.PAIRS_SCHEMA.
     plan
-        Its counts.
+        The counts of the table of pairs.
     catalogues
         The counts of each partition of SWAN-SF that was read, by its name.
     windows
-        Those of SWAN-SF.
+        The windows of SWAN-SF.
     located
-        Counts of the records of 2020; None where there are none to locate.
+        Counts of the records of 2020; None if there are no records to locate.
     shown
-        The pair whose curves and images are drawn; None where there is no pair.
+        The pair whose curves and images are drawn; None if there is no pair.
     seed
-        Of the permutation of regions.
+        The seed of the permutation of regions.
     """
-    flows = flow_of_samples(plan).body("Image samples, to the splits of the pairs")
+    flows = flow_of_samples(plan).body("From image samples to the splits of the pairs")
     if located is not None:
         flows += flow_of_records(located, plan).body("Records of 2020, located in SWAN-SF")
     flows += flow_of_windows(catalogues).body("Windows of SWAN-SF")
     return Section(
         "aligned",
         TITLE,
-        f"A pair joins an image sample of SDOBenchmark with a magnetic series of SWAN-SF: {STEPS} "
-        "steps of the same active region, which end shortly before the sample does.",
+        f"A pair joins an image sample of SDOBenchmark with a magnetic series of SWAN-SF. The "
+        f"series has {STEPS} steps of 12 minutes of the same active region, and it ends shortly "
+        "before the sample ends.",
         (
             Part(
                 "flow",
                 "From samples to pairs",
-                "Each sample is in a split, or the chart shows where it left. Records and windows "
-                "are counted likewise. The report is only written when all counts add up.",
+                "Each image sample is in a split, or the first chart shows why the sample was "
+                "removed. The other charts count records of 2020 and windows of SWAN-SF. All "
+                "counts add up.",
                 flows,
             ),
             _pair(shown),
@@ -135,13 +137,13 @@ def draw_section(
 
 
 def flow_of_samples(plan: Mapping) -> Flow:
-    """Return what became of the image samples; `plan` are the counts of the pairs."""
+    """Return the flow from image samples to splits. `plan` are the counts of the pairs."""
     flow = Flow("samples")
     flow.total("image samples", plan["samples"])
     for reason, number in plan["without_partner_by_reason"].items():
         flow.leaves(f"no partner: {_words(reason)}", number)
     flow.total("pairs", plan["pairs"])
-    flow.leaves("excluded: the group touches the test set", plan["by_split"][EXCLUDED]["pairs"])
+    flow.leaves("excluded: group is also in test", plan["by_split"][EXCLUDED]["pairs"])
     kept = {name: plan["by_split"][name]["pairs"] for name in SPLITS}
     flow.total("pairs in splits", sum(kept.values()))
     flow.parts(kept)
@@ -149,7 +151,7 @@ def flow_of_samples(plan: Mapping) -> Flow:
 
 
 def flow_of_records(located: Mapping, plan: Mapping) -> Flow:
-    """Return how the records of 2020 were located; see draw_section."""
+    """Return the flow from the records of 2020 to the located records; see draw_section."""
     outcomes = located["outcomes"]
     flow = Flow("records")
     flow.total("records of 2020", located["records"])
@@ -161,7 +163,7 @@ def flow_of_records(located: Mapping, plan: Mapping) -> Flow:
 
 
 def flow_of_windows(catalogues: Mapping[str, Mapping]) -> Flow:
-    """Return what became of the windows of SWAN-SF; see draw_section."""
+    """Return the flow from the windows that were read to the windows used; see draw_section."""
     flow = Flow("windows")
     flow.total("windows read", sum(counts["windows"] for counts in catalogues.values()))
     for reason, number in _rejected(catalogues).items():
@@ -179,9 +181,9 @@ def _rejected(catalogues: Mapping[str, Mapping]) -> dict[str, int]:
 
 
 def _pair(shown: Pair | None) -> Part:
-    title = "A pair: the series beside the images"
+    title = "A pair: magnetic series and images"
     if shown is None:
-        return Part("pair", title, "There is no pair.", "")
+        return Part("pair", title, "There is no pair to show.", "")
     facts, end = shown.facts, shown.facts["offset_min"] / 60
     hours = (np.arange(STEPS) - (STEPS - 1)) * STEP_SECONDS / 3600 - end
     # A step of exact zeros was not measured.
@@ -203,27 +205,27 @@ def _pair(shown: Pair | None) -> Part:
         pictures.append(drawing(chart, f"{name}: {_spread(values)}"))
     swan = facts["goes_swan"] or facts["label_swan"] or "none"
     images = (
-        paragraph("There are no tensors (sdo.tensors: false), so no images are shown.")
+        paragraph("The run wrote no tensors (sdo.tensors: false), so there are no images to show.")
         if shown.sample is None
         else sample_table(
             shown.sample,
             SHOWN_CHANNELS,
-            f"Images of {facts['sample_id']}: hours after the start of its window",
+            f"Images of {facts['sample_id']}: hours after the start of the window",
         )
     )
     return Part(
         "pair",
         title,
-        f"Sample {facts['sample_id']} ({facts['split']}) and HARP {facts['harp']}: "
-        f"{facts['goes_sdo']} in SDOBenchmark, {swan} in SWAN-SF. {facts['steps_present']} of "
-        f"{STEPS} steps are there. The series ends {facts['offset_min']:.0f} minutes before the "
-        "sample.",
+        f"Sample {facts['sample_id']} ({facts['split']}) and HARP {facts['harp']}. The class is "
+        f"{facts['goes_sdo']} in SDOBenchmark and {swan} in SWAN-SF. The series has "
+        f"{facts['steps_present']} of {STEPS} steps and ends {facts['offset_min']:.0f} minutes "
+        "before the sample.",
         side_by_side(pictures) + images,
     )
 
 
 def _scaled(name: str, values: np.ndarray) -> tuple[np.ndarray, str]:
-    """Return values without their power of ten where it is large, and a title that names it."""
+    """Return the values and a title; a large power of ten moves from the values to the title."""
     largest = np.abs(values[np.isfinite(values)]).max(initial=0)
     power = int(np.floor(np.log10(largest))) if largest else 0
     return (values / 10.0**power, f"{name}, in 1e{power}") if power > 3 else (values, name)
@@ -233,7 +235,7 @@ def _spread(values: np.ndarray) -> str:
     seen = values[np.isfinite(values)]
     if not len(seen):
         return "no value"
-    return f"{len(seen)} values from {seen.min():.4g} to {seen.max():.4g}, at last {seen[-1]:.4g}"
+    return f"{len(seen)} values from {seen.min():.4g} to {seen.max():.4g}, last {seen[-1]:.4g}"
 
 
 def _splits(plan: Mapping) -> Part:
@@ -254,7 +256,7 @@ def _splits(plan: Mapping) -> Part:
     return Part(
         "splits",
         "Splits, and what is proven about leaks",
-        "The chart shows the pairs of each split by class. Training samples whose group touches "
+        "The chart shows the pairs of each split by class. Training samples whose group is also in "
         "the official test set are excluded.",
         drawing(
             stacked(drawn, unit="share of the pairs", series_title="class", share=True),
@@ -270,17 +272,17 @@ def _reasons(plan: Mapping) -> Part:
     return Part(
         "without_partner",
         "Samples without a partner, and doubtful pairs",
-        f"{plan['pairs']:,} of {plan['samples']:,} samples have a series; "
-        f"{plan['pairs_with_record']:,} of these have a record of 2020 as well.",
+        f"{plan['pairs']:,} of {plan['samples']:,} samples have a partner, that is a magnetic "
+        f"series. {plan['pairs_with_record']:,} of these pairs also have a record of 2020.",
         table(
-            ["reason", "samples", "what it means"],
+            ["reason", "samples", "meaning"],
             [[_words(name), reasons[name], REASON_MEANINGS[name]] for name in reasons],
             "Samples without a partner",
         )
         + table(
-            ["flag", "pairs", "what it means"],
+            ["flag", "pairs", "meaning"],
             [[_words(name), flags[name], FLAG_MEANINGS[name]] for name in FLAGS],
-            "What is doubtful about pairs",
+            "Doubtful pairs",
         ),
     )
 
@@ -293,8 +295,8 @@ def _located(located: Mapping | None, plan: Mapping) -> Part:
     title = "Records of 2020 located in SWAN-SF"
     if located is None:
         text = (
-            "The magnetic branch is switched off, or reads SWAN-SF itself: there are no records to "
-            "locate."
+            "There are no records to locate: the magnetic branch is switched off, or it reads "
+            "SWAN-SF."
         )
         return Part("located", title, text, "")
     detail = located["by_partition_and_label"]
@@ -316,9 +318,10 @@ def _located(located: Mapping | None, plan: Mapping) -> Part:
     return Part(
         "located",
         title,
-        f"{plan['records_located']:,} of {located['records']:,} records have a HARP and a time. "
-        "Exact: all shared parameters are equal bit for bit. Rounded: eight of them are equal to "
-        "five digits. Nearest: at most 1 % away.",
+        f"Skymill found {plan['records_located']:,} of {located['records']:,} records in SWAN-SF, "
+        "so these records have a HARP and a time. Exact: all shared parameters are equal bit for "
+        "bit. Rounded: eight of the parameters are equal to five digits. Nearest: the nearest "
+        "window is at most 1 % away.",
         drawing(
             stacked(drawn, unit="share of the records", series_title="outcome", share=True),
             f"Records by class and outcome. {told}",
@@ -340,13 +343,14 @@ def _labels(pairs: pd.DataFrame) -> Part:
     missing = len(pairs) - sum(found.values())
     return Part(
         "labels",
-        "Classes of SDOBenchmark against those of SWAN-SF",
-        "The class of SWAN-SF is that of the HARP's window that ends nearest to the series. B "
-        f"counts as Q, because SDOBenchmark calls it quiet. {missing:,} pairs have no such window.",
+        "Classes in SDOBenchmark and in SWAN-SF",
+        "The class of SWAN-SF comes from the window of the HARP that ends nearest to the end of "
+        "the series. B counts as Q, because SDOBenchmark calls B quiet. "
+        f"{missing:,} pairs have no window of SWAN-SF.",
         table(
             ["class", *(f"{label} in SWAN-SF" for label in SDO_LABELS)],
             rows,
-            "Pairs by their class in both",
+            "Pairs by their classes in both data sets",
         ),
     )
 
@@ -369,11 +373,11 @@ def _agreement(pairs: pd.DataFrame, windows: Windows, seed: int) -> Part:
     told = ", ".join(f"{what} {text}" for what, text in shown.items())
     return Part(
         "agreement",
-        "Whether the pairs are right: agreement over time",
-        "The chart shows Cohen's kappa between the classes of SDOBenchmark and those of SWAN-SF's "
-        f"windows at later times, for {single:,} pairs of a single region in a single HARP. "
-        "Regions stay active for days, so kappa falls slowly. Permuted regions show the agreement "
-        "by chance.",
+        "Are the pairs right? Agreement over time",
+        "The chart shows Cohen's kappa between the classes of SDOBenchmark and the classes of "
+        f"later windows of SWAN-SF, for {single:,} pairs of a single region in a single HARP. If "
+        "the pairs are right, kappa is largest at the same time. Kappa falls slowly, because "
+        "regions stay active for days. Permuted regions show the agreement by chance.",
         drawing(bars(drawn, unit="Cohen's kappa", shown=shown), f"Cohen's kappa: {told}")
         + table(
             ["windows", "pairs", "equal class", "flares", "flares with equal class", "kappa"],
@@ -414,13 +418,14 @@ def _windows(catalogues: Mapping[str, Mapping]) -> Part:
     header = ["partition", *LABELS, "windows", "rejected", "HARPs", "steps", "differing steps"]
     return Part(
         "swan_sf",
-        "The windows of SWAN-SF",
-        "The chart shows the windows by partition and class. A step counts once, though up to 12 "
-        "windows contain it. A step differs when windows have different values for it.",
+        "Windows of SWAN-SF",
+        "The chart shows the windows by partition and class. Up to 12 windows contain the same "
+        "step, but the step counts once. A step differs if these windows have different values "
+        "for the step.",
         drawing(
             stacked(drawn, unit="windows", series_title="class"),
             f"Windows by partition and class. {told}",
         )
         + table(header, rows, "Windows and steps of each partition")
-        + (table(["reason", "windows", "what it means"], lost, "Rejected windows") if lost else ""),
+        + (table(["reason", "windows", "meaning"], lost, "Rejected windows") if lost else ""),
     )

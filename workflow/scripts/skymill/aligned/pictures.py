@@ -49,7 +49,7 @@ def draw_pair(
     path: Path,
     images: tuple[np.ndarray, np.ndarray] | None,
 ) -> list[dict]:
-    """Draw one pair; return the entry of the PNG for a manifest.
+    """Draw one pair and return the entry of the PNG for a manifest.
 
     Parameters
     ----------

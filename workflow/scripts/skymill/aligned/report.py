@@ -1,4 +1,4 @@
-"""One readable page: what was located and joined, how far labels agree, and what is not proven."""
+"""The page report.md: records located, pairs, agreement of the labels, and leaks."""
 
 import itertools
 
@@ -15,18 +15,18 @@ from skymill.sdo.goes import LABELS as SDO_LABELS
 from skymill.swan_sf.schema import PARTITIONS
 
 REASON_MEANINGS = {
-    "no_harp": "no HARP of SWAN-SF has its number at most of its steps in that time",
-    "too_little_overlap": f"fewer than {MIN_STEPS} of the 60 steps are there",
-    "several_harps": "two HARPs have its number at equally many steps",
+    "no_harp": "no HARP of SWAN-SF has the NOAA number of the sample at most steps in that time",
+    "too_little_overlap": f"fewer than {MIN_STEPS} of the 60 steps are present",
+    "several_harps": "two HARPs have the NOAA number of the sample at equally many steps",
 }
 FLAG_MEANINGS = {
-    "several_regions": "the HARP has had several NOAA numbers, by SWAN-SF or JSOC's table",
-    "several_harps": "the region has been in several HARPs",
-    "ends_at_peak": "the sample's window ends at the flare's peak",
-    "ends_at_peak_unknown": "whether it does cannot be told from the table",
+    "several_regions": "the HARP has several NOAA numbers in SWAN-SF or in JSOC's table",
+    "several_harps": "the region is in several HARPs",
+    "ends_at_peak": "the window of the sample ends at the flare's peak",
+    "ends_at_peak_unknown": "it is unknown whether the window ends at the flare's peak",
 }
 OFFSET_BINS = (0, 12, 18, 24, 36, 48, 60)
-"""Minutes, of the table of offsets."""
+"""Edges of the table of offsets, in minutes."""
 
 
 def describe(
@@ -47,19 +47,19 @@ def describe(
     pairs
         The table of pairs, see plan.PAIRS_SCHEMA.
     plan
-        Its counts.
+        The counts of the table of pairs.
     windows
-        Those of SWAN-SF.
+        The windows of SWAN-SF.
     located
-        Counts of the records that were located; None where there are none to locate.
+        Counts of the located records; None if there are no records to locate.
     record_times
-        These records, see locate.RECORD_TIMES_SCHEMA; None likewise.
+        The located records, see locate.RECORD_TIMES_SCHEMA; None if `located` is None.
     source
-        Where the data came from.
+        The source of the data.
     partitions
-        Those of SWAN-SF that were read.
+        The partitions of SWAN-SF that were read.
     seed
-        Of the permutation of regions.
+        The seed of the permutation of regions.
     """
     parts = [
         "# Magnetic series and solar images, aligned",
@@ -71,37 +71,38 @@ def describe(
         *_pairs(pairs, plan),
         "## Splits",
         *_splits(plan),
-        "## Labels against labels",
+        "## Comparison of labels",
         *_labels(pairs, windows, record_times),
         "## Agreement over time",
         *_agreement(pairs, windows, seed),
-        "## What is inferred",
-        "SWAN-SF's times are taken as TAI. It does not name their scale: HARPs are sampled every "
-        "720 s of TAI, and its times are on that grid, so TAI is inferred. TAI minus UTC (34 to 37 "
-        "s in these years) is from Astropy. A wrong scale would shift a series by less than a "
-        "step.",
-        "Whether the values of 2020 equal those of SWAN-SF bit for bit is not published. The first "
-        "table says what was found here.",
+        "## Assumptions",
+        "Skymill assumes that the times of SWAN-SF are TAI. SWAN-SF does not name its time scale. "
+        "But HARPs are sampled every 720 s of TAI, and the times of SWAN-SF are on that grid. TAI "
+        "minus UTC (34 to 37 s in these years) comes from Astropy. A wrong time scale would shift "
+        "a series by less than a step.",
+        "It is not published whether the values of 2020 and the values of SWAN-SF are equal bit "
+        "for bit. The first table shows how many records of this run are equal.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _scope(plan: dict, partitions: list[str]) -> str:
     absent = [name for name in PARTITIONS if name not in partitions]
-    missing = f" Without {', '.join(absent)}, which are not there." if absent else ""
+    missing = f" These partitions of SWAN-SF were not read: {', '.join(absent)}." if absent else ""
     return (
-        f"{plan['pairs']:,} of {plan['samples']:,} image samples have the magnetic series of their "
-        f"region before their end; {plan['pairs_with_record']:,} of them a record of 2020 as well."
-        f"{missing}"
+        "A pair joins an image sample of SDOBenchmark with the magnetic series of the same region "
+        f"that ends shortly before the sample. {plan['pairs']:,} of {plan['samples']:,} image "
+        f"samples have a magnetic series. {plan['pairs_with_record']:,} of these pairs also have a "
+        f"record of 2020.{missing}"
     )
 
 
 def _located(located: dict | None) -> list[str]:
-    """Return how many records were located in each tier, by partition and class."""
+    """Return the number of located records in each tier, by partition and class."""
     if located is None:
         return [
-            "The magnetic branch is switched off, or reads SWAN-SF itself, whose windows have HARP "
-            "and time (`magnetic.input: swan_sf`): there are no records of 2020 to locate."
+            "There are no records of 2020 to locate. The magnetic branch is switched off, or it "
+            "reads SWAN-SF (`magnetic.input: swan_sf`), whose windows have a HARP and a time."
         ]
     outcomes = [*TIERS, *STATUSES[1:]]
     total = max(1, located["records"])
@@ -121,17 +122,19 @@ def _located(located: dict | None) -> list[str]:
         for name in sorted(detail, key=key)
     ]
     return [
-        "`exact`: the 24 shared parameters are equal bit for bit. `rounded`: eight of them are "
-        "equal to five digits. `nearest`: the nearest window, at most 1 % away (off by default). A "
-        f"record is located by at least {MIN_VOTES} of its 60 steps; where a rival has more than "
-        f"{RIVAL_SHARE:.0%} of these votes it is ambiguous.",
+        "The records of 2020 have no times and no region numbers. Skymill finds them in SWAN-SF by "
+        "the values of their steps. `exact`: all 24 shared parameters are equal bit for bit. "
+        "`rounded`: eight of the parameters are equal to five digits. `nearest`: the nearest "
+        "window, at most 1 % away (off by default). A record is located if at least "
+        f"{MIN_VOTES} of its 60 steps vote for the same place. A record is ambiguous if a second "
+        f"place has more than {RIVAL_SHARE:.0%} of these votes.",
         markdown_table(["outcome", "records", "share"], rows),
         markdown_table(["partition", "class", *outcomes], by_class),
     ]
 
 
 def _pairs(pairs: pd.DataFrame, plan: dict) -> list[str]:
-    """Return why samples have no partner, what is doubtful about pairs, and offsets in time."""
+    """Return samples without a partner by reason, flags of pairs, and offsets in time."""
     reasons = plan["without_partner_by_reason"]
     without = [[name.replace("_", " "), reasons[name], REASON_MEANINGS[name]] for name in REASONS]
     flags = [[name.replace("_", " "), plan["flags"][name], FLAG_MEANINGS[name]] for name in FLAGS]
@@ -145,11 +148,12 @@ def _pairs(pairs: pd.DataFrame, plan: dict) -> list[str]:
     ]
     return [
         f"A series ends at least {MARGIN // 60} minutes before its sample, because the values of a "
-        "step use light from about 11 minutes on either side. Samples without a partner:",
-        markdown_table(["reason", "samples", "what it means"], without),
-        "What is doubtful (`flags` in the table of pairs):",
-        markdown_table(["flag", "pairs", "what it means"], flags),
-        "Minutes from the last step to the end of the sample:",
+        "step use light from about 11 minutes before and after the step.",
+        "Samples without a partner, that is without a magnetic series:",
+        markdown_table(["reason", "samples", "meaning"], without),
+        "Doubtful pairs (column `flags` of the table of pairs):",
+        markdown_table(["flag", "pairs", "meaning"], flags),
+        "Minutes from the last step of the series to the end of the sample:",
         markdown_table(["minutes", "series", "records of 2020"], offsets),
     ]
 
@@ -162,21 +166,24 @@ def _splits(plan: dict) -> list[str]:
     ]
     return [
         markdown_table(["split", "pairs", "groups", *SDO_LABELS], rows),
-        "A group is what HARPs and NOAA numbers link, by JSOC's table, by SWAN-SF's steps, and by "
-        "equal steps of two HARPs. No group is in two splits. `excluded` are training samples of "
-        "groups that touch the official test set; they are in the table of pairs alone.",
-        "**The splits of the magnetic branch, and the validation split of SDOBenchmark, are drawn "
-        "independently.** A record of the magnetic `train` can be of the region of an aligned "
-        "`test` pair. Never train on one and test on the other.",
+        "A group is a set of regions linked by HARPs and NOAA numbers (in JSOC's table or in the "
+        "steps of SWAN-SF) or by equal steps of two HARPs. No group is in two splits. `excluded` "
+        "contains training samples of groups that are also in the official test set. These "
+        "samples are only in the table of pairs.",
+        "**Never train on one data set and test on another.** The splits of the aligned pairs, of "
+        "the magnetic records, and the validation split of SDOBenchmark are drawn independently. "
+        "So a record of the magnetic `train` can show the same region as a pair of the aligned "
+        "`test`.",
     ]
 
 
 def _labels(pairs: pd.DataFrame, windows: Windows, record_times: pd.DataFrame | None) -> list[str]:
-    """Return the tables of labels against labels."""
+    """Return the tables that compare labels."""
     swan = [as_sdo_label(label) for label in pairs["label_swan"]]
     parts = [
-        "Classes of SDOBenchmark (rows) against those of SWAN-SF (columns), of the HARP's window "
-        "that ends nearest to the series. B counts as Q, because SDOBenchmark calls it quiet:",
+        "Classes of SDOBenchmark (rows) and of SWAN-SF (columns). The class of SWAN-SF comes from "
+        "the window of the HARP that ends nearest to the end of the series. B counts as Q, because "
+        "SDOBenchmark calls B quiet:",
         _cross(pairs["label_sdo"].tolist(), swan, SDO_LABELS, SDO_LABELS),
     ]
     if record_times is None:
@@ -186,8 +193,8 @@ def _labels(pairs: pd.DataFrame, windows: Windows, record_times: pd.DataFrame | 
     at = windows.nearest(located["harp"].to_numpy(np.int64), end, 0)
     own = np.where(at >= 0, windows.label[at], None) if len(windows.label) else [None] * len(at)
     return [
-        "Classes of 2020 (rows) against those of SWAN-SF (columns), of all records that are "
-        f"located at a window of SWAN-SF ({int((at >= 0).sum()):,} of {len(at):,}):",
+        "Classes of 2020 (rows) and of SWAN-SF (columns), of the located records whose time is the "
+        f"time of a window of SWAN-SF ({int((at >= 0).sum()):,} of {len(at):,}):",
         _cross(located["label"].tolist(), list(own), LABELS, LABELS),
         *parts,
     ]
@@ -201,7 +208,7 @@ def _cross(one: list, other: list, rows: tuple[str, ...], columns: tuple[str, ..
 
 
 def agreements(pairs: pd.DataFrame, windows: Windows, seed: int) -> tuple[int, list[Agreement]]:
-    """Return how many pairs are of a single region in a single HARP, and how far these agree.
+    """Return the number of pairs of a single region in a single HARP, and their agreement.
 
     See agreement.curve.
     """
@@ -226,17 +233,18 @@ def _agreement(pairs: pd.DataFrame, windows: Windows, seed: int) -> list[str]:
     ]
     head = ["windows of", "pairs", "equal", "flares", "flares equal", "kappa", "kappa drawn"]
     return [
-        f"For the {single:,} pairs of a single region in a single HARP: the GOES class of "
-        "SDOBenchmark against that of SWAN-SF's windows at later times, equal to the digit (quiet "
-        "and A are one class), and Cohen's kappa of X, M, C and Q. `flares` are C1.0 or above. "
-        "Regions stay active for days, so the agreement falls slowly with the time between; with "
-        "permuted regions it is what chance gives.",
+        f"The table has {single:,} pairs of a single region in a single HARP. It compares their "
+        "GOES classes in SDOBenchmark with the classes of later windows of SWAN-SF. `equal`: both "
+        "classes agree to the digit (quiet and A are one class). `kappa`: Cohen's kappa of X, M, C "
+        "and Q. `flares`: C1.0 or above. If the pairs are right, the agreement is best at the same "
+        "time. The agreement falls slowly with the time difference, because regions stay active "
+        "for days. The row with permuted regions shows the agreement by chance.",
         markdown_table(head, rows),
     ]
 
 
 def percent(share: float) -> str:
-    """Return a share as text, a dash for none."""
+    """Return a share as text, or a dash if the share is NaN."""
     return "-" if np.isnan(share) else f"{share:.1%}"
 
 

@@ -1,1 +1,1 @@
-"""Baselines: what simple models score, so that a leak between splits shows as a number."""
+"""Baselines: the scores of simple models, which show a leak between splits as a number."""

@@ -1,7 +1,7 @@
-"""How records are divided into train, validation and test for a trial, by the project's own rules.
+"""Divide records into train, validation and test for a trial, by the rules of the project.
 
-Nothing is written: the plan of a data set stays as it is. Each unit of `split.unit` is tried, with
-train clean and augmented. The published order, which augments before it splits, is tried as well.
+The plan of a data set is not changed. Each unit of `split.unit` is tried, with clean and with
+augmented train. The published order is tried as well, which augments before it splits.
 """
 
 from collections.abc import Mapping
@@ -20,14 +20,14 @@ from skymill.magnetic.schema import TRAIN_SPLITS
 from skymill.ztf.object_hashes import fractions, name_hashes
 
 CLEAN, AUGMENTED, BEFORE = "clean", "augmented", "augmented before the split"
-"""Train sets: records alone; with copies of train; with copies of all, made before the split."""
+"""Train sets: only records; with copies of train records; with copies made before the split."""
 
 
 @dataclass(frozen=True)
 class Division:
     """Rows of a table of statistics, int64, in each split.
 
-    A row of train may be there several times: duplicates are what their originals are.
+    Train may contain a row several times: a duplicate has the row of its original.
     """
 
     unit: str
@@ -45,21 +45,21 @@ def divide_records(
     Parameters
     ----------
     originals
-        As for plan.make_plan, sorted by record_id.
+        The originals of plan.make_plan, sorted by record_id.
     keys
-        The rows of the statistics: record_id, method, copy, see records.KEYS.
+        The rows of the statistics: record_id, method and copy, see records.KEYS.
     settings
         `seed`, `augmentation`, `magnetic.quiet_per_flare`, `split.fractions` and
         `split.partitions`, as in the configuration.
 
     Returns
     -------
-    The divisions, and why a unit has none, by unit.
+    The divisions, and by unit the reasons why a unit has no division.
 
     Raises
     ------
     SkymillError
-        When no unit has a division; the message has the reasons.
+        If no unit has a division. The message contains the reasons.
     """
     seed, augmentation = settings["seed"], settings["augmentation"]
     quiet = settings["magnetic.quiet_per_flare"]
@@ -90,7 +90,7 @@ def divide_records(
 
 
 class _RowsOfPlan:
-    """Finds the statistics of planned records."""
+    """Find the statistics of planned records."""
 
     def __init__(self, originals: pd.DataFrame, keys: pd.DataFrame):
         self._record_id = originals["record_id"].to_numpy(np.int64)
@@ -100,7 +100,7 @@ class _RowsOfPlan:
         self._number_of_row = number[self._order]
 
     def _number(self, record_id, method, copy) -> np.ndarray:
-        """Return a number for each record or copy; a duplicate has that of its original."""
+        """Return a number for each record or copy. A duplicate has the number of its original."""
         place = np.searchsorted(self._record_id, record_id.to_numpy(np.int64))
         method = method.to_numpy(object)
         rank = np.zeros(len(method), dtype=np.int64)
@@ -110,7 +110,7 @@ class _RowsOfPlan:
         return (place * len(METHODS) + rank) * self._copies + copy
 
     def division(self, unit: str, name: str, plan: pa.Table) -> Division:
-        """Return the division that a plan makes; SkymillError when a split of it is empty."""
+        """Return the division of a plan. Raise SkymillError if one of its splits is empty."""
         parent = plan["parent"].to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
         record_id = plan["record_id"].to_pandas()
         method = plan["method"].cast(pa.string()).to_pandas()
@@ -126,7 +126,7 @@ class _RowsOfPlan:
 
 
 def divide_alerts(keys: pa.Table, split: dict, seed: int) -> list[Division]:
-    """Divide alerts by groups of objects at one place, and alert by alert.
+    """Divide alerts by groups of objects at the same place, and by single alerts.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Models and references whose scores are compared.
 
-Two models memorise: the nearest neighbour and boosted trees. Where a test record has a sibling in
-train they find it, so a leak raises their scores. A logistic model cannot memorise. scikit-learn is
-imported where a model is fitted: what only reads scores does without it.
+Two models memorise: the nearest neighbour and boosted trees. If a test record has a sibling in
+train, they find the sibling, so a leak raises their scores. A logistic model cannot memorise.
+Only the functions that fit a model import scikit-learn, so code that reads scores does not need it.
 """
 
 import warnings
@@ -16,27 +16,27 @@ MODELS = ("nearest", "trees", "logistic")
 """1-nearest neighbour, histogram gradient boosting, logistic regression with balanced classes."""
 
 CLIMATOLOGY, PERSISTENCE = "climatology", "persistence"
-"""References that see no measurement: the classes' shares in train; the class last known."""
+"""References that use no measurements: the shares of the classes in train; the last known class."""
 
 NEAREST_RECORDS = 20_000
-"""Training records among which the nearest neighbour is searched: a seeded draw, in which the
-classes have about their shares in train. All records would take hours at full size."""
+"""Number of training records that the nearest neighbour searches. They are drawn with the seed, and
+their classes have approximately the shares of train. All records would take hours at full size."""
 
 ITERATIONS = 300
-"""At most so many of the logistic model. It is compared, not tuned: where it has not converged by
-then its scores hardly change any more."""
+"""Largest number of iterations of the logistic model. The model is compared, not tuned: after so
+many iterations the scores hardly change, even if the model has not converged."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a model says of some records.
+    """The forecasts of a model for some records.
 
     Attributes
     ----------
     score
-        The larger, the more likely an event: float64, shape (records,).
+        A larger score means a more likely event: float64, shape (records,).
     code
-        The class, by its place among the classes: int64, shape (records,).
+        The forecast class, by its place among the classes: int64, shape (records,).
     """
 
     score: np.ndarray
@@ -44,7 +44,7 @@ class Forecast:
 
 
 class NothingToLearn(Exception):
-    """Train has no record, no event, or nothing but events."""
+    """Raised if train has no records, no events, or only events."""
 
 
 def forecast(
@@ -55,10 +55,10 @@ def forecast(
     positive: np.ndarray,
     seed: int,
 ) -> list[Forecast]:
-    """Fit a model to train and return what it says of other records.
+    """Fit a model to train and return its forecasts of other records.
 
-    The events have a model of their own beside that of the classes, as forecasters have it. One
-    thread computes: sums of several would depend on how many they are.
+    One model forecasts events and another model forecasts classes, as forecasters do. Only one
+    thread computes, because sums would depend on the number of threads.
 
     Parameters
     ----------
@@ -67,16 +67,16 @@ def forecast(
     train, code
         float32 (records, statistics), and the class of each record, int64.
     others
-        More records, as `train`.
+        Arrays of more records, in the form of `train`.
     positive
-        The codes that are events.
+        The codes of the classes that are events.
     seed
-        Of the draw of the nearest neighbour's records.
+        The seed that draws the records of the nearest neighbour.
 
     Raises
     ------
     NothingToLearn
-        When there is nothing to tell apart in train.
+        If train has only events, no events, or no records.
     """
     from threadpoolctl import threadpool_limits
 
@@ -107,12 +107,12 @@ def forecast(
 
 
 def _asked(predict, rows: np.ndarray) -> np.ndarray:
-    """Return what a model says of rows; scikit-learn takes no empty ones."""
+    """Return the predictions for rows. scikit-learn does not accept an empty array."""
     return predict(rows) if len(rows) else np.empty(0)
 
 
 def _drawn(records: int, seed: int) -> np.ndarray:
-    """Return the rows of the nearest neighbour's training records, ascending."""
+    """Return the rows of the training records of the nearest neighbour, ascending."""
     rows = np.arange(records, dtype=np.int64)
     return smallest(rows, NEAREST_RECORDS, key(seed, "baseline", "nearest"))
 
@@ -126,7 +126,7 @@ def _nearest():
 def _trees():
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    # Early stopping would hold records of train out by a draw that knows no regions.
+    # Early stopping would draw single records to hold out, and records of a region are similar.
     return HistGradientBoostingClassifier(early_stopping=False, random_state=0)
 
 
@@ -138,12 +138,12 @@ def _logistic():
 
 @dataclass(frozen=True)
 class Scale:
-    """How statistics are filled and scaled: by train alone, so that no test record tells anything.
+    """Fill and scale statistics. Only train decides the values, so test records do not leak.
 
     Attributes
     ----------
     median, mean, deviation
-        float32 of each column of train; the latter two after filling.
+        float32 for each column of train; mean and deviation are measured after filling.
     """
 
     median: np.ndarray
@@ -152,10 +152,10 @@ class Scale:
 
     @classmethod
     def of(cls, train: np.ndarray) -> "Scale":
-        """Measure the columns of train: a column without a value is filled with 0."""
+        """Measure the columns of train. A column without any value is filled with 0."""
         median = np.zeros(train.shape[1], dtype=np.float32)
         mean, deviation = np.zeros((2, train.shape[1]))
-        # Column by column: NumPy would copy the whole.
+        # Column by column, because NumPy would copy the whole array.
         for place, column in enumerate(train.T):
             known = column[~np.isnan(column)]
             if len(known):
@@ -172,14 +172,14 @@ class Scale:
 
 
 def climatology(code: np.ndarray, records: int, positive: np.ndarray) -> Forecast:
-    """Return the forecast that knows the classes' shares in train alone, the same for all records.
+    """Return the forecast that knows only the shares of the classes in train.
 
-    `code` are the classes of train, int64.
+    The forecast is the same for all records. `code` are the classes of train, int64.
 
     Raises
     ------
     NothingToLearn
-        When train has no record.
+        If train has no records.
     """
     if not len(code):
         raise NothingToLearn
@@ -189,21 +189,21 @@ def climatology(code: np.ndarray, records: int, positive: np.ndarray) -> Forecas
 
 
 DAY = 86_400
-"""Seconds: a label is the strongest flare in so many after its window."""
+"""Seconds of a day. The label of a window is the strongest flare in the day after the window."""
 
 
 def last_known(series: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Return the record whose label a forecaster knew last: int64, its row, -1 without one.
+    """Return for each record the row of the label that a forecaster knew last, or -1: int64.
 
-    That is the latest window of the same series whose day after it was over when the record's own
-    window ended. The window just before is none: its day is not over yet.
+    The label belongs to the latest window of the same series whose following day was over when the
+    window of the record ended. The window just before does not count: its day is not over yet.
 
     Parameters
     ----------
     series
-        What the windows are of, such as HARPs, int64, shape (records,).
+        The series of each window, such as its HARP, int64, shape (records,).
     end
-        When each window ends, in seconds, int64, from 0 to 2^40.
+        The end of each window in seconds, int64, from 0 to 2^40.
     """
     _, number = np.unique(series, return_inverse=True)
     place = (number.astype(np.int64) << 41) + end
@@ -221,11 +221,11 @@ def persistence(
     Parameters
     ----------
     known
-        The row of the record that was last known, of each record that is forecast.
+        For each record to forecast, the row of the label that was last known, or -1.
     code
         The classes of all rows.
     otherwise
-        What is forecast where nothing was known.
+        The forecast of records without a known label.
     """
     there = known >= 0
     last = code[np.maximum(known, 0)]

@@ -1,4 +1,4 @@
-"""A user's own predictions, compared with the split of a product that they are for."""
+"""Score the predictions of a user on a split of a product."""
 
 import io
 import math
@@ -19,26 +19,26 @@ from skymill.reader.found import FoundProduct, choose
 from skymill.sdo.goes import LABELS as SDO_LABELS
 
 POSITION, PROBABILITY, LABEL = "position", "probability", "label"
-"""Columns of a file of predictions, beside the key of the data set."""
+"""Columns of a file of predictions, in addition to the key of the data set."""
 
 SEED = 2020
-"""Of the draws of the bootstrap."""
+"""Seed of the draws of the bootstrap."""
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of the rows of a data set.
+    """The true classes of the rows of a data set.
 
     Attributes
     ----------
     key
-        The column that names a row.
+        The column that identifies a row.
     rows
-        `key`, split, label and group, in the order of the product.
+        The columns `key`, split, label and group, in the order of the product.
     dev
         The name of the validation split.
     classes, positive
-        All classes, and those that count as events by default.
+        All classes, and the classes that count as events by default.
     source
         sample (simulated), local or archive.
     """
@@ -100,22 +100,23 @@ def _frame(table: pa.Table, group: str) -> pd.DataFrame:
 
 
 TRUTHS = {"magnetic": _magnetic, "sdo": _sdo, "aligned": _aligned, "ztf": _ztf}
-"""What reads the truth of a data set."""
+"""Functions that read the true classes of each data set."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What predictions score, and how.
+    """The scores of predictions.
 
     Attributes
     ----------
     data_set, split, positive, source
-        What was scored.
+        The data set, its split, the classes that are events, and the source of the data.
     evaluation
         See scores.Evaluation.
-    threshold, threshold_from
-        An event is forecast from this probability on; `dev`, `given`, or `classes` where classes
-        were predicted and there is no threshold.
+    threshold
+        The smallest probability that forecasts an event; None if classes were predicted.
+    threshold_from
+        The origin of the threshold: `dev`, `given`, or `classes` without a threshold.
     """
 
     data_set: str
@@ -154,31 +155,34 @@ def score_predictions(
     Parameters
     ----------
     predictions
-        CSV or Parquet, a row for each row of the split: its key (`record_id`, `sample_id` or
-        `candid`), or `position`, its place in the split from 0; and `probability` of an event,
-        `label` (the class), or both.
+        CSV or Parquet with a row for each row of the split. The columns are the key (`record_id`,
+        `sample_id` or `candid`) or `position` (the place in the split, from 0), and `probability`
+        of an event, `label` (the class), or both.
     results
-        The results folder, or a folder of products that was copied from one.
+        The results folder, or a folder of products that was copied from a results folder.
     dev
-        Predictions of the validation split, from which the threshold comes. Without a file of their
-        own they may be in `predictions`.
+        Predictions of the validation split, which decide the threshold. They may also be in
+        `predictions`.
     threshold
-        A threshold that was chosen beforehand; then dev is not needed.
+        A threshold that was chosen before. Then dev is not needed.
     positive
         The classes that are events.
 
     Raises
     ------
     SkymillError
-        When a row of the split is missing, or a row is unknown, repeated or of another split; when
-        a value is none; when there is no threshold. The message names the first of them.
+        If a row of the split is missing, if a row is unknown, repeated or in another split, if a
+        value is invalid, or if there is no threshold. The message names the first such rows.
     """
     truth = TRUTHS[choose(data_set, tuple(TRUTHS), "data set")](results)
     known = tuple(truth.rows["split"].unique())
     choose(split, known, f"split of {data_set} with rows")
     wanted = truth.of(split)
     if not wanted["label"].isin(truth.classes).all():
-        raise SkymillError(f"the split {split} has no known classes, so nothing can be scored.")
+        raise SkymillError(
+            f"the classes of the split {split} are unknown, so it cannot be scored. Use a split "
+            "with known classes."
+        )
     positive = positive or truth.positive
     for name in positive:
         choose(name, truth.classes, f"class of {data_set}")
@@ -219,40 +223,40 @@ def _threshold(
     """Return the threshold, and where it comes from."""
     if given is not None:
         if not 0 <= given <= 1:
-            raise SkymillError(f"the threshold {given} is no probability: it must be from 0 to 1.")
+            raise SkymillError(f"the threshold {given} is not a probability. Set it from 0 to 1.")
         return given, "given"
     if on_dev is None or PROBABILITY not in on_dev:
         raise SkymillError(
-            f"{path} has probabilities. Their threshold must come from the split {truth.dev}, not "
+            f"{path} has probabilities. The threshold must come from the split {truth.dev}, not "
             f"from the split that is scored. Add the predictions of {truth.dev} to the file, name "
-            "their file by --dev, or give --threshold."
+            "a second file with --dev, or set --threshold."
         )
     is_event = truth.of(truth.dev)["label"].isin(positive).to_numpy(bool)
     chosen = best_threshold(is_event, on_dev[PROBABILITY].to_numpy(np.float64))
     if chosen is None:
         raise SkymillError(
-            f"the split {truth.dev} has no record of class {', '.join(positive)}, or no other, so "
-            "no threshold can be chosen there. Give --threshold."
+            f"the split {truth.dev} has no records of class {', '.join(positive)}, or only such "
+            "records, so it cannot decide a threshold. Set --threshold."
         )
     return chosen, "dev"
 
 
 def _read(path: Path, truth: Truth) -> pd.DataFrame:
-    """Return the columns of a file of predictions that count, after a check of their values."""
+    """Return the columns of a file of predictions that are used, and check their values."""
     path = Path(path)
     if not path.is_file():
-        raise SkymillError(f"{path} is not there, or is no file.")
+        raise SkymillError(f"{path} does not exist or is not a file.")
     if path.suffix.lower() in (".parquet", ".pq"):
         try:
             frame = read_table(path).to_pandas()
         except SkymillError as error:
-            # The error's own advice is for products, and this file is the user's.
+            # The advice of this error is for products, but the user wrote this file.
             raise SkymillError(
-                f"{path} cannot be read as Parquet: {error.__cause__}. Write it anew."
+                f"{path} cannot be read as Parquet: {error.__cause__}. Write the file again."
             ) from error
     else:
         try:
-            # Texts, so that a number that is none can be named.
+            # Read as texts, so a message can quote an invalid number.
             frame = pd.read_csv(path, dtype=str, keep_default_na=False)
         except (ValueError, UnicodeError) as error:
             raise SkymillError(f"{path} cannot be read as CSV: {error}") from error
@@ -263,13 +267,13 @@ def _read(path: Path, truth: Truth) -> pd.DataFrame:
     place = [name for name in (truth.key, POSITION) if name in frame]
     if len(place) != 1:
         raise SkymillError(
-            f"{path} needs one column that says which rows it is of: {truth.key}, or {POSITION} "
-            f"(from 0, in the order of the split). It has {', '.join(frame.columns)}."
+            f"{path} needs one column that identifies the rows: {truth.key}, or {POSITION} (from "
+            f"0, in the order of the split). The columns are {', '.join(frame.columns)}."
         )
     if not {PROBABILITY, LABEL} & {*frame.columns}:
         raise SkymillError(
             f"{path} needs a column {PROBABILITY} (of an event, 0 to 1) or {LABEL} (the class), or "
-            f"both. It has {', '.join(frame.columns)}."
+            f"both. The columns are {', '.join(frame.columns)}."
         )
     columns = {place[0]: _keys(path, frame[place[0]], place[0])}
     if PROBABILITY in frame:
@@ -278,7 +282,7 @@ def _read(path: Path, truth: Truth) -> pd.DataFrame:
         wrong = frame[LABEL][~frame[LABEL].astype(object).isin(truth.classes)]
         if len(wrong):
             raise SkymillError(
-                f"{path}: {counted(len(wrong), 'row')} without a class of the data set, the first "
+                f"{path}: {counted(len(wrong), 'row')} without a class of the data set. The first "
                 f"is row {wrong.index[0] + 1} ({wrong.iloc[0]!r}). The classes are "
                 f"{', '.join(truth.classes)}."
             )
@@ -287,13 +291,13 @@ def _read(path: Path, truth: Truth) -> pd.DataFrame:
 
 
 def _keys(path: Path, column: pd.Series, name: str) -> pd.Series:
-    """Return the keys of rows: whole numbers, or texts where the key is one."""
+    """Return the keys of rows: texts for sample_id, else whole numbers."""
     if name == "sample_id":
         return column.astype(object)
     numbers = []
     for row, value in enumerate(column.tolist(), start=1):
         try:
-            # int() of the text: a candid has more digits than a float holds.
+            # int() of the text, because a candid has more digits than a float.
             number = int(value)
             is_whole = not isinstance(value, float) or number == value
         except (TypeError, ValueError, OverflowError):
@@ -311,8 +315,8 @@ def _probabilities(path: Path, column: pd.Series) -> pd.Series:
         value = column.iloc[wrong[0]]
         what = "NaN" if isinstance(value, float) and math.isnan(value) else repr(value)
         raise SkymillError(
-            f"{path}: {len(wrong):,} of {len(column):,} probabilities are no number from 0 to "
-            f"1; the first is in row {wrong[0] + 1} ({what})."
+            f"{path}: {len(wrong):,} of {len(column):,} probabilities are not numbers from 0 to "
+            f"1. The first is in row {wrong[0] + 1} ({what})."
         )
     return numbers
 
@@ -320,12 +324,12 @@ def _probabilities(path: Path, column: pd.Series) -> pd.Series:
 def _matched(
     path: Path, given: pd.DataFrame, truth: Truth, allowed: tuple[str, ...], split: str
 ) -> dict[str, pd.DataFrame]:
-    """Return the predictions of each split that the file has, in the order of the product.
+    """Return the predictions of each split in the file, in the order of the product.
 
     Parameters
     ----------
     allowed
-        The splits whose rows may be in the file; all rows of `split` have to be.
+        The splits whose rows may be in the file. All rows of `split` must be in the file.
     """
     if POSITION in given:
         rows = truth.of(split)
@@ -333,13 +337,13 @@ def _matched(
         outside = given[POSITION][~given[POSITION].between(0, len(rows) - 1)]
         if len(outside):
             raise SkymillError(
-                f"{path}: {_few(outside)} is no position in the split {split}, which has "
-                f"{len(rows):,} rows from 0 on."
+                f"{path}: {_few(outside)} is not a position in the split {split}. Its "
+                f"{len(rows):,} rows have positions from 0."
             )
         key, expected = POSITION, {split: pd.Series(np.arange(len(rows)))}
     else:
         key = truth.key
-        # In the magnetic test file ids count anew: only rows with the splits that are meant.
+        # Ids of the magnetic test file start at 0 again, so only the allowed splits are searched.
         inside = truth.rows[truth.rows["split"].isin(allowed)]
         others = truth.rows[~truth.rows["split"].isin(allowed)]
         home = pd.Series(inside["split"].to_numpy(), index=inside[key].to_numpy())
@@ -351,16 +355,16 @@ def _matched(
                 first = mixed.iloc[0]
                 raise SkymillError(
                     f"{path} has rows of other splits: {key} {first[key]} is in "
-                    f"{first['split']}. Give the rows of {' and '.join(allowed)} alone."
+                    f"{first['split']}. Keep only the rows of {' and '.join(allowed)}."
                 )
             raise SkymillError(
                 f"{path} has {counted(len(strange), 'row')} with an unknown {key}, such as "
-                f"{_few(strange[key])}. Are they of another results folder?"
+                f"{_few(strange[key])}. Check whether they come from another results folder."
             )
         expected = {name: inside[inside["split"] == name][key] for name in allowed}
     repeated = given[key][given.duplicated(key)]
     if len(repeated):
-        raise SkymillError(f"{path} has {key} {_few(repeated)} more than once. Give each row once.")
+        raise SkymillError(f"{path} has {key} {_few(repeated)} more than once. Keep each row once.")
     found = {}
     for name, keys in expected.items():
         mine = given[given["split"] == name].set_index(key)
@@ -370,7 +374,7 @@ def _matched(
         if len(missing):
             raise SkymillError(
                 f"{path} lacks {len(missing):,} of the {len(keys):,} rows of {name}, such as {key} "
-                f"{_few(missing)}. A score is of all rows of a split."
+                f"{_few(missing)}. A score needs all rows of a split."
             )
         found[name] = mine.loc[keys.to_numpy()].reset_index()
     return found

@@ -1,7 +1,6 @@
-"""Statistics of magnetic records: each parameter of a record in nine numbers.
+"""Statistics of magnetic records: nine numbers for each parameter of a record.
 
-Copies that augmentation makes of a record are functions of that record alone. So they are described
-once, whatever split they may come to be in.
+A synthetic copy depends only on its record. So each copy is described once, for any split.
 """
 
 from collections.abc import Sequence
@@ -31,22 +30,23 @@ STATISTICS = (
     "slope",
     "missing",
 )
-"""Of the measured steps of a record: `deviation` has ddof 0, `first` and `last` are values, `slope`
-is that of the least-squares line, a step; `missing` is the share of steps without a value."""
+"""Statistics of the measured steps of a record. `deviation` has ddof 0, `first` and `last` are
+values, `slope` is the slope of the least-squares line per step, and `missing` is the share of steps
+without a value."""
 
 KEYS = (
     pa.field("record_id", pa.int64(), nullable=False),
     categorical("method", METHODS, nullable=False),
     pa.field("copy", pa.int16(), nullable=False),
 )
-"""A row is a record, or a copy of one: `record_id` is that of the original."""
+"""A row is a record or a copy. The `record_id` of a copy is the id of its original."""
 
 _LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
 class RecordsPiece:
-    """Some records of a store, and what is made of each."""
+    """Some records of a store, and the method and copy number of each row."""
 
     clean: Product
     parameters: Sequence[str]
@@ -66,22 +66,23 @@ def describe_records(
     parameters: Sequence[str],
     workers: int = 1,
 ) -> pa.Table:
-    """Describe each training record, and each changed copy that the augmentation may make of it.
+    """Describe each training record, and each changed copy that the augmentation may make.
 
     Parameters
     ----------
     ids
-        As ids.read_ids gives them: the records of `clean`, row by row.
+        The records of `clean`, row by row, see ids.read_ids.
     clean
         The clean training records.
     augmentation, seed
-        As in the configuration. Duplicates are what their originals are, and have no row.
+        As in the configuration. Duplicates have no row, because they equal their originals.
     workers
-        Processes; each holds one piece of the values at a time.
+        Number of processes. Each process has one batch of values in memory at a time.
 
     Returns
     -------
-    The columns of KEYS, then `{parameter}_{statistic}` in float32: NaN where no step was measured.
+    The columns of KEYS, then `{parameter}_{statistic}` in float32. A statistic is NaN if no step
+    was measured.
     """
     rows = _rows(ids, augmentation)
     work = [
@@ -117,7 +118,7 @@ def _rows(ids: pd.DataFrame, augmentation: dict) -> tuple[np.ndarray, ...]:
     place = np.concatenate([members for members, _, _ in parts])
     method = np.concatenate([np.full(len(members), name, object) for members, name, _ in parts])
     copy = np.concatenate([np.full(len(members), copy, np.int16) for members, _, copy in parts])
-    # Copies of neighbours are read together: a piece reads few row groups.
+    # Copies of neighbours are read together, so a batch reads few row groups.
     rank = np.array([METHODS.index(name) for name in method], dtype=np.int8)
     order = np.lexsort([copy, rank, place, rank > 0])
     place, method, copy = place[order], method[order], copy[order]
@@ -144,13 +145,14 @@ def describe_series(series: np.ndarray, missing: np.ndarray) -> np.ndarray:
     series
         float64, shape (records, steps).
     missing
-        bool, of the same shape: which steps have no value. What is not finite has none, either.
+        bool, of the same shape: which steps have no value. Steps that are not finite are missing,
+        too.
     """
     missing = missing | ~np.isfinite(series)
     records, steps = series.shape
     row = np.arange(records)
     count = steps - missing.sum(axis=1)
-    # Missing steps come last, and of a record without a value all is NaN.
+    # Sorting puts missing steps last. A record without any value has only NaN.
     known = np.where(missing, np.nan, series)
     ordered = np.sort(known, axis=1)
     zeroed = np.where(missing, 0.0, series)

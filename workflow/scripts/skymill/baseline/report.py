@@ -1,4 +1,4 @@
-"""The baseline as files: scores.json and scores.csv for programs, baseline.md for people."""
+"""The files of the baseline: scores.json and scores.csv for programs, baseline.md for people."""
 
 import csv
 import io
@@ -25,8 +25,9 @@ TITLES = {"magnetic": "Magnetic records", "ztf": "Stamps of ZTF"}
 GROUPS = {"magnetic": "regions", "ztf": "groups of objects"}
 ITEMS = {"magnetic": "records", "ztf": "alerts"}
 KEPT_WHOLE = {"magnetic": "region", "ztf": "group"}
-"""The unit whose splits share nothing, and the one that parts what belongs together."""
+"""The unit of splits that share no region or group."""
 PARTED = {"magnetic": "record", "ztf": "alert"}
+"""The unit of splits that may divide a region or group."""
 
 MEMORISING = ("nearest", "trees")
 
@@ -40,7 +41,7 @@ def described(
     left_out: Mapping[str, str],
     rows: list[dict],
 ) -> dict:
-    """Return the part of scores.json of one data set: see the data dictionary."""
+    """Return the entry of a data set in scores.json; see the data dictionary."""
     return {
         "classes": list(sample.classes),
         "positive": list(sample.positive),
@@ -53,7 +54,7 @@ def described(
 
 
 def _counts(sample: Sample, division: Division) -> dict:
-    """Return how many records of each class are in each split of a division."""
+    """Count the records of each class in each split of a division."""
     found = {"unit": division.unit, "train_set": division.train_set}
     for split in ("train", "dev", "test"):
         code = sample.code[getattr(division, split)]
@@ -64,7 +65,7 @@ def _counts(sample: Sample, division: Division) -> dict:
 
 
 def leaks(rows: list[dict], whole: str, parted: str) -> list[dict]:
-    """Return how much better each model scores where the split parts what belongs together.
+    """Return how much better each model scores if a split divides regions or groups.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ def leaks(rows: list[dict], whole: str, parted: str) -> list[dict]:
 
     Returns
     -------
-    model, train, tss_whole, tss_parted and their difference: null where one of them is undefined.
+    model, train, tss_whole, tss_parted and their difference, which is null if a TSS is undefined.
     """
     value = {
         (row["unit"], row["train"], row["model"]): row["tss"]["value"]
@@ -148,12 +149,12 @@ def page(content: dict) -> str:
 
 
 _INTRODUCTION = [
-    "What simple models score. The nearest neighbour and boosted trees memorise: where a test "
-    "record has a sibling in train, they find the sibling. So their scores rise where the splits "
-    "leak. Logistic regression memorises little.",
+    "This page shows the scores of simple models. The nearest neighbour and boosted trees memorise "
+    "train: if a test record has a sibling in train, they find the sibling. So their scores rise "
+    "if the splits leak. Logistic regression memorises little.",
     "",
-    "Compare your own model with the rows of the unit that your splits have. `skymill score` gives "
-    "the same scores for your own predictions.",
+    "Compare your own model with the rows whose unit is the unit of your splits. Run "
+    "`skymill score` to compute the same scores for your own predictions.",
 ]
 
 
@@ -163,8 +164,8 @@ def _section(name: str, data_set: dict) -> list[str]:
     whole, parted = KEPT_WHOLE[name], PARTED[name]
     lines = [f"## {TITLES[name]}", ""]
     lines += [
-        f"TSS and HSS are of events (class {events}) against the rest; macro F1 is of all classes "
-        f"({classes}). `baseline.positive` changes the events.",
+        f"TSS and HSS score forecasts of events (class {events}). Macro F1 scores forecasts of all "
+        f"classes ({classes}). Set `baseline.positive` to change the classes that are events.",
         "",
     ]
     header = ["unit", "train", "model", "TSS (90 % interval)", "HSS", "macro F1"]
@@ -173,8 +174,8 @@ def _section(name: str, data_set: dict) -> list[str]:
     lines += [markdown_table(header, rows), ""]
     if data_set["leaks"]:
         lines += [
-            f"**The leak as a number**: TSS with splits by {parted}, less TSS with splits by "
-            f"{whole}. With splits by {whole} no {whole} is in two splits.",
+            f"**The leak as a number**: TSS with splits by {parted}, minus TSS with splits by "
+            f"{whole}. With splits by {whole}, no {whole} is in two splits.",
             "",
             markdown_table(
                 ["train", "model", f"TSS, {parted}", f"TSS, {whole}", "difference"],
@@ -204,7 +205,7 @@ def _plain(value: float | None) -> str:
 
 
 def _notes(name: str, data_set: dict) -> list[str]:
-    """Return what a reader of the table has to know."""
+    """Return notes on the table."""
     notes = [
         f"unit {unit} is left out: {escaped(why)}"
         for unit, why in data_set["units_left_out"].items()
@@ -217,33 +218,33 @@ def _notes(name: str, data_set: dict) -> list[str]:
         if test["groups_with_events"] < FEWEST_REGIONS:
             notes.append(
                 f"unit {unit}: {GROUPS[name]} with events in test: {test['groups_with_events']}. "
-                f"Scores on fewer than {FEWEST_REGIONS} say little."
+                f"Scores with fewer than {FEWEST_REGIONS} are not reliable."
             )
         if test["absent_classes"]:
             absent = ", ".join(map(escaped, test["absent_classes"]))
-            notes.append(f"unit {unit}: test has no {absent}; macro F1 is of the other classes.")
+            notes.append(f"unit {unit}: test has no {absent}. Macro F1 uses the other classes.")
         if any(row["threshold_from"] == "default" for row in own):
             notes.append(
-                f"unit {unit}: the validation split has no event, or nothing but events, so the "
+                f"unit {unit}: the validation split has no events, or only events, so the "
                 f"threshold is {DEFAULT_THRESHOLD}."
             )
         undefined = max(row["tss"]["undefined_draws"] for row in own)
         if undefined:
             notes.append(
                 f"unit {unit}: TSS is undefined in {undefined:,} of {DRAWS:,} draws, which have no "
-                "event or nothing else. The interval is of the others."
+                "events or only events. The interval uses the other draws."
             )
     if name == "magnetic":
         notes.append(_persistence(data_set["has_times"]))
     if any(row["train_records"] > NEAREST_RECORDS for row in scored if row["model"] == "nearest"):
         notes.append(
-            f"The nearest neighbour is searched among {NEAREST_RECORDS:,} training records: a "
-            "seeded draw, in which the classes have about their shares in train."
+            f"The nearest neighbour searches {NEAREST_RECORDS:,} training records. They are drawn "
+            "with the seed, and their classes have approximately the shares of train."
         )
     if any(row["train"] == BEFORE for row in scored):
         notes.append(
-            f'"{BEFORE}": the published order. Copies of one record are then in several splits, '
-            "test has copies as well, and all models know its records."
+            f'"{BEFORE}" is the published order. Copies of the same record are then in several '
+            "splits, also in test, so all models know the records of test."
         )
     return notes
 
@@ -251,13 +252,14 @@ def _notes(name: str, data_set: dict) -> list[str]:
 def _persistence(has_times: bool) -> str:
     if has_times:
         return (
-            "Persistence repeats the class of the latest window of the same HARP whose 24 hours "
-            "were over when the window ended. The window just before does not count: a forecaster "
-            "does not know its class yet. Where there is no such window, climatology is used."
+            "Persistence repeats the class of an earlier window of the same HARP: the latest "
+            "window whose following 24 hours were over at the time of the forecast. The window "
+            "just before does not count, because a forecaster does not know its class yet. Without "
+            "an earlier window, persistence forecasts like climatology."
         )
     return (
-        "There is no persistence: the files of 2020 have no times, so no record is known to be "
-        "before another. `magnetic.input: swan_sf` has persistence."
+        "There is no persistence, because the files of 2020 have no times: the order of the "
+        "records is unknown. Set `magnetic.input: swan_sf` to include persistence."
     )
 
 
@@ -267,19 +269,20 @@ _DEFINITIONS = [
     "et al. 2012, ApJL 747, L41).",
     "- HSS is HSS2 of Bobra and Couvidat (2015, ApJ 798, 135): 2 (hits x correct rejections - "
     "misses x false alarms) / (P (misses + correct rejections) + N (hits + false alarms)), with P "
-    "events and N others.",
-    "- Macro F1 is the mean of F1 over the classes that test has.",
-    "- A score is undefined where test has no event, or nothing but events. An undefined score is "
-    "never counted as 0.",
+    "events and N other records.",
+    "- Macro F1 is the mean of F1 over the classes of test.",
+    "- A score is undefined if test has no events, or only events. An undefined score never counts "
+    "as 0.",
     "- The threshold of each model has the largest TSS on the validation split. Test is not used.",
-    f"- The interval holds nine tenths of {DRAWS:,} draws of whole regions (of stamps: groups of "
-    "objects) with replacement. Records of one region are alike, so draws of single records would "
-    "give an interval that is too narrow.",
-    "- The models see statistics: of each parameter of a record mean, deviation, minimum, maximum, "
-    "median, first, last, slope and share of missing steps; of each cutout flux, extremes, centre, "
-    "centre less ring and concentration. Missing statistics have the median of train, and all are "
-    "scaled by mean and deviation of train.",
-    "- Climatology forecasts the classes' shares in train for every record.",
-    "- The splits are drawn anew for this page from the clean records, by the rules of `split` and "
-    "`ztf.split` and with the seed of the configuration.",
+    f"- The interval contains nine tenths of {DRAWS:,} draws with replacement. A draw consists of "
+    "whole regions (for stamps: groups of objects). Records of a region are similar, so draws of "
+    "single records would make the interval too narrow.",
+    "- The models see statistics. The statistics of each parameter of a record are mean, "
+    "deviation, minimum, maximum, median, first, last, slope and the share of missing steps. The "
+    "statistics of each cutout are flux, mean, deviation, minimum, maximum, median, centre, centre "
+    "minus ring, concentration and the share of missing pixels. Missing statistics are replaced by "
+    "the median of train. All statistics are scaled by the mean and deviation of train.",
+    "- Climatology forecasts the shares of the classes in train for every record.",
+    "- This page does not use the splits of the data sets. It draws new splits from the clean "
+    "records, by the rules of `split` and `ztf.split` and with the seed of the configuration.",
 ]

@@ -1,4 +1,4 @@
-"""The records whose baseline is made: from tables of statistics, ids and regions."""
+"""Read the records of the baseline from tables of statistics, ids and regions."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,14 +24,14 @@ from skymill.swan_sf.places import seconds_of
 def magnetic_sample(
     statistics: Path, ids: Path, regions: Path, settings: Mapping
 ) -> tuple[Sample, list[Division], dict[str, str]]:
-    """Return the magnetic records, their divisions, and why a unit has none.
+    """Return the magnetic records, their divisions, and the reasons why units have no division.
 
     Parameters
     ----------
     statistics, ids, regions
         The tables of the training records; see records.describe_records.
     settings
-        As for divisions.divide_records, and `baseline`.
+        The settings of divisions.divide_records, and `baseline`.
     """
     originals = with_regions(read_ids(ids), read_table(regions))
     keys = read_frame(statistics, [field.name for field in RECORD_KEYS])
@@ -49,9 +49,9 @@ def magnetic_sample(
 
 
 def known_rows(ids: pa.Table, place: np.ndarray) -> np.ndarray | None:
-    """Return the row whose label was last known, of each row; None where records have no times.
+    """Return for each row the row whose label was last known; None if records have no times.
 
-    `place` has the record of each row. Originals are the first rows, in the order of the ids.
+    `place` has the record of each row. The originals are the first rows, in the order of the ids.
     """
     if not have_places(ids):
         return None
@@ -74,13 +74,13 @@ def stamps_sample(
     Raises
     ------
     SkymillError
-        When there is no alert.
+        If there are no alerts.
     """
     keys = read_table(statistics, STAMP_KEYS)
     if not keys.num_rows:
         raise SkymillError(
-            "the cross-match has no stamps, so there is no baseline of them. Take other nights "
-            "(ztf.nights) or another list of labels, or leave ztf out of `branches`."
+            "the cross-match has no stamps, so it cannot have a baseline. Choose other nights "
+            "(ztf.nights) or another list of labels, or remove ztf from `branches`."
         )
     classes = tuple(sorted({*settings["labels.map"].values(), settings["labels.other"]}))
     code = pc.index_in(keys["label"], pa.array(classes)).to_numpy()

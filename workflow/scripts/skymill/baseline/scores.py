@@ -1,4 +1,4 @@
-"""Scores of forecasts: TSS, HSS, macro F1, and how sure they are.
+"""Scores of forecasts with intervals: TSS, HSS and macro F1.
 
 An *event* is a record of one of the positive classes. Counts of a forecast are in the order (hits,
 misses, false alarms, correct rejections).
@@ -7,7 +7,7 @@ Sources: Woodcock (1976, Mon. Wea. Rev. 104, 1209) compares scores of yes-no for
 et al. (2012, ApJL 747, L41) recommend TSS for flares, because the ratio of the classes does not
 change TSS; Bobra and Couvidat (2015, ApJ 798, 135) give the form of HSS that is used here: HSS2.
 
-A score that is undefined is NaN, and never a number. Reports write it as null, with the reason.
+An undefined score is NaN, never a number. Reports write null for NaN, with the reason.
 """
 
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ import numpy as np
 from skymill.engine.randomness import generator, key
 
 DRAWS = 1000
-"""Draws of the bootstrap."""
+"""Number of draws of the bootstrap."""
 
 PERCENTILES = (5, 95)
-"""The ends of the intervals: nine of ten draws are between them."""
+"""The ends of the intervals. Nine of ten draws are between the ends."""
 
 DIGITS = 4
 """Decimals of the scores in files."""
@@ -39,11 +39,11 @@ def _outcome(is_event: np.ndarray, is_forecast: np.ndarray) -> np.ndarray:
 
 
 def true_skill(counts: np.ndarray) -> np.ndarray:
-    """Return TSS: the share of events that were forecast, less the share of false alarms.
+    """Return TSS: the share of events that were forecast, minus the rate of false alarms.
 
-    TSS = hits / (hits + misses) - false alarms / (false alarms + correct rejections). It is 1 for a
-    perfect forecast and 0 for a constant one. `counts` has the shape (..., 4); the result is NaN
-    where there is no event, or nothing but events.
+    TSS = hits / (hits + misses) - false alarms / (false alarms + correct rejections). TSS is 1 for
+    a perfect forecast and 0 for a constant forecast. `counts` has the shape (..., 4). The result is
+    NaN without events, or with only events.
     """
     hits, misses, alarms, rejections = np.moveaxis(np.asarray(counts, dtype=np.float64), -1, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -54,7 +54,7 @@ def heidke_skill(counts: np.ndarray) -> np.ndarray:
     """Return HSS2: how much better than chance a forecast is.
 
     HSS2 = 2 (hits x rejections - misses x alarms) / (P (misses + rejections) + N (hits + alarms)),
-    with P events and N others. Shapes and NaN are those of true_skill.
+    with P events and N other records. Shapes and NaN are as in true_skill.
     """
     hits, misses, alarms, rejections = np.moveaxis(np.asarray(counts, dtype=np.float64), -1, 0)
     events, others = hits + misses, alarms + rejections
@@ -68,7 +68,7 @@ def heidke_skill(counts: np.ndarray) -> np.ndarray:
 
 
 def confusion(truth: np.ndarray, forecast: np.ndarray, classes: int) -> np.ndarray:
-    """Return how often each class was forecast as each: int64, shape (classes, classes).
+    """Return the confusion matrix: int64, shape (classes, classes).
 
     `truth` and `forecast` are codes from 0, shape (records,). Rows are the true classes.
     """
@@ -76,19 +76,19 @@ def confusion(truth: np.ndarray, forecast: np.ndarray, classes: int) -> np.ndarr
 
 
 def macro_f1(counts: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """Return the mean F1 of some classes: each class counts the same, however rare.
+    """Return the mean F1 of some classes. All classes have the same weight, also rare classes.
 
     Parameters
     ----------
     counts
         Confusion counts, shape (..., classes, classes).
     present
-        bool, shape (classes,): the classes of the mean. Classes that a test set does not have can
-        only be forecast wrongly: such forecasts count against the classes that were missed.
+        bool, shape (classes,): the classes of the mean. A forecast of a class that is not in the
+        test set is always wrong. Such forecasts lower the F1 of the true classes.
 
     Returns
     -------
-    Shape (...); NaN where one of the classes does not occur.
+    Shape (...). NaN if one of the classes does not occur.
     """
     counts = np.asarray(counts, dtype=np.float64)
     right = np.diagonal(counts, axis1=-2, axis2=-1)
@@ -101,10 +101,11 @@ def macro_f1(counts: np.ndarray, present: np.ndarray) -> np.ndarray:
 
 
 def best_threshold(is_event: np.ndarray, score: np.ndarray) -> float | None:
-    """Return the threshold with the largest TSS: an event is forecast from this score on.
+    """Return the threshold with the largest TSS. Scores from the threshold up forecast an event.
 
-    Of equal ones it is the highest: the fewest alarms. Where no threshold is better than silence it
-    is above all scores. It lies halfway between two scores, so rounding does not change a forecast.
+    Of equally good thresholds the highest is returned, which causes the fewest alarms. If no
+    threshold is better than no alarm, the result is above all scores. The threshold is halfway
+    between two scores, so rounding does not change a forecast.
 
     Parameters
     ----------
@@ -113,7 +114,7 @@ def best_threshold(is_event: np.ndarray, score: np.ndarray) -> float | None:
 
     Returns
     -------
-    None where TSS is undefined: without an event, or with nothing but events.
+    The threshold, or None if TSS is undefined: without events, or with only events.
     """
     events = int(is_event.sum())
     if events in (0, len(is_event)):
@@ -133,7 +134,7 @@ def best_threshold(is_event: np.ndarray, score: np.ndarray) -> float | None:
 
 
 def draw_groups(groups: int, seed: int) -> np.ndarray:
-    """Return how often each group is in each draw of the bootstrap: int64, (DRAWS, groups)."""
+    """Return how often each draw of the bootstrap contains each group: int64, (DRAWS, groups)."""
     random = generator(key(seed, "baseline", "bootstrap"), groups)
     drawn = random.integers(0, groups, (DRAWS, groups))
     rows = np.arange(DRAWS)[:, None] * groups
@@ -147,11 +148,11 @@ class Score:
     Attributes
     ----------
     value
-        None where the score is undefined.
+        None if the score is undefined.
     low, high
         PERCENTILES of the draws in which the score is defined; None without such draws.
     undefined_draws
-        Draws in which the score is undefined, of DRAWS: without an event or a class, say.
+        Number of the DRAWS in which the score is undefined, for example without events.
     """
 
     value: float | None
@@ -161,13 +162,13 @@ class Score:
 
     @classmethod
     def of(cls, value: float, draws: np.ndarray) -> "Score":
-        """Return a score by its value and its values in the draws, NaN where undefined."""
+        """Make a score from its value and its values in the draws. NaN means undefined."""
         defined = draws[~np.isnan(draws)]
         low, high = np.percentile(defined, PERCENTILES) if len(defined) else (np.nan, np.nan)
         return cls(_number(value), _number(low), _number(high), int(np.isnan(draws).sum()))
 
     def described(self) -> dict:
-        """Return the score as files have it."""
+        """Return the score in the form of the files."""
         return {
             "value": self.value,
             "low": self.low,
@@ -190,20 +191,20 @@ def _number(value: float) -> float | None:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What forecasts of a test set score.
+    """The scores of forecasts of a test set.
 
     Attributes
     ----------
     tss, hss
-        Of events against the rest; None where no events were forecast.
+        Scores of events against other records; None if the forecasts have no events.
     f1
-        Macro F1 over the classes that the test set has; None where no classes were forecast.
+        Macro F1 over the classes of the test set; None if the forecasts have no classes.
     counts
-        Hits, misses, false alarms and correct rejections; None where no events were forecast.
+        Hits, misses, false alarms and correct rejections; None if the forecasts have no events.
     records, groups, events, event_groups
-        How many there are in the test set.
+        Numbers of records, groups, events, and groups with events in the test set.
     absent
-        Classes that the test set does not have.
+        Classes that are not in the test set.
     """
 
     tss: Score | None
@@ -217,7 +218,7 @@ class Evaluation:
     absent: tuple[str, ...]
 
     def described(self) -> dict:
-        """Return the evaluation as files have it."""
+        """Return the evaluation in the form of the files."""
         names = ("hits", "misses", "false_alarms", "correct_rejections")
         return {
             "tss": self.tss and self.tss.described(),
@@ -244,22 +245,22 @@ def evaluate(
     forecast_class: np.ndarray | None = None,
     seed: int = 0,
 ) -> Evaluation:
-    """Score forecasts of a test set; the bootstrap draws whole groups.
+    """Score forecasts of a test set. The bootstrap draws whole groups.
 
-    Records of one group are alike, so drawing single records would make the interval too narrow.
+    Records of a group are similar, so a draw of single records would make the interval too narrow.
 
     Parameters
     ----------
     truth
         The class of each record by its place in `classes`, int64, shape (records,).
     group
-        What belongs together (a region, an object), shape (records,).
+        The group of each record, such as its region or object, shape (records,).
     positive
         The classes that are events.
     is_forecast
         bool, shape (records,): whether an event was forecast.
     forecast_class
-        The class that was forecast, as `truth`.
+        The forecast class of each record, in the form of `truth`.
     """
     _, group = np.unique(group, return_inverse=True)
     groups = int(group.max(initial=-1)) + 1
@@ -293,6 +294,6 @@ def evaluate(
 
 
 def _by_group(group: np.ndarray, groups: int, what: np.ndarray, kinds: int) -> np.ndarray:
-    """Return how often each kind occurs in each group: int64, shape (groups, kinds)."""
+    """Count each kind in each group: int64, shape (groups, kinds)."""
     counts = np.bincount(group * kinds + what, minlength=groups * kinds)
     return counts.reshape(groups, kinds).astype(np.int64)

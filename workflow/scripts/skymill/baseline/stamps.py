@@ -1,4 +1,4 @@
-"""Statistics of stamps: each cutout of an alert in a few numbers, as a first look would see it."""
+"""Statistics of stamps: a few simple numbers for each cutout of an alert."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,22 +23,23 @@ STATISTICS = (
     "concentration",
     "missing",
 )
-"""Of the pixels of a cutout: `flux` is their sum, `centre` the mean of the 3 x 3 in the middle,
-`centre_minus_ring` that less the mean of the outermost pixels, `concentration` the share of the
-absolute flux that is in the middle 7 x 7, `missing` the share of pixels without a value."""
+"""Statistics of the pixels of a cutout. `flux` is their sum. `centre` is the mean of the middle
+3 x 3 pixels. `centre_minus_ring` is `centre` minus the mean of the outermost pixels.
+`concentration` is the share of the absolute flux in the middle 7 x 7 pixels. `missing` is the share
+of pixels without a value."""
 
 KEYS = ("candid", "group", "label")
 
 _INNER, _MIDDLE = 1, 3
-"""Pixels from the centre to the end of the 3 x 3 and the 7 x 7."""
+"""Pixels from the centre to the edge of the 3 x 3 and of the 7 x 7 pixels."""
 
 _STAMPS = 4096
-"""Alerts that a worker holds at a time."""
+"""Number of alerts in a batch of a worker."""
 
 
 @dataclass(frozen=True)
 class StampsPiece:
-    """Rows [first, last) of the array, and how many pixels of each cutout had no value."""
+    """Rows [first, last) of the array, and the number of pixels without a value in each cutout."""
 
     array: Path
     first: int
@@ -54,12 +55,12 @@ def describe_stamps(table: Path, array: Path, *, workers: int = 1) -> pa.Table:
     table, array
         `stamps.parquet` and `stamps.npy`, which have the same rows.
     workers
-        Processes.
+        Number of processes.
 
     Returns
     -------
-    candid, group, label, then `{cutout}_{statistic}` in float32. Pixels that the survey has no
-    value for are 0 in the stamps, and count as such; `missing` says how many they are.
+    candid, group, label, then `{cutout}_{statistic}` in float32. Pixels without a value are 0 in
+    the stamps and count as 0; `missing` is their share.
     """
     keys = read_table(table, [*KEYS, *(f"nan_{kind}" for kind in CUTOUTS)])
     missing = np.stack([keys[f"nan_{kind}"].to_numpy() for kind in CUTOUTS], axis=1)
@@ -98,7 +99,7 @@ def describe_images(images: np.ndarray, missing: np.ndarray) -> np.ndarray:
     images
         float32, shape (images, side, side), with an odd side of 9 or more.
     missing
-        How many pixels of each had no value, shape (images,).
+        The number of pixels without a value in each image, shape (images,).
     """
     pixels = images.astype(np.float64)
     side = images.shape[-1]

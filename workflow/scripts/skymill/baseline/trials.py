@@ -1,4 +1,4 @@
-"""Trials: models and references, fitted to train, with a threshold from dev, scored on test."""
+"""Trials: fit models and references to train, choose a threshold on dev, and score test."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,23 +23,23 @@ from skymill.engine.parallel import map_pieces
 from skymill.engine.tables import ParquetFile
 
 DEFAULT_THRESHOLD = 0.5
-"""Where dev has no event, or nothing but events: then no threshold can be chosen."""
+"""The threshold if dev has no events or only events, so that dev cannot decide a threshold."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The records of a data set, described.
+    """The records of a data set with their statistics.
 
     Attributes
     ----------
     statistics
-        The table of statistics; all columns of float32 are statistics.
+        The table of statistics. All columns of float32 are statistics.
     classes, positive
-        All classes, and those that are events.
+        All classes, and the classes that are events.
     code, group
-        Class, by its place in `classes`, and what belongs together, of each row: int64.
+        The class of each row, by its place in `classes`, and the group of each row: int64.
     known
-        The row whose label was last known, see models.last_known; None where records have no times.
+        The row whose label was last known, see models.last_known; None if records have no times.
     """
 
     statistics: Path
@@ -52,14 +52,14 @@ class Sample:
     def __post_init__(self):
         if unknown := [name for name in self.positive if name not in self.classes]:
             raise SkymillError(
-                f"baseline.positive names {', '.join(unknown)}, which no record can have. There "
-                f"are {', '.join(self.classes)}."
+                f"baseline.positive names {', '.join(unknown)}, which is not a class of the data "
+                f"set. The classes are {', '.join(self.classes)}."
             )
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One model on one division."""
+    """A model and a division."""
 
     sample: Sample
     division: Division
@@ -74,16 +74,16 @@ def run_trials(
 
     Returns
     -------
-    A dictionary for each: unit, train, model, threshold, threshold_from, train_records, and what
-    scores.Evaluation describes; with `reason` where there is no score. The order is that of the
-    divisions, then of the models.
+    A dictionary for each trial: unit, train, model, threshold, threshold_from, train_records, and
+    the entries of scores.Evaluation, or `reason` without a score. The trials are in the order of
+    the divisions, then of the models.
     """
     trials = [
         Trial(sample, division, model, seed)
         for division in divisions
         for model in (*MODELS, *references(sample, division))
     ]
-    # The longest ones first, so that no worker is left alone with one.
+    # The longest trials first, so that no worker starts a long trial at the end.
     order = sorted(range(len(trials)), key=lambda number: trials[number].model != "trees")
     work = [trials[number] for number in order]
     done = map_pieces(run_trial, work, workers=workers, what="fit and score")
@@ -92,14 +92,14 @@ def run_trials(
 
 
 def references(sample: Sample, division: Division) -> list[str]:
-    """Return the references of a division: they see no copy, so clean train alone has them."""
+    """Return the references of a division. Only clean train has references: they ignore copies."""
     if division.train_set != CLEAN:
         return []
     return [CLIMATOLOGY, *([PERSISTENCE] if sample.known is not None else [])]
 
 
 def run_trial(trial: Trial) -> dict:
-    """Fit one model and score it; see run_trials."""
+    """Fit a model and score its forecasts; see run_trials."""
     sample, division = trial.sample, trial.division
     classes = list(sample.classes)
     positive = np.array([classes.index(name) for name in sample.positive], dtype=np.int64)
@@ -135,7 +135,7 @@ def run_trial(trial: Trial) -> dict:
 
 
 def _forecasts(trial: Trial, positive: np.ndarray) -> list[Forecast]:
-    """Return what a model says of dev and of test."""
+    """Return the forecasts of a model for dev and for test."""
     sample, division = trial.sample, trial.division
     code = sample.code[division.train]
     held_out = (division.dev, division.test)

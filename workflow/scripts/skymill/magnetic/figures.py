@@ -1,8 +1,8 @@
 """The section of the report about the magnetic records.
 
-Counts come from manifests and receipts. Values are read of a few records alone, which are drawn by
-their ids: at most 100 originals of each class, and one record with its copies. At full size that is
-some seconds, and one row group at a time is in memory.
+Counts come from manifests and receipts. Values are read for a few records only: at most 100
+originals of each class, and one record with its copies. The ids decide which records these are. At
+full size, reading takes some seconds, with one row group in memory at a time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,36 +39,37 @@ from skymill.report.parts import (
 TITLE = "Magnetic records"
 
 OF_A_CLASS = 100
-"""Records of each class whose values are drawn."""
+"""Largest number of records of each class whose values are drawn."""
 
 COLUMNS = 8
-"""Columns whose values are drawn, raw and engineered."""
+"""Number of columns whose values are drawn, raw and engineered."""
 
 REGIONS = 400
-"""Regions that are drawn; of more a sample."""
+"""Largest number of regions that are drawn. If there are more, a sample is drawn."""
 
 AT = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 HOURS = [step / 5 for step in range(1 - STEPS, 1)]
-"""When the steps of a record are, before its last one."""
+"""Hours of the steps of a record, relative to its last step."""
 
 
 @dataclass(frozen=True)
 class Sources:
-    """What the section is drawn from: products, receipts and settings.
+    """The products, receipts and settings of the section.
 
     Attributes
     ----------
     ingested, swan
-        What has the counts of each file; the catalogue of SWAN-SF where it is read.
+        The products with the counts of each file, and the catalogue of SWAN-SF if the branch reads
+        SWAN-SF.
     ids, plan, leaks, clean, augmented, train
-        Of the training files; `train` is the engineered split.
+        Products and receipts of the training files. `train` is the engineered split.
     ids_path, plan_path, records_path
         The tables, whose content was compared with their manifests.
     settings
-        Of all rules of the branch, by their dotted names.
+        The settings of all rules of the branch, by their dotted names.
     one
-        What the branch reads.
+        The input of the branch.
     """
 
     ingested: Sequence[Product]
@@ -105,9 +106,10 @@ def draw_section(sources: Sources) -> Section:
     return Section(
         "magnetic",
         TITLE,
-        f"Records of {sources.one.title}: 60 steps of 12 minutes, {len(sources.one.parameters)} "
-        "parameters of the magnetic field of an active region, and the class of the strongest "
-        "flare in the 24 hours after the record. Q means that there was none of class B or above.",
+        f"Records of {sources.one.title}. A record contains {len(sources.one.parameters)} "
+        "parameters of the magnetic field of an active region on the Sun, at 60 steps of 12 "
+        "minutes. The class of a record is the class of the strongest flare in the 24 hours after "
+        "the record. Q (quiet) means that there was no flare of class B or above.",
         tuple(parts),
     )
 
@@ -148,8 +150,8 @@ def _flow(sources: Sources) -> Part:
     return Part(
         "flow",
         "From lines to splits",
-        "Every line that was read is in a split, or is counted where it left. The counts are of "
-        "several jobs, and the report is only written when they add up.",
+        "Every line of the raw files is in a split, or the chart shows where and why the line was "
+        "removed. The counts come from several jobs, and they add up.",
         flow.body("Records from the raw files to the splits"),
     )
 
@@ -175,18 +177,18 @@ def _balance(planned: Mapping) -> Part:
     return Part(
         "class_balance",
         "Class balance before and after augmentation",
-        "Records of each class: before anything was removed or added, and in train before and "
-        "after. The axis is logarithmic.",
+        "The number of records of each class: in all splits before records were removed or added, "
+        "in train without synthetic records, and in train with them. The axis is logarithmic.",
         drawing(grouped(values, unit="records", log=True), told)
         + table(["split", *LABELS], splits, "Records of each split by class"),
     )
 
 
 def _published(sources: Sources) -> list[Part]:
-    """Return the classes beside the published ones, which are known of the 2020 files alone."""
+    """Return found and published counts of the classes. They are published for 2020 only."""
     if sources.one is not CUP:
         return []
-    found = {"here": sources.plan.counts["clean_by_label"], "published": PUBLISHED_RECORDS}
+    found = {"this run": sources.plan.counts["clean_by_label"], "published": PUBLISHED_RECORDS}
     totals = {name: max(1, sum(counts.values())) for name, counts in found.items()}
     shares = {
         label: {name: 100 * counts[label] / totals[name] for name, counts in found.items()}
@@ -197,33 +199,34 @@ def _published(sources: Sources) -> list[Part]:
         for label, one in shares.items()
     }
     told = "; ".join(
-        f"{label}: {one['here']} here, {one['published']} published" for label, one in shown.items()
+        f"{label}: {one['this run']} in this run, {one['published']} published"
+        for label, one in shown.items()
     )
     rows = [
         [
             label,
-            found["here"][label],
-            shown[label]["here"],
+            found["this run"][label],
+            shown[label]["this run"],
             PUBLISHED_RECORDS[label],
             shown[label]["published"],
         ]
         for label in LABELS
     ]
-    header = ["class", "found", "share", "published", "share published"]
+    header = ["class", "this run", "share", "published", "published share"]
     return [
         Part(
             "published_counts",
-            "Label counts beside the published ones",
-            "Clean records of the training files. The published pipeline kept "
-            f"{totals['published']:,} records. A sample has fewer records: compare the shares.",
+            "Classes compared with the published counts",
+            "Clean records of the training files, by class. The published pipeline kept "
+            f"{totals['published']:,} records. If your run has fewer records, compare the shares.",
             drawing(grouped(shares, unit="% of the records", shown=shown), told)
-            + table(header, rows, "Clean records by class beside the published ones"),
+            + table(header, rows, "Clean records by class: this run and the published run"),
         )
     ]
 
 
 def _splits(plan: pd.DataFrame, sources: Sources) -> Part:
-    """Return a picture of the regions: each is a square in the block of its split."""
+    """Return a chart of the regions: each region is a square in the block of its split."""
     planned = sources.plan.counts
     regions = pd.DataFrame(
         {
@@ -265,21 +268,24 @@ def _splits(plan: pd.DataFrame, sources: Sources) -> Part:
     sample = ""
     if len(by_region) > len(chosen):
         sample = (
-            f" {len(chosen):,} of {len(by_region):,} regions are drawn, chosen by their numbers."
+            f" The chart shows {len(chosen):,} of {len(by_region):,} regions, chosen at random."
         )
     told = ", ".join(f"{name}: {end}" for name, end in ends.items())
     return Part(
         "splits_and_regions",
         "Splits and regions",
-        "Each square is a region: all windows that may show the same part of the Sun. Its fill is "
-        "the strongest class among its records. With split.unit: region each region is in one "
-        f"split, and the last block is empty.{sample}",
+        "Each square is a region: a group of windows that may show the same part of the Sun. The "
+        "pattern shows the strongest class among the records of the region. With the setting "
+        'split.unit: region, each region is in one split, and the block "in several splits" is '
+        f"empty.{sample}",
         drawing(units(blocks, LABELS, series_title="strongest class", ends=ends), told)
         + drawing(
             stacked(records, unit="original records", series_title="split", share=True),
-            "Share of the splits in the original records of each class",
+            "Shares of train, dev and test in the original records of each class",
         )
-        + table(["split", *LABELS, "all"], rows, "Regions of each split that have a class"),
+        + table(
+            ["split", *LABELS, "all"], rows, "Regions of each split with records of each class"
+        ),
     )
 
 
@@ -294,12 +300,12 @@ def _leaks(receipt: Mapping) -> Part:
         for name, leak in receipt["leaks"].items()
     ]
     body = table(
-        ["what", "in several splits", "records concerned", "result"],
+        ["item", "in several splits", "affected records", "result"],
         rows,
-        "What is in two splits or more",
+        "Items in two splits or more",
     )
-    body += paragraph(f"Proven. {receipt['proven']}")
-    body += paragraph(f"Not proven. {receipt['not_proven']}")
+    body += paragraph(f"Proven: {receipt['proven']}")
+    body += paragraph(f"Not proven: {receipt['not_proven']}")
     if overlap := receipt["overlap_with_test_file"]:
         body += paragraph(
             f"{overlap['training_records']:,} training records share a step with "
@@ -307,15 +313,15 @@ def _leaks(receipt: Mapping) -> Part:
         )
     return Part(
         "leaks",
-        "What is proven about leaks",
-        "A model that has seen a window in training knows its neighbours. Each row counts what is "
-        "in two splits or more.",
+        "Leaks between splits, and what is proven",
+        "Windows that overlap in time are almost equal. If one is in train and another in test, "
+        "test scores are too high: this is a leak. Each row counts items in two splits or more.",
         body,
     )
 
 
 def _copies(plan: pd.DataFrame, sources: Sources) -> list[Part]:
-    """Return one record beside its changed copies; nothing where no copies are made."""
+    """Return a record with its changed copies, or nothing if the run makes no copies."""
     everything = sources.settings["split.augment"] == "all"
     rows = planned_records(sources.plan_path, everything=everything).reset_index(drop=True)
     changed = rows[rows["method"].isin(CHANGED)]
@@ -345,15 +351,15 @@ def _copies(plan: pd.DataFrame, sources: Sources) -> list[Part]:
             for row, place in enumerate(order)
         }
         shown = {name: paths[name] for name in names}
-        chart = lines(shown, x="hours before the end", title=column)
+        chart = lines(shown, x="hours, 0 is the last step", title=column)
         pictures.append(drawing(chart, f"{column} over 12 hours: {', '.join(names)}"))
     return [
         Part(
             "record_and_copies",
-            "A record beside its copies",
-            f"Record {record} of class {label}. Warping multiplies all parameters by one smooth "
-            "curve, scaling each parameter by one factor. Copies stay in the split of their "
-            "record when split.augment is train.",
+            "A record and its synthetic copies",
+            f"Record {record} of class {label}, with its copies. Warping multiplies all parameters "
+            "by one smooth curve. Scaling multiplies each parameter by its own factor. With the "
+            "setting split.augment: train, copies are in the same split as their record.",
             line_key(names) + side_by_side(pictures),
         )
     ]
@@ -371,8 +377,8 @@ def _distributions(plan: pd.DataFrame, sources: Sources) -> list[Part]:
     engineered = sources.settings["features"]["columns"][:COLUMNS]
     drawn = ", ".join(f"{label} {len(ids):,}" for label, ids in chosen.items())
     told = (
-        "Diamond: median. Bar: middle half. Line: 5 % to 95 %. All steps of original training "
-        f"records, at most {OF_A_CLASS} of each class ({drawn})."
+        "Diamond: median. Bar: middle half of the values. Line: 5 % to 95 %. The values are from "
+        f"all steps of original training records, at most {OF_A_CLASS} of each class ({drawn})."
     )
     return [
         Part(
@@ -393,7 +399,7 @@ def _distributions(plan: pd.DataFrame, sources: Sources) -> list[Part]:
 def _quantile_charts(
     store: Product, ids: np.ndarray, chosen: Mapping[str, np.ndarray], columns: Sequence[str]
 ) -> str:
-    """Return a chart of each column; `ids` are those of the store's records, ascending."""
+    """Return a chart of each column. `ids` are the ids of the records in the store, ascending."""
     values = {
         label: RecordStore(store).read(np.searchsorted(ids, wanted), columns)
         for label, wanted in chosen.items()
@@ -444,13 +450,13 @@ def _missing(sources: Sources) -> Part:
         )
     complete = sorted(set(parameters) - set(lacking))
     if lacking and complete:
-        body += paragraph(f"Never missing: {', '.join(complete)}.")
+        body += paragraph(f"Parameters without missing steps: {', '.join(complete)}.")
     return Part(
         "missing_data",
         "Missing data",
-        f"Share of the steps of {len(frame):,} original records that have no value: NaN, an exact "
-        "zero of a sum over the region, or the sentinel of XR_MAX. Missing steps are filled as "
-        "features.fill says.",
+        f"Share of steps without a value in {len(frame):,} original records. A step has no value "
+        "if it is NaN, exactly 0 in a sum over the region, or the sentinel of XR_MAX. The setting "
+        "features.fill says how missing steps are filled.",
         body,
     )
 
@@ -493,7 +499,7 @@ def _rejected(sources: Sources) -> Part:
         body += table(
             ["partition", "windows", "valid", "rejected"],
             lost,
-            "Lost before: windows of the catalogue of SWAN-SF",
+            "Windows in the catalogue of SWAN-SF, before they become records",
         )
     labels = sorted({label for count in counts.values() for label in count["rejected_by_label"]})
     if labels:
@@ -507,7 +513,7 @@ def _rejected(sources: Sources) -> Part:
     return Part(
         "rejected_records",
         "Rejected records by reason",
-        f"Each rejected {item} is in a quarantine file with its place and the reason.",
+        f"A quarantine file lists each rejected {item} with its place and the reason.",
         body,
     )
 
@@ -516,24 +522,24 @@ def _doubts(planned: Mapping) -> Part:
     said = doubts(planned)
     return Part(
         "what_to_doubt",
-        "What to doubt",
-        "What to know before a score on these splits is believed.",
-        bullets(said) if said else paragraph("Nothing was found."),
+        "Warnings about the splits",
+        "Read these warnings before you trust a score on these splits.",
+        bullets(said) if said else paragraph("There are no warnings."),
     )
 
 
 def _settings(settings: Mapping) -> Part:
     return Part(
         "settings",
-        "Settings in force",
-        "What the configuration says about this branch.",
+        "Settings",
+        "The settings of this branch in this run.",
         table(["setting", "value"], setting_rows(settings), "Settings of the magnetic branch"),
         is_folded=True,
     )
 
 
 def _by_reason(counts) -> dict[str, int]:
-    """Return how many were rejected by each reason, in all files, the most first."""
+    """Return the number of rejected items by reason, over all files, largest first."""
     reasons: dict[str, int] = {}
     for count in counts:
         for reason, number in count["rejected_by_reason"].items():

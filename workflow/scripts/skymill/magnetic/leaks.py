@@ -1,4 +1,4 @@
-"""The leak check: do two splits hold steps, parents or contents in common?"""
+"""The leak check: do two splits contain the same regions, parents or contents?"""
 
 import logging
 
@@ -17,44 +17,46 @@ logger = logging.getLogger(__name__)
 SHOWN = 5
 
 _OF_CUP = {
-    "proven": "If all three counts are 0, no two splits hold windows that share a time step (equal "
-    "in all 32 magnetic parameters, eight or more of them finite and not 0), directly or by a "
-    "chain of other windows; nor copies of one record; nor records with equal values.",
-    "not_proven": "That no two splits hold windows of one active region. The files have no region "
-    "numbers: a region here is a chain of windows that share steps. Where windows between are "
-    "missing the chain breaks, and its parts count as several regions. Overlap with the test file "
-    "is counted, not prevented.",
+    "proven": "If all three counts are 0, no two splits contain windows that share a time step, "
+    "directly or by a chain of other windows. A shared step is equal in all 32 magnetic "
+    "parameters, and eight or more of them are finite and not 0. No two splits contain copies of "
+    "the same record, or records with equal values.",
+    "not_proven": "That no two splits contain windows of the same active region. The files have no "
+    "region numbers. Here a region is a chain of windows that share steps. If windows in between "
+    "are missing, the chain breaks, and its parts count as several regions. Overlap with the test "
+    "file is counted, not prevented.",
 }
 _OF_SWAN = {
-    "proven": "If all five counts are 0, no two splits hold windows of one HARP, or of HARPs with "
-    "a common NOAA number (by SWAN-SF's steps or JSOC's table); nor windows that share a time step "
-    "(equal in all 24 parameters, eight or more of them finite and not 0), directly or by a chain "
-    "of other windows; nor copies of one record; nor records with equal values.",
-    "not_proven": "That no two splits hold windows of the same time: different regions are on the "
-    "Sun together. That a region which returns after a rotation stays in its split: it gets a new "
-    "HARP and a new NOAA number.",
+    "proven": "If all five counts are 0, no two splits contain windows of the same HARP, or of "
+    "HARPs with a common NOAA number (by SWAN-SF's steps or JSOC's table). No two splits contain "
+    "windows that share a time step, directly or by a chain of other windows. A shared step is "
+    "equal in all 24 parameters, and eight or more of them are finite and not 0. No two splits "
+    "contain copies of the same record, or records with equal values.",
+    "not_proven": "That no two splits contain windows of the same time: several regions are on the "
+    "Sun at the same time. That a region stays in its split when it returns after a rotation of "
+    "the Sun: the region gets a new HARP and a new NOAA number.",
 }
 STATEMENTS = {CUP.name: _OF_CUP, SWAN.name: _OF_SWAN}
-"""What the receipt proves, and what it does not, by `magnetic.input`."""
+"""What the receipt proves and what it does not prove, by `magnetic.input`."""
 
 
 def find_leaks(plan: pd.DataFrame, content: pd.Series, places: pa.Table | None = None) -> dict:
-    """Count what stands in more than one split of a plan.
+    """Count the regions, parents and contents that are in more than one split of a plan.
 
     Parameters
     ----------
     plan
         A row per record: record_id, parent (null for originals), region, split.
     content
-        Content digest of each clean record, indexed by record_id; a synthetic record counts with
-        its parent.
+        Content digest of each clean record, indexed by record_id. A synthetic record has the
+        content of its parent.
     places
-        The plan as a table, where it has the columns of places.PLACES.
+        The plan as a table, if it has the columns of places.PLACES.
 
     Returns
     -------
-    For regions, parents and contents, of SWAN-SF also HARPs and NOAA numbers: how many stand in two
-    splits or more, and the first few records.
+    For regions, parents and contents, and in SWAN-SF also for HARPs and NOAA numbers: how many are
+    in two splits or more, and the first few records.
     """
     origin = plan["parent"].fillna(plan["record_id"]).astype(np.int64)
     rows = np.arange(len(plan))
@@ -71,7 +73,7 @@ def find_leaks(plan: pd.DataFrame, content: pd.Series, places: pa.Table | None =
 
 
 def _torn(plan: pd.DataFrame, rows: np.ndarray, value: np.ndarray) -> dict:
-    """Count the values that rows of several splits have; a row may have several values."""
+    """Count the values that are in rows of several splits. A row may have several values."""
     torn = plan["split"].iloc[rows].groupby(value).nunique()
     torn = torn[torn > 1].index
     inside = plan.iloc[np.unique(rows[np.isin(value, torn.to_numpy())])]
@@ -109,9 +111,9 @@ def find_overlap(
 
 
 def require_no_leak(leaks: dict, unit: str) -> None:
-    """Raise SkymillError on a leak when splits are made of whole regions, which must have none.
+    """Raise SkymillError on a leak if `split.unit` is region.
 
-    Where another unit is split, HARPs in several splits are a warning.
+    With another unit, HARPs in several splits cause a warning.
     """
     if unit != "region":
         harps = leaks.get("harps", {"in_several_splits": 0})
@@ -132,6 +134,6 @@ def require_no_leak(leaks: dict, unit: str) -> None:
             for name, leak in torn.items()
         )
         raise SkymillError(
-            f"the plan leaks between splits: {said}. With split.unit: region this must never "
-            "happen; please report it with plan.parquet."
+            f"the plan leaks between splits: {said}. With split.unit: region, a leak is a bug in "
+            "Skymill. Please report it and attach plan.parquet."
         )

@@ -1,7 +1,7 @@
-"""One readable page a run: what was met, kept and rejected, and where it went.
+"""The page diagnostics.md: lines that were read, kept and rejected, and the splits of the records.
 
-It answers two old questions about this archive: which records have the wrong number of steps,
-and how the damaged ones are distributed over the classes.
+The page answers two old questions about this archive: which records have the wrong number of steps,
+and how the damaged records are distributed over the classes.
 """
 
 import json
@@ -20,7 +20,7 @@ from skymill.magnetic.schema import LABELS, TEST_PARTITION, TRAIN_SPLITS
 
 SHOWN = 20
 UNREADABLE = "not readable"
-"""Class of a training line whose label could not be read."""
+"""Class of a training line whose label cannot be read."""
 
 
 def diagnose(
@@ -41,27 +41,27 @@ def diagnose(
     Parameters
     ----------
     catalogues, quarantines
-        Parquet catalogue and JSON-lines quarantine of each raw file.
+        Parquet catalogue and JSON Lines quarantine of each raw file.
     ids, regions, plan, leaks, features
         Products and receipts.
     settings
-        The settings in force of all rules of the branch, by their dotted names.
+        The settings of all rules of the branch, by their dotted names.
     one
-        What the branch reads.
+        The input of the branch.
     swan
-        The steps of SWAN-SF's catalogue of each partition, where it reads SWAN-SF.
+        The steps of SWAN-SF's catalogue of each partition, if the branch reads SWAN-SF.
     """
     tables = {path.stem: read_table(path) for path in catalogues}
     planned = plan.counts
     parts = [
         "# Magnetic records: diagnostics",
-        f"Source: {plan.source}. Read: {one.title}.",
-        f"## {one.item.capitalize()}s met",
-        _lines_met(tables, one),
+        f"Source: {plan.source}. Input: {one.title}.",
+        f"## {one.item.capitalize()}s read",
+        _lines_read(tables, one),
         "## Rejected records by class",
         _rejected_by_class(tables, one),
         *(
-            ["## Lost before: the catalogue of SWAN-SF", _lost_in_catalogue(swan)]
+            ["## Windows rejected in the catalogue of SWAN-SF", _lost_in_catalogue(swan)]
             if swan
             else [
                 "## Records with the wrong number of steps",
@@ -74,13 +74,13 @@ def diagnose(
         _splits(planned),
         "## Original windows and regions of each class",
         _windows_and_regions(planned),
-        "## What to doubt",
+        "## Warnings about the splits",
         _doubts(planned),
-        "## Leaks and overlap",
+        "## Leaks between splits, and overlap with the test file",
         _leaks(leaks.document),
-        "## Parameters never measured",
+        "## Records in which a parameter has no value",
         _never_measured(features),
-        "## Settings in force",
+        "## Settings",
         settings_table(settings),
     ]
     return "\n\n".join(parts) + "\n"
@@ -90,7 +90,7 @@ def _strings(table: pa.Table, name: str) -> list:
     return table[name].cast(pa.string()).to_pylist()
 
 
-def _lines_met(tables: dict[str, pa.Table], one: Input) -> str:
+def _lines_read(tables: dict[str, pa.Table], one: Input) -> str:
     rows = []
     for partition, table in tables.items():
         counts = Counter()
@@ -106,7 +106,7 @@ def _lines_met(tables: dict[str, pa.Table], one: Input) -> str:
 
 
 def _lost_in_catalogue(swan: list[Product]) -> str:
-    """Tell what was lost of each partition before its windows were taken as records."""
+    """Return the windows that the catalogue rejected in each partition."""
     names = ("windows", "valid", "rejected", "steps", "differing_steps", "infinite_values")
     rows = []
     for product in swan:
@@ -114,12 +114,12 @@ def _lost_in_catalogue(swan: list[Product]) -> str:
         reasons = counts["rejected_by_reason"]
         told = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items())
         rows.append([product.path.parent.name, *(counts[name] for name in names), told or "none"])
-    header = ["partition", *(name.replace("_", " ") for name in names), "rejected because of"]
+    header = ["partition", *(name.replace("_", " ") for name in names), "reasons"]
     return markdown_table(header, rows)
 
 
 def _rejected_by_class(tables: dict[str, pa.Table], one: Input) -> str:
-    """Cross reasons with classes, over all files, beside the valid records for comparison."""
+    """Return the rejected lines of all files by reason and class, with the valid lines."""
     rejected, valid = Counter(), Counter()
     for partition, table in tables.items():
         unlabelled = TEST_PARTITION if partition == TEST_PARTITION else UNREADABLE
@@ -161,22 +161,18 @@ def _wrong_steps(tables: dict[str, pa.Table], quarantines: list[Path]) -> str:
                         rows.append([entry["file"], entry["line"], *known, entry["detail"]])
     if not count:
         return "None."
-    note = (
-        f"\n\n{count - len(rows):,} more stand in the quarantine files."
-        if count > len(rows)
-        else ""
-    )
-    return markdown_table(["file", "line", "id", "class", "what"], rows) + note
+    note = f"\n\nThe quarantine files list {count - len(rows):,} more." if count > len(rows) else ""
+    return markdown_table(["file", "line", "id", "class", "problem"], rows) + note
 
 
 def _ids_and_regions(ids: list[Product], regions: Product) -> str:
     names = {
         "kept": "records kept",
-        "collisions": "id already taken",
-        "collisions_with_identical_content": "of these, identical content",
-        "collisions_with_identical_content_and_other_label": "and another class",
-        "renumbered": "renumbered",
-        "dropped_identical": "dropped as identical",
+        "collisions": "records whose id was already taken",
+        "collisions_with_identical_content": "of these: identical content",
+        "collisions_with_identical_content_and_other_label": "of these: another class",
+        "renumbered": "records with a new id",
+        "dropped_identical": "records dropped as identical",
     }
     counts = [product.counts for product in ids]
     rows = [[text, *(count[name] for count in counts)] for name, text in names.items()]
@@ -188,14 +184,14 @@ def _ids_and_regions(ids: list[Product], regions: Product) -> str:
     return (
         markdown_table(header[: 1 + len(ids)], rows)
         + _contradictions(counts)
-        + f"\n\n{found['regions']:,} regions in {found['records']:,} training records; the largest "
-        f"has {found['largest']:,} records, the median {found['median_size']:g}. "
-        f"Regions by size: {sizes}."
+        + f"\n\nThe {found['records']:,} training records are in {found['regions']:,} regions. The "
+        f"largest region has {found['largest']:,} records, the median is "
+        f"{found['median_size']:g} records. Regions by number of records: {sizes}."
     )
 
 
 def _contradictions(counts: list[dict]) -> str:
-    """Tell of records with equal values and other classes, whatever their ids are."""
+    """Return the records that have the same values but different classes."""
     records = sum(count["contradictory"]["records"] for count in counts)
     if not records:
         return "\n\nNo two records have the same values and different classes."
@@ -206,13 +202,14 @@ def _contradictions(counts: list[dict]) -> str:
         for each in count["contradictory"]["examples"]
     ]
     return (
-        f"\n\n{records:,} records have the values of another record and another class, such as:"
+        f"\n\n{records:,} records have the same values as another record but a different class, "
+        "for example:"
         f"\n\n{markdown_table(header, rows)}"
     )
 
 
 def _smallest(sizes: str) -> float:
-    """Return where a range of sizes begins, for example `5-9`."""
+    """Return the smallest size of a range such as `5-9`."""
     return float(sizes.partition("-")[0])
 
 
@@ -229,13 +226,13 @@ def _splits(planned: dict) -> str:
                 f"{planned['fractions_reached'][name]:.4f}",
             ]
         )
-    rows.append(["removed", *_with_total(planned["removed_by_label"]), "", ""])
-    rows.append(["clean, before all this", *_with_total(planned["clean_by_label"]), "", ""])
+    rows.append(["removed by undersampling", *_with_total(planned["removed_by_label"]), "", ""])
+    rows.append(["clean records", *_with_total(planned["clean_by_label"]), "", ""])
     return markdown_table(["split", "records", *LABELS, "regions", "fraction reached"], rows)
 
 
 def _windows_and_regions(planned: dict) -> str:
-    """Tell how many windows of how many regions each split holds, and each fold, if there are."""
+    """Return the windows and regions of each class in each split, and in each fold, if any."""
     parts = [(name, planned["by_split"][name]) for name in TRAIN_SPLITS]
     folds = planned.get("by_fold", [])
     parts += [(f"fold {number}", part) for number, part in enumerate(folds)]
@@ -253,16 +250,16 @@ def _windows_and_regions(planned: dict) -> str:
     header = [f"{label} {what}" for label in LABELS for what in ("windows", "regions")]
     return (
         markdown_table(["", *header], rows)
-        + "\n\nA region counts for each class that it has windows of. Windows of one region are "
-        "alike, so the number of regions says how far a score can be trusted."
-        + " Folds are counted before records are removed from train."
+        + "\n\nA region is counted in each class of its windows. Windows of one region are "
+        "similar. So the number of regions, not of windows, says how far you can trust a score."
+        + " The counts of folds include records that are later removed from train."
         * bool(folds)
     )
 
 
 def _doubts(planned: dict) -> str:
-    """List what the job that made the plan has warned of."""
-    return "\n".join(f"- {doubt}" for doubt in doubts(planned)) or "Nothing."
+    """Return the warnings of the job that made the plan."""
+    return "\n".join(f"- {doubt}" for doubt in doubts(planned)) or "None."
 
 
 def _with_total(by_label: dict) -> list[int]:
@@ -278,8 +275,8 @@ def _leaks(receipt: dict) -> str:
         [name, leak["in_several_splits"], leak["records"]]
         for name, leak in receipt["leaks"].items()
     ]
-    said = f"{markdown_table(['what', 'in several splits', 'records concerned'], rows)}\n\n"
-    said += f"Proven. {receipt['proven']}\n\nNot proven. {receipt['not_proven']}\n\n"
+    said = f"{markdown_table(['item', 'in several splits', 'affected records'], rows)}\n\n"
+    said += f"Proven: {receipt['proven']}\n\nNot proven: {receipt['not_proven']}\n\n"
     overlap = receipt["overlap_with_test_file"]
     if overlap is None:
         return f"{said}There is no test file."

@@ -1,1 +1,1 @@
-"""The report: what a run made, drawn for people, in one page without scripts."""
+"""The report: one page without scripts that shows what a run made."""

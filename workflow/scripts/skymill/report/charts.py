@@ -1,9 +1,9 @@
-"""The kinds of charts of the report, drawn as SVG by Vega-Lite.
+"""The charts of the report. Vega-Lite draws them as SVG.
 
-Colours are CSS variables and patterns of the page (see page.py), so that one picture serves a
-light and a dark screen. Each series has a pattern or a shape beside its colour, and numbers are
-written at the bars: nobody has to tell colours apart. The palette is that of Okabe and Ito (2008).
-Text stays text. The same numbers give the same bytes.
+Colours are CSS variables and patterns of the page (see style.py), so the same picture works on a
+light and on a dark screen. Each series has a colour and also a pattern or dashes, and each bar has
+its number, so readers do not need to see colours. The palette is from Okabe and Ito (2008).
+Text in a chart stays text. The same numbers always make the same bytes.
 """
 
 import re
@@ -12,19 +12,19 @@ from collections.abc import Mapping, Sequence
 from skymill.engine.markdown import escaped
 
 WIDTH = 660
-"""Width of a chart in pixels, with axes; it keeps this width on a narrow screen."""
+"""Width of a chart in pixels, including axes. The chart keeps this width on a narrow screen."""
 
 NARROW = 310
-"""Width of one of several charts side by side: as much as a phone shows."""
+"""Width of a chart among several charts side by side. It fits on a phone."""
 
 BAR = 24
 """Height of a row of bars in pixels."""
 
 SQUARE = 13
-"""Pixels from one square to the next, see `units`."""
+"""Pixels from one square to the next in `units`."""
 
 FILLS = 8
-"""How many fills the page has: `fill(0)` to `fill(7)`."""
+"""Number of fills of the page: `fill(0)` to `fill(7)`."""
 
 _FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 _INK, _MUTED, _LINE = "var(--ink)", "var(--muted)", "var(--line)"
@@ -65,7 +65,7 @@ _THEME = {
 }
 
 NUMBER = "format(datum.value, abs(datum.value) < 1e7 ? ',~r' : '.3~g')"
-"""How a number at an axis is written, for Vega-Lite's `labelExpr`."""
+"""Format of the numbers at an axis, as Vega-Lite's `labelExpr`."""
 
 _UNUSED = re.compile(
     r' (role|aria-[a-z]+|class|font-family|pointer-events|xmlns:xlink|version)="[^"]*"'
@@ -74,19 +74,19 @@ _EMPTY = re.compile(r'<path d="(M0,0h0v0h0Z)?"( display="none")?(/>|></path>)')
 
 
 def fill(number: int) -> str:
-    """Return the fill of a series: a colour with a pattern, see page.PATTERNS."""
+    """Return the fill of a series: a colour with a pattern, see style.PATTERNS."""
     return f"url(#fill{number % FILLS})"
 
 
 def colour(number: int) -> str:
-    """Return the colour of a series, without a pattern: for lines and points."""
+    """Return the colour of a series without a pattern, for lines and points."""
     return f"var(--c{number % FILLS})"
 
 
 def draw(spec: Mapping) -> str:
-    """Return the SVG of a Vega-Lite specification, in the theme of the report.
+    """Return the SVG of a Vega-Lite specification in the theme of the report.
 
-    Shapes for those who do not see the picture are dropped: parts.drawing describes it as a whole.
+    Descriptions of single shapes are removed: parts.drawing describes the whole chart.
     """
     import vl_convert
 
@@ -102,18 +102,18 @@ def bars(
     log: bool = False,
     shown: Mapping[str, str] | None = None,
 ) -> str:
-    """Return horizontal bars, one a name, in the given order, with the number at the end of each.
+    """Return a horizontal bar for each name, in the given order, with its number at the end.
 
     Parameters
     ----------
     values
         Numbers by name.
     unit
-        What the numbers count: the title of the axis.
+        The unit of the numbers, which is the title of the axis.
     log
-        Whether the axis is logarithmic; zeros have no bar and still their number.
+        Whether the axis is logarithmic. A zero has no bar, but its number is written.
     shown
-        What to write at a bar in place of its number.
+        Text to write at a bar instead of its number.
     """
     rows = [
         {"name": name, "value": value, "text": (shown or {}).get(name, _text(value))}
@@ -155,9 +155,9 @@ def stacked(
     width: int = WIDTH,
     share: bool = False,
 ) -> str:
-    """Return horizontal bars of stacked series: {name: {series: number}}; each has a pattern.
+    """Return horizontal bars of stacked series: {name: {series: number}}.
 
-    With `share` all bars are as long, and say which share a series has.
+    Each series has a pattern. With `share`, all bars have the same length and show shares.
     """
     series = list(dict.fromkeys(name for part in values.values() for name in part))
     rows = [
@@ -196,7 +196,7 @@ def grouped(
     log: bool = False,
     shown: Mapping[str, Mapping[str, str]] | None = None,
 ) -> str:
-    """Return horizontal bars in groups, one a series: {name: {series: number}}, with numbers."""
+    """Return groups of horizontal bars with their numbers: {name: {series: number}}."""
     series = list(dict.fromkeys(name for part in values.values() for name in part))
     rows = [
         {
@@ -248,9 +248,9 @@ def lines(
     width: int = NARROW,
     height: int = 200,
 ) -> str:
-    """Return lines of (x, y), one a series; a y of None leaves a gap.
+    """Return a line of (x, y) points for each series. A y of None leaves a gap.
 
-    Series differ in colour and dashes, by their place in the order: line_key tells which is which.
+    The place of a series decides its colour and dashes. `line_key` makes the legend.
     """
     rows = [
         {"x": at, "y": value, "series": name} for name, path in series.items() for at, value in path
@@ -295,7 +295,7 @@ def lines(
 
 
 def _frame(width: int, height: int) -> dict:
-    """Return the size of a chart, with axes, titles and legend."""
+    """Return the size of a chart, including axes, titles and legend."""
     return {
         "width": width,
         "height": height,
@@ -315,13 +315,13 @@ def _fills(series: list[str], legend: dict | None) -> dict:
 
 
 def _few_ticks(log: bool) -> dict:
-    """Return an axis of few numbers; the powers of ten where it is logarithmic."""
+    """Return an axis with few numbers; a logarithmic axis shows powers of ten."""
     ticks = {"values": [0, *(10**power for power in range(10))]} if log else {"tickCount": 4}
     return {**ticks, "labelExpr": NUMBER, "labelOverlap": True}
 
 
 def _legend(series: Sequence[str], title: str | None, width: int) -> dict:
-    """Return a legend in as many columns as there is room for."""
+    """Return a legend whose columns fit into the width."""
     longest = max(map(len, series), default=1)
     columns = max(1, min(len(series), int(width * 0.8) // (7 * longest + 34)))
     return {"title": title, "columns": columns}
@@ -338,15 +338,17 @@ def ranges(
     width: int = NARROW,
     title: str | None = None,
 ) -> str:
-    """Return how values are spread, a row a name: median, middle half, and all but the tails.
+    """Return how values are distributed: a row with quantiles for each name.
+
+    A diamond marks the median, a bar the middle half, and a line 5 % to 95 %.
 
     Parameters
     ----------
     quantiles
-        For each name the values at 0.05, 0.25, 0.5, 0.75 and 0.95; a name without values keeps its
-        row and has no bar.
+        The quantiles 0.05, 0.25, 0.5, 0.75 and 0.95 by name. A name without values has an empty
+        row.
     x
-        What the values are: the title of the axis.
+        The title of the axis.
     """
     rows = [
         {"name": name, "series": name} | {f"q{round(100 * at)}": value for at, value in one.items()}
@@ -415,20 +417,20 @@ def units(
     ends: Mapping[str, str],
     columns: int = 40,
 ) -> str:
-    """Return a square for each thing, in blocks below each other: {block: series of each thing}.
+    """Return a square for each item, in blocks below each other.
 
     Parameters
     ----------
     rows
-        For each block the series of its things, in order.
+        The series of the items of each block, in order: {block: series of each item}.
     series
-        All series in order: each has a fill.
+        All series in order. Each series has a fill.
     series_title
-        What the series are: the title of the legend.
+        The title of the legend.
     ends
-        What is written below the name of a block.
+        The text below the name of each block.
     columns
-        Squares in a line.
+        Number of squares in a line.
     """
     things, labels, line = [], [], 0
     for name, found in rows.items():
@@ -483,7 +485,7 @@ def units(
 
 
 def line_key(series: Sequence[str]) -> str:
-    """Return HTML that tells which line is which, for several charts of the same series."""
+    """Return the legend, as HTML, of several line charts that have the same series."""
     items = []
     for place, name in enumerate(series):
         dashes = " ".join(map(str, _DASHES[place % FILLS]))

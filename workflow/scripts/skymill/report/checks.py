@@ -1,4 +1,4 @@
-"""Every check of a run with its number and its limit, from the receipts."""
+"""All checks of a run with their numbers and limits, from the receipts."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -20,17 +20,18 @@ class Number:
     Attributes
     ----------
     check
-        What is counted.
+        The name of the check.
     where
         The file, night or set.
     bad, of
-        So many of so many; `of` is None where only the number counts.
+        The number that was counted, and the total. `of` is None if only the number matters.
     limit
-        The share that is allowed, or asked for at least; None where there is none.
+        The largest share that is allowed, or the smallest one (`is_least`); None without a limit.
     setting
-        The name of the limit, or why there is none; empty where nothing may be counted at all.
+        The name of the limit, or the reason why there is no limit. It is empty if the number must
+        be 0.
     is_least
-        Whether the limit is the least share.
+        Whether the limit is the smallest share that is allowed.
     """
 
     check: str
@@ -43,12 +44,12 @@ class Number:
 
     @property
     def share(self) -> float:
-        """The share that the limit is compared with."""
+        """The share that is compared with the limit."""
         return self.bad / self.of if self.of else 0.0
 
 
 def check_rows(documents: Iterable[Mapping], settings: Mapping) -> list[list[str]]:
-    """Return a row for each check; of files, nights or sets the one that is nearest to its limit.
+    """Return a row for each check, with the file, night or set that is nearest to the limit.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def check_rows(documents: Iterable[Mapping], settings: Mapping) -> list[list[str
 
 
 def is_of(product: str, pattern: str) -> bool:
-    """Return whether a product is one of a pattern of paths.py."""
+    """Return whether the name of a product matches a pattern of paths.py."""
     beginning, _, end = pattern.removesuffix(MANIFEST).partition("{")
     if not end:
         return product == beginning
@@ -86,7 +87,7 @@ def _row(numbers: list[Number]) -> list[str]:
     if shown.of is not None:
         number += f" of {shown.of:,} ({shown.share:.2%})"
     where = f"{shown.where} (of {len(numbers):,})" if many else shown.where
-    limit = f"no limit: {first.setting}" if first.setting else "none may be"
+    limit = f"no limit: {first.setting}" if first.setting else "must be 0"
     if first.limit is not None:
         limit = f"{'at least' if first.is_least else 'at most'} {first.limit:.2%}"
         limit += f" ({first.setting})"
@@ -180,7 +181,7 @@ def _sdo(document: Mapping, settings: Mapping) -> list[Number]:
     ]
     filled = [
         Number(
-            "SDOBenchmark: slots that hold a good image",
+            "SDOBenchmark: slots with a good image",
             gap.where,
             gap.filled,
             gap.slots,
@@ -264,7 +265,7 @@ def _labels(document: Mapping, settings: Mapping) -> list[Number]:
             "limits.max_rejected_labels_fraction",
         ),
         Number(
-            "ZTF labels: objects left out, of several classes",
+            "ZTF labels: objects left out because of several classes",
             "the list",
             counts["undecided_objects"],
             counts["objects"],
@@ -289,7 +290,7 @@ def _night(document: Mapping, settings: Mapping) -> list[Number]:
 
 
 def _tree(document: Mapping, settings: Mapping) -> list[Number]:
-    """Return nothing: what the tree holds is compared with the limits by its catalogue."""
+    """Return nothing: the check of the catalogue compares the tree with the limits."""
     return []
 
 
@@ -310,7 +311,7 @@ READERS: dict[str, Callable[[Mapping, Mapping], list[Number]]] = {
     paths.ZTF_LABELS_ACCEPTED: _labels,
     paths.ZTF_ACCEPTED: _night,
 }
-"""How the numbers of a check are read from its document, by the pattern of the document's name.
+"""Functions that read the numbers of a check from its document, by the pattern of its name.
 
-Documents of raw files are read by `_raw`.
+`_raw` reads the documents of raw files.
 """

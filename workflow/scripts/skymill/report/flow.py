@@ -1,7 +1,7 @@
-"""A flow: what came in, what left or was added on the way, and what is there at the end.
+"""A flow: how many items came in, how many left or were added at each step, and how many remain.
 
-The counts come from documents of several jobs. A total that is not the sum of what comes before it
-is an error: a product does not belong to the others.
+The counts come from the documents of several jobs. If a total is not the sum of the counts before
+it, the products are from different runs, which is an error.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from skymill.engine.errors import SkymillError
 from skymill.report.charts import BAR, NUMBER, WIDTH, draw, fill
 from skymill.report.parts import drawing, folded, table
 
-TOTAL, LEAVES, JOINS, PART = "there", "leaves", "is added", "a part"
+TOTAL, LEAVES, JOINS, PART = "total", "removed", "added", "part"
 FILLS = {TOTAL: fill(0), LEAVES: fill(1), JOINS: fill(3), PART: fill(2)}
 
 
@@ -21,7 +21,7 @@ class Flow:
     Parameters
     ----------
     unit
-        What is counted, such as `records`.
+        The items that are counted, such as `records`.
     """
 
     unit: str
@@ -29,24 +29,24 @@ class Flow:
     _now: int | None = None
 
     def total(self, name: str, count: int) -> None:
-        """Say how many there are now.
+        """Add a total.
 
         Raises
         ------
         SkymillError
-            When it is not what the counts before give.
+            If the total is not the sum of the counts before it.
         """
         self._require(name, count)
         self._now = count
         self._rows.append((name, TOTAL, count, 0))
 
     def leaves(self, name: str, count: int) -> None:
-        """Say how many leave for a reason; a reason that nothing left for is not shown.
+        """Subtract the items that leave for a reason. A count of 0 is not shown.
 
         Raises
         ------
         SkymillError
-            When fewer than none leave.
+            If the count is negative.
         """
         if count < 0:
             self._require(name, count)
@@ -55,18 +55,18 @@ class Flow:
             self._rows.append((name, LEAVES, count, self._now))
 
     def joins(self, name: str, count: int) -> None:
-        """Say how many are added; what adds nothing is not shown."""
+        """Add items. A count of 0 is not shown."""
         if count:
             self._rows.append((name, JOINS, count, self._now))
         self._now += count
 
     def parts(self, counts: dict[str, int]) -> None:
-        """Say what the present ones consist of.
+        """Divide the last total into parts.
 
         Raises
         ------
         SkymillError
-            When the parts are not what is there.
+            If the sum of the parts is not the last total.
         """
         self._require(" + ".join(counts), sum(counts.values()))
         before = 0
@@ -77,23 +77,23 @@ class Flow:
     def _require(self, name: str, count: int) -> None:
         if self._now is not None and count != self._now:
             raise SkymillError(
-                f"the counts of the report do not add up: {name} {count:,}, but what comes before "
-                f"gives {self._now:,} {self.unit}. A product does not belong to the others: delete "
-                "the branch's folders in interim/ and preprocessed/ of the results folder and run "
-                "again."
+                f"the counts of the report do not add up: {name} {count:,}, but the counts before "
+                f"add up to {self._now:,} {self.unit}. The products come from different runs. "
+                "Delete the folders of this branch in interim/ and preprocessed/ of the results "
+                "folder, then run again."
             )
 
     @property
     def counts(self) -> dict[str, int]:
-        """The counts by their names."""
+        """The counts by name."""
         return {name: count for name, _, count, _ in self._rows}
 
     def body(self, what: str) -> str:
-        """Return the flow as a drawing, and the same numbers as a table."""
+        """Return the flow as a chart, and its numbers as a table."""
         told = "; ".join(f"{name}: {_signed(kind, count)}" for name, kind, count, _ in self._rows)
         rows = [[name, kind, count] for name, kind, count, _ in self._rows]
         return drawing(self._draw(), f"{what}: {told}") + folded(
-            "The same as a table", table(["step", "what happens", self.unit], rows, what)
+            "Show these numbers as a table", table(["step", "kind", self.unit], rows, what)
         )
 
     def _draw(self) -> str:

@@ -1,4 +1,4 @@
-"""The folder that holds a section of the report: a page for each part, and a list of the parts."""
+"""The folder of a section of the report: a page for each part, and a list of the parts."""
 
 from pathlib import Path
 
@@ -18,9 +18,9 @@ CONTENTS = "section.json"
 
 
 def write_section(section: Section, folder: Path) -> list[dict]:
-    """Write a section; return the entries of its files for the manifest.
+    """Write a section and return the entries of its files for the manifest.
 
-    The names of the pages begin with their numbers, so that they sort in the order of the section.
+    The name of each page begins with its number, so the names sort in the order of the section.
     """
     entries = []
     with new_directory(folder) as temporary:
@@ -53,12 +53,12 @@ def write_section(section: Section, folder: Path) -> list[dict]:
 
 
 def read_section(folder: Product) -> Section:
-    """Read what write_section has written.
+    """Read a section that write_section has written.
 
     Raises
     ------
     SkymillError
-        When a file is not the one that the manifest describes; the message names the file.
+        If a file differs from its entry in the manifest. The message names the file.
     """
     for path, entry in zip(folder.files(), folder.entries, strict=True):
         require_content(path, entry["sha256"])

@@ -1,4 +1,4 @@
-"""HTML pages of the report: whole in themselves, without scripts, for light and dark screens."""
+"""HTML pages of the report: one file each, without scripts, for light and dark screens."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ _BEGIN, _END = "<!-- part -->\n", "\n<!-- end -->"
 
 
 def part_page(part: Part, section: str) -> str:
-    """Return a page with one part, to be shown alone; see body_of for the way back."""
+    """Return a page that shows one part alone. `body_of` returns the body of such a page."""
     return _page(
         f"{part.title} ({section})",
         f"<main><h1>{escaped(part.title)}</h1>"
@@ -19,7 +19,7 @@ def part_page(part: Part, section: str) -> str:
 
 
 def body_of(page: str) -> str:
-    """Return the body of the part that part_page made a page of."""
+    """Return the body of the part from a page that part_page made."""
     return page.partition(_BEGIN)[2].partition(_END)[0]
 
 
@@ -31,9 +31,9 @@ def report_page(title: str, summary: str, sections: Iterable[Section], closing: 
     title
         The heading of the page.
     summary, closing
-        HTML before the table of contents and at the end of the page.
+        HTML before the table of contents, and HTML at the end of the page.
     sections
-        In the order of the page.
+        The sections in the order of the page.
     """
     sections = list(sections)
     contents = "".join(

@@ -1,6 +1,6 @@
-"""What a report consists of: sections of parts, and the HTML that a part may hold.
+"""The sections and parts of a report, and the HTML elements of a part.
 
-All text that comes here is text and not markup: the functions of this module escape it.
+The functions of this module escape all texts that they are given.
 """
 
 import base64
@@ -17,15 +17,15 @@ class Part:
     Attributes
     ----------
     name
-        The name of its file: lower case, digits, underscores, unique in the section.
+        The name of its file: lower case, digits and underscores, unique in the section.
     title
         A few words.
     caption
-        What a reader sees here, in one to three sentences.
+        One to three sentences that say what the part shows.
     body
-        HTML of drawing, image, sheet, table and paragraph, joined.
+        The joined HTML of drawings, images, sheets, tables and paragraphs.
     is_folded
-        Whether the body is shown only after a click on the title: for what is long.
+        Whether the body appears only after a click on the title, because the part is long.
     """
 
     name: str
@@ -37,18 +37,18 @@ class Part:
 
 @dataclass(frozen=True)
 class Section:
-    """The part of a report that is about one branch.
+    """The section of a report about one branch.
 
     Attributes
     ----------
     name
         The name of the branch.
     title
-        As the table of contents shows it.
+        The title in the table of contents.
     introduction
-        What the data set is, in a few sentences.
+        A few sentences about the data set.
     parts
-        In the order in which they are read.
+        The parts in reading order.
     """
 
     name: str
@@ -68,37 +68,37 @@ def bullets(texts: Iterable[str]) -> str:
 
 
 def link(address: str, text: str) -> str:
-    """Return a link; an address that a browser does not open stays text."""
+    """Return a link, or the text alone if the address is not http(s)."""
     if not address.startswith(("https://", "http://")):
         return escaped(text)
     return f'<a href="{escaped(address)}">{escaped(text)}</a>'
 
 
 def drawing(svg: str, alt: str) -> str:
-    """Return a chart of charts.py with its description for those who do not see it.
+    """Return a chart of charts.py with a description for screen readers.
 
-    A chart keeps its size on a narrow screen, and scrolls in a region of its own.
+    On a narrow screen the chart keeps its size and scrolls separately.
     """
     shown = svg.replace("<svg ", f'<svg role="img" aria-label="{escaped(alt)}" ', 1)
     return _scrolling(shown, alt)
 
 
 def side_by_side(bodies: Iterable[str]) -> str:
-    """Return several drawings or images in as many columns as the screen has room for."""
+    """Return drawings or images in columns; the width of the screen decides how many columns."""
     return f'<div class="columns">{"".join(f"<div>{body}</div>" for body in bodies)}</div>'
 
 
 def image(png: bytes, alt: str, *, width: int, pixelated: bool = False) -> str:
-    """Return a PNG of a size that a screen has room for.
+    """Return a PNG as an image that shrinks to the width of the screen.
 
     Parameters
     ----------
     png
         The content of a PNG file.
     width
-        Width in pixels of the screen; on a narrow screen the image shrinks.
+        Width on the screen in pixels. On a narrow screen the image shrinks.
     pixelated
-        Whether a pixel of the file that is enlarged is shown as a square.
+        Whether each pixel of an enlarged image is shown as a square.
     """
     style = " class=pixels" if pixelated else ""
     data = base64.b64encode(png).decode()
@@ -118,22 +118,22 @@ def sheet(items: Iterable[tuple[str, Sequence[str]]]) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence], what: str) -> str:
-    """Return a table; numbers are aligned right and grouped by thousands.
+    """Return a table. Numbers are aligned right, with commas between thousands.
 
     Parameters
     ----------
     header
         The names of the columns.
     rows
-        Text and numbers. The first cell of a row is its heading.
+        Texts and numbers. The first cell of a row is the heading of the row.
     what
-        What the table is of: its caption.
+        The caption of the table.
     """
     rows = [list(row) for row in rows]
     numeric = [any(_is_number(row[place]) for row in rows) for place in range(len(header))]
     classes = [" class=number" if is_numeric else "" for is_numeric in numeric]
     head = "".join(
-        # A heading without words would be read aloud as one.
+        # A screen reader would announce an empty heading.
         f'<th scope="col"{style}>{escaped(name)}</th>' if name else "<td></td>"
         for name, style in zip(header, classes, strict=True)
     )
@@ -153,7 +153,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence], what: str) -> str:
 
 
 def folded(summary: str, content: str) -> str:
-    """Return content that is shown after a click on its summary."""
+    """Return content that appears after a click on its summary."""
     return f"<details><summary>{escaped(summary)}</summary>{content}</details>"
 
 
@@ -172,7 +172,7 @@ def _shown(cell: object) -> str:
 
 
 def _scrolling(content: str, what: str) -> str:
-    """Return content that scrolls by itself where the screen is too narrow, also by keyboard."""
+    """Return content that scrolls separately on a narrow screen, also by keyboard."""
     return (
         f'<div class="wide" role="group" tabindex="0" aria-label="{escaped(what)}">{content}</div>'
     )
@@ -181,16 +181,16 @@ def _scrolling(content: str, what: str) -> str:
 def picture_table(
     header: Sequence[str], rows: Iterable[tuple[str, Sequence[str]]], what: str
 ) -> str:
-    """Return a table of pictures, which shrink so that all columns are on the screen.
+    """Return a table of pictures. The pictures shrink until all columns fit on the screen.
 
     Parameters
     ----------
     header
         The names of all columns.
     rows
-        The heading of each row, and the HTML of its cells: of image, absent and so on.
+        The heading of each row and the HTML of its cells, for example from image or absent.
     what
-        What the table is of: its caption.
+        The caption of the table.
     """
     head = "".join(f'<th scope="col">{escaped(name)}</th>' for name in header)
     body = "".join(
@@ -205,7 +205,7 @@ def picture_table(
 
 
 def absent(text: str) -> str:
-    """Return a hatched square with words, in the place of a picture that there is none of."""
+    """Return a hatched square with a text in place of a missing picture."""
     return f'<div class="absent"><span>{escaped(text)}</span></div>'
 
 
@@ -215,7 +215,7 @@ def note(text: str) -> str:
 
 
 def swatch(colour: tuple[int, int, int], text: str) -> str:
-    """Return a line of a legend: a square of a colour that pictures have, and what it means."""
+    """Return a line of a legend: a square of a colour, and the meaning of the colour."""
     red, green, blue = colour
     return (
         f'<p class="legend"><span class="swatch" style="background:rgb({red},{green},{blue})">'

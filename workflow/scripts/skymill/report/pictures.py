@@ -1,4 +1,4 @@
-"""PNG files for a page: 8 bits a pixel, the same bytes for the same pixels."""
+"""PNG files for a page: 8 bits per pixel. The same pixels always make the same bytes."""
 
 import io
 from typing import TYPE_CHECKING
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
 GREYS = 254
-"""Grey levels of a picture with marks: 0 is black, GREYS - 1 is white."""
+"""Number of grey levels of a picture with marks: 0 is black, GREYS - 1 is white."""
 NOTHING, MARKED = 254, 255
-"""Values of a picture with marks: what is not drawn, and what has no value."""
+"""Pixels of a picture with marks that are transparent, and pixels that are marked."""
 MARK_COLOUR = (230, 159, 0)
-"""Orange, which no grey looks like, whatever colours a reader can tell apart (Okabe and Ito)."""
+"""Orange from the palette of Okabe and Ito: colour-blind readers do not confuse it with grey."""
 
 
 def grey_png(pixels: np.ndarray) -> bytes:
@@ -35,7 +35,7 @@ def marked_png(pixels: np.ndarray) -> bytes:
     Parameters
     ----------
     pixels
-        uint8, shape (height, width): grey levels below GREYS, NOTHING and MARKED.
+        uint8, shape (height, width): grey levels below GREYS, or NOTHING, or MARKED.
     """
     from PIL import Image
 
@@ -48,13 +48,13 @@ def marked_png(pixels: np.ndarray) -> bytes:
 
 def _png(picture: "Image.Image", **more) -> bytes:
     content = io.BytesIO()
-    # Fixed settings and no time, so that equal pixels give equal bytes.
+    # With fixed settings and without a time, equal pixels make equal bytes.
     picture.save(content, format="PNG", compress_level=9, optimize=False, **more)
     return content.getvalue()
 
 
 def halved(image: np.ndarray) -> np.ndarray:
-    """Return an image, uint8, at half its height and width: the mean of each four pixels."""
+    """Return a uint8 image at half its height and width: each pixel is the mean of four."""
     height, width = image.shape
     blocks = image.reshape(height // 2, 2, width // 2, 2).astype(np.uint16)
     return (blocks.sum(axis=(1, 3)) // 4).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""How the pages of the report look: colours, sizes, and the fills of bars."""
+"""The style of the report's pages: colours, sizes, and the fills of bars."""
 
 STYLE = """
 :root{color-scheme:light dark;--page:#fff;--panel:#f4f6f8;--ink:#16202a;--muted:#56616c;
@@ -66,11 +66,12 @@ padding:.1rem;text-align:center}
 .note{display:block;font-size:.8rem;line-height:1.3}
 .legend{display:flex;gap:.5rem;align-items:center;font-size:.9rem;margin:.3rem 0}
 .swatch{flex:none;width:1rem;height:1rem;border:1px solid var(--ink)}
-@media (max-width:42rem){.wide:has(>svg[width="660"])::before{content:"Scroll sideways to see all.";
+@media (max-width:42rem){.wide:has(>svg[width="660"])::before{
+content:"Scroll sideways to see the whole chart.";
 position:sticky;left:0;font-size:.8rem;color:var(--muted)}}
 @media print{.wide{overflow:visible}}
 """
-"""Colours are variables, so that drawings have those of the screen: see charts."""
+"""Colours are variables, so the charts use the light or dark colours of the page: see charts."""
 
 _HATCHES = (
     "",
@@ -85,7 +86,7 @@ _HATCHES = (
 
 
 def _patterns() -> str:
-    """Return the fills of the series: a colour each, and lines that differ."""
+    """Return the fills of the series: each has another colour and another pattern of lines."""
     fills = "".join(
         f'<pattern id="fill{number}" width="8" height="8" patternUnits="userSpaceOnUse">'
         f'<rect width="8" height="8" fill="var(--c{number})"/>'
@@ -96,4 +97,4 @@ def _patterns() -> str:
 
 
 PATTERNS = _patterns()
-"""What `charts.fill` names, once a page."""
+"""Definitions of the fills of `charts.fill`. Each page contains them once."""

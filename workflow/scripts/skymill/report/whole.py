@@ -1,4 +1,4 @@
-"""The whole report: what was made, a section a branch, every check, sources and citations."""
+"""The whole report: the products, a section for each branch, all checks, sources and citations."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,20 +11,20 @@ from skymill.report.checks import HEADER, check_rows, is_of
 from skymill.report.page import report_page
 from skymill.report.parts import Part, Section, bullets, folded, link, paragraph, table
 
-TITLE = "What Skymill made"
+TITLE = "Skymill report"
 
 SOURCES = {
     "sample": "simulated",
-    "local": "files that were put there by hand",
+    "local": "your own files",
     "archive": "downloaded from the archives",
 }
-"""What a source is called."""
+"""Descriptions of the sources."""
 
 LISTED = ("processed/", STEALTH_TABLE)
-"""How the names of what users work with begin."""
+"""The names of the products that users work with begin with one of these texts."""
 
 PRODUCTS_SHOWN = 40
-"""Products that the table lists; of more, such as a file for each label, the others are counted."""
+"""The table lists at most this many products. A line below it counts the rest."""
 
 
 def write_whole(
@@ -35,14 +35,14 @@ def write_whole(
     Parameters
     ----------
     sections
-        Of the branches that are switched on.
+        The sections of the branches that are switched on.
     documents
-        Of all jobs.
+        The documents of all jobs.
     settings
         `limits` and `split_unit` of the configuration; `archives`: title, page, licence and
-        citation of each archive; `bibtex`: entries to cite.
+        citation of each archive; `bibtex`: the entries to cite.
     """
-    # The unpacked tree of SDOBenchmark is a raw file: its document names no product.
+    # The unpacked tree of SDOBenchmark is a raw file, so its document has no product.
     documents = [
         one for one in documents if "product" in one and not is_of(one["product"], SECTION)
     ]
@@ -55,13 +55,13 @@ def write_whole(
         TITLE,
         _head(products, sections),
         [*sections, _checks(documents, settings), _archives(products, settings)],
-        f"<p>Written by Skymill {escaped(skymill.__version__)}. The page has no times: the same "
-        "inputs and settings give the same bytes.</p>",
+        f"<p>Skymill {escaped(skymill.__version__)} wrote this page. The page contains no dates of "
+        "the run, so the same inputs and settings always make the same file.</p>",
     )
 
 
 def _head(products: Sequence[Mapping], sections: Sequence[Section]) -> str:
-    """Return where the data come from, in large letters if they are simulated, and the products."""
+    """Return the sources and the products; a large warning comes first if data are simulated."""
     present = {
         source for document in products for source in document.get("sources", [document["source"]])
     }
@@ -69,9 +69,9 @@ def _head(products: Sequence[Mapping], sections: Sequence[Section]) -> str:
     if "sample" in present:
         head = (
             '<div class="simulated"><strong>SIMULATED DATA</strong>'
-            "These data do not come from the sky. They try the workflow, and say nothing about "
-            "the Sun or about any star. Set <code>source: local</code> or <code>source: "
-            "archive</code> for real data.</div>"
+            "Skymill generated these data to test the workflow. They say nothing about the Sun or "
+            "about any star. For real data, set <code>source: archive</code> to download the "
+            "files, or <code>source: local</code> to use your own files.</div>"
         )
     if present:
         named = ", ".join(text for source, text in SOURCES.items() if source in present)
@@ -79,17 +79,23 @@ def _head(products: Sequence[Mapping], sections: Sequence[Section]) -> str:
     branches = [
         [section.title, *_size(products, BRANCH_FOLDERS[section.name])] for section in sections
     ]
-    head += table(["branch", "products", "size"], branches, "What was made of each branch")
+    head += table(["branch", "products", "size"], branches, "Products of each branch")
     rows = sorted(map(_product, products))
     shown = rows[:PRODUCTS_SHOWN]
-    listed = table(["product", "rows", "size", "source"], shown, "Products, without the report")
+    listed = table(
+        ["product", "rows", "size", "source"],
+        shown,
+        "Products of all branches, without this report",
+    )
     if len(rows) > len(shown):
-        listed += paragraph(f"and {len(rows) - len(shown):,} more: `skymill summary` lists all.")
-    return head + folded("All products", listed)
+        listed += paragraph(
+            f"{len(rows) - len(shown):,} more products exist. Run skymill summary to list them all."
+        )
+    return head + folded("List of products", listed)
 
 
 def _size(products: Sequence[Mapping], beginnings: tuple[str, ...]) -> list:
-    """Return how many products of a branch there are, and their size."""
+    """Return the number of products of a branch, and their size."""
     own = [one for one in products if one["product"].startswith(beginnings)]
     return [len(own), size_text(sum(map(_bytes, own)))]
 
@@ -107,7 +113,7 @@ def _product(document: Mapping) -> list:
 
 
 def _bytes(document: Mapping) -> int:
-    """Return the bytes of a product; not of what holds paths, and so depends on where it is."""
+    """Return the bytes of a product without files that contain paths: their size varies."""
     files = [entry for entry in document["files"] if "sha256_without_location" not in entry]
     return sum(entry["bytes"] for entry in files) + document.get("members", {"bytes": 0})["bytes"]
 
@@ -118,19 +124,21 @@ def _checks(documents: Sequence[Mapping], settings: Mapping) -> Section:
     return Section(
         "checks",
         "Checks",
-        "A run fails when a number exceeds its limit. So all of these are within their limits.",
+        "A run fails if a number exceeds its limit. This report exists, so all numbers are within "
+        "their limits.",
         (
             Part(
                 "all_checks",
-                "Every check with its number",
-                "Of several files, nights or sets the one that is nearest to its limit is shown.",
+                "All checks with their numbers",
+                "If a check covers several files, nights or sets, the table shows the one that is "
+                "nearest to the limit.",
                 table(HEADER, rows, "Checks and limits"),
             ),
             Part(
                 "warnings",
                 "Warnings",
-                "What the jobs warned about. The end of a run repeats these lines.",
-                bullets(warned) if warned else paragraph("No job warned about anything."),
+                "The warnings of all jobs. Skymill prints them again at the end of a run.",
+                bullets(warned) if warned else paragraph("There are no warnings."),
             ),
         ),
     )
@@ -138,7 +146,7 @@ def _checks(documents: Sequence[Mapping], settings: Mapping) -> Section:
 
 def _archives(products: Sequence[Mapping], settings: Mapping) -> Section:
     is_simulated = "sample" in {document["source"] for document in products}
-    imitated = " Simulated files imitate these archives." if is_simulated else ""
+    imitated = " The simulated files imitate the files of these archives." if is_simulated else ""
     archives = "".join(
         f"<li>{link(archive['page'], archive['title'])}. Licence: {escaped(archive['licence'])}. "
         f"Cite: {escaped(archive['citation'])}.</li>"
@@ -149,14 +157,14 @@ def _archives(products: Sequence[Mapping], settings: Mapping) -> Section:
     return Section(
         "sources",
         "Sources and citations",
-        f"Where the raw files come from, and what to cite.{imitated}",
+        f"The origin of the raw files, and the works to cite.{imitated}",
         (
             Part(
                 "archives",
                 "Archives",
-                "Cite the archives whose data you use, and Skymill.",
+                "If you publish results, cite Skymill and the archives whose data you use.",
                 f"<ul>{archives}</ul>"
-                + folded("BibTeX, as skymill cite prints it", f"<pre>{bibtex}</pre>"),
+                + folded("BibTeX entries (also: skymill cite)", f"<pre>{bibtex}</pre>"),
             ),
         ),
     )

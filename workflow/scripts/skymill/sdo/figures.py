@@ -1,7 +1,7 @@
-"""The section of the report about SDOBenchmark: what is there, what is missing, what is proven.
+"""The section of the report about SDOBenchmark.
 
-Counts come from documents, and which slots are filled from the table of images. Pixels are read of
-one sample alone, out of the tensors.
+Counts come from documents. The table of images says which slots are filled. Pixels of only one
+sample are read, from the tensors.
 """
 
 from collections.abc import Iterable, Mapping
@@ -44,12 +44,12 @@ from skymill.solar_regions import TABLE_NAME
 
 TITLE = "SDO images"
 HOURS = ("0 h", "7 h", "10 h 30", "11 h 50")
-"""When the images of a sample are taken, after the start of its window."""
+"""Times of a sample's images, after the start of its window."""
 SLOTS = STEPS * len(CHANNELS)
 SHOWN_WIDTH = WIDTH // 2
-"""Pixels of an image on the page."""
+"""Width of an image on the page, in pixels."""
 PUBLISHED_CLASSES = {"X": 35, "M": 479, "C": 2891, "Q": 4931}
-"""Training samples of each class, when the stored flux is classed as it is."""
+"""Training samples of each class without scaling of the stored flux."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,11 @@ class SampleSheet:
     Attributes
     ----------
     sample_id, goes, split
-        Its id, its GOES class, and its split.
-    pixels, there, flagged
-        uint8 of shape (4, 10, 256, 256) and bool of shape (4, 10): its images, which of them are
-        there, and which are said to be noisy.
+        Its id, GOES class and split.
+    pixels
+        Its images: uint8, shape (4, 10, 256, 256).
+    there, flagged
+        Whether each image is present, and whether it is flagged as noisy: bool, shape (4, 10).
     """
 
     sample_id: str
@@ -95,7 +96,7 @@ def draw_section(
     located, catalogue, plan
         The receipt of the tree, and the manifests of the catalogue and of the plan.
     sample
-        The sample whose images are shown; None where there are no tensors, or no image at all.
+        The sample whose images are shown; None without tensors or without any good image.
     flux_scale, split
         As in the configuration.
     """
@@ -104,17 +105,19 @@ def draw_section(
     return Section(
         "sdo",
         TITLE,
-        "A sample of SDOBenchmark shows one active region in a window of 12 hours, in images of 10 "
-        "channels at 4 time steps. Its class is the class of the strongest flare in the 24 hours "
-        "after the window. Q means below C1.0.",
+        "A sample of SDOBenchmark shows one active region of the Sun during a window of 12 hours. "
+        "It has images of 10 channels at 4 time steps. The class of a sample is the class of the "
+        "strongest flare in the 24 hours after the window. Q (quiet) means that no flare reached "
+        "C1.0.",
         (
             Part(
                 "flow",
                 "From files to splits",
-                "Each row of the tables is in a split and each file is a good image, or the chart "
-                "shows where it left. The report is only written when all counts add up.",
-                flow_of_samples(counts, plan["counts"]).body("Rows of the tables, to the splits")
-                + flow_of_images(located["counts"], counts).body("Files, to good images")
+                "Each row of the metadata is in a split, or the first chart shows why the row was "
+                "removed. Each file is a good image, or the second chart shows why the file is not "
+                "used. All counts add up.",
+                flow_of_samples(counts, plan["counts"]).body("From rows of the metadata to splits")
+                + flow_of_images(located["counts"], counts).body("From files to good images")
                 + _not_read(located),
             ),
             _classes(plan["counts"], flux_scale),
@@ -130,17 +133,17 @@ def draw_section(
 
 
 def flow_of_samples(counts: Mapping, planned: Mapping) -> Flow:
-    """Return what became of the rows of the tables.
+    """Return the flow from the rows of the metadata to the splits.
 
     `counts` are those of the catalogue, `planned` those of the plan.
     """
     malformed = sum(counts["malformed_rows"].values())
     by_split = planned["by_split"]
     flow = Flow("samples")
-    flow.total("rows of the tables", sum(counts["samples"].values()) + malformed)
-    flow.leaves("cannot be read", malformed)
+    flow.total("rows of the metadata", sum(counts["samples"].values()) + malformed)
+    flow.leaves("row cannot be read", malformed)
     flow.total("samples", planned["samples"])
-    flow.leaves("excluded: the group touches the test set", by_split["excluded"]["samples"])
+    flow.leaves("excluded: group is also in test", by_split["excluded"]["samples"])
     kept = {name: by_split[name]["samples"] for name in SPLITS if name != "excluded"}
     flow.total("samples in splits", sum(kept.values()))
     flow.parts(kept)
@@ -148,14 +151,14 @@ def flow_of_samples(counts: Mapping, planned: Mapping) -> Flow:
 
 
 def flow_of_images(located: Mapping, counts: Mapping) -> Flow:
-    """Return what became of the files of the tree.
+    """Return the flow from the files of the tree to the good images.
 
     `located` are the counts of the receipt of the tree, `counts` those of the catalogue.
     """
     by_status, by_set = counts["images_by_status"], counts["slots"]["by_set"]
     flow = Flow("files")
     flow.total("files in the folder", located["files"])
-    flow.leaves("not in a folder of a sample", located["files"] - counts["images"])
+    flow.leaves("not in the folder of a sample", located["files"] - counts["images"])
     flow.total("files of samples", counts["images"])
     for status in STATUSES[1:]:
         flow.leaves(status.replace("_", " "), by_status[status])
@@ -165,14 +168,14 @@ def flow_of_images(located: Mapping, counts: Mapping) -> Flow:
 
 
 def count_filled(images: pd.DataFrame, samples: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """Return how many good images each sample has, by set: int64, shape (samples,).
+    """Return the number of good images of each sample, by set: int64, shape (samples,).
 
     Parameters
     ----------
     images
         set and row of each good image.
     samples
-        How many samples each set has.
+        The number of samples of each set.
     """
     rows = {name: images.loc[(images["set"] == name).to_numpy(), "row"] for name in SETS}
     return {
@@ -181,17 +184,17 @@ def count_filled(images: pd.DataFrame, samples: Mapping[str, int]) -> dict[str, 
 
 
 def choose_sample(plan: pd.DataFrame, filled: Mapping[str, np.ndarray], seed: int) -> int | None:
-    """Return the row of the plan whose images are shown, None when no sample has any.
+    """Return the row of the plan whose images are shown, or None if no sample has images.
 
-    It is a training sample of the strongest class, with nearly all images and not all of them, so
-    that the sheet shows how a missing one looks. Which one does not depend on the order of rows.
+    The sample is a training sample of the strongest class. It has nearly all images but not all, so
+    the page shows a missing image. The choice does not depend on the order of rows.
 
     Parameters
     ----------
     plan
         set, row, split and label of each sample.
     filled
-        How many good images each has, see count_filled.
+        The number of good images of each sample, see count_filled.
     seed
         As in the configuration.
     """
@@ -215,14 +218,14 @@ def choose_sample(plan: pd.DataFrame, filled: Mapping[str, np.ndarray], seed: in
 
 
 def flags_of(images: pd.DataFrame, name: str, row: int) -> np.ndarray:
-    """Return which images of a sample are said to be noisy: bool, shape (4, 10).
+    """Return which images of a sample are flagged as noisy: bool, shape (4, 10).
 
     Parameters
     ----------
     images
         set, row, channel, step and flagged of each good image.
     name, row
-        The set of the sample, and its row there.
+        The set of the sample, and its row in the set.
     """
     own = images[((images["set"] == name) & (images["row"] == row)).to_numpy()]
     flagged = np.zeros((STEPS, len(CHANNELS)), dtype=bool)
@@ -231,7 +234,7 @@ def flags_of(images: pd.DataFrame, name: str, row: int) -> np.ndarray:
 
 
 def _not_read(located: Mapping) -> str:
-    """Say what of the zip was not unpacked; nothing when all was."""
+    """Return the files of the zip that were not unpacked; an empty text if there are none."""
     lines = [
         f"{reason.replace('_', ' ')}: {', '.join(names[:EXAMPLES])}"
         f"{', ...' if len(names) > EXAMPLES else ''}"
@@ -241,7 +244,7 @@ def _not_read(located: Mapping) -> str:
         return ""
     counts = located["counts"]
     total = f"{counts['members_ignored']:,} of {counts['members']:,} files of the zip"
-    return paragraph(f"Not unpacked were {total}:") + bullets(lines)
+    return paragraph(f"{total} were not unpacked:") + bullets(lines)
 
 
 def _classes(planned: Mapping, flux_scale: float) -> Part:
@@ -264,15 +267,15 @@ def _classes(planned: Mapping, flux_scale: float) -> Part:
         for name, found in drawn.items()
     )
     fluxes = (
-        "The classes are those of the stored peak fluxes as they are."
+        "The classes come from the stored peak fluxes, without scaling."
         if flux_scale == 1
-        else f"Stored peak fluxes are multiplied by {flux_scale:g} and rounded to the digits of a "
-        "GOES class."
+        else f"The stored peak fluxes are multiplied by {flux_scale:g} and rounded to the digits "
+        "of a GOES class."
     )
     return Part(
         "classes",
         "Classes by split",
-        f"{fluxes} Validation holds {planned['validation_fraction_reached']:.1%} of the training "
+        f"{fluxes} Validation has {planned['validation_fraction_reached']:.1%} of the training "
         "samples that are not excluded.",
         drawing(
             stacked(drawn, unit="share of the samples", series_title="class", share=True),
@@ -281,7 +284,8 @@ def _classes(planned: Mapping, flux_scale: float) -> Part:
         + table(
             ["split", *LABELS, "samples", "regions", "groups"],
             rows,
-            "Samples by split and class, active regions, and groups of regions that HARPs link",
+            "Samples of each split by class, with active regions and groups of regions that HARPs "
+            "link",
         ),
     )
 
@@ -311,17 +315,17 @@ def _published(counts: Mapping, planned: Mapping, flux_scale: float) -> Part:
         ]
         for label in LABELS
     ]
-    scale = "" if flux_scale == 1 else f" Here the flux is multiplied by {flux_scale:g} first."
+    scale = "" if flux_scale == 1 else f" This run multiplies the flux by {flux_scale:g}."
     return Part(
         "published_counts",
-        "Counts beside the published ones",
-        f"The published classes of the training set use the stored flux as it is.{scale}",
+        "Counts compared with the published counts",
+        f"The published classes of the training set use the stored flux without scaling.{scale}",
         table(
             ["set", "samples", "as published", "regions", "as published"],
             sizes,
             "Samples and active regions of the official sets",
         )
-        + table(["class", "samples", "as published"], classes, "Training set by class"),
+        + table(["class", "samples", "as published"], classes, "Samples of the training set"),
     )
 
 
@@ -333,21 +337,21 @@ def _leaks(planned: Mapping, split: str) -> Part:
         "in a HARP that has test samples": shared[1][1],
         "samples of the test set": samples["test"]["samples"],
         "in a HARP that has training samples": shared[2][1],
-        "overlapping in time with one": shared[3][1],
+        "overlapping in time with such a sample": shared[3][1],
     }
     told = ", ".join(f"{name} {number:,}" for name, number in drawn.items())
     left = (
-        "Training samples of groups that touch the test set are excluded (sdo.split: cleaned)."
+        "Training samples of groups that are also in test are excluded (sdo.split: cleaned)."
         if split == CLEANED
-        else "Training samples of groups that touch the test set stay (sdo.split: official)."
+        else "Training samples of groups that are also in test stay (sdo.split: official)."
     )
     return Part(
         "leaks",
-        "What training and test share, and what is proven",
-        f"Of the official sets, by {TABLE_NAME}. A group is a set of regions that HARPs link. "
-        f"{left}",
+        "Leaks between training and test, and what is proven",
+        f"The chart shows which regions the official sets share, according to {TABLE_NAME}. A HARP "
+        f"is a patch of the Sun; a group is a set of regions that HARPs link. {left}",
         drawing(bars(drawn, unit="samples"), f"What the official sets share: {told}")
-        + paragraph(f"{shared[4][1]:,} {shared[4][0]}: nothing is known about these.")
+        + paragraph(f"{shared[4][1]:,} {shared[4][0]}. It is unknown whether these samples leak.")
         + bullets(text.replace("`", "") for text in proofs(split)),
     )
 
@@ -388,9 +392,10 @@ def _completeness(counts: Mapping) -> Part:
         )
     return Part(
         "completeness",
-        "Which images are there",
-        f"A sample has {SLOTS} slots: {STEPS} time steps of {len(CHANNELS)} channels. A good image "
-        f"fills {filled:,} of {of:,} ({filled / max(1, of):.1%}).",
+        "Images that are present",
+        f"A sample has {SLOTS} slots: {STEPS} time steps of {len(CHANNELS)} channels. A slot is "
+        f"filled if it has a good image. {filled:,} of {of:,} slots are filled "
+        f"({filled / max(1, of):.1%}).",
         body + table(["samples", "filled", "slots", "share"], rows, "Filled slots"),
     )
 
@@ -419,39 +424,42 @@ def _slots(good: pd.DataFrame, counts: Mapping) -> Part:
     told = ", ".join(f"{name}: {number:,}" for name, number in spread.items())
     return Part(
         "missing",
-        "How many images samples have",
+        "Images per sample",
         f"{whole:,} of {sum(samples.values()):,} samples have all {SLOTS} images; {none:,} have "
-        "none. The tensors hold 0 for a missing image, and their array available says so.",
-        drawing(bars(spread, unit="samples"), f"Samples by their number of images. {told}")
-        + table(["channel", *HOURS], rows, "Samples that have the image"),
+        "none. The tensors contain 0 for a missing image. Their array available says which images "
+        "are present.",
+        drawing(bars(spread, unit="samples"), f"Samples by number of images. {told}")
+        + table(["channel", *HOURS], rows, "Share of samples with each image"),
     )
 
 
 def _sheet(sample: SampleSheet | None) -> Part:
-    title = "A sample"
+    title = "Images of a sample"
     if sample is None:
         return Part(
             "sample",
             title,
-            "No images are shown.",
-            paragraph("There are no tensors (sdo.tensors: false), or no sample has a good image."),
+            "There are no images to show.",
+            paragraph(
+                "The run wrote no tensors (sdo.tensors: false), or no sample has a good image."
+            ),
         )
     there = int(sample.there.sum())
-    what = f"Images of {sample.sample_id}: channels below each other, time from left to right"
+    what = f"Images of {sample.sample_id}: one channel per row, time from left to right"
     return Part(
         "sample",
         title,
         f"Sample {sample.sample_id} ({sample.split}) has class {sample.goes} and {there} of "
-        f"{SLOTS} images. The page shows the stored grey values. The names of AIA channels are "
+        f"{SLOTS} images. The grey values are the stored values. The names of AIA channels are "
         "wavelengths in angstroms.",
         sample_table(sample, CHANNELS, what),
     )
 
 
 def sample_table(sample: SampleSheet, channels: Iterable[str], what: str) -> str:
-    """Return the images of these channels as a table: a row a channel, a column a time step.
+    """Return a table of images: a row for each channel, a column for each time step.
 
-    `what` is the caption of the table. A missing image is a hatched square that says so.
+    `what` is the caption of the table. A hatched square marks a missing image.
     """
     rows = []
     for channel in channels:
@@ -474,20 +482,20 @@ def _problems(counts: Mapping) -> Part:
         [kind.replace("_", " "), number, MEANINGS.get(kind, "")]
         for kind, number in problems.items()
     ]
-    body = table(["kind", "number", "what"], rows, "Problems by kind") if rows else ""
+    body = table(["kind", "number", "description"], rows, "Problems by kind") if rows else ""
     return Part(
         "problems",
-        "What is wrong with the files",
-        f"{counted(sum(problems.values()), 'problem')}. The page integrity.md names the first of "
-        "each kind, and interim/sdo/problems.jsonl lists all."
+        "Problems of the files",
+        f"{counted(sum(problems.values()), 'problem')}. The page integrity.md shows examples of "
+        "each kind; interim/sdo/problems.jsonl lists all problems."
         if rows
-        else "Nothing is wrong.",
+        else "There are no problems.",
         body,
     )
 
 
 def count_doubts(samples: pd.DataFrame) -> dict[str, int]:
-    """Return how many samples end at the flare's peak, may do so, and overlap with others.
+    """Count the samples that end at the flare's peak, that may end there, and that overlap.
 
     `samples` has set, ar_num, time_id, start, end and goes_class; see index.ends_at_peak.
     """
@@ -508,8 +516,8 @@ def _doubts(samples: pd.DataFrame, counts: Mapping) -> Part:
     found = count_doubts(samples)
     rows = [
         ["samples whose window ends at the flare's peak", found["at_peak"]],
-        ["samples of which that is unknown", found["unknown"]],
-        ["samples that overlap in time with another of their region", found["overlapping"]],
+        ["samples whose window may end at the flare's peak", found["unknown"]],
+        ["samples that overlap in time with a sample of the same region", found["overlapping"]],
         ["images flagged as noisy", counts["images_flagged"]],
     ]
     rows += [
@@ -518,7 +526,8 @@ def _doubts(samples: pd.DataFrame, counts: Mapping) -> Part:
     ]
     return Part(
         "doubts",
-        "What to know before training",
-        "These samples and images stay in the data set. The index has columns for the samples.",
-        table(["what", "number"], rows, "Doubtful samples and images"),
+        "Doubtful samples and images",
+        "These samples and images stay in the data set. Columns of the index mark the samples, so "
+        "you can leave them out of training.",
+        table(["samples or images", "number"], rows, "Doubtful samples and images"),
     )

@@ -1,4 +1,4 @@
-"""One readable page: what the SDOBenchmark tree holds, what is wrong with it, and where it went."""
+"""The page integrity.md: contents, problems and splits of the SDOBenchmark tree."""
 
 import json
 from collections import Counter
@@ -19,27 +19,27 @@ from skymill.solar_regions import TABLE_NAME
 
 EXAMPLES = 5
 PUBLISHED_SAMPLES = {"train": 8336, "test": 886}
-"""Samples of each set by Bolzern and Aerni (2018), who published the data set."""
+"""Samples of each set as published by Bolzern and Aerni (2018)."""
 PUBLISHED_REGIONS = {"train": 1091, "test": 91}
 
 MEANINGS = {
-    "duplicate_content": "files of several samples are the same byte for byte",
+    "duplicate_content": "files of several samples with identical bytes",
     "folder_without_row": "folders that the metadata does not list",
-    "image_all_black": "images of nothing but zeros",
-    "image_degenerate": "images of one grey value, or with rows without any variation (AIA)",
-    "image_not_256_8bit": "images that are not 256 x 256 in one band of 8 bits",
-    "image_superseded": "images beside a nearer one of the same channel and step",
-    "image_undecodable": "files that are no JPEG, or cut short",
-    "image_unparsable_name": "files in a sample whose name is not that of an image",
+    "image_all_black": "images with only zeros",
+    "image_degenerate": "images with a single grey value, or with rows of a single value (AIA)",
+    "image_not_256_8bit": "images that are not 256 x 256 pixels with one band of 8 bits",
+    "image_superseded": "images that are not the nearest of their channel and step",
+    "image_undecodable": "files that are not JPEG, or are cut short",
+    "image_unparsable_name": "files of a sample whose name is not the name of an image",
     "image_unplaced": "images more than 2 s from every step",
     "malformed_row": "rows of the metadata that cannot be read",
-    "region_in_both_sets": "active regions in training and in test",
-    "repeated_id": "ids that several rows of a set have",
+    "region_in_both_sets": "active regions in the training set and in the test set",
+    "repeated_id": "ids of several rows of a set",
     "row_without_folder": "rows of the metadata without a folder of images",
     "stray_file": "files outside the folders of samples",
-    "unparsable_folder": "folders whose name is not that of a sample",
+    "unparsable_folder": "folders whose name is not the name of a sample",
 }
-"""What each kind of problem is."""
+"""Descriptions of the kinds of problems."""
 
 
 def describe(
@@ -62,13 +62,14 @@ def describe(
     located, catalogue, plan
         The receipt of the tree, the catalogue and the plan.
     flux_scale
-        What fluxes were multiplied by before they were classed.
+        The factor that multiplies fluxes before they are classed.
     split
-        Whether training samples that share a group with the test set stay in training.
+        The setting `sdo.split`: whether training samples that share a group with the test set stay
+        in training.
     """
     sample_frame, image_frame = read_frame(samples), read_frame(images)
     counts, planned = catalogue.counts, plan.document
-    rounding = "taken as they are" if flux_scale == 1 else "rounded to the two digits of a class"
+    rounding = "not rounded" if flux_scale == 1 else "rounded to the two digits of a class"
     parts = [
         "# SDOBenchmark: integrity",
         f"Source: {planned['source']}",
@@ -78,8 +79,9 @@ def describe(
         _statuses(counts),
         _completeness(sample_frame, image_frame),
         *_shifts(counts),
-        "## Slots that hold a good image",
-        "A sample has 40 slots: 4 time steps of 10 channels.",
+        "## Slots with a good image",
+        "A sample has 40 slots: 4 time steps of 10 channels. A slot is filled if it has a good "
+        "image.",
         _filled(counts),
         _slots(sample_frame, image_frame),
         "## Outside the solar disk",
@@ -90,11 +92,11 @@ def describe(
         _not_read(located),
         "## Splits",
         _splits(planned["counts"]),
-        f"Fluxes were multiplied by {flux_scale:g} and {rounding}. Validation was cut from the "
-        f"training set by whole groups of active regions and has "
+        f"The fluxes were multiplied by {flux_scale:g} and {rounding}. The validation split "
+        "consists of whole groups of active regions from the training set. It has "
         f"{planned['counts']['validation_fraction_reached']:.2%} of the training samples that are "
         "not excluded.",
-        "## What training and test share",
+        "## Leaks between training and test",
         _shared(planned["counts"], split),
     ]
     return "\n\n".join(parts) + "\n"
@@ -130,18 +132,18 @@ def _samples(samples: pd.DataFrame, counts: dict) -> str:
 def _statuses(counts: dict) -> str:
     found = counts["images_by_status"]
     rows = [[status.replace("_", " "), found[status]] for status in STATUSES]
-    rows += [["all files", counts["images"]], ["of them flagged", counts["images_flagged"]]]
+    rows += [["all files", counts["images"]], ["flagged as noisy", counts["images_flagged"]]]
     return markdown_table(["file", "number"], rows)
 
 
 def _completeness(samples: pd.DataFrame, images: pd.DataFrame) -> str:
-    """Tell how many samples have all, some or none of their images."""
+    """Return how many samples have all, some or none of their images."""
     good = images[images["status"] == "ok"].groupby(["set", "row"]).size().to_numpy()
     full = STEPS * len(CHANNELS)
     complete = int((good == full).sum())
     return (
-        f"Of {len(samples):,} samples {complete:,} have all {full} images, "
-        f"{len(good) - complete:,} some of them and {len(samples) - len(good):,} none."
+        f"Of {len(samples):,} samples, {complete:,} have all {full} images, "
+        f"{len(good) - complete:,} have some, and {len(samples) - len(good):,} have none."
     )
 
 
@@ -157,16 +159,16 @@ def _slots(samples: pd.DataFrame, images: pd.DataFrame) -> str:
 
 
 def _shifts(counts: dict) -> list[str]:
-    """Say which shift most images have that are at no time step."""
+    """Return the most frequent shift of the images that are not at a time step."""
     return [
-        f"Of {found['unplaced']:,} images of the {name} set that are at no time step, "
-        f"{found['images']:,} are {describe_shift(found['seconds'])} one."
+        f"{found['unplaced']:,} images of the {name} set are not at a time step. Of these images, "
+        f"{found['images']:,} are {describe_shift(found['seconds'])} a step."
         for name, found in counts["images_shifted"].items()
     ]
 
 
 def _filled(counts: dict) -> str:
-    """Return how many slots are filled: of each set, and of each year."""
+    """Return the number of filled slots of each set and each year."""
     slots = counts["slots"]
     total = [sum(numbers) for numbers in zip(*slots["by_set"].values(), strict=True)]
     lines = {"all": total, **slots["by_set"], **slots["by_year"]}
@@ -177,7 +179,7 @@ def _filled(counts: dict) -> str:
 
 
 def _off_disk(counts: dict) -> str:
-    """Return how much of HMI's images is constant because it is outside the solar disk."""
+    """Return how much of HMI's images is outside the solar disk, where they are constant."""
     rows = [
         [
             name,
@@ -188,15 +190,21 @@ def _off_disk(counts: dict) -> str:
         ]
         for name, part in counts["off_disk"].items()
     ]
-    header = ["channel", "good images", "with some", "more than half", "share of all pixels"]
+    header = [
+        "channel",
+        "good images",
+        "images with such pixels",
+        "images with more than half",
+        "share of all pixels",
+    ]
     return (
-        "There HMI's images are constant (magnetogram 128, continuum 0). They count as good.\n\n"
-        + markdown_table(header, rows)
+        "Outside the solar disk, HMI's pixels are constant (magnetogram 128, continuum 0). Images "
+        "with such pixels count as good.\n\n" + markdown_table(header, rows)
     )
 
 
 def _not_read(located: Product) -> str:
-    """Name the members of the zip that were not unpacked, and roots that were not taken."""
+    """Return the files of the zip that were not unpacked, and the roots that were not used."""
     lines = [
         f"- {escaped(reason.replace('_', ' '))}: {', '.join(map(escaped, names[:EXAMPLES]))}"
         f"{', ...' if len(names) > EXAMPLES else ''}"
@@ -204,16 +212,18 @@ def _not_read(located: Product) -> str:
     ]
     if lines:
         number = located.counts["members_ignored"]
-        lines.insert(0, f"{number:,} of {located.counts['members']:,} files in the zip:\n")
+        lines.insert(
+            0, f"{number:,} of {located.counts['members']:,} files of the zip were not unpacked:\n"
+        )
     for root, rows in located.document["roots"].items():
         if root != located.document["root"]:
-            size = "tables that cannot be read" if rows is None else f"{rows:,} rows"
+            size = "its tables cannot be read" if rows is None else f"{rows:,} rows"
             lines.append(f"- another root, {escaped(root)}: {size}")
-    return "\n".join(lines) or "Everything was read."
+    return "\n".join(lines) or "All files were read."
 
 
 def _problems(problems: Path) -> str:
-    """Count the problems by kind, and give the first examples of each."""
+    """Return the number of problems of each kind, with the first examples."""
     counts, examples = Counter(), {}
     with open(problems, encoding="utf-8") as stream:
         for line in stream:
@@ -225,7 +235,7 @@ def _problems(problems: Path) -> str:
     if not counts:
         return "None."
     rows = [[kind, count, MEANINGS.get(kind, "")] for kind, count in sorted(counts.items())]
-    parts = [markdown_table(["kind", "number", "what"], rows)]
+    parts = [markdown_table(["kind", "number", "description"], rows)]
     for kind, shown in sorted(examples.items()):
         lines = [
             f"- {escaped(problem['where'])}: {escaped(problem['detail'])}" for problem in shown
@@ -246,46 +256,47 @@ def _splits(planned: dict) -> str:
 
 
 def _shared(planned: dict, split: str) -> str:
-    """Say what is proven about training and test, and what is not."""
-    table = markdown_table(["what", "number"], shared_rows(planned))
+    """Return what training and test share, what is proven about leaks, and what is not proven."""
+    table = markdown_table(["samples", "number"], shared_rows(planned))
     proven, not_proven = proofs(split)
     return (
-        f"Of the official sets, by {TABLE_NAME}. A group is a set of regions that HARPs link.\n\n"
-        f"{table}\n\n{proven}\n\n{not_proven}"
+        f"The table counts samples of the official sets, according to {TABLE_NAME}. A group is a "
+        f"set of regions that HARPs link.\n\n{table}\n\n{proven}\n\n{not_proven}"
     )
 
 
 def shared_rows(planned: dict) -> list[list]:
-    """Return what the official training and test set share: what is counted, and the number."""
+    """Return rows of a description and a number: what official training and test set share."""
     shared = planned["shared_with_test"]
     return [
         ["training samples in a group that has test samples", shared["training_samples_by_group"]],
         ["training samples in a HARP that has test samples", shared["training_samples_by_harp"]],
         ["test samples in a HARP that has training samples", shared["test_samples_by_harp"]],
         [
-            "test samples whose window overlaps that of such a training sample",
+            "test samples whose window overlaps the window of such a training sample",
             shared["test_samples_by_harp_and_time"],
         ],
-        ["samples whose region is in no HARP of the table", shared["samples_without_harp"]],
+        ["samples whose region is not in the table of HARPs", shared["samples_without_harp"]],
     ]
 
 
 def proofs(split: str) -> tuple[str, str]:
-    """Return what is proven about the splits, and what is not proven in any case."""
+    """Return what is proven about the splits, and what is never proven."""
     if split == CLEANED:
         proven = (
             "Proven: no two of train, validation and test share a NOAA number, or regions that "
-            f"HARPs link by {TABLE_NAME}. Training samples that did are excluded."
+            f"HARPs link according to {TABLE_NAME}. Training samples that share them with test are "
+            "excluded."
         )
     else:
         proven = (
             "Proven: train, validation and test share no NOAA number, and train and validation "
-            f"share no regions that HARPs link by {TABLE_NAME}. Not proven, and untrue unless the "
-            "first number is 0: that training and test show different patches of the Sun. "
-            "`sdo.split: cleaned` takes these training samples out."
+            f"share no regions that HARPs link according to {TABLE_NAME}. Not proven: that "
+            "training and test show different patches of the Sun. This is untrue if training "
+            "samples are in a group that has test samples. Set `sdo.split: cleaned` to exclude "
+            "these training samples."
         )
     return proven, (
-        "Not proven in any case: that neighbouring patches do not show in each other's images, "
-        "that the table is complete, and that regions do not return under another number after a "
-        "solar rotation."
+        "Never proven: that images do not show parts of neighbouring patches, that the table is "
+        "complete, and that no region returns with another number after a rotation of the Sun."
     )

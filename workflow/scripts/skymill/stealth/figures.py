@@ -22,7 +22,7 @@ def draw_section(counts: Mapping, path: Path) -> Section:
     Parameters
     ----------
     counts
-        Of the lines of the published file.
+        The counts of the lines of the published file.
     path
         The table, whose content was compared with its manifest.
     """
@@ -30,8 +30,8 @@ def draw_section(counts: Mapping, path: Path) -> Section:
     return Section(
         "stealth",
         "Stealth flares",
-        "The auxiliary table: UCI Solar Flare (1989), one active region on one day in each row. "
-        f"The published file has {PUBLISHED_ROWS:,} rows.",
+        "The auxiliary table, UCI Solar Flare (1989). Each row describes one active region on one "
+        f"day. The published file has {PUBLISHED_ROWS:,} rows.",
         (_flow(counts, rows.num_rows), _flares(rows), _groups(rows)),
     )
 
@@ -43,12 +43,13 @@ def _flow(counts: Mapping, rows: int) -> Part:
     for reason, count in sorted(counts["rejected_by_reason"].items()):
         flow.leaves(f"rejected: {reason.replace('_', ' ')}", count)
     flow.total("valid", counts["valid"])
-    flow.total("rows of the table", rows)
+    flow.total("rows in the table", rows)
     return Part(
         "flow",
         "From lines to rows",
-        "Every line of the file is a row of the table, or is counted where it left.",
-        flow.body("Lines of the file and rows of the table"),
+        "Every line of the file is a row of the table, or the chart shows why the line was "
+        "removed. All counts add up.",
+        flow.body("From lines of the file to rows of the table"),
     )
 
 
@@ -57,7 +58,7 @@ def _flares(rows) -> Part:
     values = {
         title: {
             "rows with one flare": sum(count == 1 for count in column),
-            "rows with more flares": sum(count > 1 for count in column),
+            "rows with several flares": sum(count > 1 for count in column),
         }
         for title, column in columns.items()
     }
@@ -67,8 +68,9 @@ def _flares(rows) -> Part:
     )
     return Part(
         "flares",
-        "Flares in the 24 hours after",
-        f"Of {rows.num_rows:,} rows, how many had flares of each class in the following 24 hours.",
+        "Flares in the following 24 hours",
+        f"The number of rows, of {rows.num_rows:,}, with flares of each class in the following 24 "
+        "hours.",
         drawing(grouped(values, unit="rows"), told),
     )
 
@@ -92,7 +94,8 @@ def _groups(rows) -> Part:
     return Part(
         "sunspot_groups",
         "Classes of sunspot groups",
-        "Rows of each class of McIntosh, with and without any flare in the following 24 hours.",
+        "Rows of each McIntosh class (modified Zurich class), with and without a flare in the "
+        "following 24 hours.",
         drawing(stacked(values, unit="rows"), told)
         + table(["class", "with a flare", "without"], lines, "Rows of each class"),
     )

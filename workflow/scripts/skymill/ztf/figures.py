@@ -1,4 +1,4 @@
-"""The section of the report about ZTF: where alerts went, and stamps that one can see."""
+"""The section of the report about ZTF: counts of alerts and objects, and pictures of stamps."""
 
 import re
 from collections import Counter
@@ -37,21 +37,20 @@ from skymill.ztf.schema import CUTOUTS
 from skymill.ztf.write import open_array
 
 OBJECTS, OBJECTS_OF_MANY = 10, 6
-"""Objects that are shown of a label, and where there are more than MANY labels."""
+"""Number of objects shown for each label: with at most MANY labels, and with more labels."""
 MANY = 6
 WITH_HOLES = 6
-"""Alerts that are shown of those with pixels without a value."""
+"""Number of alerts shown that have pixels without a value."""
 LARGE = 84
-"""Pixels of the screen that a stamp has on a side, or a few more: the pixels of small ones are
-enlarged."""
+"""Smallest side of a stamp on the screen, in pixels. The pixels of small stamps are enlarged."""
 GAP = 1
 """Pixels between the stamps of an alert, before they are enlarged."""
 BARS = 36
-"""Nights, or spans of nights, that are drawn as bars."""
+"""Largest number of bars of nights, months or years."""
 NIGHTS_LISTED = 60
-"""Nights that the table has, at most: those that lost the most."""
+"""Largest number of nights in the table. The nights that lost the most alerts are listed."""
 STRETCHED = (
-    "From left to right: science, template and difference. Each stamp is stretched by itself, "
+    "From left to right: science, template and difference. Each stamp is scaled separately, "
     f"from its percentile {PERCENTILES[0]} (black) to its percentile {PERCENTILES[1]} (white)."
 )
 BANDS = {1: "g", 2: "r", 3: "i"}
@@ -65,23 +64,23 @@ REASONS = {
     "unlabelled": "object without a label",
     "null_cutout": "a stamp is missing",
     "wrong_shape": "a stamp has a wrong shape",
-    "dropped_at_edge": "cut by the detector's edge",
+    "dropped_at_edge": "cut at the detector's edge",
     "no_data": "a stamp without any value",
-    "duplicates": "candid is in the night already",
+    "duplicates": "repeated candid in the night",
 }
-"""Why sound alerts of a night are not kept."""
+"""Reasons why readable alerts of a night are not kept."""
 
 
 @dataclass(frozen=True)
 class Alerts:
-    """Some alerts with their stamps, to be shown.
+    """Some alerts and their stamps.
 
     Attributes
     ----------
     facts
-        A row each with SHOWN_COLUMNS.
+        The columns SHOWN_COLUMNS of each alert.
     stamps
-        float32, shape (alerts, 3, crop, crop): what has no value is 0 there.
+        float32, shape (alerts, 3, crop, crop). Pixels without a value are 0.
     """
 
     facts: list[dict]
@@ -103,13 +102,13 @@ def draw_section(
     Parameters
     ----------
     nights, labels, plan
-        The manifests of the nights, in any order, of the labels and of the plan.
+        The manifests of the nights in any order, of the labels and of the plan.
     absent
-        Days of a range in `ztf.nights` that there is no file of.
+        Days of a range in `ztf.nights` that have no file.
     stamps, array
-        The cross-match: the table, and its stamps, float32 (alerts, 3, crop, crop).
+        The table of the cross-match, and its stamps, float32 (alerts, 3, crop, crop).
     seed
-        Of the choice of objects that are shown.
+        The seed that selects the objects to show.
     """
     by_night = dict(sorted((night["night"], night["counts"]) for night in nights))
     counts = plan["counts"]
@@ -124,14 +123,16 @@ def draw_section(
     return Section(
         "ztf",
         "ZTF stamps",
-        "An alert of the Zwicky Transient Facility has three images of one place in the sky: "
-        "science, template and difference. Skymill matches the objects with a list of classes.",
+        "The Zwicky Transient Facility (ZTF) sends an alert when an object in the sky changes. An "
+        "alert has three images of the same place, called stamps: the new image (science), an "
+        "older reference image (template), and their difference. Skymill matches the objects with "
+        "a list of labels.",
         (
             Part(
                 "flow",
                 "From alerts to splits",
-                "Each alert and each object is in a split, or the chart shows where it left. The "
-                "report is only written when all counts add up.",
+                "Each alert and each object is in a split, or the charts show why it was removed. "
+                "All counts add up.",
                 flow_of_alerts(by_night, counts).body("Alerts from the nights to the splits")
                 + flow_of_objects(counts).body("Objects from the nights to the splits"),
             ),
@@ -148,14 +149,14 @@ def draw_section(
 
 
 def flow_of_alerts(by_night: Mapping[str, dict], counts: dict) -> Flow:
-    """Return what became of the alerts of the nights.
+    """Return the flow from the alerts of the nights to the splits.
 
     Parameters
     ----------
     by_night
         The counts of each night, see catalogue.extract_night.
     counts
-        Those of the plan, see plan.make_plan.
+        The counts of the plan, see plan.make_plan.
     """
     total = _total(by_night)
     flow = Flow("alerts")
@@ -165,11 +166,11 @@ def flow_of_alerts(by_night: Mapping[str, dict], counts: dict) -> Flow:
     for cause, number in _causes(by_night).items():
         flow.leaves(f"corrupt ({cause})", number)
     flow.total("alerts with stamps", total["kept"])
-    flow.leaves("candid is in an earlier night", counts["duplicate_alerts"])
+    flow.leaves("candid is also in an earlier night", counts["duplicate_alerts"])
     flow.leaves("object is not in the list of labels", counts["unmatched_alerts"])
     flow.total("alerts of labelled objects", counts["matched_alerts"])
-    flow.leaves("another alert of the object is taken", _others(counts))
-    flow.total("alerts taken", counts["planned_alerts"])
+    flow.leaves("another alert represents the object", _others(counts))
+    flow.total("alerts selected", counts["planned_alerts"])
     by_label = counts["by_label"].values()
     unsampled = sum(found["alerts"] - found["sampled_alerts"] for found in by_label)
     flow.leaves("object is not in the sample", unsampled)
@@ -179,7 +180,7 @@ def flow_of_alerts(by_night: Mapping[str, dict], counts: dict) -> Flow:
 
 
 def flow_of_objects(counts: dict) -> Flow:
-    """Return what became of the objects; `counts` are those of the plan."""
+    """Return the flow of objects to the splits. `counts` are the counts of the plan."""
     by_label = counts["by_label"].values()
     flow = Flow("objects")
     flow.total("objects with stamps", counts["objects"])
@@ -194,14 +195,14 @@ def flow_of_objects(counts: dict) -> Flow:
 
 
 def _others(counts: dict) -> int:
-    """Return the alerts of labelled objects that another alert is taken for."""
+    """Return the number of alerts of labelled objects that another alert represents."""
     return counts["matched_alerts"] - sum(one["alerts"] for one in counts["by_label"].values())
 
 
 def spans_of_nights(by_night: Mapping[str, int]) -> dict[str, int]:
-    """Return numbers by night, or by month or year where there are many nights.
+    """Return the numbers by night, or by month or year if there are many nights.
 
-    Nights with names of the user's own come last, together if there are many nights.
+    Nights whose name is not a date come last. With many nights, they are counted together.
     """
     if len(by_night) <= BARS:
         return dict(by_night)
@@ -217,31 +218,31 @@ def spans_of_nights(by_night: Mapping[str, int]) -> dict[str, int]:
 def choose_objects(stamps: Path, label: str, seed: int, count: int) -> np.ndarray:
     """Return the rows of some sampled objects of a label, ascending: int64, shape (objects,).
 
-    Which objects these are depends on the seed and their ids alone. Of several alerts of an object
-    it is the one with the smallest candid.
+    The choice of objects depends only on the seed and the ids. If an object has several alerts, the
+    row is the alert with the smallest candid.
     """
     rows, names, _ = sampled_objects(stamps, label)
     return np.sort(rows[order_by_hash(names, key(seed, "ztf", "contact sheet"))[:count]])
 
 
 def find_holes(stamp: np.ndarray, missing: int) -> np.ndarray:
-    """Return which pixels of a stamp have no value: bool, of its shape.
+    """Return which pixels of a stamp have no value: bool, with the shape of the stamp.
 
-    The survey's NaN is 0 in the product, which has the number of such pixels. A pixel that is 0
-    all the same would be marked with them.
+    The product stores 0 for NaN, and the number of NaN pixels. In a stamp with NaN pixels, a pixel
+    whose value is exactly 0 is marked as well.
     """
     return (stamp == 0) & (missing > 0)
 
 
 def triplet(stamps: np.ndarray, missing: Iterable[int]) -> bytes:
-    """Return the stamps of an alert side by side as a PNG; what has no value is marked.
+    """Return the stamps of an alert side by side as a PNG. Pixels without a value are marked.
 
     Parameters
     ----------
     stamps
         float32, shape (3, crop, crop).
     missing
-        How many pixels of each have no value.
+        The number of pixels without a value in each stamp.
     """
     drawn = []
     for stamp, number in zip(stamps, missing, strict=True):
@@ -276,16 +277,17 @@ def _lost(by_night: Mapping[str, dict]) -> Part:
     lost = sum(total[reason] for reason in WITHOUT_STAMPS) + total["corrupt"]
     share = f" ({lost / looked_at:.2%})" if looked_at else ""
     more = [
-        ["stamps cut at the detector's edge, centred again", total["recovered"]],
+        ["stamps cut at the detector's edge and centred again", total["recovered"]],
         ["kept alerts with pixels without a value", total["alerts_with_nan"]],
-        ["files in the nights that are no alert files", total["ignored_members"]],
+        ["files in the nights that are not alert files", total["ignored_members"]],
     ]
     return Part(
         "lost",
         "Rejected alerts, and missing pixels",
-        f"{lost:,} of {looked_at:,} alerts that were examined gave no stamps{share}.",
+        f"{lost:,} of {looked_at:,} alerts have no usable stamps{share}. These numbers do not "
+        "include alerts that were left out because their object has no label.",
         (table(["reason", "alerts"], rows, "Alerts that are not kept, by reason") if rows else "")
-        + table(["what", "number"], more, "What else was counted in the nights"),
+        + table(["stamps, alerts or files", "number"], more, "Other counts of the nights"),
     )
 
 
@@ -296,8 +298,8 @@ def _nights(by_night: Mapping[str, dict], absent: Iterable[str]) -> Part:
     texts = [
         f"{what}: {found}."
         for what, found in (
-            ("Nights of which nothing is kept", spans(empty)),
-            ("Days of ztf.nights that there is no file of", spans(absent)),
+            ("Nights from which no alert is kept", spans(empty)),
+            ("Days of ztf.nights without a file", spans(absent)),
         )
         if found
     ]
@@ -306,13 +308,13 @@ def _nights(by_night: Mapping[str, dict], absent: Iterable[str]) -> Part:
     return Part(
         "nights",
         "Nights",
-        f"The chart shows the alerts with stamps of {counted(len(kept), 'night')}.",
+        f"The chart shows the number of alerts with stamps in {counted(len(kept), 'night')}.",
         body + "".join(map(paragraph, texts)),
     )
 
 
 def _classes(labels: dict) -> list[Part]:
-    """Return the classes of the list beside the published ones; nothing of an empty list."""
+    """Return found and published classes of the list, or nothing if the list is empty."""
     counts = labels["counts"]
     classes = {
         name: found
@@ -330,7 +332,7 @@ def _classes(labels: dict) -> list[Part]:
         f"{name}: " + ", ".join(f"{part} {number:,}" for part, number in found.items())
         for name, found in rows.items()
     )
-    kept = f"{counts.get('rows', 0):,} rows and gives {counts.get('kept', 0):,} objects a label"
+    kept = f"{counts.get('rows', 0):,} rows and labels {counts.get('kept', 0):,} objects"
     return [
         Part(
             "classes",
@@ -363,12 +365,12 @@ def _matched(counts: dict) -> Part:
             counts["sampled_alerts"],
         ]
     )
-    header = ["label", "matched", "as published", "asked for", "in the sample", "alerts"]
+    header = ["label", "matched", "as published", "requested", "in the sample", "alerts"]
     return Part(
         "matched",
         "Matched objects by label",
-        "The table compares the objects that have stamps and a label with the published run, which "
-        "read many more nights. It also shows how many objects are in the sample.",
+        "A matched object has stamps and a label. The published run read many more nights. The "
+        "sample is the set of objects that the run exports.",
         table(header, rows, "Objects by label"),
     )
 
@@ -388,15 +390,15 @@ def _splits(counts: dict) -> Part:
     return Part(
         "splits",
         "Splits",
-        "The chart shows the objects of the sample by split and label. A split has all alerts of "
-        f"an object, and all objects within {RADIUS_ARCSEC} arcsec of each other: no place in the "
-        "sky is in two splits.",
+        "The chart shows the objects of the sample by split and label. All alerts of an object are "
+        f"in the same split, and objects within {RADIUS_ARCSEC} arcsec of each other are in the "
+        "same split. So no place in the sky is in two splits.",
         drawing(chart, f"Objects by split and label. {told}")
         + table(["split", *labels, "all"], rows, "Objects of the sample")
         + paragraph(
-            f"{counts['matched_objects']:,} objects are {counts['groups']:,} groups of objects at "
-            f"one place; {counts['objects_in_larger_groups']:,} objects share their place with "
-            "another name."
+            f"The {counts['matched_objects']:,} matched objects are at {counts['groups']:,} "
+            f"places. {counts['objects_in_larger_groups']:,} objects share their place with "
+            "another object."
         ),
     )
 
@@ -414,27 +416,27 @@ def _sheet(
     rows = choose_objects(stamps, label, seed, shown)
     sampled = found["sampled_objects"]
     some = (
-        f"All {sampled:,} objects of the sample."
+        f"All {sampled:,} objects of this label in the sample."
         if len(rows) == sampled
-        else f"{len(rows)} of {sampled:,} objects of the sample, chosen at random."
+        else f"{len(rows)} of {sampled:,} objects of this label in the sample, chosen at random."
     )
     body = (
         _shown(_read(stamps, pixels, rows))
         if len(rows)
-        else paragraph("The sample has no object of this label.")
+        else paragraph("The sample has no objects of this label.")
     )
-    # Labels are the user's own words, and two may differ in signs alone.
+    # Users choose the labels. Two labels may differ only in special characters.
     word = re.sub(r"[^a-z0-9]+", "_", label.lower()).strip("_")
     return Part(
         f"stamps_{number}_{word}",
         f"Stamps: {label}",
-        f"{some} {STRETCHED}" if len(rows) else "No object.",
+        f"{some} {STRETCHED}" if len(rows) else "No objects.",
         body,
     )
 
 
 def _holes(stamps: Path, pixels: np.ndarray, seed: int) -> list[Part]:
-    """Return alerts with pixels without a value; nothing when there are none."""
+    """Return a sheet of alerts that have pixels without a value, if any."""
     columns = [f"nan_{kind}" for kind in CUTOUTS]
     keys = read_table(stamps, columns=["object_id", "sampled", *columns])
     missing = sum(keys[name].to_numpy().astype(np.int64) for name in columns)
@@ -447,10 +449,10 @@ def _holes(stamps: Path, pixels: np.ndarray, seed: int) -> list[Part]:
     return [
         Part(
             "holes",
-            "Stamps with pixels without a value",
-            f"{len(order)} of {len(rows):,} alerts with such pixels. The product stores 0 there; "
-            "its columns nan_science, nan_template and nan_difference count these pixels. "
-            f"{STRETCHED}",
+            "Stamps with missing pixels",
+            f"{len(order)} of {len(rows):,} alerts that have pixels without a value. The product "
+            "stores 0 for these pixels; its columns nan_science, nan_template and nan_difference "
+            f"count them. {STRETCHED}",
             _shown(alerts),
         )
     ]
@@ -462,7 +464,7 @@ def _read(stamps: Path, pixels: np.ndarray, rows: np.ndarray) -> Alerts:
 
 
 def _shown(alerts: Alerts) -> str:
-    """Return the sheet of some alerts, and its legend."""
+    """Return the sheet of some alerts with its legend."""
     crop = alerts.stamps.shape[-1]
     scale = max(1, -(-LARGE // crop))
     width = scale * (len(CUTOUTS) * crop + (len(CUTOUTS) - 1) * GAP)
@@ -477,7 +479,7 @@ def _shown(alerts: Alerts) -> str:
 
 
 def _lines(facts: dict, missing: int) -> list[str]:
-    """Return what is said of an alert below its stamps."""
+    """Return the lines of text below the stamps of an alert."""
     band = BANDS.get(facts["fid"], f"filter {facts['fid']}")
     lines = [
         str(facts["object_id"]),
@@ -503,9 +505,9 @@ def _night_table(by_night: Mapping[str, dict]) -> Part:
     total = _total(by_night)
     rows.append(["all nights", *(total[name] for name in COLUMNS)])
     which = (
-        f"The {len(listed)} nights of {len(by_night):,} that lost the most."
+        f"The {len(listed)} of {len(by_night):,} nights that lost the most alerts."
         if len(listed) < len(by_night)
-        else "Every night."
+        else "All nights."
     )
     return Part(
         "night_table",

@@ -1,4 +1,4 @@
-"""One readable page: what the nights held, what was lost, what was matched, and where it went."""
+"""The page report.md: alerts of the nights, lost alerts, labels, matches and splits."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -24,17 +24,17 @@ COLUMNS = {
     "alerts_with_nan": "with NaN",
     "ignored_members": "other files",
 }
-"""Counters of a night, with what the page calls them. One that a night lacks is 0."""
+"""Counters of a night, with their names on the page. A missing counter counts as 0."""
 
 CAUSES = {
     "avro": "the Avro record cannot be decoded",
-    "fits": "a stamp is no FITS image of float32",
-    "gzip": "a stamp does not inflate, or its checksum is wrong",
+    "fits": "a stamp is not a FITS image of float32",
+    "gzip": "a stamp cannot be decompressed, or its checksum is wrong",
     "jpeg": "a stamp is a JPEG",
     "tar": "a file of the archive is damaged",
-    "values": "a value is missing or impossible, or the object id has another form",
+    "values": "a value is missing or impossible, or the object id has a wrong form",
 }
-"""What each cause of corruption is."""
+"""Descriptions of the causes of corruption."""
 
 
 def describe(
@@ -45,9 +45,9 @@ def describe(
     Parameters
     ----------
     nights, labels, plan
-        The nights, in any order, the labels and the plan.
+        The nights in any order, the labels and the plan.
     absent
-        Days of a range in `ztf.nights` that were left out, because there is no file of them.
+        Days of a range in `ztf.nights` that were skipped because they have no file.
     """
     by_night = {night.document["night"]: night.document for night in nights}
     by_night = dict(sorted(by_night.items()))
@@ -86,7 +86,7 @@ def _nights(by_night: dict[str, dict]) -> str:
 
 
 def _empty(by_night: dict[str, dict], absent: Iterable[str]) -> list[str]:
-    """Say on which nights there was nothing to read; nothing when there was on all."""
+    """Return sentences that list nights without files and nights without alerts, if any."""
     empty = [
         night
         for night, manifest in by_night.items()
@@ -94,23 +94,23 @@ def _empty(by_night: dict[str, dict], absent: Iterable[str]) -> list[str]:
     ]
     lines = {
         "Nights without alerts (the tarball is empty, or the archive has none)": spans(empty),
-        "Days of `ztf.nights` left out, because they have no file": spans(absent),
+        "Days of `ztf.nights` that were skipped because they have no file": spans(absent),
     }
     return [f"{what}: {nights}." for what, nights in lines.items() if nights]
 
 
 def _broken_off(by_night: dict[str, dict]) -> list[str]:
-    """Say which archives are not whole; nothing when all are."""
+    """Return the list of incomplete archives, if any."""
     lines = [
         f"- {night}: {escaped(manifest.get('broken_off'))}"
         for night, manifest in by_night.items()
         if manifest.get("truncated")
     ]
-    return ["\n".join(["Archives that are not whole:", "", *lines])] if lines else []
+    return ["\n".join(["Incomplete archives:", "", *lines])] if lines else []
 
 
 def _ignored(by_night: dict[str, dict]) -> list[str]:
-    """Name the first files that are no alert files; nothing when there are none."""
+    """Return the first files that are not alert files, if any."""
     rows = [
         [night, ", ".join(manifest["ignored"])]
         for night, manifest in by_night.items()
@@ -119,24 +119,24 @@ def _ignored(by_night: dict[str, dict]) -> list[str]:
     if not rows:
         return []
     return [
-        "### Files that are no alert files",
-        markdown_table(["night", "the first of them"], rows),
+        "### Files that are not alert files",
+        markdown_table(["night", "first files"], rows),
     ]
 
 
 def _causes(by_night: dict[str, dict]) -> str:
-    """Return how many alerts were corrupt, by cause."""
+    """Return the number of corrupt alerts by cause."""
     total: Counter = Counter()
     for manifest in by_night.values():
         total.update(manifest.get("counts", {}).get("corrupt_by_cause", {}))
     if not total.total():
         return "None."
     rows = [[cause, count, CAUSES.get(cause, "")] for cause, count in sorted(total.items())]
-    return markdown_table(["cause", "alerts", "what"], rows)
+    return markdown_table(["cause", "alerts", "description"], rows)
 
 
 def _labels(manifest: dict) -> str:
-    """Return the objects of each class beside the published ones, and what became of the rows."""
+    """Return found and published objects of each class, and the counts of rows of the list."""
     classes, counts = manifest.get("classes", {}), manifest.get("counts", {})
     rows = [
         [name, found["objects"], "" if found["published"] is None else found["published"]]
@@ -146,41 +146,43 @@ def _labels(manifest: dict) -> str:
     words = {
         "rows": "rows in the list",
         "kept": "objects with a label",
-        "merged": "rows that repeat one",
+        "merged": "rows that repeat another row",
         "conflicts": "rows of objects with several classes, left out",
         "less_probable": "rows of a less probable class of an object",
         "unknown_class": "rows of an unknown class, left out",
         "low_probability": "rows below labels.min_probability",
         "other_classifier": "rows of other classifiers",
-        "rejected": "rejected rows: they are no labels",
+        "rejected": "rejected rows",
     }
     rows = [[what, counts.get(name, 0)] for name, what in words.items()]
     read = ", ".join(f"{column}: {escaped(n)}" for column, n in manifest.get("columns", {}).items())
-    columns = [f"Columns that were read: {read}."] if read else []
-    return "\n\n".join([*parts, *columns, markdown_table(["list", "number"], rows)])
+    columns = [f"Columns of the list that were read: {read}."] if read else []
+    return "\n\n".join([*parts, *columns, markdown_table(["rows or objects", "number"], rows)])
 
 
 def _crossmatch(counts: dict) -> str:
-    """Return what the cross-match met, beside the published run."""
+    """Return the counts of the cross-match and of the published run."""
     matched = sum(PUBLISHED_MATCHED.values())
     rows = [
         ["nights", counts["nights"], ""],
         ["alerts with stamps", counts["alerts"], ""],
-        ["of them in an earlier night already", counts["duplicate_alerts"], ""],
+        ["alerts that are also in an earlier night", counts["duplicate_alerts"], ""],
         ["objects with stamps", counts["objects"], PUBLISHED_OBJECTS],
         ["objects matched", counts["matched_objects"], matched],
         ["alerts of matched objects", counts["matched_alerts"], ""],
-        ["alerts taken", counts["planned_alerts"], ""],
+        ["alerts selected", counts["planned_alerts"], ""],
     ]
     unlabelled = (
-        "Alerts without a label are left out when nights are extracted (`ztf.extract: labelled`), "
-        "so objects with stamps then are those with a label."
+        "With `ztf.extract: labelled`, alerts without a label are left out when a night is read. "
+        "Then all objects with stamps have a label."
     )
-    return "\n\n".join([markdown_table(["what", "number", "as published"], rows), unlabelled])
+    return "\n\n".join(
+        [markdown_table(["alerts or objects", "number", "as published"], rows), unlabelled]
+    )
 
 
 def _sample(counts: dict) -> str:
-    """Return matched and sampled objects of each label, beside the published run."""
+    """Return matched and sampled objects of each label, with the published counts."""
     rows = [
         [
             label,
@@ -192,10 +194,10 @@ def _sample(counts: dict) -> str:
         ]
         for label, found in counts["by_label"].items()
     ]
-    header = ["label", "matched objects", "as published", "asked for", "sampled", "alerts sampled"]
+    header = ["label", "matched objects", "as published", "requested", "sampled", "alerts sampled"]
     table = markdown_table(header, rows)
     whole = [
-        f"{label} has no more objects than were asked for: all of them are taken."
+        f"{label} does not have more objects than requested, so the sample contains all of them."
         for label in counts["taken_whole"]
     ]
     return "\n\n".join([table, *whole])
@@ -211,8 +213,9 @@ def _splits(counts: dict) -> str:
         rows.append([name, split["sampled_objects"], *by_label, split["sampled_alerts"]])
     table = markdown_table(["split", "sampled objects", *labels, "alerts"], rows)
     return (
-        f"{table}\n\nAll alerts of an object are in one split, and so are all objects of a group: "
-        f"names within {RADIUS_ARCSEC} arcsec of each other, chained. The "
-        f"{counts['matched_objects']:,} objects are {counts['groups']:,} groups; "
-        f"{counts['objects_in_larger_groups']:,} objects are in groups of several names."
+        f"{table}\n\nAll alerts of an object are in the same split, and all objects of a group are "
+        "in the same split. A group is a chain of objects, each within "
+        f"{RADIUS_ARCSEC} arcsec of the next. The {counts['matched_objects']:,} objects are in "
+        f"{counts['groups']:,} groups; {counts['objects_in_larger_groups']:,} objects are in "
+        "groups of several objects."
     )
