@@ -53,8 +53,8 @@ PROOFS = (
     f"Proven: a series ends at least {MARGIN // 60} minutes before its sample, so it contains no "
     "data from the time of the forecast.",
     "Not true: that these splits agree with the splits of the magnetic records or with the "
-    "validation split of SDOBenchmark. These splits are drawn independently. Never train on one "
-    "data set and test on another.",
+    "validation split of SDOBenchmark. All of these splits are drawn independently. Never train on "
+    "one data set and test on another.",
 )
 
 
@@ -321,7 +321,8 @@ def _located(located: Mapping | None, plan: Mapping) -> Part:
         f"Skymill found {plan['records_located']:,} of {located['records']:,} records in SWAN-SF, "
         "so these records have a HARP and a time. Exact: all shared parameters are equal bit for "
         "bit. Rounded: eight of the parameters are equal to five digits. Nearest: the nearest "
-        "window is at most 1 % away.",
+        "window is at most 1 % away. Ambiguous: the steps vote for several places. Absent: too "
+        "few steps were found.",
         drawing(
             stacked(drawn, unit="share of the records", series_title="outcome", share=True),
             f"Records by class and outcome. {told}",
@@ -376,8 +377,9 @@ def _agreement(pairs: pd.DataFrame, windows: Windows, seed: int) -> Part:
         "Are the pairs right? Agreement over time",
         "The chart shows Cohen's kappa between the classes of SDOBenchmark and the classes of "
         f"later windows of SWAN-SF, for {single:,} pairs of a single region in a single HARP. If "
-        "the pairs are right, kappa is largest at the same time. Kappa falls slowly, because "
-        "regions stay active for days. Permuted regions show the agreement by chance.",
+        "the pairs are right, kappa is largest for windows at the same time. Kappa falls slowly "
+        "with time, because regions stay active for days. Permuted regions show the agreement by "
+        "chance.",
         drawing(bars(drawn, unit="Cohen's kappa", shown=shown), f"Cohen's kappa: {told}")
         + table(
             ["windows", "pairs", "equal class", "flares", "flares with equal class", "kappa"],

@@ -170,7 +170,7 @@ def _ids_and_regions(ids: list[Product], regions: Product) -> str:
         "kept": "records kept",
         "collisions": "records whose id was already taken",
         "collisions_with_identical_content": "of these: identical content",
-        "collisions_with_identical_content_and_other_label": "of these: another class",
+        "collisions_with_identical_content_and_other_label": "of these: identical content and another class",
         "renumbered": "records with a new id",
         "dropped_identical": "records dropped as identical",
     }

@@ -332,12 +332,12 @@ def _published(counts: Mapping, planned: Mapping, flux_scale: float) -> Part:
 def _leaks(planned: Mapping, split: str) -> Part:
     samples, shared = planned["by_split"], shared_rows(planned)
     drawn = {
-        "samples of the training set": planned["samples"] - samples["test"]["samples"],
-        "in a group that has test samples": shared[0][1],
-        "in a HARP that has test samples": shared[1][1],
-        "samples of the test set": samples["test"]["samples"],
-        "in a HARP that has training samples": shared[2][1],
-        "overlapping in time with such a sample": shared[3][1],
+        "training samples": planned["samples"] - samples["test"]["samples"],
+        "training: in a group with test samples": shared[0][1],
+        "training: in a HARP with test samples": shared[1][1],
+        "test samples": samples["test"]["samples"],
+        "test: in a HARP with training samples": shared[2][1],
+        "test: and at the same time": shared[3][1],
     }
     told = ", ".join(f"{name} {number:,}" for name, number in drawn.items())
     left = (
@@ -348,8 +348,9 @@ def _leaks(planned: Mapping, split: str) -> Part:
     return Part(
         "leaks",
         "Leaks between training and test, and what is proven",
-        f"The chart shows which regions the official sets share, according to {TABLE_NAME}. A HARP "
-        f"is a patch of the Sun; a group is a set of regions that HARPs link. {left}",
+        "The chart counts samples whose region is in both official sets, training and test, "
+        f"according to {TABLE_NAME}. A HARP is a patch of the Sun; a group is a set of regions "
+        f"that HARPs link. {left}",
         drawing(bars(drawn, unit="samples"), f"What the official sets share: {told}")
         + paragraph(f"{shared[4][1]:,} {shared[4][0]}. It is unknown whether these samples leak.")
         + bullets(text.replace("`", "") for text in proofs(split)),
