@@ -69,8 +69,8 @@ def _flares(rows) -> Part:
     return Part(
         "flares",
         "Flares in the following 24 hours",
-        f"The number of rows, of {rows.num_rows:,}, with flares of each class in the following 24 "
-        "hours.",
+        f"The chart shows how many of the {rows.num_rows:,} rows have flares of each class in the "
+        "following 24 hours.",
         drawing(grouped(values, unit="rows"), alt),
     )
 
