@@ -1,4 +1,4 @@
-"""The diagnostics page answers what was rejected, why, and how that bears on the classes."""
+"""The diagnostics page says what was rejected, why, and how this affects the classes."""
 
 import copy
 import re
@@ -50,7 +50,7 @@ def test_lines_read_are_listed_by_file(page):
     assert rows["test_4_5_data"]["rejected"] == "1"
 
 
-def test_rejected_records_are_crossed_with_their_classes(page):
+def test_rejected_records_are_tabulated_by_reason_and_class(page):
     rows = {row["reason"]: row for row in table(page, "Rejected records by class")}
     assert rows["wrong_steps"]["M"] == "1"
     assert rows["no_usflux"]["B"] == "1"
@@ -72,7 +72,7 @@ def test_records_with_the_wrong_number_of_steps_are_listed(page):
     assert row["problem"] == "MEANALP has 59 steps, without 59"
 
 
-def test_ids_regions_splits_and_leaks_are_told(page, small_run):
+def test_ids_regions_splits_and_leaks_are_listed(page, small_run):
     rows = {row[""]: row for row in table(page, "Ids and regions")}
     assert rows["records kept"] == {"": "records kept", "training files": "60", "test file": "4"}
     assert int(rows["records with a new id"]["training files"]) > 0
@@ -87,7 +87,7 @@ def test_ids_regions_splits_and_leaks_are_told(page, small_run):
     assert "3 training records share a step with 1 records of the test file (train " in page
 
 
-def test_windows_and_regions_of_each_class_are_told_by_split(page, small_run):
+def test_windows_and_regions_of_each_class_are_listed_by_split(page, small_run):
     rows = {row[""]: row for row in table(page, "Original windows and regions of each class")}
     assert list(rows) == list(TRAIN_SPLITS)
     planned = small_run.planned[small_run.planned["method"] == "original"]
@@ -98,7 +98,7 @@ def test_windows_and_regions_of_each_class_are_told_by_split(page, small_run):
             assert rows[name][f"{label} regions"] == str(inside["region"].nunique())
 
 
-def test_folds_are_told_as_well(small_run):
+def test_folds_are_listed(small_run):
     told = copy.deepcopy(small_run.products[small_run.plan])
     part = told.counts["by_split"]["train"]
     told.counts["by_fold"] = [part, {**part, "regions_by_label": dict.fromkeys(LABELS, 7)}]
@@ -108,14 +108,14 @@ def test_folds_are_told_as_well(small_run):
     assert rows[-1]["X regions"] == "7"
 
 
-def test_what_the_plan_warned_of_is_told(page, small_run):
+def test_warnings_of_the_plan_are_listed(page, small_run):
     section = page.split("## Warnings about the splits\n\n")[1].split("\n\n## ")[0]
     said = doubts(small_run.plan_counts)
     assert any("class X, of 1 region" in doubt for doubt in said)
     assert section.splitlines() == [f"- {doubt}" for doubt in said]
 
 
-def test_sizes_of_regions_are_told_from_small_to_large(small_run):
+def test_sizes_of_regions_are_listed_from_small_to_large(small_run):
     told = copy.deepcopy(small_run.products[small_run.regions])
     told.counts["regions_by_size"] = {"10-19": 2, "1000-more": 1, "2": 7, "3-4": 0, "5-9": 4}
     assert "Regions by number of records: 2: 7, 5-9: 4, 10-19: 2, 1000-more: 1." in page_of(
@@ -123,13 +123,13 @@ def test_sizes_of_regions_are_told_from_small_to_large(small_run):
     )
 
 
-def test_parameters_never_measured_are_told_by_split(page):
+def test_parameters_never_measured_are_listed_by_split(page):
     rows = table(page, "Records in which a parameter has no value")
     assert [row["split"] for row in rows] == list(SPLITS)
     assert all(row["USFLUX"] == "0" for row in rows)
 
 
-def test_settings_in_force_are_listed_without_what_was_left_out(small_run):
+def test_settings_in_force_are_listed_without_null_entries(small_run):
     settings = {"augmentation": {"X": {"warp": 8}}, "seed": 7, "split.unit": "region"}
     rows = {
         row["setting"]: row["value"]
@@ -140,7 +140,7 @@ def test_settings_in_force_are_listed_without_what_was_left_out(small_run):
     assert table(page, "Settings") == [{"setting": "augmentation", "value": "nothing"}]
 
 
-def test_contradictory_labels_are_shown(page, small_run):
+def test_contradictory_labels_are_listed(page, small_run):
     assert "No two records have the same values and different classes." in page
     told = copy.deepcopy(small_run.products[small_run.ids["train"]])
     example = {"partition": "train_partition1_data", "line": 3, "source_id": 7, "label": "X"}
@@ -166,16 +166,16 @@ def test_a_page_without_a_test_file_says_so(small_run):
     assert "There is no test file." in page
 
 
-def test_the_page_says_what_its_counts_prove(page):
+def test_the_page_explains_what_its_counts_prove(page):
     assert "Proven: If all three counts are 0, no two splits contain windows that share" in page
     assert "Not proven: That no two splits contain windows of the same active region." in page
 
 
-def test_a_published_run_has_a_page_as_well(published_run):
+def test_a_run_of_the_published_recipe_has_a_page(published_run):
     rows = table(page_of(published_run), LEAKS)
     assert int(rows[0]["in several splits"]) > 0
 
 
-def test_the_page_is_a_function_of_the_run(page, small_run):
+def test_equal_runs_have_equal_pages(page, small_run):
     assert page_of(small_run) == page
     assert str(small_run.folder) not in page
