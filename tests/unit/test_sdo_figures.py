@@ -200,7 +200,7 @@ def test_what_is_proven_and_what_is_not_is_said(drawn):
     leaks = part(drawn, "leaks")
     assert "stay (sdo.split: official)" in leaks.caption
     assert "Never proven: that images do not show" in leaks.body
-    assert "in a HARP that has training samples 1" in leaks.body
+    assert "in a HARP with training samples 1" in leaks.body
 
 
 def test_completeness_is_told_by_channel_and_by_sample(drawn):

@@ -189,11 +189,11 @@ def card_settings(wildcards):
     """Return the other inputs of a card: the settings in force and the archives."""
     name = DATA_SETS[wildcards.data_set]
     collections = [collection_of_branch(config, branch) for branch in branches_of(name)]
-    told = ("title", "page", "licence", "citation")
+    keys = ("title", "page", "licence", "citation")
     return {
         "settings": settings(*data_set_keys(config, name)),
         "archives": {
-            collection: {key: REGISTRY[collection][key] for key in told}
+            collection: {key: REGISTRY[collection][key] for key in keys}
             for collection in collections
         },
     }
@@ -231,14 +231,14 @@ def report_inputs(wildcards):
 
 def report_settings(wildcards):
     """Return the other contents of the report: limits, settings, citations and archives."""
-    told = ("title", "page", "licence", "citation")
+    keys = ("title", "page", "licence", "citation")
     collections = [collection_of_branch(config, branch) for branch in config["branches"]]
     return {
         "limits": settings("limits")["limits"],
         "split_unit": config["split"]["unit"],
         "bibtex": cite.entries(config["branches"]),
         "archives": {
-            collection: {key: REGISTRY[collection][key] for key in told}
+            collection: {key: REGISTRY[collection][key] for key in keys}
             for collection in dict.fromkeys(collections)
         },
     }

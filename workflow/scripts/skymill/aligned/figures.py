@@ -53,8 +53,8 @@ PROOFS = (
     f"Proven: a series ends at least {MARGIN // 60} minutes before its sample, so it contains no "
     "data from the time of the forecast.",
     "Not true: that these splits agree with the splits of the magnetic records or with the "
-    "validation split of SDOBenchmark. These splits are drawn independently. Never train on one "
-    "data set and test on another.",
+    "validation split of SDOBenchmark. All of these splits are drawn independently. Never train on "
+    "one data set and test on another.",
 )
 
 
@@ -249,7 +249,7 @@ def _splits(plan: Mapping) -> Part:
         for name, found in by_split.items()
     ]
     drawn = {name: found for name, found in by_label.items() if sum(found.values())}
-    told = "; ".join(
+    alt = "; ".join(
         f"{name}: " + ", ".join(f"{label} {number:,}" for label, number in found.items())
         for name, found in drawn.items()
     )
@@ -260,7 +260,7 @@ def _splits(plan: Mapping) -> Part:
         "the official test set are excluded.",
         drawing(
             stacked(drawn, unit="share of the pairs", series_title="class", share=True),
-            f"Pairs by split and class. {told}",
+            f"Pairs by split and class. {alt}",
         )
         + table(["split", *SDO_LABELS, "pairs", "groups"], rows, "Pairs by split and class")
         + bullets(PROOFS),
@@ -305,7 +305,7 @@ def _located(located: Mapping | None, plan: Mapping) -> Part:
         by_label.setdefault(name.rsplit(" ", 1)[1], Counter()).update(found)
     order = [label for label in (*LABELS, "unknown") if label in by_label]
     drawn = {label: {one: by_label[label][one] for one in OUTCOMES} for label in order}
-    told = "; ".join(
+    alt = "; ".join(
         f"{label}: " + ", ".join(f"{one} {number:,}" for one, number in found.items())
         for label, found in drawn.items()
     )
@@ -321,10 +321,11 @@ def _located(located: Mapping | None, plan: Mapping) -> Part:
         f"Skymill found {plan['records_located']:,} of {located['records']:,} records in SWAN-SF, "
         "so these records have a HARP and a time. Exact: all shared parameters are equal bit for "
         "bit. Rounded: eight of the parameters are equal to five digits. Nearest: the nearest "
-        "window is at most 1 % away.",
+        "window is at most 1 % away. Ambiguous: the steps vote for several places. Absent: too "
+        "few steps were found.",
         drawing(
             stacked(drawn, unit="share of the records", series_title="outcome", share=True),
-            f"Records by class and outcome. {told}",
+            f"Records by class and outcome. {alt}",
         )
         + folded(
             "By file and class",
@@ -370,15 +371,16 @@ def _agreement(pairs: pd.DataFrame, windows: Windows, seed: int) -> Part:
     ]
     drawn = {one.what: 0.0 if np.isnan(one.kappa) else max(0.0, one.kappa) for one in found}
     shown = {one.what: _kappa(one.kappa) for one in found}
-    told = ", ".join(f"{what} {text}" for what, text in shown.items())
+    alt = ", ".join(f"{what} {text}" for what, text in shown.items())
     return Part(
         "agreement",
         "Are the pairs right? Agreement over time",
         "The chart shows Cohen's kappa between the classes of SDOBenchmark and the classes of "
         f"later windows of SWAN-SF, for {single:,} pairs of a single region in a single HARP. If "
-        "the pairs are right, kappa is largest at the same time. Kappa falls slowly, because "
-        "regions stay active for days. Permuted regions show the agreement by chance.",
-        drawing(bars(drawn, unit="Cohen's kappa", shown=shown), f"Cohen's kappa: {told}")
+        "the pairs are right, kappa is largest for windows at the same time. Kappa falls slowly "
+        "with time, because regions stay active for days. Permuted regions show the agreement by "
+        "chance.",
+        drawing(bars(drawn, unit="Cohen's kappa", shown=shown), f"Cohen's kappa: {alt}")
         + table(
             ["windows", "pairs", "equal class", "flares", "flares with equal class", "kappa"],
             rows,
@@ -407,7 +409,7 @@ def _windows(catalogues: Mapping[str, Mapping]) -> Part:
         ]
         for name in drawn
     ]
-    told = "; ".join(
+    alt = "; ".join(
         f"{name}: " + ", ".join(f"{label} {number:,}" for label, number in found.items())
         for name, found in drawn.items()
     )
@@ -424,7 +426,7 @@ def _windows(catalogues: Mapping[str, Mapping]) -> Part:
         "for the step.",
         drawing(
             stacked(drawn, unit="windows", series_title="class"),
-            f"Windows by partition and class. {told}",
+            f"Windows by partition and class. {alt}",
         )
         + table(header, rows, "Windows and steps of each partition")
         + (table(["reason", "windows", "meaning"], lost, "Rejected windows") if lost else ""),

@@ -236,9 +236,9 @@ def _agreement(pairs: pd.DataFrame, windows: Windows, seed: int) -> list[str]:
         f"The table has {single:,} pairs of a single region in a single HARP. It compares their "
         "GOES classes in SDOBenchmark with the classes of later windows of SWAN-SF. `equal`: both "
         "classes agree to the digit (quiet and A are one class). `kappa`: Cohen's kappa of X, M, C "
-        "and Q. `flares`: C1.0 or above. If the pairs are right, the agreement is best at the same "
-        "time. The agreement falls slowly with the time difference, because regions stay active "
-        "for days. The row with permuted regions shows the agreement by chance.",
+        "and Q. `flares`: C1.0 or above. If the pairs are right, the agreement is best for windows "
+        "at the same time. The agreement falls slowly with the time difference, because regions "
+        "stay active for days. The row with permuted regions shows the agreement by chance.",
         markdown_table(head, rows),
     ]
 

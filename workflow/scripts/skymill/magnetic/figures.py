@@ -170,7 +170,7 @@ def _balance(planned: Mapping) -> Part:
         [name, *(planned["by_split"][name]["by_label"][label] for label in LABELS)]
         for name in TRAIN_SPLITS
     ]
-    told = "; ".join(
+    alt = "; ".join(
         f"class {label}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items())
         for label, counts in values.items()
     )
@@ -179,7 +179,7 @@ def _balance(planned: Mapping) -> Part:
         "Class balance before and after augmentation",
         "The number of records of each class: in all splits before records were removed or added, "
         "in train without synthetic records, and in train with them. The axis is logarithmic.",
-        drawing(grouped(values, unit="records", log=True), told)
+        drawing(grouped(values, unit="records", log=True), alt)
         + table(["split", *LABELS], splits, "Records of each split by class"),
     )
 
@@ -198,7 +198,7 @@ def _published(sources: Sources) -> list[Part]:
         label: {name: f"{share:.2f}%" for name, share in one.items()}
         for label, one in shares.items()
     }
-    told = "; ".join(
+    alt = "; ".join(
         f"{label}: {one['this run']} in this run, {one['published']} published"
         for label, one in shown.items()
     )
@@ -219,7 +219,7 @@ def _published(sources: Sources) -> list[Part]:
             "Classes compared with the published counts",
             "Clean records of the training files, by class. The published pipeline kept "
             f"{totals['published']:,} records. If your run has fewer records, compare the shares.",
-            drawing(grouped(shares, unit="% of the records", shown=shown), told)
+            drawing(grouped(shares, unit="% of the records", shown=shown), alt)
             + table(header, rows, "Clean records by class: this run and the published run"),
         )
     ]
@@ -270,7 +270,7 @@ def _splits(plan: pd.DataFrame, sources: Sources) -> Part:
         sample = (
             f" The chart shows {len(chosen):,} of {len(by_region):,} regions, chosen at random."
         )
-    told = ", ".join(f"{name}: {end}" for name, end in ends.items())
+    alt = ", ".join(f"{name}: {end}" for name, end in ends.items())
     return Part(
         "splits_and_regions",
         "Splits and regions",
@@ -278,7 +278,7 @@ def _splits(plan: pd.DataFrame, sources: Sources) -> Part:
         "pattern shows the strongest class among the records of the region. With the setting "
         'split.unit: region, each region is in one split, and the block "in several splits" is '
         f"empty.{sample}",
-        drawing(units(blocks, LABELS, series_title="strongest class", ends=ends), told)
+        drawing(units(blocks, LABELS, series_title="strongest class", ends=ends), alt)
         + drawing(
             stacked(records, unit="original records", series_title="split", share=True),
             "Shares of train, dev and test in the original records of each class",
@@ -376,7 +376,7 @@ def _distributions(plan: pd.DataFrame, sources: Sources) -> list[Part]:
     raw = _raw_columns(sources)[:COLUMNS]
     engineered = sources.settings["features"]["columns"][:COLUMNS]
     drawn = ", ".join(f"{label} {len(ids):,}" for label, ids in chosen.items())
-    told = (
+    caption = (
         "Diamond: median. Bar: middle half of the values. Line: 5 % to 95 %. The values are from "
         f"all steps of original training records, at most {OF_A_CLASS} of each class ({drawn})."
     )
@@ -384,13 +384,13 @@ def _distributions(plan: pd.DataFrame, sources: Sources) -> list[Part]:
         Part(
             "raw_distributions",
             "Raw parameters by class",
-            told,
+            caption,
             _quantile_charts(sources.clean, clean, chosen, raw),
         ),
         Part(
             "engineered_distributions",
             "Engineered columns by class",
-            told,
+            caption,
             _quantile_charts(sources.train, train, chosen, engineered),
         ),
     ]
@@ -439,14 +439,14 @@ def _missing(sources: Sources) -> Part:
         body = paragraph("No step of any parameter is missing.")
     else:
         shown = {name: f"{share:.2%}" for name, share in lacking.items()}
-        told = ", ".join(f"{name} {share}" for name, share in shown.items())
+        alt = ", ".join(f"{name} {share}" for name, share in shown.items())
         body = drawing(
             bars(
                 {name: 100 * share for name, share in lacking.items()},
                 unit="missing steps, %",
                 shown=shown,
             ),
-            f"Share of missing steps: {told}",
+            f"Share of missing steps: {alt}",
         )
     complete = sorted(set(parameters) - set(lacking))
     if lacking and complete:
@@ -477,10 +477,10 @@ def _rejected(sources: Sources) -> Part:
             }
             for reason in reasons
         }
-        told = ", ".join(f"{_words(reason)} {count:,}" for reason, count in reasons.items())
+        alt = ", ".join(f"{_words(reason)} {count:,}" for reason, count in reasons.items())
         body = drawing(
             stacked(by_file, unit=f"rejected {item}s", series_title="file"),
-            f"Rejected {item}s by reason: {told}",
+            f"Rejected {item}s by reason: {alt}",
         )
     else:
         body = paragraph(f"No {item} was rejected.")

@@ -112,8 +112,8 @@ def _lost_in_catalogue(swan: list[Product]) -> str:
     for product in swan:
         counts = product.counts
         reasons = counts["rejected_by_reason"]
-        told = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items())
-        rows.append([product.path.parent.name, *(counts[name] for name in names), told or "none"])
+        shown = ", ".join(f"{reason} {count:,}" for reason, count in reasons.items())
+        rows.append([product.path.parent.name, *(counts[name] for name in names), shown or "none"])
     header = ["partition", *(name.replace("_", " ") for name in names), "reasons"]
     return markdown_table(header, rows)
 
@@ -156,8 +156,8 @@ def _wrong_steps(tables: dict[str, pa.Table], quarantines: list[Path]) -> str:
                     count += entry["lines"]
                     if len(rows) < SHOWN:
                         place = int(np.searchsorted(lines, entry["line"]))
-                        met = table.slice(place, 1).to_pylist()[0]
-                        known = [str(met["source_id"]), met["label"] or "-"]
+                        record = table.slice(place, 1).to_pylist()[0]
+                        known = [str(record["source_id"]), record["label"] or "-"]
                         rows.append([entry["file"], entry["line"], *known, entry["detail"]])
     if not count:
         return "None."
@@ -170,7 +170,9 @@ def _ids_and_regions(ids: list[Product], regions: Product) -> str:
         "kept": "records kept",
         "collisions": "records whose id was already taken",
         "collisions_with_identical_content": "of these: identical content",
-        "collisions_with_identical_content_and_other_label": "of these: another class",
+        "collisions_with_identical_content_and_other_label": (
+            "of these: identical content and another class"
+        ),
         "renumbered": "records with a new id",
         "dropped_identical": "records dropped as identical",
     }

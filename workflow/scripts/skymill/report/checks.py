@@ -10,7 +10,7 @@ from skymill.engine.words import counted, size_text
 from skymill.sdo import check as sdo
 from skymill.ztf import check as ztf
 
-HEADER = ["check", "of", "number", "limit"]
+HEADER = ["check", "file, night or set", "number", "limit"]
 
 
 @dataclass(frozen=True)

@@ -90,9 +90,9 @@ class Flow:
 
     def body(self, what: str) -> str:
         """Return the flow as a chart, and its numbers as a table."""
-        told = "; ".join(f"{name}: {_signed(kind, count)}" for name, kind, count, _ in self._rows)
+        alt = "; ".join(f"{name}: {_signed(kind, count)}" for name, kind, count, _ in self._rows)
         rows = [[name, kind, count] for name, kind, count, _ in self._rows]
-        return drawing(self._draw(), f"{what}: {told}") + folded(
+        return drawing(self._draw(), f"{what}: {alt}") + folded(
             "Show these numbers as a table", table(["step", "kind", self.unit], rows, what)
         )
 

@@ -124,8 +124,7 @@ def _checks(documents: Sequence[Mapping], settings: Mapping) -> Section:
     return Section(
         "checks",
         "Checks",
-        "A run fails if a number exceeds its limit. This report exists, so all numbers are within "
-        "their limits.",
+        "A run fails if a number exceeds its limit, so all numbers below are within their limits.",
         (
             Part(
                 "all_checks",

@@ -262,7 +262,7 @@ def _classes(planned: Mapping, flux_scale: float) -> Part:
         ]
         for name, found in by_split.items()
     ]
-    told = "; ".join(
+    alt = "; ".join(
         f"{name}: " + ", ".join(f"{label} {number:,}" for label, number in found.items())
         for name, found in drawn.items()
     )
@@ -279,7 +279,7 @@ def _classes(planned: Mapping, flux_scale: float) -> Part:
         "samples that are not excluded.",
         drawing(
             stacked(drawn, unit="share of the samples", series_title="class", share=True),
-            f"Samples by split and class. {told}",
+            f"Samples by split and class. {alt}",
         )
         + table(
             ["split", *LABELS, "samples", "regions", "groups"],
@@ -332,14 +332,14 @@ def _published(counts: Mapping, planned: Mapping, flux_scale: float) -> Part:
 def _leaks(planned: Mapping, split: str) -> Part:
     samples, shared = planned["by_split"], shared_rows(planned)
     drawn = {
-        "samples of the training set": planned["samples"] - samples["test"]["samples"],
-        "in a group that has test samples": shared[0][1],
-        "in a HARP that has test samples": shared[1][1],
-        "samples of the test set": samples["test"]["samples"],
-        "in a HARP that has training samples": shared[2][1],
-        "overlapping in time with such a sample": shared[3][1],
+        "training samples": planned["samples"] - samples["test"]["samples"],
+        "training: in a group with test samples": shared[0][1],
+        "training: in a HARP with test samples": shared[1][1],
+        "test samples": samples["test"]["samples"],
+        "test: in a HARP with training samples": shared[2][1],
+        "test: and at the same time": shared[3][1],
     }
-    told = ", ".join(f"{name} {number:,}" for name, number in drawn.items())
+    alt = ", ".join(f"{name} {number:,}" for name, number in drawn.items())
     left = (
         "Training samples of groups that are also in test are excluded (sdo.split: cleaned)."
         if split == CLEANED
@@ -348,9 +348,10 @@ def _leaks(planned: Mapping, split: str) -> Part:
     return Part(
         "leaks",
         "Leaks between training and test, and what is proven",
-        f"The chart shows which regions the official sets share, according to {TABLE_NAME}. A HARP "
-        f"is a patch of the Sun; a group is a set of regions that HARPs link. {left}",
-        drawing(bars(drawn, unit="samples"), f"What the official sets share: {told}")
+        "The chart counts samples whose region is in both official sets, training and test, "
+        f"according to {TABLE_NAME}. A HARP is a patch of the Sun; a group is a set of regions "
+        f"that HARPs link. {left}",
+        drawing(bars(drawn, unit="samples"), f"What the official sets share: {alt}")
         + paragraph(f"{shared[4][1]:,} {shared[4][0]}. It is unknown whether these samples leak.")
         + bullets(text.replace("`", "") for text in proofs(split)),
     )
@@ -367,7 +368,7 @@ def _completeness(counts: Mapping) -> Part:
                 values.setdefault(channel, {})[f"{SETS[name]} set"] = 100 * filled / of
                 shown.setdefault(channel, {})[f"{SETS[name]} set"] = f"{filled / of:.1%}"
     years = {year: 100 * filled / of for year, (filled, of) in slots["by_year"].items() if of}
-    told = "; ".join(
+    alt = "; ".join(
         f"{channel}: " + ", ".join(f"{name} {share}" for name, share in found.items())
         for channel, found in shown.items()
     )
@@ -381,7 +382,7 @@ def _completeness(counts: Mapping) -> Part:
     ]
     body = drawing(
         grouped(values, unit="filled slots (%)", shown=shown),
-        f"Share of filled slots by channel. {told}",
+        f"Share of filled slots by channel. {alt}",
     )
     if len(years) > 1:
         year_shares = {year: f"{share:.1f}%" for year, share in years.items()}
@@ -421,14 +422,14 @@ def _slots(good: pd.DataFrame, counts: Mapping) -> Part:
         [channel, *(f"{number / total:.1%}" for number in line)]
         for channel, line in zip(CHANNELS, by_slot.tolist(), strict=True)
     ]
-    told = ", ".join(f"{name}: {number:,}" for name, number in spread.items())
+    alt = ", ".join(f"{name}: {number:,}" for name, number in spread.items())
     return Part(
         "missing",
         "Images per sample",
         f"{whole:,} of {sum(samples.values()):,} samples have all {SLOTS} images; {none:,} have "
         "none. The tensors contain 0 for a missing image. Their array available says which images "
         "are present.",
-        drawing(bars(spread, unit="samples"), f"Samples by number of images. {told}")
+        drawing(bars(spread, unit="samples"), f"Samples by number of images. {alt}")
         + table(["channel", *HOURS], rows, "Share of samples with each image"),
     )
 

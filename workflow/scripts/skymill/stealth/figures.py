@@ -62,16 +62,16 @@ def _flares(rows) -> Part:
         }
         for title, column in columns.items()
     }
-    told = "; ".join(
+    alt = "; ".join(
         f"{title}: {', '.join(f'{count} {what}' for what, count in found.items())}"
         for title, found in values.items()
     )
     return Part(
         "flares",
         "Flares in the following 24 hours",
-        f"The number of rows, of {rows.num_rows:,}, with flares of each class in the following 24 "
-        "hours.",
-        drawing(grouped(values, unit="rows"), told),
+        f"The chart shows how many of the {rows.num_rows:,} rows have flares of each class in the "
+        "following 24 hours.",
+        drawing(grouped(values, unit="rows"), alt),
     )
 
 
@@ -90,12 +90,12 @@ def _groups(rows) -> Part:
     lines = [
         [f"{code}: {meaning}", *values[code].values()] for code, meaning in column.meanings.items()
     ]
-    told = "; ".join(f"{name}: {some} with a flare, {none} without" for name, some, none in lines)
+    alt = "; ".join(f"{name}: {some} with a flare, {none} without" for name, some, none in lines)
     return Part(
         "sunspot_groups",
         "Classes of sunspot groups",
         "Rows of each McIntosh class (modified Zurich class), with and without a flare in the "
         "following 24 hours.",
-        drawing(stacked(values, unit="rows"), told)
+        drawing(stacked(values, unit="rows"), alt)
         + table(["class", "with a flare", "without"], lines, "Rows of each class"),
     )

@@ -273,9 +273,9 @@ def _lost(by_night: Mapping[str, dict]) -> Part:
     rows = [[what, total[reason]] for reason, what in REASONS.items()]
     rows += [[f"corrupt ({cause}): {CAUSES[cause]}", number] for cause, number in causes.items()]
     rows = [row for row in rows if row[1]]
-    looked_at = total["records"] - total["unlabelled"]
+    examined = total["records"] - total["unlabelled"]
     lost = sum(total[reason] for reason in WITHOUT_STAMPS) + total["corrupt"]
-    share = f" ({lost / looked_at:.2%})" if looked_at else ""
+    share = f" ({lost / examined:.2%})" if examined else ""
     more = [
         ["stamps cut at the detector's edge and centred again", total["recovered"]],
         ["kept alerts with pixels without a value", total["alerts_with_nan"]],
@@ -284,7 +284,7 @@ def _lost(by_night: Mapping[str, dict]) -> Part:
     return Part(
         "lost",
         "Rejected alerts, and missing pixels",
-        f"{lost:,} of {looked_at:,} alerts have no usable stamps{share}. These numbers do not "
+        f"{lost:,} of {examined:,} alerts have no usable stamps{share}. These numbers do not "
         "include alerts that were left out because their object has no label.",
         (table(["reason", "alerts"], rows, "Alerts that are not kept, by reason") if rows else "")
         + table(["stamps, alerts or files", "number"], more, "Other counts of the nights"),
@@ -303,8 +303,8 @@ def _nights(by_night: Mapping[str, dict], absent: Iterable[str]) -> Part:
         )
         if found
     ]
-    told = ", ".join(f"{night} {number:,}" for night, number in drawn.items())
-    body = drawing(bars(drawn, unit="alerts kept"), f"Alerts kept: {told}") if drawn else ""
+    alt = ", ".join(f"{night} {number:,}" for night, number in drawn.items())
+    body = drawing(bars(drawn, unit="alerts kept"), f"Alerts kept: {alt}") if drawn else ""
     return Part(
         "nights",
         "Nights",
@@ -328,7 +328,7 @@ def _classes(labels: dict) -> list[Part]:
     if any(published.values()):
         parts["as published by ALeRCE"] = published
     rows = {name: {part: found[name] for part, found in parts.items()} for name in classes}
-    told = "; ".join(
+    alt = "; ".join(
         f"{name}: " + ", ".join(f"{part} {number:,}" for part, number in found.items())
         for name, found in rows.items()
     )
@@ -338,7 +338,7 @@ def _classes(labels: dict) -> list[Part]:
             "classes",
             "Classes in the list of labels",
             f"The list has {kept}. The axis is logarithmic.",
-            drawing(grouped(rows, unit="objects", log=True), f"Objects by class. {told}"),
+            drawing(grouped(rows, unit="objects", log=True), f"Objects by class. {alt}"),
         )
     ]
 
@@ -382,7 +382,7 @@ def _splits(counts: dict) -> Part:
         for name in SPLITS
     }
     rows = [[name, *found.values(), sum(found.values())] for name, found in by_split.items()]
-    told = "; ".join(
+    alt = "; ".join(
         f"{name}: " + ", ".join(f"{label} {number:,}" for label, number in found.items())
         for name, found in by_split.items()
     )
@@ -393,7 +393,7 @@ def _splits(counts: dict) -> Part:
         "The chart shows the objects of the sample by split and label. All alerts of an object are "
         f"in the same split, and objects within {RADIUS_ARCSEC} arcsec of each other are in the "
         "same split. So no place in the sky is in two splits.",
-        drawing(chart, f"Objects by split and label. {told}")
+        drawing(chart, f"Objects by split and label. {alt}")
         + table(["split", *labels, "all"], rows, "Objects of the sample")
         + paragraph(
             f"The {counts['matched_objects']:,} matched objects are at {counts['groups']:,} "
