@@ -87,7 +87,7 @@ def test_fractions_are_ignored_with_folds(default_config, problems):
 
 def test_an_unknown_column_is_a_problem(default_config, problems):
     default_config["features"]["columns"].append("MEANSHER")
-    assert "features.columns lists MEANSHER" in problems(default_config)[0]
+    assert "features.columns names MEANSHER" in problems(default_config)[0]
     default_config["branches"] = []
     assert problems(default_config) == []
 
