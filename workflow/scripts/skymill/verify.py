@@ -164,8 +164,8 @@ def verify(results: str = DEFAULT_RESULTS, *, repair: bool = False) -> Verdict:
 def _alone(results: str, *, writes: bool) -> Iterator[None]:
     """Raise SkymillError if a run works in the folder: its unfinished files would look damaged.
 
-    A repair writes a run's note, see run_lock. A comparison writes no note, but checks again at its
-    end.
+    A repair writes a run's lock file, see run_lock. A comparison writes none, but checks again at
+    its end.
     """
     folders = [results, *([SHARED_RAW] if Path(SHARED_RAW).is_dir() else [])]
     lock = RunLock(folders, Path.cwd())
@@ -176,7 +176,7 @@ def _alone(results: str, *, writes: bool) -> Iterator[None]:
         return
     try:
         if lock.take(LOCAL):
-            # The note of a killed run is now gone, so its unfinished files must be deleted here.
+            # `take` deleted the lock file of a killed run: its unfinished files must go as well.
             for folder in folders:
                 delete_partial(folder, leave=SHARED_RAW)
         yield

@@ -1,10 +1,10 @@
 """A lock file for one run at a time in a folder, which is replaced after a killed run.
 
-A run writes its process and its executor to `<folder>/.lock`, the note. Another run that finds the
-note stops, and names the run that works there. If neither the process nor any of its jobs lives,
-the run was killed, and the next run replaces the note. Jobs are processes on this machine, or are
-in SLURM's queue. Jobs on other clusters and processes on other hosts are unknown: their note stays
-until the user deletes it. Jobs and dry runs write no note.
+A run writes its process and its executor to the lock file `<folder>/.lock`. Another run that finds
+the lock file stops, and names the run that works there. If neither the process nor any of its jobs
+lives, the run was killed, and the next run replaces the lock file. Jobs are processes on this
+machine, or are in SLURM's queue. Jobs on other clusters and processes on other hosts are unknown:
+their lock file stays until the user deletes it. Jobs and dry runs write no lock file.
 """
 
 import atexit
@@ -23,14 +23,14 @@ from skymill.engine.products import read_json
 from skymill.engine.scratch import delete_scratch
 from skymill.engine.slurm import queued_jobs
 
-NOTE = ".lock"
+LOCK = ".lock"
 
 LOCAL, SLURM = "local", "slurm"
 """Snakemake's names of executors: jobs are processes of this machine, or jobs of SLURM."""
 
 
 class RunLock:
-    """The notes of a run in the folders that it writes to.
+    """The lock files of a run in the folders that it writes to.
 
     Parameters
     ----------
@@ -41,16 +41,16 @@ class RunLock:
     """
 
     def __init__(self, folders: Iterable[str | Path], root: Path):
-        self._notes = [Path(root, folder, NOTE) for folder in folders]
+        self._files = [Path(root, folder, LOCK) for folder in folders]
         self._root = Path(root)
         self._taken: list[Path] = []
 
     def take(self, executor: str, scratch: Path | None = None) -> bool:
-        """Write the notes of this process; return whether an earlier run was killed.
+        """Write the lock files of this process; return whether an earlier run was killed.
 
-        The notes are deleted when the process ends, see keep. `executor` is Snakemake's name of the
-        executor, `scratch` the folder of the run's temporary files. The scratch folder of a killed
-        run is deleted.
+        The lock files are deleted when the process ends, see keep. `executor` is Snakemake's name
+        of the executor, `scratch` the folder of the run's temporary files. The scratch folder of a
+        killed run is deleted.
 
         Raises
         ------
@@ -71,7 +71,7 @@ class RunLock:
             "started": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         }
         was_killed = False
-        for path in self._notes:
+        for path in self._files:
             if path in self._taken:
                 continue
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,28 +91,28 @@ class RunLock:
 
     def holder(self) -> str | None:
         """Return a sentence that names the other run, or None if there is no run; see is_held."""
-        held = (path for path in self._notes if path not in self._taken and _is_held(path))
+        held = (path for path in self._files if path not in self._taken and _is_held(path))
         return next(map(_who, held), None)
 
     def require_free(self) -> None:
         """Raise SkymillError that names the other run, if `is_held`."""
-        for path in self._notes:
+        for path in self._files:
             if path not in self._taken and _is_held(path):
                 raise SkymillError(_in_use(path))
 
     def keep(self) -> None:
-        """Keep the notes when this process ends, because its jobs may live on."""
+        """Keep the lock files when this process ends, because its jobs may live on."""
         self._taken.clear()
 
     def release(self) -> None:
-        """Delete the notes of this process."""
+        """Delete the lock files of this process."""
         for path in self._taken:
             path.unlink(missing_ok=True)
         self._taken.clear()
 
 
 def _write(path: Path, note: dict) -> bool:
-    """Write a note unless it exists; return whether it was written."""
+    """Write a lock file unless it exists; return whether it was written."""
     try:
         with open(path, "x", encoding="utf-8") as stream:
             stream.write(json.dumps(note, indent=2, sort_keys=True) + "\n")
@@ -123,7 +123,7 @@ def _write(path: Path, note: dict) -> bool:
 
 
 def _scratch(path: Path) -> str | None:
-    """Return the folder of temporary files that a note names, if the note is of this machine."""
+    """Return the scratch folder that a lock file names, if this machine wrote the lock file."""
     try:
         note = read_json(path)
     except (FileNotFoundError, SkymillError):
@@ -132,11 +132,11 @@ def _scratch(path: Path) -> str | None:
 
 
 def _who(path: Path) -> str:
-    """Return a sentence that names the run of a note."""
+    """Return a sentence that names the run of a lock file."""
     try:
         note = read_json(path)
     except (FileNotFoundError, SkymillError):
-        return f"another run works in {path.parent}/, but its note cannot be read"
+        return f"another run works in {path.parent}/, but its lock file cannot be read"
     return (
         f"another run works in {path.parent}/: process {note['pid']} on {note['host']}, started "
         f"{note['started']} in {note['folder']}"
@@ -156,7 +156,7 @@ def _in_use(path: Path) -> str:
 
 
 def _is_held(path: Path) -> bool:
-    """Return whether there is a note whose run is not known to be dead, or whose jobs live."""
+    """Return whether there is a lock file whose run is not known to be dead, or whose jobs live."""
     try:
         return path.exists() and not _is_dead(path)
     except SkymillError:
@@ -176,7 +176,7 @@ def _is_dead(path: Path) -> bool:
     except FileNotFoundError:
         return True
     except SkymillError:
-        # The machine went down and damaged the note. A run from before the boot is dead.
+        # The machine went down and damaged the lock file. A run from before the boot is dead.
         return path.stat().st_mtime < psutil.boot_time()
     return _has_ended(note) and _jobs_have_ended(note, Path(note["folder"]))
 

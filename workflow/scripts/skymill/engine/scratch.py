@@ -2,7 +2,7 @@
 
 Libraries make temporary folders in the system's temporary directory, for instance for the sockets
 of worker processes. A killed process leaves these folders there, under random names. So each run
-has its own folder, and the run's note contains its path, see run_lock.
+has its own folder, and the run's lock file contains its path, see run_lock.
 """
 
 import atexit
