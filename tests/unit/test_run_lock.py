@@ -10,7 +10,7 @@ from records import SCRIPTS
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import read_json, write_json
-from skymill.engine.run_lock import LOCAL, NOTE, SLURM, RunLock
+from skymill.engine.run_lock import LOCAL, LOCK, SLURM, RunLock
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def exits(monkeypatch):
 def note(tmp_path):
     """The note of a run in a results folder: this process."""
     RunLock(["data"], tmp_path).take(LOCAL)
-    return tmp_path / "data" / NOTE
+    return tmp_path / "data" / LOCK
 
 
 def kill_in_note(note, **otherwise):
@@ -46,7 +46,7 @@ def test_the_temporary_files_of_a_killed_run_are_deleted(tmp_path, name):
     scratch = tmp_path / name
     (scratch / "pymp-x").mkdir(parents=True)
     RunLock(["data"], tmp_path).take(LOCAL, scratch)
-    note = tmp_path / "data" / NOTE
+    note = tmp_path / "data" / LOCK
     refused(note, "another run works")
     assert scratch.exists()
     kill_in_note(note)
@@ -59,7 +59,7 @@ def test_the_temporary_files_of_another_machine_are_kept(tmp_path):
     scratch = tmp_path / "skymill-abc"
     scratch.mkdir()
     RunLock(["data"], tmp_path).take(LOCAL, scratch)
-    note = tmp_path / "data" / NOTE
+    note = tmp_path / "data" / LOCK
     kill_in_note(note, host="elsewhere", slurm_job="1")
     write_json(note, {**read_json(note), "slurm_job": None})
     refused(note, "on elsewhere")
@@ -100,7 +100,7 @@ def test_a_run_whose_jobs_may_still_run_keeps_its_note(tmp_path, exits):
     lock.keep()
     for at_exit in exits:
         at_exit()
-    assert (tmp_path / "data" / NOTE).exists()
+    assert (tmp_path / "data" / LOCK).exists()
 
 
 def test_a_run_may_lock_its_folders_twice(tmp_path):
@@ -109,7 +109,7 @@ def test_a_run_may_lock_its_folders_twice(tmp_path):
     assert not lock.take(LOCAL)
     assert not lock.is_held()
     lock.release()
-    assert list(tmp_path.rglob(NOTE)) == []
+    assert list(tmp_path.rglob(LOCK)) == []
 
 
 def test_runs_in_different_folders_do_not_block_each_other(note):
@@ -164,7 +164,7 @@ def test_only_one_of_several_simultaneous_runs_gets_the_folder(tmp_path):
     for run in runs:
         run.communicate()
     assert said == ["refused", "refused", "refused", "taken"]
-    assert not (tmp_path / "data" / NOTE).exists()
+    assert not (tmp_path / "data" / LOCK).exists()
 
 
 # --- Killed runs ---------------------------------------------------------------------------------
