@@ -112,3 +112,32 @@ def test_after_ctrl_c_one_line_is_logged():
     assert (said.getMessage(), said.levelname) == (HOW_TO_CONTINUE, "ERROR")
     for more in ("Error in rule x", "At least one job did not complete successfully."):
         assert not interrupt.filter(record(more, event="job_error"))
+
+
+DROPS_A_COROUTINE = """
+import os, signal
+from skymill.engine.interrupt import Interrupt
+
+Interrupt().listen()
+
+async def submit():
+    pass
+
+def start():
+    job = submit()
+    os.kill(os.getpid(), signal.SIGINT)
+
+start()
+"""
+
+
+def test_coroutines_that_ctrl_c_drops_add_no_warning_to_the_message():
+    done = subprocess.run(
+        [sys.executable, "-c", DROPS_A_COROUTINE],
+        cwd=SCRIPTS,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == EXIT
+    assert done.stderr.splitlines() == [HOW_TO_CONTINUE]

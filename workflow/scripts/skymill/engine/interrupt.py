@@ -10,6 +10,7 @@ import contextlib
 import logging
 import signal
 import sys
+import warnings
 
 IGNORED = "set -euo pipefail; trap '' INT; "
 """The prefix of each shell command: Snakemake's own, and a trap that ignores Ctrl-C."""
@@ -70,6 +71,9 @@ class Interrupt:
         ]
         if end_processes(jobs, 0 if again else PATIENCE):
             self.had_to_kill = True
+        # Ctrl-C drops coroutines that Snakemake is about to start. Python would warn about each of
+        # them after the message on how to continue.
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
         # While jobs run, Snakemake handles SystemExit like Ctrl-C. At other times SystemExit ends
         # Python without a message.
         raise SystemExit(EXIT)
