@@ -182,18 +182,19 @@ def blocks(text):
 
 def block(count, data, marker=SYNC):
     """Return a block of an Avro file."""
-    return _long(count) + _long(len(data)) + data + marker
+    return as_long(count) + as_long(len(data)) + data + marker
 
 
 def recoded(text, codec, compress):
     """Return a file of codec null with another codec, also one that fastavro does not support."""
     header, found = blocks(text)
-    name = _long(len(codec)) + codec.encode()
+    name = as_long(len(codec)) + codec.encode()
     header = header.replace(b"\x08null", name, 1)
     return header + b"".join(block(count, compress(data)) for count, data in found)
 
 
-def _long(number):
+def as_long(number):
+    """Return a number as Avro writes a long."""
     stream = io.BytesIO()
     fastavro.schemaless_writer(stream, "long", number)
     return stream.getvalue()

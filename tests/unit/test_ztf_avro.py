@@ -6,7 +6,7 @@ import cramjam
 import fastavro
 import numpy as np
 import pytest
-from alert_packets import SYNC, alert, as_record, block, blocks, packet, schema
+from alert_packets import SYNC, alert, as_long, as_record, block, blocks, packet, schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -110,6 +110,17 @@ def test_after_a_block_of_wrong_length_reading_continues_at_the_next_marker():
     begin = read_header(text).end
     found = read(text[: begin + 1] + b"\x02" + text[begin + 2 :])
     assert sound(found) == expected(text)[1:]
+    assert lost(found) == 1
+
+
+@pytest.mark.parametrize("codec", ["null", "deflate"])
+@pytest.mark.parametrize("before_end", [0, 1, 5, 15, 16, 17, 100])
+def test_a_block_that_claims_the_rest_of_the_file_loses_only_itself(before_end, codec):
+    text = packet(*(alert(number) for number in range(4)), codec=codec)
+    header, (first, *others) = blocks(text)
+    rest = first[1] + SYNC + b"".join(block(*other) for other in others)
+    found = read(header + as_long(first[0]) + as_long(len(rest) - before_end) + rest)
+    assert sound(found) == expected(packet(*(alert(number) for number in range(4))))[1:]
     assert lost(found) == 1
 
 

@@ -439,7 +439,7 @@ def _blocks(text: bytes, sync: bytes, start: int, codec: str) -> list[_Block | B
     steps = CHAIN_FLOOR + len(text) // SYNC_BYTES
     while position < len(text):
         count, begin, end = _block(text, position)
-        if begin is not None and text[end : end + SYNC_BYTES] == sync:
+        if _is_sound(text, position, sync) and not _skips_a_block(text, begin, end, sync):
             records, size = records + _credible(count, end - begin, codec), size + end - begin
             found.append(_Block(begin, end, count))
             position = end + SYNC_BYTES
@@ -492,11 +492,13 @@ def _lost_blocks(
 ) -> tuple[int, int | None, int]:
     """Return where reading resumes after a block without its marker, and the records until there.
 
-    Blocks that follow each other are trusted if they lead to a sound block or to the end of the
-    text. They may have wrong bytes in the place of the marker, or no marker at all. Otherwise
-    reading resumes after the next marker, and the number of lost records is unknown (None). At
-    most `steps` blocks are followed; the number of steps that are left is the third value.
+    Blocks that follow each other are trusted if they lead to a sound block, or to the end of a
+    text without another marker. They may have wrong bytes in the place of the marker, or no marker
+    at all. Otherwise reading resumes after the next marker, and the number of lost records is
+    unknown (None). At most `steps` blocks are followed; the number of steps that are left is the
+    third value.
     """
+    marker = text.find(sync, position)
     for gap in (SYNC_BYTES, 0):
         place, lost = position, 0
         while steps > 0:
@@ -506,16 +508,22 @@ def _lost_blocks(
                 break
             lost += _credible(count, end - begin, codec)
             place = end + gap
-            if place >= len(text) or _is_sound(text, place, sync):
+            if _is_sound(text, place, sync) or (marker < 0 and place >= len(text)):
                 return min(place, len(text)), lost, steps
-    found = text.find(sync, position)
-    return (len(text) if found < 0 else found + SYNC_BYTES), None, steps
+    return (len(text) if marker < 0 else marker + SYNC_BYTES), None, steps
 
 
 def _is_sound(text: bytes, position: int, sync: bytes) -> bool:
     """Return whether the sync marker follows the block at a position."""
     _, begin, end = _block(text, position)
     return begin is not None and text[end : end + SYNC_BYTES] == sync
+
+
+def _skips_a_block(text: bytes, begin: int, end: int, sync: bytes) -> bool:
+    """Return whether a block contains another one: a wrong size can lead to a later marker."""
+    marker = text.find(sync, begin, end)
+    inner = marker + SYNC_BYTES
+    return marker >= 0 and _block(text, inner)[0] > 0 and _is_sound(text, inner, sync)
 
 
 def last_block_end(text: bytes, start: int) -> int:
