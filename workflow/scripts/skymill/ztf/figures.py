@@ -32,7 +32,7 @@ from skymill.ztf.nights import spans
 from skymill.ztf.object_hashes import order_by_hash
 from skymill.ztf.pictures import PERCENTILES, sampled_objects, stretch
 from skymill.ztf.plan import PUBLISHED_MATCHED, SPLITS
-from skymill.ztf.report import CAUSES, COLUMNS
+from skymill.ztf.report import CAUSES, COLUMNS, matched_rows
 from skymill.ztf.schema import CUTOUTS
 from skymill.ztf.write import open_array
 
@@ -344,17 +344,7 @@ def _classes(labels: dict) -> list[Part]:
 
 
 def _matched(counts: dict) -> Part:
-    rows = [
-        [
-            label,
-            found["objects"],
-            PUBLISHED_MATCHED.get(label, "none"),
-            found.get("sample_asked", "all"),
-            found["sampled_objects"],
-            found["sampled_alerts"],
-        ]
-        for label, found in counts["by_label"].items()
-    ]
+    rows = matched_rows(counts)
     rows.append(
         [
             "all",

@@ -181,21 +181,25 @@ def _crossmatch(counts: dict) -> str:
     )
 
 
-def _sample(counts: dict) -> str:
-    """Return matched and sampled objects of each label, with the published counts."""
-    rows = [
+def matched_rows(counts: dict) -> list[list]:
+    """Return matched, published, requested and sampled objects, and sampled alerts, by label."""
+    return [
         [
             label,
             found["objects"],
-            PUBLISHED_MATCHED.get(label, ""),
+            PUBLISHED_MATCHED.get(label, "none"),
             found.get("sample_asked", "all"),
             found["sampled_objects"],
             found["sampled_alerts"],
         ]
         for label, found in counts["by_label"].items()
     ]
+
+
+def _sample(counts: dict) -> str:
+    """Return matched and sampled objects of each label, with the published counts."""
     header = ["label", "matched objects", "as published", "requested", "sampled", "alerts sampled"]
-    table = markdown_table(header, rows)
+    table = markdown_table(header, matched_rows(counts))
     whole = [
         f"{label} does not have more objects than requested, so the sample contains all of them."
         for label in counts["taken_whole"]
