@@ -51,10 +51,14 @@ def measure_images(folder: Path, *, samples: int) -> Section:
         )
 
     check()
-    training = [read_set(folder / f"{name}.parquet", "train") for name in ("samples", "images")]
+    sets = {
+        name: [read_set(folder / f"{table}.parquet", name) for table in ("samples", "images")]
+        for name in ("train", "test")
+    }
 
     def write() -> None:
-        write_tensors(tree, *training, folder / "train.zarr", workers=WORKERS)
+        for name, tables in sets.items():
+            write_tensors(tree, *tables, folder / f"{name}.zarr", workers=WORKERS)
 
     contenders = {
         "checks": check,

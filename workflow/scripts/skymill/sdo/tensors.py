@@ -262,7 +262,7 @@ def _chunks(piece: ShardPiece) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
         for _, step, channel, content, path in of_row:
             _decode(path, content, sample[channel, step])
         for channel, values in enumerate(sample):
-            if values.any():
+            if values.max():
                 yield (row - piece.first, 0, channel, 0, 0), values
 
 
