@@ -167,7 +167,9 @@ def _record(name: str) -> str:
 
 def _command(*arguments: str) -> list[str]:
     snakefile = REPOSITORY / "workflow" / "Snakefile"
-    return [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), *arguments]
+    # With Snakemake's own words, which name the rules.
+    words = ("--quiet", "reason", "host")
+    return [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), *arguments, *words]
 
 
 def _environment() -> dict[str, str]:
