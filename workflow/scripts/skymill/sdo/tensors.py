@@ -106,7 +106,7 @@ def write_tensors(
     homes = np.array([str(folder / home) for home in samples["folder"]], dtype=object)
     slots = good[["row", "step", "channel", "content"]].copy()
     slots["path"] = homes[good["row"].to_numpy()] + "/" + good["name"].to_numpy(object)
-    slots = slots.sort_values(["row", "step", "channel"])
+    slots = slots.sort_values(["row", "channel", "step"])
     with new_directory(output) as group:
         _create(group, samples, good)
         work = _pieces(group, len(samples), slots)
@@ -254,16 +254,16 @@ def _write_piece(piece: ShardPiece) -> dict:
 
 def _chunks(piece: ShardPiece) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
     """Yield the chunks of a shard that have values; all of them use the same memory."""
-    columns = [piece.images[name].to_numpy() for name in ("row", "step", "channel", "content")]
-    images = zip(*(column.tolist() for column in columns), piece.images["path"], strict=True)
-    sample = np.zeros((len(CHANNELS), STEPS, *SHAPE), dtype=np.uint8)
-    for row, of_row in groupby(images, key=itemgetter(0)):
-        sample[...] = 0
-        for _, step, channel, content, path in of_row:
-            _decode(path, content, sample[channel, step])
-        for channel, values in enumerate(sample):
-            if values.max():
-                yield (row - piece.first, 0, channel, 0, 0), values
+    names = ("row", "channel", "step", "content")
+    columns = [piece.images[name].to_numpy().tolist() for name in names]
+    images = zip(*columns, piece.images["path"], strict=True)
+    values = np.empty((STEPS, *SHAPE), dtype=np.uint8)
+    for (row, channel), of_chunk in groupby(images, key=itemgetter(0, 1)):
+        values[...] = 0
+        for *_, step, content, path in of_chunk:
+            _decode(path, content, values[step])
+        if values.max():
+            yield (row - piece.first, 0, channel, 0, 0), values
 
 
 def _decode(path: str, content: int, pixels: np.ndarray) -> None:
