@@ -124,6 +124,18 @@ def test_a_block_that_claims_the_rest_of_the_file_loses_only_itself(before_end, 
     assert lost(found) == 1
 
 
+@pytest.mark.parametrize("codec", ["null", "deflate"])
+@pytest.mark.parametrize("followers", [1, 2, 3])
+def test_a_block_that_claims_the_blocks_behind_it_loses_only_itself(followers, codec):
+    text = packet(*(alert(number) for number in range(5)), codec=codec)
+    header, (first, *others) = blocks(text)
+    rest = first[1] + SYNC + b"".join(block(*other) for other in others)
+    claimed = first[1] + SYNC + b"".join(block(*other) for other in others[:followers])
+    found = read(header + as_long(first[0]) + as_long(len(claimed) - len(SYNC)) + rest)
+    assert sound(found) == expected(packet(*(alert(number) for number in range(5))))[1:]
+    assert lost(found) == 1
+
+
 def test_the_markers_of_blocks_outvote_a_damaged_marker_in_the_header():
     text = packet(*(alert(number) for number in range(4)))
     first = text.index(SYNC)

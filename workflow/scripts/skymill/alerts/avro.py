@@ -432,7 +432,7 @@ class _Block(NamedTuple):
 
 
 def _blocks(text: bytes, sync: bytes, start: int, codec: str) -> list[_Block | BadRecord]:
-    """Return the blocks that a sync marker follows, and a BadRecord for each gap between them."""
+    """Return the sound blocks, and a BadRecord for each gap between them."""
     found: list[_Block | tuple[int, int, int | None]] = []
     position, records, size = start, 0, 0
     # Hostile bytes could look like a chain of blocks from every place.
@@ -504,7 +504,7 @@ def _lost_blocks(
         while steps > 0:
             steps -= 1
             count, begin, end = _block(text, place)
-            if begin is None or count < 1:
+            if begin is None or count < 1 or _skips_a_block(text, begin, end, sync):
                 break
             lost += _credible(count, end - begin, codec)
             place = end + gap

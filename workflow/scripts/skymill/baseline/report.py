@@ -29,8 +29,6 @@ KEPT_WHOLE = {"magnetic": "region", "ztf": "group"}
 PARTED = {"magnetic": "record", "ztf": "alert"}
 """The unit of splits that may divide a region or group."""
 
-MEMORISING = ("nearest", "trees")
-
 SCORES = ("tss", "hss", "macro_f1")
 
 
