@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import tokenize
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -116,7 +117,6 @@ def test_a_missing_script_is_an_error(scripts):
         ("# before\n\nx = 1\n\n# between\ny = 2\n# after", "x = 1\ny = 2"),
         ('"""What\n\nit is."""\nx = 1\n', "x = 1"),
         ('"""One."""; x = 1\n', "; x = 1"),
-        ('("one" "two")\nx = 1\n', "x = 1"),
         ("def f():\n    'One.'\n    return 1\n", "def f():\n    return 1"),
         (
             "def f():\n    '''One.\n\n    Two. # 3\n    '''  # four\n    return 1\n",
@@ -124,12 +124,11 @@ def test_a_missing_script_is_an_error(scripts):
         ),
         ("async def f():\n    r'''One.'''\n    return 1\n", "async def f():\n    return 1"),
         ("class A:\n    '''One.'''\n\n    x = 1\n", "class A:\n    x = 1"),
-        ("class A: 'One.'\n", "class A:"),
         (
             "class A:\n  def f(self):\n    'Ö'\n    return 'ö'",
             "class A:\n  def f(self):\n    return 'ö'",
         ),
-        ("def ζ(): 'ö'; return 1\n", "def ζ(): ; return 1"),
+        ("if x:\n    'note'\n    y = 1\n", "if x:\n    y = 1"),
     ],
 )
 def test_comments_docstrings_and_blank_lines_are_cut(text, expected):
@@ -160,6 +159,16 @@ def test_comments_docstrings_and_blank_lines_are_cut(text, expected):
         "x = ''''''",
         "def f(a='#', b=\"#\"):\n    return a",
         "x = f'''{\n    y  \n}'''",
+        # Strings that look like docstrings at the first glance.
+        "x: 'int'",
+        "x = {y:\n'one'\n}",
+        "x = y[\n:\n'one'\n]",
+        "x = lambda: \\\n'one'",
+        "def f():\n    'one'.strip()",
+        "def f():\n    'one', 2",
+        "('one' 'two')\nx = 1",
+        "class A: 'One.'",
+        "def ζ(): 'ö'; return 1",
     ],
 )
 def test_code_keeps_every_character_of_its_strings(text):
@@ -256,6 +265,63 @@ def test_every_token_of_the_package_is_kept_except_docstrings(path):
         if isinstance(node, WITH_DOCSTRING) and ast.get_docstring(node) is not None
     }
     assert tokens_of(bare_code(text)) == tokens_of(text, docstrings)
+
+
+# --- Imports -------------------------------------------------------------------------------------
+
+
+def imports_of(text, path=Path("skymill/deep/here.py")):
+    """Return the modules of the package that Python's parser finds in imports."""
+    names = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = path.parts[: -node.level] if node.level else ()
+            base = ".".join([*above, *filter(None, [node.module])])
+            names.update([base, *(f"{base}.{alias.name}" for alias in node.names)])
+    return frozenset().union(*(digests._files_of(name, SCRIPTS) for name in names))
+
+
+@pytest.mark.parametrize(
+    "path", sorted(SCRIPTS.rglob("*.py")), ids=lambda path: path.relative_to(SCRIPTS).as_posix()
+)
+def test_the_imports_of_the_package_are_those_that_the_parser_finds(path):
+    expected = imports_of(path.read_text(), path.relative_to(SCRIPTS))
+    assert digests._read_source(path, SCRIPTS).imports == expected
+
+
+IMPORTS = (
+    "import skymill.paths",
+    "import json, skymill.paths as p, skymill.made",
+    "import skymill.paths; import skymill.made",
+    "from skymill import paths, made as m",
+    "from skymill import (\n    paths,  # why\n    made as m,\n)",
+    "from skymill import (paths, made,)",
+    "from skymill.engine import \\\n    digests, \\\n    words",
+    "from skymill \\\n  import paths",
+    "from .. import paths",
+    "from ..engine.digests import bare_code",
+    "from..engine import digests",
+    "from ..paths import *",
+    "if x: import skymill.paths",
+    "if x: from skymill import paths; import skymill.made",
+    "def f():\n    import skymill.paths\n    return 1",
+    "def f():\n    yield from x; import skymill.paths",
+    "x = 'import skymill.paths'",
+    "x = 1  # import skymill.paths",
+    '"""\nimport skymill.paths\n"""',
+    "raise A from b\nimport skymill.made",
+    "important = reimport = 1",
+)
+
+
+@given(st.lists(st.sampled_from(IMPORTS), max_size=5))
+def test_imports_of_every_form_are_found(statements):
+    text = "\n".join(statements)
+    code, _ = digests._code_and_strings(text)
+    path = SCRIPTS / "skymill/deep/here.py"
+    assert digests._imported_modules(code, path, SCRIPTS) == imports_of(text)
 
 
 # --- Files, settings and lists -------------------------------------------------------------------
