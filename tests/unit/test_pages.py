@@ -12,10 +12,12 @@ import links
 import settings_page
 import sources_page
 from skymill.command.app import app
-from skymill.command.sizes import _merged, _require_valid, sizes
+from skymill.command.sizes import _merged, sizes
+from skymill.engine.yaml_files import require_schema
 from skymill.settings import in_force
 
-SCHEMA = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text())
+SCHEMA_FILE = REPOSITORY / "workflow/schemas/config.schema.yaml"
+SCHEMA = yaml.safe_load(SCHEMA_FILE.read_text())
 PAGES = sorted(
     path.relative_to(REPOSITORY).as_posix()
     for place in ("", "docs", "config", "profiles", "benchmarks")
@@ -112,7 +114,7 @@ def messages():
                 yield re.sub(r"%[sd]", "...", node.value)
 
 
-FOREIGN = {"Additional properties are not allowed": "jsonschema, by way of Snakemake"}
+FOREIGN = {"Additional properties are not allowed": "jsonschema"}
 
 
 def test_messages_on_the_troubleshooting_page_are_in_the_code():
@@ -130,7 +132,7 @@ def test_settings_of_a_page_are_valid(page):
     blocks = FENCE.findall(text_of(f"docs/{page}.md"))
     for block in [block for language, block in blocks if language == "yaml"]:
         config = _merged(yaml.safe_load(text_of("config/config.yaml")), yaml.safe_load(block))
-        _require_valid(in_force(config))
+        require_schema(in_force(config), SCHEMA_FILE, "config")
 
 
 def test_the_table_of_real_data_agrees_with_skymill_sizes(tmp_path, monkeypatch):

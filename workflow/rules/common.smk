@@ -7,11 +7,10 @@ import re
 import sys
 from collections import Counter
 
-from snakemake.exceptions import WorkflowError
 from snakemake.settings.enums import Quietness
 from snakemake.shell import shell as snakemake_shell
 from snakemake_interface_logger_plugins.common import LogEvent
-from snakemake.utils import available_cpu_count, validate
+from snakemake.utils import available_cpu_count
 
 try:
     import skymill.paths
@@ -29,6 +28,7 @@ try:
     from skymill.engine.run_lock import RunLock
     from skymill.engine.scratch import take_scratch
     from skymill.engine.words import SHOWN, counted, listed
+    from skymill.engine.yaml_files import require_schema
     from skymill.magnetic.inputs import CUP, SWAN, input_of
     from skymill.magnetic.schema import SPLITS, TRAIN_SPLITS
     from skymill.made import REPORT
@@ -54,16 +54,6 @@ except ModuleNotFoundError as error:
     without_package(error)
 
 
-def check_schema(document, schema):
-    """Stop if a document does not match its schema; the message says what is wrong and where."""
-    try:
-        validate(document, f"../schemas/{schema}.schema.yaml")
-    except WorkflowError as error:
-        said = [line for line in str(error).splitlines() if line.strip()]
-        where = [line.strip() for line in said if line.startswith("On instance[")]
-        stop("\n".join([*said[:2], *where]))
-
-
 # Rules and jobs see only the settings in force, without entries that a later file has removed.
 config.update(in_force(config))
 INTERRUPT = Interrupt()
@@ -77,8 +67,10 @@ if IS_MAIN:
 try:
     REGISTRY = load_registry()
     if IS_MAIN:
-        check_schema(config, "config")
-        check_schema({"collections": REGISTRY}, "sources")
+        schema = workflow.source_path("../schemas/config.schema.yaml")
+        require_schema(config, Path(schema), "config")
+        schema = workflow.source_path("../schemas/sources.schema.yaml")
+        require_schema({"collections": REGISTRY}, Path(schema), "sources.yaml")
         for problem in check_settings(config):
             stop(f"config: {problem}")
     config.update(of_input(config))

@@ -12,6 +12,7 @@ from pathlib import Path
 import skymill
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import write_json
+from skymill.engine.yaml_files import read_yaml
 
 CRATE = "ro-crate-metadata.json"
 WORKFLOW = "workflow/Snakefile"
@@ -38,12 +39,10 @@ def describe_release(checkout: Path) -> dict:
     SkymillError
         When a file that the crate describes is missing.
     """
-    import yaml
-
     for name in (WORKFLOW, *PARTS):
         if not (checkout / name).is_file():
             raise SkymillError(f"{checkout / name} is missing. Run this in a complete checkout.")
-    cited = yaml.safe_load((checkout / "CITATION.cff").read_text(encoding="utf-8"))
+    cited = read_yaml(checkout / "CITATION.cff")
     licence = f"https://spdx.org/licenses/{cited['license']}"
     authors = [
         {"@id": f"#author-{number}", **_author(author)}

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.names import AREAS, PRODUCT_AREAS, SHARED_RAW
+from skymill.engine.yaml_files import yaml_loader
 from skymill.magnetic.columns import Columns
 from skymill.magnetic.inputs import SWAN, Input, input_of
 from skymill.magnetic.schema import LABELS, STEPS
@@ -53,7 +54,7 @@ def require_bounded_file(path: Path) -> None:
     import yaml
 
     try:
-        nodes = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        nodes = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml_loader())
     except (yaml.YAMLError, UnicodeDecodeError):
         return
     except RecursionError:

@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from skymill.engine.errors import SkymillError
+from skymill.engine.yaml_files import read_yaml, require_schema
 from skymill.estimate import HASHED, RATES, about
 from skymill.paths import BRANCH_FOLDERS
 from skymill.raw.choice import RawFiles
@@ -77,7 +78,8 @@ def _read(configuration: Path | None) -> dict:
     if configuration is not None:
         config = _merged(config, _settings(configuration))
     config = in_force(config)
-    _require_valid(config)
+    if SCHEMA.exists():
+        require_schema(config, SCHEMA, "config")
     return of_input(config)
 
 
@@ -87,7 +89,7 @@ def _settings(path: Path) -> dict:
         raise SkymillError(f"there is no configuration {path}.")
     require_bounded_file(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SkymillError(f"{path} is not YAML in UTF-8: {error}") from None
     if not isinstance(content, dict | None):
@@ -103,19 +105,6 @@ def _merged(config: dict, more: dict) -> dict:
         if isinstance(value, dict) and isinstance(config.get(name), dict)
     }
     return {**config, **more, **inner}
-
-
-def _require_valid(config: dict) -> None:
-    """Raise SkymillError if a configuration does not match the schema of this checkout."""
-    from jsonschema.validators import validator_for
-
-    if not SCHEMA.exists():
-        return
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    wrong = next(validator_for(schema)(schema).iter_errors(config), None)
-    if wrong is not None:
-        where = ".".join(map(str, wrong.absolute_path)) or "the configuration"
-        raise SkymillError(f"{where}: {wrong.message}. `snakemake -n` checks a configuration.")
 
 
 def _is_there(raw: RawFiles, file: str) -> bool:

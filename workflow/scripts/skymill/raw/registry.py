@@ -14,6 +14,7 @@ from skymill.engine.errors import SkymillError
 from skymill.engine.gzipped import SUFFIX
 from skymill.engine.products import read_json, write_json
 from skymill.engine.secrets import without_password
+from skymill.engine.yaml_files import read_yaml
 from skymill.raw.file_types import TEXTS
 
 REGISTRY = Path("config/sources.yaml")
@@ -88,15 +89,13 @@ def load_registry(path: Path = REGISTRY) -> dict[str, dict]:
     SkymillError
         When both files are missing.
     """
-    import yaml
-
     found = next((place for place in (path, OWN_REGISTRY) if place.is_file()), None)
     if found is None:
         raise SkymillError(
             f"{path} is not in {Path.cwd()}, and this copy of Skymill has no such file. Copy the "
             "folder config/ of the workflow there."
         )
-    return yaml.safe_load(found.read_text(encoding="utf-8"))["collections"]
+    return read_yaml(found)["collections"]
 
 
 def file_patterns(registry: dict) -> dict[str, str]:
