@@ -9,25 +9,27 @@ RECEIPTS = "data/interim/raw/solar_flare_2020"
 VALUES = "data/interim/solar_flare_2020/values/train_partition1_data"
 INGESTED = {"ingest_magnetic", "check_ingest"} | IDS
 
-# A document of each kind, and the rules that make it again.
+# A document of each kind, and the rules that make it again. Those of a group are in different
+# branches, so one look is enough.
 DOCUMENTS = [
-    (f"{VALUES}.manifest.json", INGESTED),
-    (
-        "data/interim/raw/solar_flare_2020/train_partition1_data.json.receipt.json",
-        {"verify_raw"} | INGEST,
-    ),
-    (
-        "data/preprocessed/solar_flare_2020/leaks.receipt.json",
-        {"check_leaks", "write_records"} | FEATURES,
-    ),
+    {
+        f"{VALUES}.manifest.json": INGESTED,
+        "data/preprocessed/sdo/plan.parquet.manifest.json": INDEX,
+        "data/interim/ztf/accepted/20180601.receipt.json": {"check_night"},
+    },
+    {
+        f"{RECEIPTS}/train_partition1_data.json.receipt.json": {"verify_raw"} | INGEST,
+        "data/sample/raw/sdo.manifest.json": {"unpack_sdo"},
+    },
+    {
+        "data/preprocessed/solar_flare_2020/leaks.receipt.json": {"check_leaks", "write_records"}
+        | FEATURES,
+    },
     # Statistics and figures are only made of the training split.
-    (
-        "data/processed/magnetic_data/dev.manifest.json",
-        FEATURES - {"measure_magnetic", "illustrate_magnetic"},
-    ),
-    ("data/preprocessed/sdo/plan.parquet.manifest.json", INDEX),
-    ("data/sample/raw/sdo.manifest.json", {"unpack_sdo"}),
-    ("data/interim/ztf/accepted/20180601.receipt.json", {"check_night"}),
+    {
+        "data/processed/magnetic_data/dev.manifest.json": FEATURES
+        - {"measure_magnetic", "illustrate_magnetic"},
+    },
 ]
 
 
@@ -46,17 +48,18 @@ DAMAGE = (
 """Empty, truncated, changed: one kind per document. tests/unit/test_products.py has all kinds."""
 
 
-@pytest.mark.parametrize("number", range(len(DOCUMENTS)), ids=[name for name, _ in DOCUMENTS])
-def test_a_damaged_document_is_named_and_its_product_made_again(finished, number):
-    document, stages = DOCUMENTS[number]
-    path = finished.path(document)
-    good = path.read_bytes()
-    cut(path, DAMAGE[number % len(DAMAGE)](good))
+@pytest.mark.parametrize("group", range(len(DOCUMENTS)))
+def test_a_damaged_document_is_named_and_its_product_made_again(finished, group):
+    good = {document: finished.path(document).read_bytes() for document in DOCUMENTS[group]}
+    for number, (document, content) in enumerate(good.items()):
+        cut(finished.path(document), DAMAGE[(group + number) % len(DAMAGE)](content))
     rules, text = finished.look()
-    assert document.split("/")[-1] in text
+    for document, stages in DOCUMENTS[group].items():
+        assert document.split("/")[-1] in text
+        assert rules >= stages
     assert "Traceback" not in text
-    assert rules >= stages
-    cut(path, good)
+    for document, content in good.items():
+        cut(finished.path(document), content)
     assert finished.stale() == set()
 
 
@@ -81,32 +84,38 @@ SIMULATIONS = [f"simulate_{name}" for name in ("magnetic", "night", "sdo", "stea
 
 
 @pytest.mark.parametrize(
-    ("output", "stages"),
+    "outputs",
     [
-        ("data/interim/solar_flare_2020/catalogue/train_partition1_data.parquet", INGESTED),
-        ("data/interim/solar_flare_2020/quarantine/train_partition1_data.jsonl", INGESTED),
-        ("data/interim/sdo/problems.jsonl", {"catalogue_sdo"}),
-        ("data/interim/sdo/images.parquet", {"catalogue_sdo"}),
-        ("data/interim/ztf/quarantine/20180602.jsonl", {"extract_night"}),
-        ("data/interim/ztf/label_problems.jsonl", {"read_labels"}),
-        ("data/interim/stealth/quarantine.jsonl", {"ingest_stealth"}),
-        ("data/processed/ztf/labels.csv", {"gather_ztf"}),
-        ("data/processed/sdo/integrity.md", {"report_sdo"}),
+        {
+            "interim/solar_flare_2020/catalogue/train_partition1_data.parquet": INGESTED,
+            "interim/sdo/problems.jsonl": {"catalogue_sdo"},
+            "interim/ztf/quarantine/20180602.jsonl": {"extract_night"},
+        },
+        {
+            "interim/solar_flare_2020/quarantine/train_partition1_data.jsonl": INGESTED,
+            "interim/sdo/images.parquet": {"catalogue_sdo"},
+            "interim/ztf/label_problems.jsonl": {"read_labels"},
+            "interim/stealth/quarantine.jsonl": {"ingest_stealth"},
+        },
+        {
+            "processed/sdo/integrity.md": {"report_sdo"},
+            "processed/ztf/labels.csv": {"gather_ztf"},
+        },
     ],
+    ids=lambda outputs: " and ".join(outputs),
 )
-def test_every_output_of_a_rule_is_described_and_noticed_when_it_is_cut_or_lost(
-    finished, output, stages
-):
-    path = finished.path(output)
-    good = path.read_bytes()
-    cut(path, good + b"\n")
-    rules, text = finished.look()
-    assert output.removeprefix("data/") in text
-    assert rules >= stages
-    path.unlink()
-    rules, text = finished.look()
-    assert output.removeprefix("data/") in text
-    assert rules >= stages
+def test_every_output_of_a_rule_is_described_and_noticed_when_it_is_cut_or_lost(finished, outputs):
+    for output in outputs:
+        path = finished.path(f"data/{output}")
+        cut(path, path.read_bytes() + b"\n")
+    looks = [finished.look()]
+    for output in outputs:
+        finished.path(f"data/{output}").unlink()
+    looks.append(finished.look())
+    for rules, text in looks:
+        for output, stages in outputs.items():
+            assert output in text
+            assert rules >= stages
 
 
 def test_a_damaged_sidecar_of_a_simulated_file_has_it_simulated_again(finished):
