@@ -32,16 +32,19 @@ def project(_fresh, tmp_path) -> Project:
 
 @pytest.fixture(scope="session")
 def made_once(_fresh, _shared):
-    """Return a function that makes a project once for all test workers: (name, settings)."""
+    """Return a function that makes a project once for all test workers: (name, settings, targets).
 
-    def make(name: str, settings: str = "") -> Project:
+    Tests must not change this project, but they may change a copy.
+    """
+
+    def make(name: str, settings: str = "", *targets: str) -> Project:
         folder = _shared / f"made_{name}"
         with FileLock(f"{folder}.lock"):
             if not folder.exists():
                 project = _fresh.copy(_shared / f"making_{name}")
                 if settings:
                     project.set(settings)
-                project.run("--cores", "2")
+                project.run("--cores", "2", *targets)
                 project.folder.rename(folder)
         return Project(folder)
 

@@ -26,11 +26,9 @@ SPLITS = ("train", "validation", "test")
 
 
 @pytest.fixture(scope="module", name="kept")
-def _kept(_fresh, tmp_path_factory):
-    project = _fresh.copy(tmp_path_factory.mktemp("joined") / "project")
-    project.set("branches: [magnetic, sdo, aligned]")
-    project.run("--cores", "2", "aligned")
-    return Kept(project)
+def _kept(made_once, tmp_path_factory):
+    made = made_once("aligned", "branches: [magnetic, sdo, aligned]", "aligned")
+    return Kept(made.copy(tmp_path_factory.mktemp("joined") / "project"))
 
 
 @pytest.fixture

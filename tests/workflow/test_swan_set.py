@@ -28,13 +28,13 @@ PREPROCESSED = "data/preprocessed/solar_flare_2020"
 
 
 @pytest.fixture(scope="module", name="kept")
-def _kept(_fresh, tmp_path_factory):
-    project = _fresh.copy(tmp_path_factory.mktemp("swan_set") / "project")
-    project.set("{branches: [magnetic], magnetic: {input: swan_sf}}")
-    # Enough regions for a class in each split.
-    project.set("simulate: {magnetic: {records: 900}}")
-    project.run("--cores", "2")
-    return Kept(project)
+def _kept(made_once, tmp_path_factory):
+    # Enough records for regions of each class in each split.
+    made = made_once(
+        "swan_set",
+        "{branches: [magnetic], magnetic: {input: swan_sf}, simulate: {magnetic: {records: 900}}}",
+    )
+    return Kept(made.copy(tmp_path_factory.mktemp("swan_set") / "project"))
 
 
 @pytest.fixture

@@ -18,12 +18,10 @@ RAW = "data/sample/raw/swan_sf"
 
 
 @pytest.fixture(scope="module", name="kept")
-def _kept(_fresh, tmp_path_factory):
-    project = _fresh.copy(tmp_path_factory.mktemp("catalogued") / "project")
+def _kept(made_once, tmp_path_factory):
     # Large enough for some bad windows.
-    project.set("simulate: {swan_sf: {coverage: 1.0}}")
-    project.run("--cores", "2", "swan_sf")
-    return Kept(project)
+    made = made_once("swan_sf", "simulate: {swan_sf: {coverage: 1.0}}", "swan_sf")
+    return Kept(made.copy(tmp_path_factory.mktemp("catalogued") / "project"))
 
 
 @pytest.fixture
@@ -46,10 +44,12 @@ def _declared(kept):
     [
         ("simulate: {swan_sf: {seed: 21}}", SIMULATE),
         ("simulate: {sdo: {seed: 21}}", SIMULATE),
-        ("limits: {max_rejected_windows_fraction: 0.9}", set()),
-        ("limits: {max_differing_steps_fraction: 0.9}", set()),
+        (
+            "{limits: {max_rejected_windows_fraction: 0.9, max_differing_steps_fraction: 0.9}, "
+            "seed: 7}",
+            set(),
+        ),
         ("limits: {max_rejected_windows_fraction: 0}", CHECK),
-        ("seed: 7", set()),
         ("source: {swan_sf: archive}", {"retrieve"} | SIMULATE - {"simulate_swan_sf"}),
     ],
 )
