@@ -35,8 +35,9 @@ def verify(project, *arguments):
         check=False,
     )
     assert done.stderr == ""
-    listed = re.search(r"^DAMAGED:\n((?:  .*\n)+)", done.stdout, re.MULTILINE)
-    names = listed[1].splitlines() if listed else []
+    # Products are DAMAGED, and files of the user's own are CHANGED.
+    lists = re.findall(r"^(?:DAMAGED|CHANGED).*:\n((?:  .*\n)+)", done.stdout, re.MULTILINE)
+    names = "".join(lists).splitlines()
     return done.returncode, {name.split(": ")[0].strip() for name in names}
 
 
@@ -118,28 +119,37 @@ def test_an_edit_in_a_folder_of_the_users_own_is_noticed(finished):
     before = finished.products()
     root = json.loads(finished.path("data/interim/sdo/raw.receipt.json").read_text())["root"]
     tree = finished.path("data/raw/sdo") / root
-    looks = {
-        next(tree.rglob("*__171.jpg")): {"locate_sdo", "catalogue_sdo"},
-        next(path for path in night.rglob("*.avro")): {"extract_night"},
-    }
-    for path, rules in looks.items():
-        then, then_of_folder = path.stat(), path.parent.stat()
-        # Edited in place: the same size, and no folder that shows it.
-        content = bytearray(path.read_bytes())
-        content[-1] ^= 1
-        path.write_bytes(content)
-        assert finished.stale() >= rules
-        code, _ = verify(finished)
-        assert code == 1
-        content[-1] ^= 1
-        path.write_bytes(content)
-        os.utime(path, ns=(then.st_atime_ns, then.st_mtime_ns))
-        assert finished.stale() == set()
-        path.rename(path.with_name("other"))
-        assert finished.stale() >= rules
-        path.with_name("other").rename(path)
+    rules = {"locate_sdo", "catalogue_sdo", "extract_night"}
+    edited = [next(tree.rglob("*__171.jpg")), next(night.rglob("*.avro"))]
+    places = [*edited, *(path.parent for path in edited)]
+    times = {path: (path.stat().st_atime_ns, path.stat().st_mtime_ns) for path in places}
+
+    def flip_last_bits():
+        # In place: the same size, and no folder that shows it.
+        for path in edited:
+            content = bytearray(path.read_bytes())
+            content[-1] ^= 1
+            path.write_bytes(content)
+
+    def restore_times():
         # Snakemake itself uses the time of the folder of a night.
-        os.utime(path.parent, ns=(then_of_folder.st_atime_ns, then_of_folder.st_mtime_ns))
-        assert finished.stale() == set()
+        for path, time in times.items():
+            os.utime(path, ns=time)
+
+    flip_last_bits()
+    assert finished.stale() >= rules
+    code, names = verify(finished)
+    assert code == 1
+    assert {name.split("/")[2] for name in names} == {"sdo", "ztf"}
+    flip_last_bits()
+    restore_times()
+    assert finished.stale() == set()
+    for path in edited:
+        path.rename(path.with_name("other"))
+    assert finished.stale() >= rules
+    for path in edited:
+        path.with_name("other").rename(path)
+    restore_times()
+    assert finished.stale() == set()
     assert finished.products() == before
     assert verify(finished) == (0, set())

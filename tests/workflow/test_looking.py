@@ -3,7 +3,6 @@
 import json
 import socket
 
-import pytest
 from test_shared_filesystem import clone
 
 from projects import said
@@ -38,11 +37,11 @@ def test_no_dry_run_changes_a_file(finished):
         assert state(finished) == before, look
 
 
-@pytest.mark.parametrize("look", LOOKS[:5], ids=" ".join)
-def test_a_product_that_is_away_during_a_dry_run_is_current_when_it_is_back(finished, look):
+def test_a_product_that_is_away_during_dry_runs_is_current_when_it_is_back(finished):
     receipts, away = finished.path("data/interim/raw"), finished.path("away")
     receipts.rename(away)
-    finished.run(*look)
+    for look in LOOKS[:5]:
+        finished.run(*look)
     away.rename(receipts)
     assert finished.stale() == set()
 

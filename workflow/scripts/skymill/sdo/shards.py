@@ -14,7 +14,7 @@ from pathlib import Path
 import google_crc32c
 import numpy as np
 
-from skymill.engine.durable import partial_path
+from skymill.engine.durable import begin_flush, partial_path
 
 PACKING = {"level": 1, "checksum": True}
 """Settings of zstd, with zarr-python's names. Level 3 would save one hundredth more of real AIA and
@@ -61,6 +61,7 @@ def write_shard(
         table += google_crc32c.value(table).to_bytes(4, "little")
         checksum.update(table)
         file.write(table)
+        begin_flush(file)
     if not place:
         temporary.unlink()
         return {}
