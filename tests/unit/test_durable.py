@@ -67,6 +67,29 @@ def test_flushing_is_done_by_the_system(tmp_path, monkeypatch):
     assert flushed[1].st_ino == tmp_path.stat().st_ino
 
 
+def test_a_flush_that_has_begun_changes_no_file(tmp_path):
+    path = tmp_path / "large"
+    content = bytes(range(256)) * 10_000
+    with open(path, "wb") as file:
+        file.write(content)
+        durable.begin_flush(file)
+        assert path.read_bytes() == content
+        file.write(b"more")
+        durable.begin_flush(file)
+    assert path.read_bytes() == content + b"more"
+
+
+def test_a_flush_begins_where_the_system_supports_it(tmp_path, monkeypatch):
+    begun = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda *call: begun.append(call), raising=False)
+    with open(tmp_path / "some", "wb") as file:
+        durable.begin_flush(file)
+        assert begun == [(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)]
+        monkeypatch.delattr(os, "posix_fadvise")
+        durable.begin_flush(file)
+    assert len(begun) == 1
+
+
 @pytest.mark.parametrize("few", [100, 2])
 def test_all_files_of_a_folder_are_flushed_one_by_one_or_together(tmp_path, monkeypatch, few):
     for number in range(3):
