@@ -138,10 +138,12 @@ class Project:
     def look(self, *arguments: str) -> tuple[set[str], str]:
         """Return the rules that a run would execute, see `stale`, and all that a look says."""
         done = self.run("-n", *arguments)
-        return self._planned(done.stdout), said(done)
+        return self.planned(done), said(done)
 
     @staticmethod
-    def _planned(output: str) -> set[str]:
+    def planned(done: subprocess.CompletedProcess) -> set[str]:
+        """Return the rules that a run executes, or a look would execute, see `stale`."""
+        output = said(done)
         table = re.search(r"^job +count\n[- ]+\n(.*?)^total", output, re.MULTILINE | re.DOTALL)
         if table is None:
             assert "Nothing to be done" in output, output

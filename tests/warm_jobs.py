@@ -4,6 +4,9 @@ In tests of the workflow most of a job's time is the start of Python and the imp
 PyArrow and Numba. Here `python` is a small client: it hands a script to the server beside the test,
 with its folder, environment and open files, and ends with the code of the fork that ran it. What
 else Python is asked to run is run by Python itself.
+
+Charts of reports are drawn by one more process, because a job that draws its first chart starts
+V8, which takes longer than the charts.
 """
 
 import atexit
@@ -11,6 +14,7 @@ import contextlib
 import functools
 import gc
 import importlib
+import multiprocessing
 import os
 import runpy
 import select
@@ -21,6 +25,8 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Client, Listener
 from pathlib import Path
 
 SOCKET = "SKYMILL_TEST_JOBS"
@@ -29,6 +35,7 @@ SOCKET = "SKYMILL_TEST_JOBS"
 LIBRARIES = (
     "astropy.time",
     "cramjam",
+    "distributed",
     "fastavro",
     "filelock",
     "isal.igzip_threaded",
@@ -49,6 +56,7 @@ LIBRARIES = (
     "snakemake.iocontainers",
     "snakemake.logging",
     "tqdm",
+    "vl_convert",
     "yaml",
     "zarr",
 )
@@ -99,6 +107,7 @@ def serve(address: str) -> None:
         importlib.import_module(name)
     # Numba loads most of itself only when it first compiles, or finds what it has compiled.
     sys.modules["numba"].njit("int64(int64)")(lambda number: -number)
+    _draw_elsewhere(f"{address}.charts")
     # Forks share the memory of what is there now: their collector has no need to write to it.
     gc.collect()
     gc.freeze()
@@ -142,6 +151,38 @@ def serve(address: str) -> None:
                 os.kill(waiting.pop(file), signal.SIGTERM)
 
 
+def _draw_elsewhere(address: str) -> None:
+    """Make all jobs draw their charts in one process, which has started V8 once."""
+    library = sys.modules["vl_convert"]
+    listener = Listener(address, backlog=64)
+    # As a daemon it ends with the server.
+    multiprocessing.get_context("fork").Process(
+        target=_draw_all, args=(listener, library.vegalite_to_svg), daemon=True
+    ).start()
+
+    def draw(spec: dict) -> str:
+        with Client(listener.address) as server:
+            server.send(spec)
+            drawn = server.recv()
+        if isinstance(drawn, ValueError):
+            raise drawn
+        return drawn
+
+    library.vegalite_to_svg = draw
+
+
+def _draw_all(listener: Listener, draw: Callable[[dict], str]) -> None:
+    """Draw charts, one after the other, until the server ends."""
+    while True:
+        # A job may be killed at any time.
+        with listener.accept() as job, contextlib.suppress(EOFError, ConnectionError):
+            spec = job.recv()
+            try:
+                job.send(draw(spec))
+            except ValueError as error:
+                job.send(error)
+
+
 def _start(client: socket.socket) -> int | None:
     """Fork for a job that a client asks for; return its process, if the client is still there."""
     length, files, _, _ = socket.recv_fds(client, 16, 3)
@@ -166,6 +207,9 @@ def _run(folder: str, arguments: list[str], variables: dict[str, str], files: li
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(variables)
+        if any(name.startswith("DASK_") for name in variables):
+            # Dask has read its settings from the variables of the server.
+            sys.modules["dask"].config.refresh()
         sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
         sys.argv = arguments
         own = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))

@@ -81,11 +81,40 @@ def without_origin(products):
     }
 
 
-def test_the_whole_workflow_runs_on_downloaded_files(archive, finished):
+def test_the_whole_workflow_runs_on_downloaded_files_even_if_a_download_is_killed(
+    archive, finished
+):
     project = archive.project
+    content = archive.server.files[f"/{FILE}"]
+    half = len(content) // 2
+    archive.server.misbehave(f"/{FILE}", stall(after=half, seconds=30))
+    project.set("retrieve: {timeout: 60}")
+    run = subprocess.Popen(
+        project.command("magnetic", "--cores", "2"),
+        cwd=project.folder,
+        env=project.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    part = project.path(f"data/raw/.cache/{FILE}.part")
+    deadline = time.monotonic() + 60
+    while not (part.exists() and part.stat().st_size > half // 2):
+        assert run.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    kept = part.stat().st_size
+
     done = project.run("--cores", "2")
+    assert f"bytes={kept}-" in archive.server.ranges()
+    assert not part.exists()
+    assert project.path(RAW).read_bytes() == content
     assert "SIMULATED" not in said(done)
-    assert without_origin(project.products()) == without_origin(finished.products())
+    made = without_origin(project.products())
+    assert any("magnetic_data/train/" in name for name in made)
+    assert made == without_origin(finished.products())
     assert project.stale() == set()
 
     lock = project.path("config/sources.lock.json")
@@ -153,19 +182,21 @@ def test_sdobenchmark_comes_from_github_without_an_account(archive, finished, tm
                 packed.writestr(f"SDOBenchmark-data-full/{path}", published.read(name))
     content = archive.server.files["/sdobenchmark.zip"] = branch.getvalue()
     archive.server.misbehave("/sdobenchmark.zip", chunked(len(content) // 3), chunked())
-    project.set("sdo: {tensors: false}")
-    project.run("--cores", "2", "sdo")
+    plan = "data/preprocessed/sdo/plan.parquet"
+    images = "data/interim/sdo/images.parquet"  # has a checksum of each image
+    project.run("--cores", "2", plan)
     assert project.path("data/raw/sdobenchmark.zip").read_bytes() == content
     assert not project.path("config/sources.lock.json").exists()
-    plan = "data/preprocessed/sdo/plan.parquet"
-    assert project.path(plan).read_bytes() == finished.path(plan).read_bytes()
-    assert project.stale("sdo") == set()
+    for table in (images, plan):
+        assert project.path(table).read_bytes() == finished.path(table).read_bytes(), table
+    assert project.stale(plan) == set()
 
 
 def test_a_dry_run_says_how_much_is_to_be_downloaded_and_contacts_no_server(archive):
     project = archive.project
-    assert "about 51 GB by the registry" in project.look()[1]
-    assert "a ZTF night varies from 0.01 to 73 GB" in project.look()[1]
+    text = project.look()[1]
+    assert "about 51 GB by the registry" in text
+    assert "a ZTF night varies from 0.01 to 73 GB" in text
     assert "2 files, about 6.1 GB" in project.look(RAW, f"data/raw/{LABELS}")[1]
     assert archive.server.requests == archive.kaggle.requests == []
     project.run("--cores", "1", RAW)
@@ -195,11 +226,16 @@ def test_another_published_list_of_labels_downloads_nothing_again(archive):
     assert len(archive.fetched(LABELS)) == 1
 
 
-def test_a_forced_download_uses_the_cache(archive):
-    archive.project.run("--cores", "1", RAW)
-    archive.project.run("--cores", "1", "--force", RAW)
+def test_downloads_are_limited_unless_the_command_line_does_and_a_forced_one_uses_the_cache(
+    archive,
+):
+    project = archive.project
+    done = project.run("--cores", "2", RAW)
+    assert re.search(r"Provided resources: downloads=\D*2\b", said(done))
+    done = project.run("--cores", "2", "--force", RAW, "--resources", "downloads=7")
+    assert re.search(r"Provided resources: downloads=\D*7\b", said(done))
     assert len(archive.fetched()) == 1
-    assert archive.project.path(RAW).read_bytes() == archive.server.files[f"/{FILE}"]
+    assert project.path(RAW).read_bytes() == archive.server.files[f"/{FILE}"]
 
 
 def test_a_file_put_there_by_hand_is_verified_and_used_and_never_deleted(archive):
@@ -215,55 +251,11 @@ def test_a_file_put_there_by_hand_is_verified_and_used_and_never_deleted(archive
     assert '"local"' in project.path(f"data/interim/raw/{FILE}.receipt.json").read_text()
 
 
-def test_a_run_killed_during_a_download_is_resumed(archive, finished):
-    project = archive.project
-    project.set("branches: [magnetic]")
-    content = archive.server.files[f"/{FILE}"]
-    half = len(content) // 2
-    archive.server.misbehave(f"/{FILE}", stall(after=half, seconds=30))
-    project.set("retrieve: {timeout: 60}")
-    run = subprocess.Popen(
-        project.command("--cores", "2"),
-        cwd=project.folder,
-        env=project.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    part = project.path(f"data/raw/.cache/{FILE}.part")
-    deadline = time.monotonic() + 60
-    while not (part.exists() and part.stat().st_size > half // 2):
-        assert run.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
-    kept = part.stat().st_size
-
-    done = project.run("--cores", "2")
-    assert f"bytes={kept}-" in archive.server.ranges()
-    assert not part.exists()
-    assert project.path(RAW).read_bytes() == content
-    assert "SIMULATED" not in said(done)
-    made, expected = (without_origin(one.products()) for one in (project, finished))
-    assert any("magnetic_data/train/" in name for name in made)
-    assert made == {name: expected[name] for name in made}
-    assert project.stale() == set()
-
-
 def test_a_page_instead_of_a_file_fails_by_name(archive):
     archive.server.files[f"/{FILE}"] = b"<html><body>Service Unavailable</body></html>"
     done = archive.project.run("--cores", "1", RAW, succeeds=False)
     assert "an HTML or XML page" in said(done)
     assert not archive.project.path(RAW).exists()
-
-
-def test_downloads_are_limited_unless_the_command_line_does(archive):
-    done = archive.project.run("--cores", "2", RAW)
-    assert re.search(r"Provided resources: downloads=\D*2\b", said(done))
-    archive.project.path(RAW).unlink()
-    done = archive.project.run("--cores", "2", RAW, "--resources", "downloads=7")
-    assert re.search(r"Provided resources: downloads=\D*7\b", said(done))
 
 
 def test_the_plan_of_a_run_lists_downloads(archive):

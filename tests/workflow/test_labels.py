@@ -46,15 +46,18 @@ def document(project, product):
     return json.loads(project.path(f"{product}.manifest.json").read_text())
 
 
-def test_a_users_list_is_read_in_any_folder(made):
+def test_a_users_list_is_read_in_any_folder_and_null_removes_an_entry_of_the_map(made):
     before = pd.read_parquet(made.path("data/processed/ztf/stamps.parquet"))
     path = own_list(made)
     assert made.stale() >= {"read_labels", "check_labels", "extract_night"}
+    made.set("labels: {map: {AGN: null}}")
     done = made.run("--cores", "2")
     assert "SIMULATED DATA" in said(done)
+    assert "ztf_avro_Grande_AGN.csv" in said(done)  # as a leftover
     after = pd.read_parquet(made.path("data/processed/ztf/stamps.parquet"))
     assert after["candid"].tolist() == before["candid"].tolist()
     labels, plan = document(made, LABELS), document(made, "data/preprocessed/ztf/plan.parquet")
+    assert labels["labels"].keys() == {"Otro", "QSO", "YSO"}
     assert (labels["source"], labels["raw"]["name"]) == ("local", "file:own list.csv.gz")
     assert (plan["source"], plan["sources"]) == ("sample", ["local", "sample"])
     assert "Source: local, sample" in made.path("data/processed/ztf/report.md").read_text()
@@ -63,7 +66,7 @@ def test_a_users_list_is_read_in_any_folder(made):
     path.rename(path.with_name("away"))
     assert made.stale() == set()
     path.write_bytes(path.with_name("away").read_bytes() + b"\n")
-    assert made.stale() >= {"read_labels"}
+    assert made.stale(LABELS) >= {"read_labels"}
 
 
 def test_a_list_without_matches_stops_the_run_and_suggests_a_spelling(made):
@@ -115,11 +118,3 @@ def test_two_lists_in_one_place_are_refused(made):
     assert MEMBER in said(done)
     made.set(f"labels: {{file: data/raw/ztf/labels/{TARBALL}}}")
     made.run("-n")
-
-
-def test_null_removes_an_entry_of_the_map_in_rules_and_products(made):
-    made.set("labels: {map: {AGN: null}}")
-    done = made.run("--cores", "2")
-    assert "ztf_avro_Grande_AGN.csv" in said(done)  # as a leftover
-    assert document(made, LABELS)["labels"].keys() == {"Otro", "QSO", "YSO"}
-    assert made.stale() == set()

@@ -38,7 +38,11 @@ def made(_made, tmp_path):
 
 def jobs(project, *arguments):
     """Return the jobs that a run would execute: (rule, night); the night may be empty."""
-    output = project.run("-n", *arguments).stdout
+    return jobs_in(project.run("-n", *arguments).stdout)
+
+
+def jobs_in(output):
+    """Return the jobs in the output of a run or of a dry run."""
     found = set()
     for block in re.split(r"^(?:local)?rule ", output, flags=re.MULTILINE)[1:]:
         rule = block.partition(":")[0]
@@ -51,7 +55,12 @@ def jobs(project, *arguments):
 
 def nights(project, *arguments):
     """Return the nights that a run would read."""
-    return {night for rule, night in jobs(project, *arguments) if rule == "extract_night"}
+    return nights_in(project.run("-n", *arguments).stdout)
+
+
+def nights_in(output):
+    """Return the nights that are read, by the output of a run or of a dry run."""
+    return {night for rule, night in jobs_in(output) if rule == "extract_night"}
 
 
 def of_night(night):
@@ -70,7 +79,7 @@ GATHERING = {
 
 def test_a_range_means_every_day_of_it(tiny):
     tiny.set("ztf: {nights: '20180630..20180702'}")
-    assert nights(tiny) == {"20180630", "20180701", "20180702"}
+    assert nights(tiny, "read_nights") == {"20180630", "20180701", "20180702"}
 
 
 def test_a_file_of_nights_is_read_from_the_project(tiny):
@@ -78,7 +87,8 @@ def test_a_file_of_nights_is_read_from_the_project(tiny):
         "# two, and some\n20180602\n20180605..20180606  # good seeing\n20180603_programid3\n"
     )
     tiny.set("ztf: {nights: config/nights.txt}")
-    assert nights(tiny) == {"20180602", "20180605", "20180606", "20180603_programid3"}
+    found = nights(tiny, "read_nights")
+    assert found == {"20180602", "20180605", "20180606", "20180603_programid3"}
 
 
 @pytest.mark.parametrize(
@@ -97,11 +107,10 @@ def test_a_wrong_night_is_refused_with_its_file_and_line(tiny, content, words):
     assert "Traceback" not in said(done)
 
 
-def test_one_more_night_runs_its_own_jobs_and_those_that_gather_nights(made):
-    assert jobs(made) == set()
-    for more in ("20180608", "20180531", "20180603_programid3"):
-        made.set(f"ztf: {{nights: ['20180601..20180606', '{more}']}}")
-        assert jobs(made) == of_night(more) | GATHERING
+def test_more_nights_run_their_own_jobs_and_those_that_gather_nights(made):
+    more = ("20180608", "20180531", "20180603_programid3")
+    made.set(f"ztf: {{nights: ['20180601..20180606', {', '.join(more)}]}}")
+    assert jobs(made) == set().union(*map(of_night, more)) | GATHERING
 
 
 def test_one_night_less_gathers_again_and_reads_no_night(made):
@@ -128,25 +137,22 @@ def put_by_hand(project, made, *nights):
 
 def test_days_without_a_local_file_are_skipped_in_a_range_and_named(tiny, made):
     put_by_hand(tiny, made, "20180602", "20180605")
-    done = tiny.run("-n")
-    assert nights(tiny) == {"20180602", "20180605"}
-    assert "20180601, 20180603..20180604, 20180606" in said(done)
-
-    tiny.run("--cores", "2")
+    output = said(tiny.run("--cores", "2"))
+    assert nights_in(output) == {"20180602", "20180605"}
+    assert "20180601, 20180603..20180604, 20180606" in output
     report = tiny.path("data/processed/ztf/report.md").read_text()
     assert "20180601, 20180603..20180604, 20180606" in report
     assert jobs(tiny) == set()
 
     # A night that is added later is read, and the page no longer calls it absent.
+    # A night that was read and then deleted to free space is kept.
     put_by_hand_later = tiny.path("data/raw/ztf/ztf_public_20180603.tar.gz")
     shutil.copy(made.path("data/sample/raw/ztf/ztf_public_20180603.tar.gz"), put_by_hand_later)
-    assert jobs(tiny) == {job for job in of_night("20180603") if job[0] != "simulate_night"} | (
-        GATHERING
-    )
-    # A night that was read and then deleted to free space is kept.
     tiny.path("data/raw/ztf/ztf_public_20180602.tar.gz").unlink()
-    assert ("extract_night", "20180602") not in jobs(tiny)
-    assert "20180601, 20180604, 20180606" in said(tiny.run("-n"))
+    output = said(tiny.run("-n"))
+    own = of_night("20180603") - {("simulate_night", "20180603")}
+    assert jobs_in(output) == own | GATHERING
+    assert "20180601, 20180604, 20180606" in output
 
 
 def test_named_local_nights_must_exist(tiny, made):
@@ -168,10 +174,10 @@ def test_simulated_nights_do_not_count_as_local_nights(made):
     assert nights(made) == {"20180602"}
 
 
-def test_the_last_lines_report_an_empty_cross_match(tiny):
+def test_the_last_lines_report_an_empty_cross_match(made):
     # An empty tarball: the archive has some of these.
-    tiny.set("ztf: {nights: [20180604]}")
-    assert any("NO STAMPS" in line for line in said(tiny.run("--cores", "2")).splitlines()[-8:])
+    made.set("ztf: {nights: [20180604]}")
+    assert any("NO STAMPS" in line for line in said(made.run("--cores", "2")).splitlines()[-8:])
 
 
 @pytest.fixture
@@ -193,6 +199,7 @@ def test_days_without_a_tarball_in_the_archive_are_nights_without_alerts(archive
     kept = [line for line in listed if not re.search("2018060[23]", line)]
     server.files["/MD5SUMS"] = "".join(kept).encode()
     project.set(TINY + "source: archive\n")
+    project.set("ztf: {nights: '20180601..20180605'}")
     project.run("--cores", "2")
     report = project.path("data/processed/ztf/report.md").read_text()
     # 20180604 is an empty tarball: the archive has some of these.
@@ -210,16 +217,14 @@ def test_batches_of_nights_leave_little_to_the_run_that_follows(tiny, made):
     done = set()
     for number in (1, 2, 3):
         arguments = ("--batch", f"read_nights={number}/3")
-        planned = nights(tiny, *arguments, "read_nights")
-        assert len(planned) == 2
-        assert not planned & done
-        tiny.run("--cores", "2", *arguments, "read_nights")
-        done |= planned
+        read = nights_in(said(tiny.run("--cores", "2", *arguments, "read_nights")))
+        assert len(read) == 2
+        assert not read & done
+        done |= read
     assert len(done) == 6
     # With `extract: all` nights need no labels.
     labels = {(rule, "") for rule in ("simulate_ztf_labels", "read_labels", "check_labels")}
-    assert jobs(tiny) == labels | GATHERING
-    tiny.run("--cores", "2")
+    assert jobs_in(said(tiny.run("--cores", "2"))) == labels | GATHERING
     assert tiny.products() == made.products()
 
 

@@ -11,6 +11,8 @@ import pytest
 from projects import SNAKEMAKE, WARM, said
 
 STEALTH = "workflow/scripts/skymill/stealth/write.py"
+RAW = "data/sample/raw/stealth/data.csv"
+PROGRESS = r"^100 %  1 of 1 jobs?, \d:\d\d$"
 CONFIG = ("--configfile", "config/small.yaml", "--config", "branches=[stealth]")
 
 
@@ -70,15 +72,17 @@ def test_a_failed_job_is_shown_with_its_rule_its_error_and_its_log(project):
 
 
 def test_snakemakes_own_output_is_printed_on_request(project):
-    text = said(run(project, "--cores", "2", "--quiet", "host"))
-    assert "localrule convert_stealth" in text
-    assert " %  6 of 6 jobs" not in text
+    text = said(run(project, RAW, "--cores", "2", "--quiet", "host"))
+    assert "localrule simulate_stealth" in text
+    assert not re.search(PROGRESS, text, re.MULTILINE)
+    project.path(RAW).unlink()
+    assert re.search(PROGRESS, said(run(project, RAW, "--cores", "2")), re.MULTILINE)
 
 
 @pytest.mark.parametrize("to_all", [True, False], ids=["as a terminal does", "to Snakemake alone"])
 def test_ctrl_c_ends_the_jobs_and_says_how_to_resume(project, to_all):
     process = subprocess.Popen(
-        [*SNAKEMAKE, "--cores", "2", "--configfile", "config/small.yaml"],
+        [*SNAKEMAKE, "magnetic", "--cores", "2", "--configfile", "config/small.yaml"],
         cwd=project.folder,
         env=project.environment(),
         stdout=subprocess.PIPE,

@@ -43,15 +43,11 @@ def test_as_a_module_the_workflow_runs_and_notices_damage(user):
 
 def test_in_another_folder_the_workflow_uses_its_configuration_and_sources(project, tmp_path):
     folder = tmp_path / "elsewhere"
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "1", "--directory", folder, "stealth"],
-        cwd=project.folder,
-        env=project.environment(),
-        capture_output=True,
-        text=True,
-    )
+    table = "data/preprocessed/stealth/solar_flares.parquet"
+    command = ["--cores", "1", "--directory", str(folder), table]
+    done = WARM.run(command, project.folder, project.environment())
     assert done.returncode == 0, said(done)
-    assert (folder / "data/preprocessed/stealth/solar_flares.parquet").exists()
+    assert (folder / table).exists()
 
 
 def test_without_the_package_a_message_says_what_to_do(project):
