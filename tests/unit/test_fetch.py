@@ -13,13 +13,13 @@ import time
 import zipfile
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 from records import REPOSITORY, SCRIPTS, record
 
 from servers import FileServer, KaggleServer, chunked, cut, page, stall, status, until_the_end
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import read_json, write_json
+from skymill.engine.yaml_files import read_yaml
 from skymill.raw.fetch import fetch
 from skymill.raw.files import changed_since, origin, put_by_hand, verify_raw
 from skymill.raw.http import Patience
@@ -303,7 +303,7 @@ def test_a_night_fills_in_its_address(night):
     ],
 )
 def test_an_entry_says_where_a_file_comes_from(keys, fits):
-    schema = yaml.safe_load((REPOSITORY / "workflow/schemas/sources.schema.yaml").read_text())
+    schema = read_yaml(REPOSITORY / "workflow/schemas/sources.schema.yaml")
     described = dict.fromkeys(("page", "licence", "citation", "title"), "https://a.b")
     collection = {**described, "files": {"x": {"kind": "zip", **keys}}}
     document = {"collections": {"sdo": collection}}
