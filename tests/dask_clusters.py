@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from distributed import Client
+
 import skymill
 from skymill.engine.errors import SkymillError
 
@@ -57,6 +59,15 @@ class LoopbackCluster:
         self.workers.append(worker)
         self._until(lambda: "Registered to:" in self.log(name), name)
         return worker
+
+    def remove_workers(self) -> None:
+        """End all workers, and wait until the scheduler has noticed."""
+        for worker in self.workers:
+            worker.kill()
+            worker.wait()
+        self.workers.clear()
+        with Client(self.address, set_as_default=False) as client:
+            self._until(lambda: not client.scheduler_info()["workers"], "scheduler")
 
     def log(self, name: str) -> str:
         """Return the output of the scheduler or of a worker."""

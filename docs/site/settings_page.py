@@ -21,12 +21,10 @@ def page(root: Path) -> str:
     )
     text = (root / "config/config.yaml").read_text(encoding="utf-8")
     comments = dict(_comments(text))
+    default = yaml.safe_load(text)
     parts = [INTRODUCTION]
     for name, part in schema["properties"].items():
-        parts += [
-            f"## {name}\n\n",
-            *_described(schema, (name,), part, yaml.safe_load(text), comments),
-        ]
+        parts += [f"## {name}\n\n", *_described(schema, (name,), part, default, comments)]
     return "".join(parts)
 
 

@@ -1,5 +1,8 @@
 """Fixtures of the unit tests. Hypothesis draws the same examples in every run."""
 
+import gc
+import os
+
 import pytest
 from hypothesis import HealthCheck, settings
 from records import load_config
@@ -14,6 +17,19 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("skymill")
+
+
+def pytest_collection_finish():
+    """Spare the collector the libraries and the tests, which stay to the end."""
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _without_waiting_for_the_disk():
+    """Flush no file: nobody cuts the power of these tests. A closed file is still an error."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)
+        yield
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-import yaml
 
 from skymill.engine.products import Product, manifest_path, write_document
+from skymill.engine.yaml_files import read_yaml
 from skymill.magnetic import catalogue as ingest_module
 from skymill.magnetic.schema import INDEX, LORENTZ, PARAMETERS, STEPS
 from skymill.magnetic.store import RecordStore
@@ -162,6 +162,6 @@ def load_config(*names: str, magnetic_input: str = "cup2020") -> dict:
 
     config = {}
     for name in names:
-        merge(config, yaml.safe_load((REPOSITORY / "config" / name).read_text()))
+        merge(config, read_yaml(REPOSITORY / "config" / name))
     config["magnetic"]["input"] = magnetic_input
     return of_input(config)

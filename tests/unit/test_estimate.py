@@ -1,9 +1,9 @@
 """The estimated time of a run, and the summary of its products."""
 
 import pytest
-import yaml
 from records import REPOSITORY
 
+from skymill.engine.yaml_files import read_yaml
 from skymill.estimate import RATES, SIMULATED, START, about, seconds, simulated_gigabytes
 from skymill.made import REPORT, made_lines
 from skymill.paths import BRANCH_FOLDERS
@@ -36,7 +36,7 @@ def test_simulating_takes_longer_than_hashing():
 
 @pytest.mark.parametrize("branch", SIMULATED)
 def test_the_demo_is_small(branch):
-    settings = yaml.safe_load((REPOSITORY / "config/config.yaml").read_text())["simulate"]
+    settings = read_yaml(REPOSITORY / "config/config.yaml")["simulate"]
     assert 0 < simulated_gigabytes(branch, settings, nights=4) < 0.2
     assert simulated_gigabytes("ztf", settings, 8) == 2 * simulated_gigabytes("ztf", settings, 4)
 

@@ -13,11 +13,11 @@ import settings_page
 import sources_page
 from skymill.command.app import app
 from skymill.command.sizes import _merged, sizes
-from skymill.engine.yaml_files import require_schema
+from skymill.engine.yaml_files import read_yaml, require_schema, yaml_loader
 from skymill.settings import in_force
 
 SCHEMA_FILE = REPOSITORY / "workflow/schemas/config.schema.yaml"
-SCHEMA = yaml.safe_load(SCHEMA_FILE.read_text())
+SCHEMA = read_yaml(SCHEMA_FILE)
 PAGES = sorted(
     path.relative_to(REPOSITORY).as_posix()
     for place in ("", "docs", "config", "profiles", "benchmarks")
@@ -79,7 +79,7 @@ def test_every_command_and_option_is_on_its_page():
 
 def test_every_file_of_the_registry_is_on_its_page():
     page = sources_page.page(REPOSITORY)
-    registry = yaml.safe_load(text_of("config/sources.yaml"))["collections"]
+    registry = read_yaml(REPOSITORY / "config/sources.yaml")["collections"]
     for collection in registry.values():
         assert collection["citation"] in page
         assert all(f"| `{file}` |" in page for file in collection["files"])
@@ -131,7 +131,9 @@ def test_messages_on_the_troubleshooting_page_are_in_the_code():
 def test_settings_of_a_page_are_valid(page):
     blocks = FENCE.findall(text_of(f"docs/{page}.md"))
     for block in [block for language, block in blocks if language == "yaml"]:
-        config = _merged(yaml.safe_load(text_of("config/config.yaml")), yaml.safe_load(block))
+        config = _merged(
+            read_yaml(REPOSITORY / "config/config.yaml"), yaml.load(block, yaml_loader())
+        )
         require_schema(in_force(config), SCHEMA_FILE, "config")
 
 

@@ -276,11 +276,21 @@ def two_workers(tmp_path_factory):
         yield running
 
 
-@pytest.fixture
-def fragile(tmp_path):
-    """A cluster for one test, without workers; the test may damage it."""
-    with LoopbackCluster(tmp_path / "cluster") as running:
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory):
+    """A shared cluster without workers, whose scheduler no test may damage."""
+    with LoopbackCluster(tmp_path_factory.mktemp("lasting") / "cluster") as running:
         yield running
+
+
+@pytest.fixture
+def fragile(lasting):
+    """The cluster without workers; the test may add workers and damage them."""
+    yield lasting
+    lasting.remove_workers()
+
+
+PATIENCE = "distributed.comm.timeouts.connect"
 
 
 @pytest.fixture
@@ -295,9 +305,16 @@ def job(tmp_path, monkeypatch):
     def use(address):
         monkeypatch.setenv(parallel.ADDRESS, address)
 
-    with dask.config.set({"distributed.comm.timeouts.connect": "2 s"}):
+    with dask.config.set({PATIENCE: "2 s"}):
         yield use
     assert list(folder.glob(".snakemake/*")) == [], "a job takes its token away"
+
+
+@pytest.fixture
+def hopeless_job(job):
+    """The same for an address where no scheduler answers, however long the job waits."""
+    with dask.config.set({PATIENCE: "0.2 s"}):
+        yield job
 
 
 def done_by():
@@ -450,13 +467,14 @@ def test_a_job_does_not_wait_forever_when_all_workers_are_lost(fragile, job):
     killing.join()
 
 
-def test_a_lost_scheduler_is_reported(fragile, job):
-    fragile.add_worker()
-    job(fragile.address)
-    killing = in_the_middle(lambda _: fragile.scheduler.kill())
-    with pytest.raises(SkymillError, match="went away during the job"):
-        map_pieces(dask_clusters.hang, [0], workers=1, what="hang")
-    killing.join()
+def test_a_lost_scheduler_is_reported(tmp_path, job):
+    with LoopbackCluster(tmp_path / "cluster") as running:
+        running.add_worker()
+        job(running.address)
+        killing = in_the_middle(lambda _: running.scheduler.kill())
+        with pytest.raises(SkymillError, match="went away during the job"):
+            map_pieces(dask_clusters.hang, [0], workers=1, what="hang")
+        killing.join()
 
 
 def test_an_interrupted_job_leaves_no_tasks_on_the_cluster(fragile, job):
@@ -470,31 +488,31 @@ def test_an_interrupted_job_leaves_no_tasks_on_the_cluster(fragile, job):
     assert tasks_left(fragile) == 0
 
 
-def test_an_address_without_a_server_is_reported(job):
+def test_an_address_without_a_server_is_reported(hopeless_job):
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    job(address)
+    hopeless_job(address)
     with pytest.raises(SkymillError, match=f"no Dask scheduler answers at {address}"):
         map_pieces(operator.neg, [1], workers=1, what="count")
 
 
-def test_an_address_with_a_silent_server_is_reported(job):
+def test_an_address_with_a_silent_server_is_reported(hopeless_job):
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        job(f"tcp://127.0.0.1:{silent.getsockname()[1]}")
+        hopeless_job(f"tcp://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(SkymillError, match="no Dask scheduler answers"):
             map_pieces(operator.neg, [1], workers=1, what="count")
 
 
-def test_an_address_of_another_kind_of_server_is_reported(job):
+def test_an_address_of_another_kind_of_server_is_reported(hopeless_job):
     with FileServer() as other:
-        job(other.address.replace("http", "tcp"))
+        hopeless_job(other.address.replace("http", "tcp"))
         with pytest.raises(SkymillError, match="no Dask scheduler answers"):
             map_pieces(operator.neg, [1], workers=1, what="count")
 
 
 @pytest.mark.parametrize("address", ["nonsense", "no-protocol://127.0.0.1:80", "tcp://x.invalid:1"])
-def test_an_invalid_address_is_reported(job, address):
-    job(address)
+def test_an_invalid_address_is_reported(hopeless_job, address):
+    hopeless_job(address)
     with pytest.raises(SkymillError, match="no Dask scheduler answers"):
         map_pieces(operator.neg, [1], workers=1, what="count")
 

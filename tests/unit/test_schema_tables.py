@@ -1,11 +1,11 @@
 """The values that the schemas of the configuration allow agree with the tables in the code."""
 
 import pytest
-import yaml
 from records import REPOSITORY
 
 from skymill import paths
 from skymill.engine.products import SOURCES
+from skymill.engine.yaml_files import read_yaml
 from skymill.magnetic.columns import SUFFIXES
 from skymill.magnetic.features import FUNCTIONS
 from skymill.magnetic.inputs import INPUTS
@@ -21,7 +21,7 @@ from skymill.ztf.plan import SPLITS
 
 
 def schema_of(name):
-    return yaml.safe_load((REPOSITORY / "workflow" / "schemas" / f"{name}.schema.yaml").read_text())
+    return read_yaml(REPOSITORY / "workflow" / "schemas" / f"{name}.schema.yaml")
 
 
 CONFIG = schema_of("config")
@@ -168,5 +168,5 @@ def test_kinds_of_raw_files_agree_with_the_code():
 
 @pytest.mark.parametrize("name", ["config.yaml"])
 def test_the_default_configuration_has_every_key_that_is_required(name):
-    config = yaml.safe_load((REPOSITORY / "config" / name).read_text())
+    config = read_yaml(REPOSITORY / "config" / name)
     assert sorted(config) == sorted(CONFIG["required"])

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from skymill.raw.files import origin
+from skymill.simulate import sdo
 from skymill.simulate.active_regions import LOOKS, SIZE, draw_image, draw_spots
 from skymill.simulate.sdo import (
     EXAMPLE_ROOT,
@@ -128,7 +129,9 @@ def test_every_file_occurs_once_for_each_spelling_of_the_root(download):
 
 
 @pytest.mark.parametrize("copies", [1, 3])
-def test_the_number_of_copies_can_be_set(tmp_path, copies):
+def test_the_number_of_copies_can_be_set(tmp_path, copies, monkeypatch):
+    # The roots do not depend on what the images show, which takes most of the time.
+    monkeypatch.setattr(sdo, "_image", lambda *_: b"an image")
     small = {"training_samples": 20, "test_samples": 10, "seed": 7}
     write_sdo(tmp_path / "one.zip", **small, copies=copies)
     with zipfile.ZipFile(tmp_path / "one.zip") as archive:
