@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from projects import REPOSITORY, SNAKEMAKE, said
+from projects import REPOSITORY, WARM, said
 
 TRAIN = "data/processed/magnetic_data/train"
 
@@ -48,13 +48,8 @@ def test_a_split_can_be_requested_by_its_folder(project, arguments):
 
 
 def test_the_default_profile_is_found_from_another_directory(project, tmp_path):
-    done = subprocess.run(
-        [*SNAKEMAKE, "-n", "-s", project.path("workflow/Snakefile"), "-d", project.folder],
-        cwd=tmp_path,
-        env=project.environment(),
-        capture_output=True,
-        text=True,
-    )
+    command = ["-n", "-s", str(project.path("workflow/Snakefile")), "-d", str(project.folder)]
+    done = WARM.run(command, tmp_path, project.environment())
     assert done.returncode == 0, done.stderr
     assert "workflow/profiles/default" in said(done)
 

@@ -129,7 +129,7 @@ def test_two_results_folders_are_compared(finished):
     assert "the same\n" in diff(str(data), str(data))
     assert "different content" not in diff(str(data), str(data))
     finished.set("{results: other, seed: 8}")
-    finished.run("--cores", "2", "magnetic")
+    finished.run("--cores", "2", "other/processed/magnetic_data/records.parquet")
     said = diff(str(data), str(finished.path("other")))
     assert "  seed: 2020 -> 8" in said
     assert re.search(r"split \w+ -> \w+: [\d,]+ rows", said)

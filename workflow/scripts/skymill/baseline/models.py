@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skymill.engine.parallel import keep_freed_memory
 from skymill.engine.randomness import key, smallest
 
 MODELS = ("nearest", "trees", "logistic")
@@ -86,6 +87,8 @@ def forecast(
     if name == "nearest":
         chosen = _drawn(len(code), seed)
         train, code = train[chosen], code[chosen]
+    # Trees need a megabyte for each node, and free it again.
+    keep_freed_memory()
     scale = Scale.of(train)
     train, others = scale.apply(train), [scale.apply(part) for part in others]
     with threadpool_limits(1), warnings.catch_warnings():

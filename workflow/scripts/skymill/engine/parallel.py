@@ -202,7 +202,7 @@ def map_stream(function: Callable, iterable: Iterable, *, workers: int, what: st
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    _keep_freed_memory()
+    keep_freed_memory()
     numbered = enumerate(iterable)
     turn = threading.Lock()
     spare: deque = deque()
@@ -248,11 +248,12 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Names of settings in the header malloc.h of glibc."""
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Keep freed memory in this process, if the C library is glibc.
 
-    Else megabytes of memory would return to the system after every item. When the process needs
-    memory again, the system clears it page by page while other threads wait.
+    Else megabytes of memory would return to the system after every item of a stream, or after every
+    node of a tree. When the process needs memory again, the system clears it page by page while
+    other threads wait.
     """
     with contextlib.suppress(AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
