@@ -105,8 +105,8 @@ def test_a_server_that_ignores_ranges_sends_everything_again(server, tmp_path):
 
 def test_a_file_that_changed_between_two_tries_is_never_mixed(server, tmp_path):
     def change(handler, content):
-        cut(1000)(handler, content)
         server.files["/x.json"] = OTHER
+        cut(1000)(handler, content)
 
     server.misbehave("/x.json", change)
     assert fetch(server, tmp_path)[0] == OTHER

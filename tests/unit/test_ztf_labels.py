@@ -822,7 +822,7 @@ def test_a_parquet_value_repeated_without_bytes_is_refused(read, tmp_path):
 def test_a_packed_list_of_too_many_rows_is_refused(read, tmp_path, monkeypatch):
     monkeypatch.setattr(gzipped, "MOST_RATIO_FROM", 10_000)
     raw = tmp_path / "list.csv.gz"
-    raw.write_bytes(gzip.compress(b"oid,class\n" + b"ZTF18a,Q\n" * 2 * 10**5, 9))
+    raw.write_bytes(gzip.compress(b"oid,class\n" + b"ZTF18a,Q\n" * 2 * 10**6, 9))
     with pytest.raises(SkymillError, match="more than 100 times its size"):
         read(None, raw=raw)
 
