@@ -14,6 +14,7 @@ import contextlib
 import functools
 import gc
 import importlib
+import json
 import multiprocessing
 import os
 import runpy
@@ -107,7 +108,8 @@ def serve(address: str) -> None:
         importlib.import_module(name)
     # Numba loads most of itself only when it first compiles, or finds what it has compiled.
     sys.modules["numba"].njit("int64(int64)")(lambda number: -number)
-    _draw_elsewhere(f"{address}.charts")
+    # An abstract address: no file is left, and none has to be deleted at the end.
+    _draw_elsewhere(f"\0{address}.charts")
     # Forks share the memory of what is there now: their collector has no need to write to it.
     gc.collect()
     gc.freeze()
@@ -162,7 +164,7 @@ def _draw_elsewhere(address: str) -> None:
 
     def draw(spec: dict) -> str:
         with Client(listener.address) as server:
-            server.send(spec)
+            server.send_bytes(json.dumps(spec).encode())
             drawn = server.recv()
         if isinstance(drawn, ValueError):
             raise drawn
@@ -172,15 +174,22 @@ def _draw_elsewhere(address: str) -> None:
 
 
 def _draw_all(listener: Listener, draw: Callable[[dict], str]) -> None:
-    """Draw charts, one after the other, until the server ends."""
+    """Draw charts, one after the other, until the server ends.
+
+    Projects of tests have mostly the same charts. A chart depends only on its specification, so
+    each is drawn once.
+    """
+    drawn: dict[bytes, str | ValueError] = {}
     while True:
         # A job may be killed at any time.
         with listener.accept() as job, contextlib.suppress(EOFError, ConnectionError):
-            spec = job.recv()
-            try:
-                job.send(draw(spec))
-            except ValueError as error:
-                job.send(error)
+            spec = job.recv_bytes()
+            if spec not in drawn:
+                try:
+                    drawn[spec] = draw(json.loads(spec))
+                except ValueError as error:
+                    drawn[spec] = error
+            job.send(drawn[spec])
 
 
 def _start(client: socket.socket) -> int | None:
