@@ -254,17 +254,15 @@ def tokens_of(text, without=()):
     ]
 
 
-@pytest.mark.parametrize(
-    "path", sorted(SCRIPTS.rglob("*.py")), ids=lambda path: path.relative_to(SCRIPTS).as_posix()
-)
-def test_every_token_of_the_package_is_kept_except_docstrings(path):
-    text = path.read_text()
-    docstrings = {
-        (node.body[0].lineno, node.body[0].col_offset)
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, WITH_DOCSTRING) and ast.get_docstring(node) is not None
-    }
-    assert tokens_of(bare_code(text)) == tokens_of(text, docstrings)
+def test_every_token_of_the_package_is_kept_except_docstrings():
+    for path in SCRIPTS.rglob("*.py"):
+        text = path.read_text()
+        docstrings = {
+            (node.body[0].lineno, node.body[0].col_offset)
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, WITH_DOCSTRING) and ast.get_docstring(node) is not None
+        }
+        assert tokens_of(bare_code(text)) == tokens_of(text, docstrings), path
 
 
 # --- Imports -------------------------------------------------------------------------------------
@@ -283,12 +281,10 @@ def imports_of(text, path=Path("skymill/deep/here.py")):
     return frozenset().union(*(digests._files_of(name, SCRIPTS) for name in names))
 
 
-@pytest.mark.parametrize(
-    "path", sorted(SCRIPTS.rglob("*.py")), ids=lambda path: path.relative_to(SCRIPTS).as_posix()
-)
-def test_the_imports_of_the_package_are_those_that_the_parser_finds(path):
-    expected = imports_of(path.read_text(), path.relative_to(SCRIPTS))
-    assert digests._read_source(path, SCRIPTS).imports == expected
+def test_the_imports_of_the_package_are_those_that_the_parser_finds():
+    for path in SCRIPTS.rglob("*.py"):
+        expected = imports_of(path.read_text(), path.relative_to(SCRIPTS))
+        assert digests._read_source(path, SCRIPTS).imports == expected, path
 
 
 IMPORTS = (

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 
-import pytest
 from records import REPOSITORY, SCRIPTS
 
 SCRIPT_FILES = sorted(SCRIPTS.glob("*.py"))
@@ -35,58 +34,58 @@ def test_there_are_scripts_modules_and_rules():
     assert len(RULES) > 10
 
 
-@pytest.mark.parametrize("path", SCRIPT_FILES, ids=lambda path: path.stem)
-def test_a_script_imports_without_snakemake_and_has_a_main(path):
-    spec = importlib.util.spec_from_file_location(f"script_{path.stem}", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert list(inspect.signature(module.main).parameters) == ["run"]
-    assert module.__doc__
+def test_a_script_imports_without_snakemake_and_has_a_main():
+    for path in SCRIPT_FILES:
+        spec = importlib.util.spec_from_file_location(f"script_{path.stem}", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        assert list(inspect.signature(module.main).parameters) == ["run"], path
+        assert module.__doc__, path
 
 
-@pytest.mark.parametrize("path", SCRIPT_FILES, ids=lambda path: path.stem)
-def test_every_import_in_a_script_exists(path):
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module.startswith("skymill"):
-            module = importlib.import_module(node.module)
-            missing = [
-                alias.name
-                for alias in node.names
-                if not hasattr(module, alias.name)
-                and not importlib.util.find_spec(f"{node.module}.{alias.name}")
-            ]
-            assert missing == [], node.module
+def test_every_import_in_a_script_exists():
+    for path in SCRIPT_FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("skymill"):
+                module = importlib.import_module(node.module)
+                missing = [
+                    alias.name
+                    for alias in node.names
+                    if not hasattr(module, alias.name)
+                    and not importlib.util.find_spec(f"{node.module}.{alias.name}")
+                ]
+                assert missing == [], (path, node.module)
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_a_rule_runs_the_script_of_its_name(rule):
-    assert re.findall(r'"\.\./scripts/(.+?)"', RULES[rule]) == [f"{rule}.py"]
-    assert (SCRIPTS / f"{rule}.py").is_file()
+def test_a_rule_runs_the_script_of_its_name():
+    for rule in RULES:
+        assert re.findall(r'"\.\./scripts/(.+?)"', RULES[rule]) == [f"{rule}.py"], rule
+        assert (SCRIPTS / f"{rule}.py").is_file()
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_the_code_digest_of_a_rule_is_of_its_own_script(rule):
-    expected = [] if rule in WITHOUT_CODE_DIGEST else [f"{rule}.py"]
-    assert re.findall(r'\*\*(?:stage|simulation)\(\s*"(.+?)"', RULES[rule]) == expected
+def test_the_code_digest_of_a_rule_is_of_its_own_script():
+    for rule in RULES:
+        expected = [] if rule in WITHOUT_CODE_DIGEST else [f"{rule}.py"]
+        assert re.findall(r'\*\*(?:stage|simulation)\(\s*"(.+?)"', RULES[rule]) == expected, rule
 
 
-@pytest.mark.parametrize("rule", [rule for rule in RULES if "settings_of=" not in RULES[rule]])
-def test_a_script_reads_only_the_settings_that_its_rule_names(rule):
-    call = re.search(r"\*\*(?:stage|simulation)\((.*?)\),\n", RULES[rule], re.DOTALL)
-    named = set(re.findall(r'"([\w.]+)"', call[1])) if call else set()
-    read = re.findall(r'\brun\.settings\["([\w.]+)"\]', (SCRIPTS / f"{rule}.py").read_text())
-    assert {*read} <= named
+def test_a_script_reads_only_the_settings_that_its_rule_names():
+    for rule in [name for name in RULES if "settings_of=" not in RULES[name]]:
+        call = re.search(r"\*\*(?:stage|simulation)\((.*?)\),\n", RULES[rule], re.DOTALL)
+        named = set(re.findall(r'"([\w.]+)"', call[1])) if call else set()
+        read = re.findall(r'\brun\.settings\["([\w.]+)"\]', (SCRIPTS / f"{rule}.py").read_text())
+        assert {*read} <= named, rule
 
 
 SPREADS = {module_name(path): "map_pieces(" in path.read_text() for path in MODULE_FILES}
 
 
-@pytest.mark.parametrize("path", SCRIPT_FILES, ids=lambda path: path.stem)
-def test_a_script_starts_workers_for_the_module_that_distributes_its_work(path):
-    text = path.read_text()
-    imported = re.findall(r"^    from (skymill[\w.]+) import", text, re.MULTILINE)
-    started = re.findall(r'run_job\(main, snakemake, workers="(.+?)"\)', text)
-    assert started == [name for name in imported if SPREADS[name]]
+def test_a_script_starts_workers_for_the_module_that_distributes_its_work():
+    for path in SCRIPT_FILES:
+        text = path.read_text()
+        imported = re.findall(r"^    from (skymill[\w.]+) import", text, re.MULTILINE)
+        started = re.findall(r'run_job\(main, snakemake, workers="(.+?)"\)', text)
+        assert started == [name for name in imported if SPREADS[name]], path
 
 
 OWN_READERS = {
@@ -96,22 +95,22 @@ OWN_READERS = {
 }
 
 
-@pytest.mark.parametrize("path", [*MODULE_FILES, *SCRIPT_FILES], ids=module_name)
-def test_parquet_is_read_with_the_checksums_of_its_pages(path):
-    read = re.findall(r"\bpq\.(?:read_table|ParquetFile)\(|\bread_parquet\(", path.read_text())
-    assert not read or module_name(path) in OWN_READERS
+def test_parquet_is_read_with_the_checksums_of_its_pages():
+    for path in (*MODULE_FILES, *SCRIPT_FILES):
+        read = re.findall(r"\bpq\.(?:read_table|ParquetFile)\(|\bread_parquet\(", path.read_text())
+        assert not read or module_name(path) in OWN_READERS, path
 
 
 def test_every_script_has_a_rule():
     assert sorted(RULES) == [path.stem for path in SCRIPT_FILES]
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_a_rule_has_a_docstring_a_log_and_an_environment(rule):
-    assert RULES[rule].lstrip().startswith('"""')
-    for part in ("log:", "conda:", "output:"):
-        assert f"    {part}\n" in RULES[rule]
-    assert f'f"{{LOGS}}/{rule}' in RULES[rule]
+def test_a_rule_has_a_docstring_a_log_and_an_environment():
+    for rule in RULES:
+        assert RULES[rule].lstrip().startswith('"""'), rule
+        for part in ("log:", "conda:", "output:"):
+            assert f"    {part}\n" in RULES[rule], rule
+        assert f'f"{{LOGS}}/{rule}' in RULES[rule], rule
 
 
 def test_every_module_imports_alone():
@@ -133,20 +132,20 @@ def test_every_module_imports_alone():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("path", MODULE_FILES, ids=module_name)
-def test_no_module_of_the_package_imports_snakemake(path):
-    tree = ast.parse(path.read_text())
-    imported = {
-        name.split(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for name in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or ""]
-        )
-    }
-    assert "snakemake" not in imported
+def test_no_module_of_the_package_imports_snakemake():
+    for path in MODULE_FILES:
+        tree = ast.parse(path.read_text())
+        imported = {
+            name.split(".")[0]
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+            )
+        }
+        assert "snakemake" not in imported, path
 
 
 ROOMS = ("engine", "raw", "alerts", "ztf", "magnetic", "sdo", "swan_sf", "stealth", "simulate")
@@ -159,10 +158,10 @@ MAY_IMPORT = {
 }
 
 
-@pytest.mark.parametrize("path", MODULE_FILES, ids=module_name)
-def test_a_subpackage_imports_only_the_subpackages_below_it(path):
-    room = module_name(path).split(".")[1:2]
-    if not room or room[0] not in MAY_IMPORT:
-        return
-    imported = set(re.findall(r"^ *from skymill\.(\w+)", path.read_text(), re.MULTILINE))
-    assert imported & {*ROOMS} <= {room[0], *MAY_IMPORT[room[0]]}
+def test_a_subpackage_imports_only_the_subpackages_below_it():
+    for path in MODULE_FILES:
+        room = module_name(path).split(".")[1:2]
+        if not room or room[0] not in MAY_IMPORT:
+            continue
+        imported = set(re.findall(r"^ *from skymill\.(\w+)", path.read_text(), re.MULTILINE))
+        assert imported & {*ROOMS} <= {room[0], *MAY_IMPORT[room[0]]}, path
