@@ -527,7 +527,11 @@ def test_a_file_whose_aliases_expand_to_too_much_is_refused(tmp_path, kind):
     require_bounded_file(path)
 
 
-@pytest.mark.parametrize("text", ["a: &a [*a]", "a: &a {b: *a}", "[" * 300 + "]" * 300])
+@pytest.mark.parametrize(
+    "text",
+    ["a: &a [*a]", "a: &a {b: *a}", "[" * 300 + "]" * 300, "[" * 10**5],
+    ids=["list", "section", "deep", "endless"],
+)
 def test_a_file_with_a_recursive_or_deeply_nested_value_is_refused(tmp_path, text):
     path = tmp_path / "config.yaml"
     path.write_text(text)

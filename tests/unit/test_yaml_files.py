@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from skymill.engine.errors import SkymillError
-from skymill.engine.yaml_files import read_yaml, require_schema
+from skymill.engine.yaml_files import read_yaml, read_yaml_nodes, require_schema
 
 SCHEMA = """
 type: object
@@ -40,6 +40,26 @@ def test_a_file_that_is_not_safe_yaml_is_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises((yaml.YAMLError, UnicodeDecodeError)):
         read_yaml(path)
+
+
+@pytest.mark.parametrize("read", [read_yaml, read_yaml_nodes])
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 10**5, "[" * 101 + "]" * 101, "\n".join(" " * depth + "a:" for depth in range(102))],
+    ids=["endless", "lists", "sections"],
+)
+def test_a_file_that_nests_too_deeply_is_refused_before_its_values_are_made(tmp_path, read, text):
+    # The loader in C would end the process without a message.
+    path = tmp_path / "some.yaml"
+    path.write_text(text)
+    with pytest.raises(SkymillError, match=r"some\.yaml nests more than 100 deep"):
+        read(path)
+
+
+def test_a_file_may_nest_as_deep_as_the_limit(tmp_path):
+    path = tmp_path / "some.yaml"
+    path.write_text("[" * 100 + "]" * 100)
+    assert str(read_yaml(path)) == "[" * 100 + "]" * 100
 
 
 @pytest.mark.parametrize("limits", [{}, {"share": 1, "list": ["a"]}, {"either": None}])

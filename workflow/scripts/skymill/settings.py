@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.names import AREAS, PRODUCT_AREAS, SHARED_RAW
-from skymill.engine.yaml_files import yaml_loader
+from skymill.engine.yaml_files import MOST_DEPTH, read_yaml_nodes
 from skymill.magnetic.columns import Columns
 from skymill.magnetic.inputs import SWAN, Input, input_of
 from skymill.magnetic.schema import LABELS, STEPS
@@ -15,9 +15,6 @@ from skymill.ztf.classes import one_class
 
 MOST_VALUES = 100_000
 """The most values in a configuration; a value counts as often as aliases repeat it."""
-
-MOST_DEPTH = 100
-"""The most levels of sections within sections."""
 
 
 def require_bounded(config: object, name: str) -> None:
@@ -54,11 +51,9 @@ def require_bounded_file(path: Path) -> None:
     import yaml
 
     try:
-        nodes = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml_loader())
+        nodes = read_yaml_nodes(path)
     except (yaml.YAMLError, UnicodeDecodeError):
         return
-    except RecursionError:
-        raise SkymillError(f"{path} nests too deeply. Write it with fewer sections.") from None
     require_bounded(nodes, str(path))
 
 

@@ -5,6 +5,9 @@ from typing import Any
 
 from skymill.engine.errors import SkymillError
 
+MOST_DEPTH = 100
+"""No configuration nests deeper. Python, and more so the loader in C, ends at deep nesting."""
+
 
 def yaml_loader() -> type:
     """Return PyYAML's safe loader: the one in C, which is ten times faster, if it is installed."""
@@ -18,12 +21,38 @@ def read_yaml(path: Path) -> Any:
 
     Raises
     ------
+    SkymillError
+        When the file nests deeper than MOST_DEPTH.
     yaml.YAMLError, UnicodeDecodeError
         When the file is not YAML in UTF-8.
     """
     import yaml
 
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=yaml_loader())
+    return yaml.load(_shallow_text(path), Loader=yaml_loader())
+
+
+def read_yaml_nodes(path: Path) -> Any:
+    """Return the nodes of a YAML file: aliases are not yet expanded. Errors are as in read_yaml."""
+    import yaml
+
+    return yaml.compose(_shallow_text(path), Loader=yaml_loader())
+
+
+def _shallow_text(path: Path) -> str:
+    """Return the text of a YAML file, unless the file nests too deeply."""
+    import yaml
+
+    text = path.read_text(encoding="utf-8")
+    depth = 0
+    # The events come one after the other, at any depth.
+    for event in yaml.parse(text, Loader=yaml_loader()):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MOST_DEPTH:
+            raise SkymillError(
+                f"{path} nests more than {MOST_DEPTH} deep. Write it with fewer sections."
+            )
+    return text
 
 
 def require_schema(document: object, schema: Path, name: str) -> None:
