@@ -62,8 +62,7 @@ def measure_images(folder: Path, *, samples: int) -> Section:
             write_tensors(tree, *tables, folder / f"{name}.zarr", workers=WORKERS)
 
     def delete_tensors(contender: str) -> None:
-        # A rerun deletes the earlier product at its end. To delete a gigabyte takes a tenth of the
-        # time that it takes to write it.
+        # Only a rerun deletes an earlier product, which takes a tenth of the time of writing it.
         for name in sets if contender == "tensors" else ():
             shutil.rmtree(folder / f"{name}.zarr", ignore_errors=True)
 

@@ -270,6 +270,22 @@ def test_a_wrong_checksum_of_a_raw_file_is_shown_with_the_expected_one(place):
 # --- The registry ----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has no section `collections`"),
+        ("- a", "has no section `collections`"),
+        ("other: {}", "has no section `collections`"),
+        ("collections: [", "is not YAML in UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_registry_is_named(tmp_path, text, message):
+    path = tmp_path / "sources.yaml"
+    path.write_text(text)
+    with pytest.raises(SkymillError, match=f"sources.yaml {message}"):
+        load_registry(path)
+
+
 def test_every_registered_file_has_its_own_entry():
     registry = load_registry(REPOSITORY / "config" / "sources.yaml")
     for name in file_patterns(registry):

@@ -67,10 +67,12 @@ if IS_MAIN:
 try:
     REGISTRY = load_registry()
     if IS_MAIN:
-        schema = workflow.source_path("../schemas/config.schema.yaml")
-        require_schema(config, Path(schema), "config")
-        schema = workflow.source_path("../schemas/sources.schema.yaml")
-        require_schema({"collections": REGISTRY}, Path(schema), "sources.yaml")
+        # `skip_validation: True` of a workflow that loads this one as a module.
+        if not workflow.modifier.skip_validation:
+            schema = workflow.source_path("../schemas/config.schema.yaml")
+            require_schema(config, Path(schema), "config")
+            schema = workflow.source_path("../schemas/sources.schema.yaml")
+            require_schema({"collections": REGISTRY}, Path(schema), "sources.yaml")
         for problem in check_settings(config):
             stop(f"config: {problem}")
     config.update(of_input(config))

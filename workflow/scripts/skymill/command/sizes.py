@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-import yaml
-
 from skymill.engine.errors import SkymillError
 from skymill.engine.yaml_files import read_yaml, require_schema
 from skymill.estimate import HASHED, RATES, about
@@ -88,10 +86,7 @@ def _settings(path: Path) -> dict:
     if not path.is_file():
         raise SkymillError(f"there is no configuration {path}.")
     require_bounded_file(path)
-    try:
-        content = read_yaml(path)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SkymillError(f"{path} is not YAML in UTF-8: {error}") from None
+    content = read_yaml(path)
     if not isinstance(content, dict | None):
         raise SkymillError(f"{path} contains no settings. Write settings as `key: value`.")
     return content or {}

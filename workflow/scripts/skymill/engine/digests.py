@@ -138,7 +138,8 @@ def _code_and_strings(text: str) -> tuple[str, list[str]]:
     at, brackets, before = 0, 0, ""
     for match in _STRING_OR_COMMENT.finditer(text):
         part = text[at : match.start()]
-        is_first_of_line = at == 0 or "\n" in part
+        above, newline, own = part.rpartition("\n")
+        begins_line = at == 0 or newline
         at = match.end()
         brackets += sum(map(part.count, "([{")) - sum(map(part.count, ")]}"))
         if not match["string"]:
@@ -146,9 +147,8 @@ def _code_and_strings(text: str) -> tuple[str, list[str]]:
             before = part.rstrip()[-1:] or before
             continue
         # Strings with other prefixes are not docstrings.
-        above, newline, own = part.rpartition("\n")
         if (
-            is_first_of_line
+            begins_line
             and own.strip() in ("", "r", "R", "u", "U")
             and (above.rstrip()[-1:] or before) in ("", ":")
             and not brackets

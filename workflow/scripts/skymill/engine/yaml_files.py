@@ -22,17 +22,26 @@ def read_yaml(path: Path) -> Any:
     Raises
     ------
     SkymillError
+        When the file is not YAML in UTF-8, or nests deeper than MOST_DEPTH.
+    """
+    import yaml
+
+    try:
+        return yaml.load(_shallow_text(path), Loader=yaml_loader())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SkymillError(f"{path} is not YAML in UTF-8: {error}") from None
+
+
+def read_yaml_nodes(path: Path) -> Any:
+    """Return the nodes of a YAML file, in which aliases are not yet expanded.
+
+    Raises
+    ------
+    SkymillError
         When the file nests deeper than MOST_DEPTH.
     yaml.YAMLError, UnicodeDecodeError
         When the file is not YAML in UTF-8.
     """
-    import yaml
-
-    return yaml.load(_shallow_text(path), Loader=yaml_loader())
-
-
-def read_yaml_nodes(path: Path) -> Any:
-    """Return the nodes of a YAML file: aliases are not yet expanded. Errors are as in read_yaml."""
     import yaml
 
     return yaml.compose(_shallow_text(path), Loader=yaml_loader())

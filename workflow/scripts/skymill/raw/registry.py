@@ -87,7 +87,7 @@ def load_registry(path: Path = REGISTRY) -> dict[str, dict]:
     Raises
     ------
     SkymillError
-        When both files are missing.
+        When both files are missing, or the file is no registry.
     """
     found = next((place for place in (path, OWN_REGISTRY) if place.is_file()), None)
     if found is None:
@@ -95,7 +95,10 @@ def load_registry(path: Path = REGISTRY) -> dict[str, dict]:
             f"{path} is not in {Path.cwd()}, and this copy of Skymill has no such file. Copy the "
             "folder config/ of the workflow there."
         )
-    return read_yaml(found)["collections"]
+    content = read_yaml(found)
+    if not isinstance(content, dict) or "collections" not in content:
+        raise SkymillError(f"{found} has no section `collections`. Compare it with the original.")
+    return content["collections"]
 
 
 def file_patterns(registry: dict) -> dict[str, str]:
