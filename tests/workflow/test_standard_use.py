@@ -41,6 +41,16 @@ def test_as_a_module_the_workflow_runs_and_notices_damage(user):
     assert {"sky_ingest_stealth", "sky_convert_stealth"} <= user.stale("sky_stealth")
 
 
+def test_a_module_checks_settings_unless_the_user_says_otherwise(user):
+    user.set("unknown: 1")
+    done = user.run("-n", "sky_stealth", succeeds=False)
+    assert "config: Additional properties are not allowed ('unknown' was unexpected)" in said(done)
+    user.edit(
+        "Snakefile", "    config: config\n", "    config: config\n    skip_validation: True\n"
+    )
+    assert "sky_convert_stealth" in user.stale("sky_stealth")
+
+
 def test_in_another_folder_the_workflow_uses_its_configuration_and_sources(project, tmp_path):
     folder = tmp_path / "elsewhere"
     table = "data/preprocessed/stealth/solar_flares.parquet"
