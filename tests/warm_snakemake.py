@@ -5,6 +5,7 @@ Commands come as JSON lines on stdin: `arguments`, `folder`, `environment`, the 
 The exit code goes back as a line on stdout.
 """
 
+import asyncio
 import atexit
 import gc
 import importlib
@@ -17,6 +18,9 @@ import traceback
 from pathlib import Path
 
 from warm_jobs import SOCKET, warm_jobs
+
+SECONDS_BETWEEN_QUERIES = "SKYMILL_TEST_SECONDS_BETWEEN_QUERIES"
+"""Environment variable: how long to wait between two queries of a batch system's queue."""
 
 LIBRARIES = (
     "graphlib",
@@ -72,6 +76,8 @@ def _run(main, command: dict) -> None:
         sys.path[:0] = [str(Path.cwd()), *filter(None, own)]
         sys.argv = ["snakemake", *command["arguments"]]
         sys.executable = command["python"]
+        if seconds := os.environ.get(SECONDS_BETWEEN_QUERIES):
+            _query_often(float(seconds))
         main(command["arguments"])
         code = 0
     except SystemExit as error:
@@ -84,6 +90,17 @@ def _run(main, command: dict) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _query_often(seconds: float) -> None:
+    """Ask for the states of submitted jobs every few seconds.
+
+    The plugin for SLURM waits ten seconds longer each time that no job has ended: right for a
+    cluster, but most of the time of a test.
+    """
+    from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+
+    RemoteExecutor.sleep = lambda executor: asyncio.sleep(seconds)
 
 
 class WarmSnakemake:

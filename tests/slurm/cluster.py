@@ -21,8 +21,8 @@ import psutil
 
 CONFIGURATIONS = (Path("/etc/slurm/slurm.conf"), Path("/etc/slurm/cgroup.conf"))
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel")
-CPUS = 16
-"""CPUs that the node claims to have, so that jobs of many threads fit on a small machine."""
+CPUS = 64
+"""CPUs that the node claims to have, so that no job waits for the threads of another one."""
 PATIENCE = 60
 """Seconds after which a daemon that does not answer counts as broken."""
 
@@ -160,7 +160,7 @@ def _configure(cluster: Cluster) -> None:
         folder=folder,
         cpus=CPUS,
         # The machine need not have it: the cluster does not use its settings.
-        memory=64_000,
+        memory=128_000,
     )
     (folder / "slurm.conf").write_text(text)
     (folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")

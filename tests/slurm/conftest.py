@@ -13,6 +13,7 @@ from runs import SLURM_PROFILE
 from projects import Project
 from skymill import paths
 from skymill.magnetic.schema import PARTITIONS
+from warm_snakemake import SECONDS_BETWEEN_QUERIES
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +22,7 @@ def slurm() -> Cluster:
 
     The machine's `sbatch`, `squeue` and `scancel`, and libraries that call them, use this cluster
     without any setting, because its slurm.conf is in /etc/slurm. Its only partition, `test`, claims
-    16 CPUs and 64 GB on any machine. Jobs that exceed their memory are killed. There is no
+    64 CPUs and 128 GB on any machine. Jobs that exceed their memory are killed. There is no
     accounting: an account (-A) is accepted and ignored.
 
         def test_something(slurm, tmp_path):
@@ -53,6 +54,7 @@ def _fresh(tmp_path_factory) -> Project:
     project.set("ztf: {nights: [20180601]}")
     project.edit("profiles/slurm/config.yaml", "your-partition", "test")
     bin_folder = str(Path(sys.executable).parent)
+    project.variables[SECONDS_BETWEEN_QUERIES] = "1"
     project.variables["PATH"] = f"{bin_folder}:{os.environ['PATH']}"
     raw = [paths.MAGNETIC_FILE.format(partition=partition) for partition in PARTITIONS]
     simulated, local = (paths.raw_folder(source, "data") for source in ("sample", "local"))
