@@ -30,6 +30,8 @@ ztf: {nights: [20180601, 20180602]}
 limits: {max_rejected_fraction: 0.05, max_region_fraction: 0.5}
 """
 
+ONE_THREAD = ("--max-threads", "1")
+"""For raw files that are not simulated: jobs of small ones take less time than their workers."""
 
 COMPILED = (
     "skymill.magnetic.decimals",

@@ -1,8 +1,11 @@
 """A process that has imported Snakemake and forks for each command: a dry run without its start.
 
 Commands come as JSON lines on stdin: `arguments`, `folder`, `environment`, the files `out` and
-`error` that take what is written, and the `python` that runs the scripts of jobs, see warm_jobs.
-The exit code goes back as a line on stdout.
+`error` that take what is written, the file `learned`, and the `python` that runs the scripts of
+jobs, see warm_jobs. The exit code goes back as a line on stdout.
+
+What Snakemake's parser and Python's compiler make of a Snakefile is kept, because most commands of
+tests read the same Snakefiles again. A fork tells what it has made by the file `learned`.
 """
 
 import asyncio
@@ -10,7 +13,9 @@ import atexit
 import gc
 import importlib
 import json
+import marshal
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -41,12 +46,18 @@ LIBRARIES = (
 """What commands import. No module of the project: a command imports the copy of its own folder."""
 
 
+_KEPT: dict[tuple, object] = {}
+_NEW: dict[tuple, object] = {}
+"""Results of the parser and the compiler by all that they depend on; and those that are new."""
+
+
 def serve() -> None:
     """Run each command in a fork, one after the other, until stdin ends."""
     for name in LIBRARIES:
         importlib.import_module(name)
     import snakemake.cli
 
+    _read_snakefiles_once()
     # This loads the plugins.
     snakemake.cli.get_argument_parser()
     # Forks share the memory of what is there now: their collector has no need to write to it.
@@ -58,6 +69,8 @@ def serve() -> None:
         if child == 0:
             _run(snakemake.cli.main, command)
         _, status = os.waitpid(child, 0)
+        if content := Path(command["learned"]).read_bytes():
+            _KEPT.update(pickle.loads(content))
         sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()
 
@@ -87,9 +100,39 @@ def _run(main, command: dict) -> None:
     finally:
         # os._exit does without: the next command should not find the note of a killed run.
         atexit._run_exitfuncs()
+        if _NEW:
+            Path(command["learned"]).write_bytes(pickle.dumps(_NEW))
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _read_snakefiles_once() -> None:
+    """Make Snakemake parse and compile each Snakefile once for all commands."""
+    import snakemake.workflow as module
+
+    parse_anew = module.parse
+
+    def parse(path, workflow, linemap, overwrite_shellcmd=None, rulecount=0):
+        # The result has the path in it, and the number of rules before.
+        name = path.get_path_or_uri(secret_free=True)
+        with workflow.sourcecache.open(path) as file:
+            key = ("parsed", name, file.read(), overwrite_shellcmd, rulecount)
+        if key not in _KEPT:
+            lines: dict[int, int] = {}
+            parsed = parse_anew(path, workflow, lines, overwrite_shellcmd, rulecount)
+            _KEPT[key] = _NEW[key] = (*parsed, lines)
+        code, rules, lines = _KEPT[key]
+        linemap |= lines
+        return code, rules
+
+    def compile_once(*call):
+        key = ("compiled", *call)
+        if key not in _KEPT:
+            _KEPT[key] = _NEW[key] = marshal.dumps(compile(*call))
+        return marshal.loads(_KEPT[key])
+
+    module.parse, module.compile = parse, compile_once
 
 
 def _query_often(seconds: float) -> None:
@@ -121,7 +164,8 @@ class WarmSnakemake:
                 text=True,
             )
         with tempfile.TemporaryDirectory() as kept:
-            out, error = Path(kept, "out"), Path(kept, "error")
+            out, error, learned = (Path(kept, name) for name in ("out", "error", "learned"))
+            learned.touch()
             command = {
                 "arguments": arguments,
                 "folder": str(folder),
@@ -129,6 +173,7 @@ class WarmSnakemake:
                 "python": str(warm_jobs().python),
                 "out": str(out),
                 "error": str(error),
+                "learned": str(learned),
             }
             self._process.stdin.write(json.dumps(command) + "\n")
             self._process.stdin.flush()

@@ -12,7 +12,7 @@ import zipfile
 import pytest
 import yaml
 
-from projects import WARM, said
+from projects import ONE_THREAD, WARM, said
 from servers import FileServer, KaggleServer, chunked, stall, status
 
 FILE = "solar_flare_2020/train_partition2_data.json"
@@ -107,7 +107,7 @@ def test_the_whole_workflow_runs_on_downloaded_files_even_if_a_download_is_kille
     run.wait()
     kept = part.stat().st_size
 
-    done = project.run("--cores", "2")
+    done = project.run("--cores", "2", *ONE_THREAD)
     assert f"bytes={kept}-" in archive.server.ranges()
     assert not part.exists()
     assert project.path(RAW).read_bytes() == content
@@ -184,7 +184,7 @@ def test_sdobenchmark_comes_from_github_without_an_account(archive, finished, tm
     archive.server.misbehave("/sdobenchmark.zip", chunked(len(content) // 3), chunked())
     plan = "data/preprocessed/sdo/plan.parquet"
     images = "data/interim/sdo/images.parquet"  # has a checksum of each image
-    project.run("--cores", "2", plan)
+    project.run("--cores", "2", *ONE_THREAD, plan)
     assert project.path("data/raw/sdobenchmark.zip").read_bytes() == content
     assert not project.path("config/sources.lock.json").exists()
     for table in (images, plan):

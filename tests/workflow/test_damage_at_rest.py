@@ -10,7 +10,7 @@ import tarfile
 
 import pytest
 
-from projects import said
+from projects import ONE_THREAD, said
 
 
 def flip(path):
@@ -114,7 +114,7 @@ def test_an_edit_in_a_folder_of_the_users_own_is_noticed(finished):
     finished.set(
         "{branches: [sdo, ztf], source: local, sdo: {tensors: false}, ztf: {nights: [20180601]}}"
     )
-    finished.run("--cores", "2")
+    finished.run("--cores", "2", *ONE_THREAD)
     assert finished.stale() == set()
     before = finished.products()
     root = json.loads(finished.path("data/interim/sdo/raw.receipt.json").read_text())["root"]

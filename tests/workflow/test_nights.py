@@ -6,7 +6,7 @@ import shutil
 import pytest
 from test_archive import Archive
 
-from projects import said
+from projects import ONE_THREAD, said
 from servers import FileServer, KaggleServer
 
 TINY = """
@@ -137,7 +137,7 @@ def put_by_hand(project, made, *nights):
 
 def test_days_without_a_local_file_are_skipped_in_a_range_and_named(tiny, made):
     put_by_hand(tiny, made, "20180602", "20180605")
-    output = said(tiny.run("--cores", "2"))
+    output = said(tiny.run("--cores", "2", *ONE_THREAD))
     assert nights_in(output) == {"20180602", "20180605"}
     assert "20180601, 20180603..20180604, 20180606" in output
     report = tiny.path("data/processed/ztf/report.md").read_text()
@@ -200,7 +200,7 @@ def test_days_without_a_tarball_in_the_archive_are_nights_without_alerts(archive
     server.files["/MD5SUMS"] = "".join(kept).encode()
     project.set(TINY + "source: archive\n")
     project.set("ztf: {nights: '20180601..20180605'}")
-    project.run("--cores", "2")
+    project.run("--cores", "2", *ONE_THREAD)
     report = project.path("data/processed/ztf/report.md").read_text()
     # 20180604 is an empty tarball: the archive has some of these.
     assert "the archive has none): 20180602..20180604." in report

@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from projects import said, without_report
+from projects import ONE_THREAD, said, without_report
 
 TRAIN = "data/processed/magnetic_data/train"
 PLAN_MODULE = "workflow/scripts/skymill/magnetic/plan.py"
@@ -145,7 +145,7 @@ def test_switching_to_existing_files_plain_or_gzipped_and_back_loses_nothing(fin
     finished.set("split: {unit: record}")
     said_now = "runs without train_partition3_data.json, test_4_5_data.json, not found in data/raw"
     assert said_now in finished.look()[1]
-    done = finished.run("--cores", "2")
+    done = finished.run("--cores", "2", *ONE_THREAD)
     assert said(done).count(said_now) == 2  # at the beginning and among the last lines
     assert "SIMULATED" not in said(done)
     assert "simulate_magnetic" not in finished.planned(done)
@@ -171,7 +171,7 @@ def test_switching_to_existing_files_plain_or_gzipped_and_back_loses_nothing(fin
     assert "train_partition2_data.json or data/raw/solar_flare_2020/train_partition2_data" in both
 
     finished.path("config/small.yaml").write_text(settings)
-    done = finished.run("--cores", "2")
+    done = finished.run("--cores", "2", *ONE_THREAD)
     assert "ingest_magnetic" in finished.planned(done)
     assert "simulate_magnetic" not in finished.planned(done), "simulated files are still there"
     now = {name: content for name, content in finished.products().items() if "data/raw" not in name}
