@@ -90,7 +90,7 @@ def _run(main, command: dict) -> None:
         sys.argv = ["snakemake", *command["arguments"]]
         sys.executable = command["python"]
         if seconds := os.environ.get(SECONDS_BETWEEN_QUERIES):
-            _query_often(float(seconds))
+            query_often(float(seconds))
         main(command["arguments"])
         code = 0
     except SystemExit as error:
@@ -135,7 +135,7 @@ def _read_snakefiles_once() -> None:
     module.parse, module.compile = parse, compile_once
 
 
-def _query_often(seconds: float) -> None:
+def query_often(seconds: float) -> None:
     """Ask for the states of submitted jobs every few seconds.
 
     The plugin for SLURM waits ten seconds longer each time that no job has ended: right for a

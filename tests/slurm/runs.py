@@ -4,17 +4,27 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from cluster import Cluster
 
-from projects import Project
+from projects import SNAKEMAKE, Project
 
+TESTS = Path(__file__).parents[1]
 SLURM_PROFILE = (
     *("--profile", "profiles/slurm"),
     # Users may wait longer.
     *("--slurm-init-seconds-before-status-checks", "2"),
 )
+COMMAND_LINE = [
+    *(sys.executable, "-c"),
+    f"import sys; sys.path.append({str(TESTS)!r}); import warm_snakemake, snakemake.cli\n"
+    "warm_snakemake.query_often(1)\n"
+    "snakemake.cli.main()",
+]
+"""Snakemake as a process, which asks for the states of jobs each second."""
 GENERIC_PROFILE = ("--profile", "profiles/generic", "--seconds-between-status-checks", "3")
 
 AUGMENTED = "data/preprocessed/solar_flare_2020/train_augmented"
@@ -39,7 +49,7 @@ def started(project: Project, *arguments: str) -> Iterator[subprocess.Popen]:
     """Start Snakemake in its own process group, as a terminal does; kill it at the end."""
     with open(project.path("run.log"), "w") as log:
         run = subprocess.Popen(
-            project.command(*arguments),
+            [*COMMAND_LINE, *project.command(*arguments)[len(SNAKEMAKE) :]],
             cwd=project.folder,
             env=project.environment(),
             stdout=log,

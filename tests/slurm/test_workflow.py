@@ -112,7 +112,7 @@ def test_a_job_over_its_memory_is_killed_and_gets_more(slurm, made, troubled):
 def test_a_run_that_is_cancelled_and_then_killed_resumes_and_has_the_same_bytes(slurm, finished):
     before = finished.products()
     make_augmentation_wait(finished)
-    with started(finished, *SLURM_PROFILE) as run:
+    with started(finished, *SLURM_PROFILE, AUGMENTED) as run:
         wait_for_augmentation(slurm, finished, run)
         os.killpg(run.pid, signal.SIGINT)
         assert run.wait() != 0
@@ -121,20 +121,21 @@ def test_a_run_that_is_cancelled_and_then_killed_resumes_and_has_the_same_bytes(
     assert cancelled["state"] == "CANCELLED"
 
     finished.path("logs/augment_train.log").unlink()
-    with started(finished, *SLURM_PROFILE) as run:
+    with started(finished, *SLURM_PROFILE, AUGMENTED) as run:
         wait_for_augmentation(slurm, finished, run)
         run.kill()
         run.wait()
     _, orphaned = jobs_of(slurm, finished, "augment_train")
     assert orphaned["state"] == "RUNNING"
-    refused = finished.run(*SLURM_PROFILE, succeeds=False)
+    refused = finished.run(*SLURM_PROFILE, AUGMENTED, succeeds=False)
     assert f"scancel {orphaned['id']}" in said(refused)
     slurm.ask("scancel", orphaned["id"])
     slurm.wait_until_idle()
 
     finished.edit(SCRIPT, WAIT, MAIN)
-    done = finished.run(*SLURM_PROFILE)
+    done = finished.run(*SLURM_PROFILE, AUGMENTED)
     assert "An earlier run was killed" in said(done)
+    assert finished.stale() == set()
     assert without_report(finished.products()) == without_report(before)
 
 
