@@ -113,6 +113,8 @@ def serve(address: str) -> None:
     # Forks share the memory of what is there now: their collector has no need to write to it.
     gc.collect()
     gc.freeze()
+    # A fork ends before garbage fills its memory.
+    gc.set_threshold(100_000)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen(64)

@@ -63,6 +63,8 @@ def serve() -> None:
     # Forks share the memory of what is there now: their collector has no need to write to it.
     gc.collect()
     gc.freeze()
+    # A fork ends before garbage fills its memory.
+    gc.set_threshold(100_000)
     for line in sys.stdin:
         command = json.loads(line)
         child = os.fork()
