@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 import skymill
 from skymill.command.app import app
 from skymill.command.diff import diff
+from skymill.command.show import show
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import Product
 from skymill.magnetic.schema import SPLITS
@@ -68,6 +69,25 @@ def test_xarray_opens_the_tensors_without_a_warning_and_knows_the_times(data):
     assert (opened["end"].to_numpy() == index["end"].to_numpy("M8[ns]")).all()
     assert opened["step"].to_numpy().tolist() == [0, 420, 630, 710]
     assert opened["images"].encoding["chunks"] == (1, 4, 1, 256, 256)
+
+
+def test_damaged_images_are_named_when_they_are_read(finished):
+    data = finished.path("data")
+    shard = data / "processed" / "sdo" / "test.zarr" / "images/c/0/0/0/0/0"
+    content = bytearray(shard.read_bytes())
+    shard.unlink()  # other projects have links to the file
+    shard.write_bytes(content)
+    items = skymill.Dataset("sdo", "test", data)
+    name = str(items._data["sample_id"].to_numpy()[0])
+    for at in (100, len(content) - 100):  # in the first chunk, and in the index of the chunks
+        content[at] ^= 1
+        shard.write_bytes(content)
+        for read in (lambda: items[0], lambda: show(name, str(data))):
+            with pytest.raises(SkymillError, match=r"sample 0 cannot .*test\.zarr.*skymill verify"):
+                read()
+        content[at] ^= 1
+    shard.write_bytes(content)
+    assert items[0][0].any()
 
 
 def test_index_and_tensors_of_different_runs_are_refused(finished):

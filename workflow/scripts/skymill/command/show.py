@@ -15,11 +15,10 @@ from skymill.engine.tables import ParquetFile, read_table
 from skymill.magnetic.records import HOLDOUT
 from skymill.paths import AUGMENTED, CLEAN, PLAN
 from skymill.reader.lineage import lineage
-from skymill.reader.sdo import open_samples
-from skymill.reader.ztf import load_ztf
+from skymill.reader.sdo import open_samples, read_sample
+from skymill.reader.ztf import load_object
 from skymill.sdo.names import CHANNELS, STEP_OFFSETS
 from skymill.ztf.pictures import contact_sheet
-from skymill.ztf.plan import SPLITS
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -148,7 +147,7 @@ def _show_sample(name: str, results: str) -> tuple["Image.Image", str]:
         samples = open_samples(official_set, results)
         (rows,) = np.nonzero(samples["sample_id"].to_numpy() == name)
         if len(rows):
-            sample = samples.isel(sample=int(rows[0])).compute(scheduler="synchronous")
+            sample = read_sample(samples, int(rows[0]))
             there = sample["available"].to_numpy()
             said = (
                 f"sample {name} ({official_set} set): {sample['goes_class'].item()}, "
@@ -183,18 +182,16 @@ def _draw_sample(images: np.ndarray, there: np.ndarray, said: str) -> "Image.Ima
 
 
 def _show_object(name: str, results: str) -> tuple["Image.Image", str]:
-    for split in SPLITS:
-        alerts = load_ztf(split, results)
-        (rows,) = np.nonzero(alerts.object_id == name)
-        if len(rows):
-            label = alerts.classes[alerts.y[rows[0]]]
-            titles = [str(candid) for candid in alerts.alerts["candid"].to_numpy()[rows]]
-            said = f"object {name} ({label}, {split}): {len(rows)} alerts; by candid"
-            return contact_sheet(alerts.stamps[rows], titles, said), said
-    raise SkymillError(
-        f"there is no object {name} among the stamps of {results}. "
-        f"{results}/processed/ztf/labels.csv lists all objects."
-    )
+    found = load_object(name, results)
+    if not len(found):
+        raise SkymillError(
+            f"there is no object {name} among the stamps of {results}. "
+            f"{results}/processed/ztf/labels.csv lists all objects."
+        )
+    titles = [str(candid) for candid in found.alerts["candid"]]
+    label, split = found.alerts["label"].iloc[0], found.alerts["split"].iloc[0]
+    said = f"object {name} ({label}, {split}): {len(found)} alerts; by candid"
+    return contact_sheet(found.stamps, titles, said), said
 
 
 def _canvas(width: int, height: int):

@@ -6,6 +6,7 @@ import numpy as np
 
 from skymill.paths import DEFAULT_RESULTS
 from skymill.reader.load import load
+from skymill.reader.sdo import read_sample
 
 
 class Dataset:
@@ -61,9 +62,7 @@ class Dataset:
         else:
             inputs = (self._data.series[number],) if self._name == "aligned" else ()
             if self._images is not None:
-                sample = self._images[["images", "available"]].isel(sample=number)
-                # One thread: a DataLoader has its own processes.
-                sample = sample.compute(scheduler="synchronous")
+                sample = read_sample(self._images[["images", "available"]], number)
                 inputs += (sample["images"].to_numpy(), sample["available"].to_numpy())
         return (*inputs, int(self.y[number]))
 

@@ -71,7 +71,7 @@ def open_tensors(official_set: str, results: str | Path, *, masked: bool = False
             f"{tensors.path} does not have the rows that its manifest lists. Run again, or copy "
             "both from one run."
         )
-    dataset.attrs["source"] = tensors.source
+    dataset.attrs |= {"source": tensors.source, "path": str(tensors.path)}
     if masked:
         dataset["images"] = dataset["images"].astype("float32").where(dataset["available"])
     return dataset
@@ -104,6 +104,25 @@ def open_samples(
     dataset["target"] = ("sample", class_codes(index["label"].tolist(), LABELS))
     dataset.attrs["classes"] = list(LABELS)
     return dataset
+
+
+def read_sample(samples: "xr.Dataset", number: int) -> "xr.Dataset":
+    """Read the images of a sample of `load_sdo`, or of the images of `load_aligned`, into memory.
+
+    Raises
+    ------
+    SkymillError
+        When a part of the tensors is damaged.
+    """
+    try:
+        # One thread: a DataLoader has its own processes.
+        return samples.isel(sample=number).compute(scheduler="synchronous")
+    except (RuntimeError, ValueError) as error:  # from the checksums of zstd, and of a shard
+        raise SkymillError(
+            f"the images of sample {number} cannot be read from {samples.attrs['path']}: {error}. "
+            "A file was damaged after it was made; `skymill verify` names the file. Copy the file "
+            "again, or run `skymill verify --repair` and then the workflow."
+        ) from error
 
 
 def read_index(product: FoundProduct) -> pd.DataFrame:

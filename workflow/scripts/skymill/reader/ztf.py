@@ -1,6 +1,7 @@
 """The labelled stamps of ZTF."""
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,16 +64,28 @@ def load_ztf(split: str, results: str | Path = DEFAULT_RESULTS, *, sampled: bool
         Load only the alerts of the exported sample, see `ztf.sample`.
     """
     choose(split, SPLITS, "split of the stamps")
+
+    def wanted(alerts: pd.DataFrame) -> np.ndarray:
+        chosen = (alerts["split"].astype(str) == split).to_numpy()
+        return chosen & alerts["sampled"].to_numpy(bool) if sampled else chosen
+
+    return _load(results, wanted)
+
+
+def load_object(name: str, results: str | Path = DEFAULT_RESULTS) -> Alerts:
+    """Load the stamps of one object: no alerts if there is no such object. See load_ztf."""
+    return _load(results, lambda alerts: (alerts["object_id"].astype(str) == name).to_numpy())
+
+
+def _load(results: str | Path, wanted: Callable[[pd.DataFrame], np.ndarray]) -> Alerts:
+    """Load the alerts for which `wanted` is true."""
     product = FoundProduct("ztf", "stamps.parquet", results)
     (content,) = product.contents()
     file = pq.ParquetFile(io.BytesIO(content))
     names = [name for name in file.schema_arrow.names if name != "stamps"]
     everything = file.read(columns=names).to_pandas()
     classes = tuple(sorted(everything["label"].astype(str).unique()))
-    chosen = (everything["split"].astype(str) == split).to_numpy()
-    if sampled:
-        chosen = chosen & everything["sampled"].to_numpy(bool)
-    rows = np.flatnonzero(chosen)
+    rows = np.flatnonzero(wanted(everything))
     alerts = everything.iloc[rows].reset_index(drop=True)
     return Alerts(
         stamps=_stamps(file, rows, len(everything), product),
