@@ -34,7 +34,7 @@ prune: .venv/.ready ## List products of an earlier configuration (RESULTS=demo: 
 	$(BIN)/skymill prune $(RESULTS)
 
 # Some tests run the whole workflow, so more than four tests at a time need a lot of memory.
-test: .venv/.ready-dev ## Run all tests (nine minutes on two cores)
+test: .venv/.ready-dev ## Run all tests (four to nine minutes on two cores)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-slurm: .venv/.ready-dev ## Start a SLURM and run the workflow on it (as root on Debian)
