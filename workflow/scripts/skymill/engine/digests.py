@@ -135,29 +135,33 @@ def _code_and_strings(text: str) -> tuple[str, list[str]]:
     text = text.replace("\r\n", "\n")
     parts: list[str] = []
     strings: list[str] = []
+    uncounted: list[str] = []
     at, brackets, before = 0, 0, ""
     for match in _STRING_OR_COMMENT.finditer(text):
         part = text[at : match.start()]
-        above, newline, own = part.rpartition("\n")
-        begins_line = at == 0 or newline
-        at = match.end()
-        brackets += sum(map(part.count, "([{")) - sum(map(part.count, ")]}"))
+        begin, at = at, match.end()
+        uncounted.append(part)
         if not match["string"]:
             parts.append(part)
             before = part.rstrip()[-1:] or before
             continue
+        above, newline, own = part.rpartition("\n")
         # Strings with other prefixes are not docstrings.
         if (
-            begins_line
+            (newline or not begin)
             and own.strip() in ("", "r", "R", "u", "U")
             and (above.rstrip()[-1:] or before) in ("", ":")
-            and not brackets
             and _STATEMENT_ENDS.match(text, at)
         ):
-            parts.append(above + newline)
-        else:
-            parts += part, _STRING
-            strings.append(match["string"])
+            passed = "".join(uncounted)
+            uncounted.clear()
+            brackets += sum(map(passed.count, "([{")) - sum(map(passed.count, ")]}"))
+            if not brackets:
+                parts.append(above + newline)
+                before = _STRING
+                continue
+        parts += part, _STRING
+        strings.append(match["string"])
         before = _STRING
     parts.append(text[at:])
     # White space inside strings stays, because the lines are cleaned without them.
@@ -196,8 +200,13 @@ def _files_of(module: str, root: Path) -> frozenset[str]:
         return frozenset()
     above = _files_of(module.rpartition(".")[0], root) if len(parts) > 1 else frozenset()
     place = "/".join(parts)
-    own = (f"{place}/__init__.py", f"{place}.py")
-    return above.union(name for name in own if (root / name).is_file())
+    return above.union({f"{place}/__init__.py", f"{place}.py"} & _files_below(root))
+
+
+@functools.cache
+def _files_below(root: Path) -> frozenset[str]:
+    """Return all Python files of the package: one listing is faster than many questions."""
+    return frozenset(path.relative_to(root).as_posix() for path in (root / PACKAGE).rglob("*.py"))
 
 
 def _absolute(level: int, module: str, path: Path, root: Path) -> str:
