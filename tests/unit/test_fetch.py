@@ -276,6 +276,8 @@ def test_a_wrong_checksum_of_a_raw_file_is_shown_with_the_expected_one(place):
         ("", "has no section `collections`"),
         ("- a", "has no section `collections`"),
         ("other: {}", "has no section `collections`"),
+        ("collections:", "has no section `collections`"),
+        ("collections: [a]", "has no section `collections`"),
         ("collections: [", "is not YAML in UTF-8"),
     ],
 )

@@ -16,6 +16,7 @@ from skymill.command.show import show
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import Product
 from skymill.magnetic.schema import SPLITS
+from skymill.sdo.statistics import SamplesPiece, count_levels
 
 
 @pytest.fixture(name="data")
@@ -78,12 +79,14 @@ def test_damaged_images_are_named_when_they_are_read(finished):
     shard.unlink()  # other projects have links to the file
     shard.write_bytes(content)
     items = skymill.Dataset("sdo", "test", data)
-    name = str(items._data["sample_id"].to_numpy()[0])
+    name = str(skymill.load("sdo", "test", data)["sample_id"].to_numpy()[0])
+    piece = SamplesPiece(data / "processed" / "sdo" / "test.zarr", (0,))
+    readers = (lambda: items[0], lambda: show(name, str(data)), lambda: count_levels(piece))
     for at in (100, len(content) - 100):  # in the first chunk, and in the index of the chunks
         content[at] ^= 1
         shard.write_bytes(content)
-        for read in (lambda: items[0], lambda: show(name, str(data))):
-            with pytest.raises(SkymillError, match=r"sample 0 cannot .*test\.zarr.*skymill verify"):
+        for read in readers:
+            with pytest.raises(SkymillError, match=r"test\.zarr .*sample 0: .*skymill verify"):
                 read()
         content[at] ^= 1
     shard.write_bytes(content)

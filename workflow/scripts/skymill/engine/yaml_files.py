@@ -59,7 +59,7 @@ def _shallow_text(path: Path) -> str:
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > MOST_DEPTH:
             raise SkymillError(
-                f"{path} nests more than {MOST_DEPTH} deep. Write it with fewer sections."
+                f"{path} nests more than {MOST_DEPTH} deep. Write the file with fewer sections."
             )
     return text
 

@@ -96,7 +96,7 @@ def load_registry(path: Path = REGISTRY) -> dict[str, dict]:
             "folder config/ of the workflow there."
         )
     content = read_yaml(found)
-    if not isinstance(content, dict) or "collections" not in content:
+    if not isinstance(content, dict) or not isinstance(content.get("collections"), dict):
         raise SkymillError(f"{found} has no section `collections`. Compare it with the original.")
     return content["collections"]
 

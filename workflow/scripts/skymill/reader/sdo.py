@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from skymill.engine.errors import SkymillError
+from skymill.engine.products import changed_at_rest
 from skymill.paths import DEFAULT_RESULTS
 from skymill.reader.found import FoundProduct, choose, command, on_disk
 from skymill.reader.magnetic import class_codes
 from skymill.sdo.goes import LABELS
 from skymill.sdo.names import SPLITS
+from skymill.sdo.shards import DAMAGE
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -112,17 +114,13 @@ def read_sample(samples: "xr.Dataset", number: int) -> "xr.Dataset":
     Raises
     ------
     SkymillError
-        When a part of the tensors is damaged.
+        When the tensors are damaged.
     """
     try:
         # One thread: a DataLoader has its own processes.
         return samples.isel(sample=number).compute(scheduler="synchronous")
-    except (RuntimeError, ValueError) as error:  # from the checksums of zstd, and of a shard
-        raise SkymillError(
-            f"the images of sample {number} cannot be read from {samples.attrs['path']}: {error}. "
-            "A file was damaged after it was made; `skymill verify` names the file. Copy the file "
-            "again, or run `skymill verify --repair` and then the workflow."
-        ) from error
+    except DAMAGE as error:
+        raise changed_at_rest(samples.attrs["path"], f"sample {number}: {error}") from error
 
 
 def read_index(product: FoundProduct) -> pd.DataFrame:

@@ -21,6 +21,10 @@ PACKING = {"level": 1, "checksum": True}
 HMI crops. Without a checksum, most damage would change pixels without an error; the checksum costs
 four bytes per chunk."""
 
+DAMAGE = (RuntimeError, ValueError)
+"""Zarr-python's errors when the checksum of a chunk (zstd) or of an index (CRC-32C) is wrong. Their
+messages do not name the file."""
+
 _EMPTY = np.uint64(2**64 - 1)
 
 

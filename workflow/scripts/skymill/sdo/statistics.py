@@ -14,6 +14,7 @@ from skymill.engine.products import changed_at_rest
 from skymill.engine.statistics import class_weights, summarise_levels
 from skymill.sdo.goes import LABELS
 from skymill.sdo.names import CHANNELS, STEPS
+from skymill.sdo.shards import DAMAGE
 from skymill.sdo.tables import read_set
 from skymill.sdo.tensors import SAMPLES_PER_SHARD
 
@@ -101,7 +102,7 @@ def count_levels(piece: SamplesPiece) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     SkymillError
-        When the checksum of a chunk is wrong.
+        When the tensors are damaged.
     """
     import zarr
 
@@ -112,7 +113,7 @@ def count_levels(piece: SamplesPiece) -> tuple[np.ndarray, np.ndarray]:
     for row in piece.rows:
         try:
             there, sample = available[row], images[row]
-        except RuntimeError as error:  # from zstd, without the name of the file
+        except DAMAGE as error:
             raise changed_at_rest(piece.tensors, f"sample {row}: {error}") from error
         for channel in range(len(CHANNELS)):
             levels[channel] += _count_bytes(sample[there[:, channel], channel])
