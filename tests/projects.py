@@ -31,7 +31,7 @@ limits: {max_rejected_fraction: 0.05, max_region_fraction: 0.5}
 """
 
 ONE_THREAD = ("--max-threads", "1")
-"""For raw files that are not simulated: jobs of small ones take less time than their workers."""
+"""For small files that are not simulated: worker processes start longer than they would work."""
 
 COMPILED = (
     "skymill.magnetic.decimals",

@@ -24,8 +24,8 @@ from pathlib import Path
 
 from warm_jobs import SOCKET, warm_jobs
 
-SECONDS_BETWEEN_QUERIES = "SKYMILL_TEST_SECONDS_BETWEEN_QUERIES"
-"""Environment variable: how long to wait between two queries of a batch system's queue."""
+QUERY_OFTEN = "SKYMILL_TEST_QUERY_OFTEN"
+"""Environment variable: set, if commands shall call `query_often`."""
 
 LIBRARIES = (
     "graphlib",
@@ -47,8 +47,9 @@ LIBRARIES = (
 
 
 _KEPT: dict[tuple, object] = {}
+"""Results of the parser and the compiler, by all that the results depend on."""
 _NEW: dict[tuple, object] = {}
-"""Results of the parser and the compiler by all that they depend on; and those that are new."""
+"""The results that this fork has made."""
 
 
 def serve() -> None:
@@ -91,8 +92,8 @@ def _run(main, command: dict) -> None:
         sys.path[:0] = [str(Path.cwd()), *filter(None, own)]
         sys.argv = ["snakemake", *command["arguments"]]
         sys.executable = command["python"]
-        if seconds := os.environ.get(SECONDS_BETWEEN_QUERIES):
-            query_often(float(seconds))
+        if os.environ.get(QUERY_OFTEN):
+            query_often()
         main(command["arguments"])
         code = 0
     except SystemExit as error:
@@ -137,15 +138,15 @@ def _read_snakefiles_once() -> None:
     module.parse, module.compile = parse, compile_once
 
 
-def query_often(seconds: float) -> None:
-    """Ask for the states of submitted jobs every few seconds.
+def query_often() -> None:
+    """Ask a batch system for the states of submitted jobs each second.
 
     The plugin for SLURM waits ten seconds longer each time that no job has ended: right for a
     cluster, but most of the time of a test.
     """
     from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
-    RemoteExecutor.sleep = lambda executor: asyncio.sleep(seconds)
+    RemoteExecutor.sleep = lambda executor: asyncio.sleep(1)
 
 
 class WarmSnakemake:

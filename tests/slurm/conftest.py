@@ -13,7 +13,7 @@ from runs import SLURM_PROFILE
 from projects import Project
 from skymill import paths
 from skymill.magnetic.schema import PARTITIONS
-from warm_snakemake import SECONDS_BETWEEN_QUERIES
+from warm_snakemake import QUERY_OFTEN
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +54,7 @@ def _fresh(tmp_path_factory) -> Project:
     project.set("ztf: {nights: [20180601]}")
     project.edit("profiles/slurm/config.yaml", "your-partition", "test")
     bin_folder = str(Path(sys.executable).parent)
-    project.variables[SECONDS_BETWEEN_QUERIES] = "1"
+    project.variables[QUERY_OFTEN] = "1"
     project.variables["PATH"] = f"{bin_folder}:{os.environ['PATH']}"
     raw = [paths.MAGNETIC_FILE.format(partition=partition) for partition in PARTITIONS]
     simulated, local = (paths.raw_folder(source, "data") for source in ("sample", "local"))

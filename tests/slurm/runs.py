@@ -13,19 +13,15 @@ from cluster import Cluster
 from projects import SNAKEMAKE, Project
 
 TESTS = Path(__file__).parents[1]
-SLURM_PROFILE = (
-    *("--profile", "profiles/slurm"),
-    # Users may wait longer.
-    *("--slurm-init-seconds-before-status-checks", "2"),
-)
+SLURM_PROFILE = ("--profile", "profiles/slurm")
+GENERIC_PROFILE = ("--profile", "profiles/generic")
 COMMAND_LINE = [
     *(sys.executable, "-c"),
     f"import sys; sys.path.append({str(TESTS)!r}); import warm_snakemake, snakemake.cli\n"
-    "warm_snakemake.query_often(1)\n"
+    "warm_snakemake.query_often()\n"
     "snakemake.cli.main()",
 ]
 """Snakemake as a process, which asks for the states of jobs each second."""
-GENERIC_PROFILE = ("--profile", "profiles/generic", "--seconds-between-status-checks", "3")
 
 AUGMENTED = "data/preprocessed/solar_flare_2020/train_augmented"
 SCRIPT = "workflow/scripts/augment_train.py"
