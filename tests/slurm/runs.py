@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,3 +75,17 @@ def make_augmentation_wait(project: Project) -> None:
     """Make the augmentation wait, so that a run can be ended in the middle."""
     project.edit(SCRIPT, MAIN, WAIT)
     project.path("logs/augment_train.log").unlink()
+
+
+def slow_squeue(project: Project) -> Path:
+    """Make `squeue` take a second in the project's runs; return a file that each call makes.
+
+    Then Ctrl-C can come while a run asks for the states of its jobs.
+    """
+    folder = project.path("slow")
+    folder.mkdir()
+    program, asked = folder / "squeue", folder / "asked"
+    program.write_text(f'#!/bin/sh\ntouch {asked}\nsleep 1\nexec {shutil.which("squeue")} "$@"\n')
+    program.chmod(0o755)
+    project.variables["PATH"] = f"{folder}:{project.variables['PATH']}"
+    return asked

@@ -18,6 +18,7 @@ from runs import (
     WAIT,
     jobs_of,
     make_augmentation_wait,
+    slow_squeue,
     started,
     wait_for_augmentation,
 )
@@ -112,10 +113,15 @@ def test_a_job_over_its_memory_is_killed_and_gets_more(slurm, made, troubled):
 def test_a_run_that_is_cancelled_and_then_killed_resumes_and_has_the_same_bytes(slurm, finished):
     before = finished.products()
     make_augmentation_wait(finished)
+    asked = slow_squeue(finished)
     with started(finished, *SLURM_PROFILE, AUGMENTED) as run:
         wait_for_augmentation(slurm, finished, run)
+        # Snakemake does not know its active jobs while it asks for their states.
+        asked.unlink(missing_ok=True)
+        slurm.wait_until(asked.exists, "a question for the states of jobs")
         os.killpg(run.pid, signal.SIGINT)
         assert run.wait() != 0
+    asked.with_name("squeue").unlink()
     slurm.wait_until_idle()
     (cancelled,) = jobs_of(slurm, finished, "augment_train")
     assert cancelled["state"] == "CANCELLED"

@@ -6,12 +6,20 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
 from records import SCRIPTS
 
-from skymill.engine.interrupt import EXIT, HOW_TO_CONTINUE, Interrupt, end_processes
+from skymill.engine import interrupt as interrupt_module
+from skymill.engine.interrupt import (
+    EXIT,
+    HOW_TO_CONTINUE,
+    Interrupt,
+    asks_for_states,
+    end_processes,
+)
 
 JOB = """
 import sys, time
@@ -100,6 +108,48 @@ def test_commands_of_a_cluster_are_not_killed(monkeypatch, is_local):
 
 def record(text, **fields):
     return logging.makeLogRecord({"msg": text, "levelno": 20, **fields})
+
+
+class Scheduler:
+    """What is read of Snakemake's scheduler: the running jobs, and the executor's active jobs."""
+
+    def __init__(self, running, active=()):
+        self.running = [SimpleNamespace(is_local=is_local) for is_local in running]
+        self._executor = SimpleNamespace(active_jobs=[*active])
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "is_asking"),
+    [
+        (None, False),  # before the first job
+        (Scheduler([]), False),
+        (Scheduler([True, True]), False),
+        (Scheduler([False, True], ["a job"]), False),
+        (Scheduler([False, True]), True),
+    ],
+)
+def test_an_executor_without_active_jobs_asks_for_the_states_of_running_jobs(scheduler, is_asking):
+    assert asks_for_states(scheduler) == is_asking
+
+
+def test_ctrl_c_waits_until_the_jobs_to_cancel_are_known():
+    interrupt, answers = Interrupt(), [True, True, False]
+    interrupt.is_asking = lambda: answers.pop(0)
+    with pytest.raises(SystemExit):
+        interrupt._end()
+    assert answers == []
+
+
+def test_ctrl_c_does_not_wait_for_a_cluster_without_an_end(monkeypatch):
+    monkeypatch.setattr(interrupt_module, "PATIENCE", 0.1)
+    interrupt = Interrupt()
+    interrupt.is_asking = lambda: True
+    with pytest.raises(SystemExit):
+        interrupt._end()
+    # The second Ctrl-C does not wait at all.
+    monkeypatch.setattr(interrupt_module, "PATIENCE", 10**6)
+    with pytest.raises(SystemExit):
+        interrupt._end()
 
 
 def test_after_ctrl_c_one_line_is_logged():

@@ -21,7 +21,7 @@ try:
     from skymill.engine.durable import delete_partial
     from skymill.engine.environment import shadowed_packages, unsafe_python
     from skymill.engine.errors import SkymillError
-    from skymill.engine.interrupt import IGNORED, Interrupt
+    from skymill.engine.interrupt import IGNORED, Interrupt, asks_for_states
     from skymill.engine.listing import changed_folder, list_files
     from skymill.engine.names import raw_name
     from skymill.engine.products import MANIFEST, RECEIPT

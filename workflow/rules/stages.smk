@@ -136,6 +136,8 @@ def is_judged(output):
 def take_lock():
     """Lock the folders that the run writes to, and clean up after a killed run."""
     INTERRUPT.is_local = workflow.local_exec
+    if not workflow.local_exec:
+        INTERRUPT.is_asking = lambda: asks_for_states(workflow.scheduler)
     try:
         # Jobs on a cluster use the temporary folder of their own machine.
         scratch = take_scratch() if workflow.local_exec else None

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import signal
 import sys
+import time
 import warnings
 
 IGNORED = "set -euo pipefail; trap '' INT; "
@@ -40,11 +41,14 @@ class Interrupt:
     is_local
         Whether all jobs are processes of this machine. Else some child processes submit jobs or ask
         for their states; these processes are not ended.
+    is_asking
+        Returns whether Snakemake is asking for the states of jobs, see asks_for_states.
     """
 
     def __init__(self):
         self.came = False
         self.is_local = True
+        self.is_asking = lambda: False
         self.had_to_kill = False
         self._is_said = False
 
@@ -71,6 +75,9 @@ class Interrupt:
         ]
         if end_processes(jobs, 0 if again else PATIENCE):
             self.had_to_kill = True
+        deadline = time.monotonic() + (0 if again else PATIENCE)
+        while self.is_asking() and time.monotonic() < deadline:
+            time.sleep(0.05)
         # Ctrl-C drops coroutines that Snakemake is about to start. Python would warn about each of
         # them after the message on how to continue.
         warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
@@ -90,6 +97,17 @@ class Interrupt:
         record.msg, record.args, record.levelno, record.levelname = HOW_TO_CONTINUE, (), 40, "ERROR"
         record.__dict__.pop("event", None)
         return True
+
+
+def asks_for_states(scheduler) -> bool:
+    """Return whether the executor of Snakemake's scheduler is asking for the states of jobs.
+
+    Meanwhile the executor has removed all jobs from its list of active jobs. So it would cancel no
+    job, and the jobs would stay on the cluster.
+    """
+    if scheduler is None or all(job.is_local for job in scheduler.running):
+        return False
+    return not scheduler._executor.active_jobs
 
 
 def _runs_a_script(process) -> bool:
