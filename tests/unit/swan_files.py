@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from skymill.engine.gzipped import open_file
 from skymill.swan_sf.catalogue import catalogue
 from skymill.swan_sf.schema import PARAMETERS, STEPS
 
@@ -67,7 +68,7 @@ def tarball(path, members):
 class Catalogued:
     """A catalogued tarball: its tables, its quarantine and the manifest's content."""
 
-    def __init__(self, raw: Path, folder: Path, workers: int = 1):
+    def __init__(self, raw: Path, folder: Path, workers: int = 1, opener=open_file):
         self.outputs = [folder / part for part in ("steps.parquet", "windows.parquet", "q.jsonl")]
         steps, windows, self.quarantine = self.outputs
         self.content = catalogue(
@@ -76,6 +77,7 @@ class Catalogued:
             steps=steps,
             windows=windows,
             quarantine=self.quarantine,
+            opener=opener,
             workers=workers,
         )
         self.counts = self.content["counts"]

@@ -24,6 +24,7 @@ from swan_files import (
 
 from skymill.engine import gzipped
 from skymill.engine.errors import SkymillError
+from skymill.raw.files import HashedRaw, verify_raw
 from skymill.swan_sf import catalogue as catalogue_module
 from skymill.swan_sf import members, parse, steps
 from skymill.swan_sf.check import exceeded, require_accepted
@@ -386,6 +387,20 @@ def test_a_tarball_that_ends_between_two_members_is_reported(tmp_path):
     raw = tmp_path / "x.tar.gz"
     raw.write_bytes(gzip.compress(text_of[:place], 1))
     assert "ends too early" in refusal(Catalogued(raw, tmp_path))
+
+
+@pytest.mark.parametrize("damaged_byte", [None, 99, -12])
+def test_a_tarball_is_hashed_while_it_is_read_also_behind_damage(tmp_path, damaged_byte):
+    raw = tarball(tmp_path / "partition1_instances.tar.gz", [window(), window(3609)])
+    content = bytearray(raw.read_bytes())
+    if damaged_byte:
+        content[damaged_byte] ^= 0xFF
+    raw.write_bytes(content)
+    hashed = HashedRaw(raw, "gzip")
+    found = Catalogued(raw, tmp_path, opener=hashed.open)
+    assert (found.content["broken_off"] is None) == (damaged_byte is None)
+    assert hashed.receipt() == verify_raw(raw, "gzip")
+    assert found.content == Catalogued(raw, tmp_path).content
 
 
 def test_a_tarball_without_windows_is_refused(tmp_path):

@@ -22,7 +22,7 @@ REGIONS = {"find_regions", "check_regions"} | PLAN
 IDS = {"assign_ids", "write_clean"} | REGIONS
 WINDOWS = {"ingest_windows", "check_ingest"} | IDS
 CATALOGUE = {"catalogue_swan_sf", "check_swan_sf"} | WINDOWS
-SIMULATE = {"simulate_swan_sf", "verify_raw"} | CATALOGUE
+SIMULATE = {"simulate_swan_sf"} | CATALOGUE
 PROCESSED = "data/processed/magnetic_data"
 PREPROCESSED = "data/preprocessed/solar_flare_2020"
 

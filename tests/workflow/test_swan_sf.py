@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 
 import pytest
@@ -13,7 +14,7 @@ from stale_rules import StaleRules
 
 CHECK = {"check_swan_sf", "swan_sf"}
 CATALOGUE = {"catalogue_swan_sf"} | CHECK
-SIMULATE = {"simulate_swan_sf", "verify_raw"} | CATALOGUE
+SIMULATE = {"simulate_swan_sf"} | CATALOGUE
 RAW = "data/sample/raw/swan_sf"
 
 
@@ -144,3 +145,26 @@ def test_a_partition_is_fetched_with_the_answer_of_its_dataverse(own):
     assert own.path(f"data/raw/{name}").read_bytes() == content
     lock = json.loads(own.path("config/sources.lock.json").read_text())
     assert (lock[name]["checksum"], lock[name]["licence"]) == (f"md5:{file['md5']}", "CC0 1.0")
+    # The tarball is hashed by the job that reads it.
+    manifest = own.path("data/interim/swan_sf/partition3/steps.parquet.manifest.json")
+    assert json.loads(manifest.read_text())["raw"] == {
+        "name": f"raw:{name}",
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "source": "archive",
+    }
+    assert not own.path("data/interim/raw").exists()
+
+
+def test_a_partition_of_another_size_is_read_again_also_with_an_old_time(own):
+    raw = own.path(f"{RAW}/partition1_instances.tar.gz")
+    own.set("{branches: [stealth], source: {swan_sf: local}}")
+    mine = own.path(f"data/raw/swan_sf/{raw.name}")
+    mine.parent.mkdir(parents=True)
+    shutil.copy2(raw, mine)
+    target = "data/interim/swan_sf/partition1/accepted.receipt.json"
+    own.run("--cores", "1", target)
+    assert own.stale(target) == set()
+    mine.write_bytes(raw.read_bytes() + b"x")
+    os.utime(mine, (0, 0))
+    assert own.stale(target) == CATALOGUE - {"swan_sf"}

@@ -110,6 +110,11 @@ def training_tensors(wildcards):
     return made(tensors=tensors) if config["sdo"]["tensors"] else {}
 
 
+def raw_documents(files):
+    """Return the documents of the jobs that have hashed raw files."""
+    return [f"{RESULTS}/{RAW.record(file)}" for file in files]
+
+
 def card_inputs(wildcards):
     """Return the documents that the card of a data set is written from."""
     return CARD_DOCUMENTS[DATA_SETS[wildcards.data_set]]()
@@ -125,7 +130,7 @@ def magnetic_documents():
             ]
         ),
         "receipts": [paths.LEAKS],
-        "raw": expand(paths.RAW_RECEIPT, file=RAW.files("magnetic")),
+        "raw": raw_documents(RAW.files("magnetic")),
     }
 
 
@@ -140,7 +145,7 @@ def sdo_documents():
             ]
         ),
         "receipts": [paths.SDO_RECEIPT, paths.SDO_ACCEPTED],
-        "raw": expand(paths.RAW_RECEIPT, file=RAW.files("sdo")),
+        "raw": raw_documents(RAW.files("sdo")),
     }
 
 
@@ -165,7 +170,7 @@ def aligned_documents():
             ]
         ),
         "receipts": [paths.PAIRS_ACCEPTED, paths.SDO_RECEIPT],
-        "raw": expand(paths.RAW_RECEIPT, file=files),
+        "raw": raw_documents(files),
     }
 
 

@@ -373,7 +373,7 @@ rule illustrate_magnetic:
 rule magnetic:
     """Every product of the magnetic branch."""
     input:
-        every(rules.verify_raw.output, file=RAW.files("magnetic")),
+        every(rules.verify_raw.output, file=RAW.files("magnetic") if INPUT is CUP else []),
         every(rules.catalogue_swan_sf.output, swan_partition=SWAN_READ),
         every(rules.check_swan_sf.output, swan_partition=SWAN_READ),
         every(

@@ -7,10 +7,10 @@ localrules:
 
 
 rule catalogue_swan_sf:
-    """Read a partition as a stream; write its windows, distinct steps and problems."""
+    """Read and hash a partition as a stream; write its windows, distinct steps and problems."""
     input:
-        raw=lambda wildcards: RAW.path(skymill.paths.SWAN_FILE.format(**wildcards)),
-        receipt=paths.RAW_RECEIPT.format(file=skymill.paths.SWAN_FILE),
+        raw=lambda wildcards: RAW.path(RAW.swan(wildcards.swan_partition)),
+        sidecar=ancient(lambda wildcards: RAW.sidecar(RAW.swan(wildcards.swan_partition))),
     output:
         steps=paths.SWAN_STEPS,
         windows=paths.SWAN_WINDOWS,
@@ -26,7 +26,9 @@ rule catalogue_swan_sf:
         mem_mb=memory(2000, each=200),
         runtime=minutes(15, per_gb=10, of="raw"),
     params:
-        **stage("catalogue_swan_sf.py"),
+        **stage("catalogue_swan_sf.py", also=same_raw),
+        file=lambda wildcards: RAW.swan(wildcards.swan_partition),
+        enforced=lambda wildcards: RAW.is_enforced(RAW.swan(wildcards.swan_partition)),
     script:
         "../scripts/catalogue_swan_sf.py"
 
@@ -53,6 +55,5 @@ rule check_swan_sf:
 rule swan_sf:
     """The catalogue of SWAN-SF."""
     input:
-        every(rules.verify_raw.output, file=RAW.files("aligned")),
         every(rules.catalogue_swan_sf.output, swan_partition=RAW.swan_partitions),
         every(rules.check_swan_sf.output, swan_partition=RAW.swan_partitions),

@@ -4,17 +4,24 @@ from skymill.engine.job import run_job
 
 
 def main(run):
+    from skymill.raw.files import HashedRaw, fetched_from
+    from skymill.raw.registry import kind_and_checksum
     from skymill.swan_sf.catalogue import catalogue
 
+    kind, checksum = kind_and_checksum(
+        run.params.file, fetched_from(run.input.raw), is_enforced=run.params.enforced
+    )
+    raw = HashedRaw(run.input.raw, kind, checksum=checksum)
     content = catalogue(
         run.input.raw,
         run.wildcards.swan_partition,
         steps=run.output.steps,
         windows=run.output.windows,
         quarantine=run.output.quarantine,
+        opener=raw.open,
         workers=run.threads,
     )
-    run.finish(**content)
+    run.finish(**content, raw=raw.receipt())
 
 
 if __name__ == "__main__":

@@ -5,15 +5,15 @@ from skymill.engine.job import run_job
 
 def main(run):
     from skymill.raw.files import HashedRaw, fetched_from
-    from skymill.raw.registry import enforced_checksum, find_source, load_registry
+    from skymill.raw.registry import kind_and_checksum
     from skymill.ztf.catalogue import extract_night
     from skymill.ztf.decode import Choice
 
     night, settings = run.wildcards.night, run.settings
-    source = find_source(load_registry(), run.params.file)
-    origin = fetched_from(run.input.raw)
-    checksum = enforced_checksum(source, origin) if run.params.enforced else None
-    raw = HashedRaw(run.input.raw, source.kind, checksum=checksum)
+    kind, checksum = kind_and_checksum(
+        run.params.file, fetched_from(run.input.raw), is_enforced=run.params.enforced
+    )
+    raw = HashedRaw(run.input.raw, kind, checksum=checksum)
     content = extract_night(
         run.input.raw,
         night,

@@ -5,14 +5,15 @@ from skymill.engine.job import run_job
 
 def main(run):
     from skymill.raw.files import fetched_from, verify_raw
-    from skymill.raw.registry import enforced_checksum, find_source, load_registry
+    from skymill.raw.registry import kind_and_checksum
     from skymill.ztf.labels import Rules, read_labels
 
     settings = run.settings
     checksum = None
     if run.params.enforced:
-        source = find_source(load_registry(), run.params.file)
-        checksum = enforced_checksum(source, fetched_from(run.input.raw))
+        _, checksum = kind_and_checksum(
+            run.params.file, fetched_from(run.input.raw), is_enforced=True
+        )
     raw = verify_raw(run.input.raw, None, checksum=checksum)
     content = read_labels(
         run.input.raw,

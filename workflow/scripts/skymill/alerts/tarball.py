@@ -28,7 +28,7 @@ from skymill.alerts.avro import (
 )
 from skymill.alerts.fits import GZIP_MAGIC
 from skymill.alerts.members import BLOCK, KIND, find_members, is_header
-from skymill.engine.gzipped import TOO_MUCH, most_bytes
+from skymill.engine.gzipped import TOO_MUCH, most_bytes, open_file
 from skymill.engine.tar import (
     EXTENSIONS,
     LONGEST_EXTENSION,
@@ -144,11 +144,6 @@ class Night:
             self.notes += 1
         elif len(self.ignored_names) < 10:
             self.ignored_names.append(name)
-
-
-def open_file(path: Path) -> BinaryIO:
-    """Open a file for reading."""
-    return open(path, "rb")
 
 
 def read_parts(

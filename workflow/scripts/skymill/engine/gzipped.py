@@ -27,6 +27,11 @@ READ_BYTES = 2**20
 """Bytes of the text in memory at a time."""
 
 
+def open_file(path: Path) -> BinaryIO:
+    """Open a file for reading."""
+    return open(path, "rb")
+
+
 def is_gzipped(path: Path) -> bool:
     """Return whether the content of a file is a gzip stream; the name does not matter."""
     with open(path, "rb") as stream:

@@ -129,7 +129,7 @@ class RawFiles:
     def magnetic(self, partition: str) -> str:
         """Return the file of a partition: as published, or (files of 2020) gzipped by the user."""
         if self.input is SWAN:
-            return paths.SWAN_FILE.format(swan_partition=partition)
+            return self.swan(partition)
         return self._as_it_is(paths.MAGNETIC_FILE.format(partition=partition))
 
     @property
@@ -250,6 +250,10 @@ class RawFiles:
 
     # SWAN-SF
 
+    def swan(self, partition: str) -> str:
+        """Return the file of a partition of SWAN-SF."""
+        return paths.SWAN_FILE.format(swan_partition=partition)
+
     @functools.cached_property
     def swan_partitions(self) -> list[str]:
         """The partitions of SWAN-SF that are read.
@@ -264,7 +268,7 @@ class RawFiles:
         """The partitions that are missing with `source: local`; empty if all are missing."""
         if self.source("aligned") != "local":
             return []
-        files = {name: paths.SWAN_FILE.format(swan_partition=name) for name in SWAN_PARTITIONS}
+        files = {name: self.swan(name) for name in SWAN_PARTITIONS}
         absent = [name for name, file in files.items() if self._is_missing(file)]
         # Nothing can be joined without a partition. If all are missing, all are required.
         return [] if len(absent) == len(files) else absent
@@ -272,7 +276,7 @@ class RawFiles:
     def swan_absence(self) -> str:
         """Return a warning that names the missing partitions of SWAN-SF."""
         folder = Path(self.folder("aligned"), paths.SWAN_FILE).parent
-        files = [paths.SWAN_FILE.format(swan_partition=p) for p in self.absent_swan_partitions]
+        files = map(self.swan, self.absent_swan_partitions)
         names = [Path(file).name for file in files]
         readers = ["aligned"] if "aligned" in self.config["branches"] else []
         if "magnetic" in self.config["branches"] and self.input is SWAN:
@@ -436,7 +440,7 @@ class RawFiles:
         if branch == "stealth":
             return [self.stealth]
         if branch == "aligned":
-            return [paths.SWAN_FILE.format(swan_partition=name) for name in self.swan_partitions]
+            return [self.swan(name) for name in self.swan_partitions]
         return [*([self.labels] if self.labels else []), *map(self.night, self.nights)]
 
     def require(self) -> None:
@@ -525,5 +529,8 @@ class RawFiles:
         """Return the name of the document of the job that read a file."""
         night = re.fullmatch(r"ztf/(?:ztf_public_)?([\w-]+?)(\.tar\.gz)?", file)
         if night:
-            return paths.ZTF_NIGHT.format(night=night[1]) + ".manifest.json"
+            return paths.ZTF_NIGHT.format(night=night[1]) + MANIFEST
+        for partition in SWAN_PARTITIONS:
+            if file == self.swan(partition):
+                return paths.SWAN_STEPS.format(swan_partition=partition) + MANIFEST
         return paths.RAW_RECEIPT.format(file=file)

@@ -174,13 +174,6 @@ def verify_raw(raw: Path, kind: str | None, *, checksum: str | None = None) -> d
     """
     if kind == "folder":
         return HashedRaw(raw, kind).receipt()
-    if instead := _note(raw).get("instead_of"):
-        logger.warning(
-            "%s did not provide %s (the log of the download says why): the file is from %s",
-            instead,
-            raw.name,
-            _note(raw)["origin"],
-        )
     if kind in TEXTS:
         head = beginning(raw, HEAD_BYTES)
     else:
@@ -287,7 +280,17 @@ def _algorithms(raw: Path, checksum: str | None) -> list[str]:
 
 
 def _receipt(raw: Path, digests: dict[str, str], checksum: str | None) -> dict:
-    """Compare a raw file with its required checksum, if any; return its receipt."""
+    """Compare a raw file with its required checksum, if any; return its receipt.
+
+    Warn if another origin than the first provided the file.
+    """
+    if instead := _note(raw).get("instead_of"):
+        logger.warning(
+            "%s did not provide %s (the log of the download says why): the file is from %s",
+            instead,
+            raw.name,
+            _note(raw)["origin"],
+        )
     if checksum:
         algorithm, _, wanted = checksum.partition(":")
         if digests[algorithm] != wanted:

@@ -231,6 +231,24 @@ def enforced_checksum(source: Source, origin: str | None, path: Path = LOCK) -> 
     return source.checksum if source.member is None else None
 
 
+def kind_and_checksum(
+    file: str, origin: str | None, *, is_enforced: bool
+) -> tuple[str, str | None]:
+    """Return the kind of a raw file, and the checksum that the file must have, or None.
+
+    Parameters
+    ----------
+    file
+        The name of the file in the registry.
+    origin
+        Where the file was fetched from, see files.fetched_from.
+    is_enforced
+        Whether the file must have the checksum of the registry or of the lock.
+    """
+    source = find_source(load_registry(), file)
+    return source.kind, enforced_checksum(source, origin) if is_enforced else None
+
+
 def learn(
     source: Source,
     origin: str,

@@ -3,13 +3,15 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 
 from skymill.engine.arrays import to_arrow
+from skymill.engine.gzipped import open_file
 from skymill.engine.parallel import map_stream
 from skymill.engine.products import new_file
 from skymill.engine.tables import write_table
@@ -29,7 +31,14 @@ logger = logging.getLogger(__name__)
 
 
 def catalogue(
-    raw: Path, partition: str, *, steps: Path, windows: Path, quarantine: Path, workers: int = 1
+    raw: Path,
+    partition: str,
+    *,
+    steps: Path,
+    windows: Path,
+    quarantine: Path,
+    opener: Callable[[Path], BinaryIO] = open_file,
+    workers: int = 1,
 ) -> dict:
     """Read a partition's tarball once, as a stream.
 
@@ -40,6 +49,8 @@ def catalogue(
     steps, windows, quarantine
         Outputs: Parquet files of tables.STEPS_SCHEMA and WINDOWS_SCHEMA, and JSON lines: one per
         rejected window, and one per repeated step with different values.
+    opener
+        Opens the tarball.
     workers
         Threads. The bytes of the outputs do not depend on them.
 
@@ -51,7 +62,7 @@ def catalogue(
     found: list[Window] = []
     rejected: list[Rejected] = []
     infinite = 0
-    batches = read_batches(raw, seen)
+    batches = read_batches(raw, seen, opener)
     for parsed in map_stream(
         parse_members, batches, workers=workers, what=f"catalogue {partition}"
     ):

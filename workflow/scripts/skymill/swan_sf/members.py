@@ -1,13 +1,14 @@
 """Read the files of a partition from its tarball as a stream, without unpacking to disk."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from isal import igzip, isal_zlib
 
-from skymill.engine.gzipped import TOO_MUCH, most_bytes
+from skymill.engine.gzipped import TOO_MUCH, most_bytes, open_file
 from skymill.engine.tar import BadTar, read_members
 
 BATCH_BYTES = 4 * 2**20
@@ -57,15 +58,18 @@ class Seen:
             self.ignored_names.append(name)
 
 
-def read_batches(raw: Path, seen: Seen) -> Iterator[list[Member]]:
+def read_batches(
+    raw: Path, seen: Seen, opener: Callable[[Path], BinaryIO] = open_file
+) -> Iterator[list[Member]]:
     """Yield batches of the CSV files of a tarball in order; count other files in `seen`.
 
     If the tarball ends too early or is damaged, the stream ends, and `seen` has the reason.
+    `opener` opens the tarball.
     """
     batch: list[Member] = []
     size = number = 0
     try:
-        with igzip.open(raw, "rb") as stream:
+        with opener(raw) as file, igzip.open(file, "rb") as stream:
             # Rejected windows stay in memory, so the unpacked size is limited.
             most = most_bytes(raw.stat().st_size)
             for member in read_members(stream):

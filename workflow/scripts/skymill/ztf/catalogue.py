@@ -13,7 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from skymill.alerts.tarball import Night, Part, Stretch, open_file, read_parts
+from skymill.alerts.tarball import Night, Part, Stretch, read_parts
+from skymill.engine.gzipped import open_file
 from skymill.engine.parallel import map_stream
 from skymill.engine.products import new_file
 from skymill.ztf.check import CORRUPT, OTHER_REASONS
