@@ -132,17 +132,23 @@ def test_an_executor_without_active_jobs_asks_for_the_states_of_running_jobs(sch
     assert asks_for_states(scheduler) == is_asking
 
 
-def test_ctrl_c_waits_until_the_jobs_to_cancel_are_known():
-    interrupt, answers = Interrupt(), [True, True, False]
+@pytest.fixture
+def interrupt(monkeypatch):
+    """An Interrupt of a process without children. This process has children of other tests."""
+    monkeypatch.setattr(psutil.Process, "children", lambda process, recursive: [])
+    return Interrupt()
+
+
+def test_ctrl_c_waits_until_the_jobs_to_cancel_are_known(interrupt):
+    answers = [True, True, False]
     interrupt.is_asking = lambda: answers.pop(0)
     with pytest.raises(SystemExit):
         interrupt._end()
     assert answers == []
 
 
-def test_ctrl_c_does_not_wait_for_a_cluster_without_an_end(monkeypatch):
+def test_ctrl_c_does_not_wait_for_a_cluster_without_an_end(interrupt, monkeypatch):
     monkeypatch.setattr(interrupt_module, "PATIENCE", 0.1)
-    interrupt = Interrupt()
     interrupt.is_asking = lambda: True
     with pytest.raises(SystemExit):
         interrupt._end()
