@@ -99,10 +99,12 @@ clean: ## Delete .venv; results stay
 .venv/bin/pip:
 	@$(PYTHON) envs/make_venv.py .venv
 
-# With hashes, pip refuses all files except the files that were resolved.
+# With hashes, pip refuses all files except the files that were resolved. pip would compile the modules
+# on one core. As with pip, a module that cannot be compiled is no error.
 .venv/.ready: envs/requirements.txt pyproject.toml envs/relative_path.py | .venv/bin/pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-compile \
 	  --requirement envs/requirements.txt
+	@$(BIN)/python -m compileall -q --workers 0 .venv/lib >/dev/null || true
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	  --no-build-isolation --editable .
 	$(BIN)/python envs/relative_path.py

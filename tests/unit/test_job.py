@@ -17,7 +17,7 @@ from rule_jobs import RESULTS, job, write_product
 
 from skymill.engine.digests import document_digest
 from skymill.engine.errors import SkymillError
-from skymill.engine.job import Paths, Run, logged_job, require_own_package, run_job
+from skymill.engine.job import Paths, Run, Warnings, logged_job, require_own_package, run_job
 from skymill.engine.products import Product, describe_file, read_document, read_json
 from skymill.engine.secrets import keep_secret
 from skymill.engine.staleness import MANY, listing_digest
@@ -326,6 +326,25 @@ def test_outputs_that_are_not_described_are_read(folder):
 def test_described_outputs_are_not_read_again(folder):
     entry = {"name": "x.parquet", "bytes": 7, "sha256": "taken while it was written", "rows": 5}
     assert finish(files=[entry])["files"] == [{**entry, "name": "interim/x.parquet"}]
+
+
+def test_each_of_several_products_has_its_own_manifest(folder):
+    tables = [f"data/interim/{name}.parquet" for name in "ab"]
+    outputs = {"tables": tables, "manifest": [f"{path}.manifest.json" for path in tables]}
+    warnings = Warnings()
+    run = Run(job({}, outputs), warnings)
+    for rows, path in enumerate(run.output.tables):
+        entry = write_table(path, table_of(rows))
+        warnings.texts.append(f"{rows} rows")
+        run.finish([entry], product=path, source="local", counts={"rows": rows})
+    for rows, path in enumerate(tables):
+        product = Product(Path(path))
+        assert product.counts == {"rows": rows}
+        assert [(one["name"], one["rows"]) for one in product.document["files"]] == [
+            (path.removeprefix("data/"), rows)
+        ]
+        assert product.document["product"] == path.removeprefix("data/")
+        assert product.document["warnings"] == [f"{rows} rows"]
 
 
 def test_files_in_a_folder_are_named_by_their_place_in_it(folder):

@@ -69,6 +69,48 @@ def test_a_job_whose_products_are_all_missing_is_left_to_snakemake(inputs):
     assert judge(job(inputs, OUTPUT)) is None
 
 
+SHEETS = [f"data/processed/sheet_{name}.md" for name in "abc"]
+SEVERAL = {"sheets": SHEETS, "manifest": [f"{path}.manifest.json" for path in SHEETS]}
+
+
+@pytest.fixture
+def several(inputs):
+    """A finished job that makes several products."""
+    rule = job(inputs, SEVERAL, settings=SETTINGS)
+    run = Run(rule)
+    for path in run.output.sheets:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("# Page\n")
+        run.finish(source="local", product=path, counts={"rows": 3})
+    return rule
+
+
+def test_a_job_with_several_products_is_current_if_all_of_them_are(several):
+    assert judge(several) is None
+    assert judge(several, code="other") == "it was made by other code"
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_text("other\n")])
+@pytest.mark.parametrize("end", ["", ".manifest.json"])
+@pytest.mark.parametrize("path", SHEETS)
+def test_the_damaged_one_of_several_products_is_named(several, path, end, damage):
+    damage(Path(path + end))
+    reason = Watch("data", {}, []).why(
+        several.output, several.input, code="c0de", settings=SETTINGS
+    )
+    assert (reason.product, reason.damaged) == (path, True)
+
+
+@pytest.mark.parametrize("path", SHEETS)
+def test_one_of_several_products_that_is_missing_with_its_manifest_is_named(several, path):
+    for end in ("", ".manifest.json"):
+        Path(path + end).unlink()
+    reason = Watch("data", {}, []).why(
+        several.output, several.input, code="c0de", settings=SETTINGS
+    )
+    assert (reason.product, reason.text) == (path, "it is missing")
+
+
 @pytest.mark.parametrize(
     ("now", "text"),
     [

@@ -15,14 +15,16 @@ from test_ztf_gather import Gathered
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import describe_file
+from skymill.ztf import alert_files
 from skymill.ztf import export as module
+from skymill.ztf.alert_files import write_alert_files
 from skymill.ztf.export import (
     FORMS,
     TWICE_ROUNDED,
     export_label,
+    export_labels,
     read_csv_stamps,
     spell_stamps,
-    write_alert_files,
 )
 
 EXTREMES = np.array(
@@ -111,10 +113,23 @@ def test_the_size_of_blocks_does_not_change_a_csv(tmp_path, gathered, monkeypatc
         assert (tmp_path / "whole.csv").read_bytes() == (tmp_path / "cut.csv").read_bytes()
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_all_labels_are_exported_in_order_with_the_bytes_of_each_alone(tmp_path, gathered, workers):
+    paths = {label: tmp_path / f"{label}.csv" for label in ("QSO", "AGN", "YSO", "Otro")}
+    made = list(export_labels(*gathered, paths, form="columns", workers=workers))
+    assert [path for path, *_ in made] == [*paths.values()]
+    for label, (path, *described) in zip(paths, made, strict=True):
+        alone = tmp_path / "alone" / path.name
+        alone.parent.mkdir(exist_ok=True)
+        assert tuple(described) == export_label(*gathered, alone, label=label, form="columns")
+        assert path.read_bytes() == alone.read_bytes()
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_label_without_alerts_gives_a_header_and_a_warning(tmp_path, gathered, form, caplog):
     with caplog.at_level(logging.INFO):
-        entries, counts = export_label(*gathered, tmp_path / "x.csv", label="YSO", form=form)
+        made = export_labels(*gathered, {"YSO": tmp_path / "x.csv"}, form=form, workers=1)
+        ((_, entries, counts),) = made
     lines = (tmp_path / "x.csv").read_text().splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("object_id,candid,jd,")
@@ -242,4 +257,4 @@ def test_alerts_that_would_overwrite_each_other_are_refused(tmp_path, gathered):
 
 def test_an_object_id_that_points_to_another_folder_is_refused():
     with pytest.raises(SkymillError, match="cannot be in a file name"):
-        module._alert_name("../x", 1, False)
+        alert_files._alert_name("../x", 1, False)

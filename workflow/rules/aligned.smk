@@ -37,15 +37,15 @@ rule key_records:
 
 
 rule key_swan_sf:
-    """Compute keys of a SWAN-SF partition's distinct steps from the shared parameters."""
+    """Compute keys of the distinct steps of SWAN-SF's partitions from the shared parameters."""
     input:
-        **made(steps=paths.SWAN_STEPS),
-        checks=[paths.SWAN_ACCEPTED],
+        **made(steps=expand(paths.SWAN_STEPS, swan_partition=RAW.swan_partitions)),
+        checks=expand(paths.SWAN_ACCEPTED, swan_partition=RAW.swan_partitions),
     output:
-        table=paths.SWAN_KEYS,
-        manifest=manifest(paths.SWAN_KEYS),
+        tables=expand(paths.SWAN_KEYS, swan_partition=RAW.swan_partitions),
+        manifest=expand(manifest(paths.SWAN_KEYS), swan_partition=RAW.swan_partitions),
     log:
-        f"{LOGS}/key_swan_sf/{{swan_partition}}.log",
+        f"{LOGS}/key_swan_sf.log",
     conda:
         "../../envs/aligned.yaml"
     resources:
@@ -230,7 +230,7 @@ rule aligned:
     input:
         rules.swan_sf.input,
         every(rules.key_records.output, partition=PARTITIONS_TO_LOCATE),
-        every(rules.key_swan_sf.output, swan_partition=RAW.swan_partitions),
+        every(rules.key_swan_sf.output),
         every(rules.locate_records.output) if PARTITIONS_TO_LOCATE else [],
         every(rules.plan_aligned.output),
         every(rules.check_aligned.output),

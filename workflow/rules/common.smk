@@ -133,5 +133,3 @@ wildcard_constraints:
     sdo_set="train|test",
     data_set="|".join(DATA_SETS),
     night=NIGHT,
-    # Only labels of the configuration, so a mistyped label is an error.
-    label="|".join(map(re.escape, ZTF_LABELS)),

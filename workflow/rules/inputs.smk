@@ -268,7 +268,7 @@ def simulation(script, *keys):
 
     def check(wildcards, output):
         if is_judged(output) and (damage := damaged_sidecar(Path(output.raw))):
-            make_again(output, damage)
+            make_again(output, damage, output[0])
         return ""
 
     return {**given, "check": check}

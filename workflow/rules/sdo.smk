@@ -127,15 +127,15 @@ rule plan_sdo:
 
 
 rule index_sdo:
-    """Write the index of one official set: labels, locations and images of each sample."""
+    """Write the index of each official set: labels, locations and images of each sample."""
     input:
         **made(samples=paths.SDO_SAMPLES, plan=paths.SDO_PLAN),
         images=ancient(paths.SDO_IMAGES),
     output:
-        index=paths.SDO_INDEX,
-        manifest=manifest(paths.SDO_INDEX),
+        indexes=expand(paths.SDO_INDEX, sdo_set=SDO_SETS),
+        manifest=expand(manifest(paths.SDO_INDEX), sdo_set=SDO_SETS),
     log:
-        f"{LOGS}/index_sdo/{{sdo_set}}.log",
+        f"{LOGS}/index_sdo.log",
     conda:
         "../../envs/sdo.yaml"
     resources:
@@ -144,6 +144,7 @@ rule index_sdo:
         # The index is the only product with an absolute path. If a project moves, the index is
         # written again.
         **stage("index_sdo.py", settings_of=lambda wildcards: RAW.sdo_location(STORAGE)),
+        sets=SDO_SETS,
     script:
         "../scripts/index_sdo.py"
 
@@ -233,7 +234,7 @@ rule sdo:
         every(rules.catalogue_sdo.output),
         every(rules.check_sdo.output),
         every(rules.plan_sdo.output),
-        every(rules.index_sdo.output, sdo_set=SDO_SETS),
+        every(rules.index_sdo.output),
         every(rules.tensors_sdo.output, sdo_set=SDO_SETS if config["sdo"]["tensors"] else []),
         every(rules.report_sdo.output),
         every(rules.illustrate_sdo.output),

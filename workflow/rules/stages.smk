@@ -69,7 +69,7 @@ def stage(script, *keys, settings_of=None, also=None):
                 also=also and (lambda document: also(document, input, WATCH.is_younger(output))),
             )
             if reason:
-                make_again(output, reason.text if reason.damaged else None)
+                make_again(output, reason.text if reason.damaged else None, reason.product)
         return ""
 
     return {"code": code, "settings": chosen, "check": check}
@@ -79,13 +79,13 @@ DAMAGED = []
 """Damaged products that this run has found. The first are named, see say_more_damage."""
 
 
-def make_again(output, damage):
-    """Force Snakemake to make the products of a job again. Warn about damage."""
+def make_again(output, damage, product):
+    """Force Snakemake to make the outputs of a job again. Warn about damage of a product."""
     workflow.dag.forcefiles.update(output)
     if damage:
-        DAMAGED.append(output[0])
+        DAMAGED.append(product)
         if len(DAMAGED) <= SHOWN:
-            logger.warning(f"{output[0]} is out of date: {damage}.")
+            logger.warning(f"{DAMAGED[-1]} is out of date: {damage}.")
 
 
 def limit(exceeded):
@@ -118,7 +118,7 @@ def same_tree(document, input, is_younger):
 def damaged_alone(wildcards, output):
     """Make a product again only if its manifest cannot be read."""
     if is_judged(output) and (damage := WATCH.damage(output.manifest)):
-        make_again(output, damage)
+        make_again(output, damage, output[0])
     return ""
 
 

@@ -157,22 +157,24 @@ rule gather_ztf:
 
 
 rule export_ztf:
-    """Write all values of the sampled stamps of one label as CSV."""
+    """Write all values of the sampled stamps as CSV, one file for each label."""
     input:
         **made(stamps=paths.ZTF_STAMPS),
         array=ancient(paths.ZTF_STAMPS_ARRAY),
     output:
-        table=paths.ZTF_TABLE,
-        manifest=manifest(paths.ZTF_TABLE),
+        tables=expand(paths.ZTF_TABLE, label=ZTF_LABELS),
+        manifest=expand(manifest(paths.ZTF_TABLE), label=ZTF_LABELS),
     log:
-        f"{LOGS}/export_ztf/{{label}}.log",
+        f"{LOGS}/export_ztf.log",
     conda:
         "../../envs/ztf.yaml"
+    threads: min(PARALLEL["ztf"], len(ZTF_LABELS))
     resources:
-        mem_mb=memory(2000),
+        mem_mb=memory(1500, each=500),
         runtime=minutes(30, per_gb=10, of="stamps"),
     params:
         **stage("export_ztf.py", "ztf.csv"),
+        labels=ZTF_LABELS,
     script:
         "../scripts/export_ztf.py"
 
@@ -199,21 +201,22 @@ rule write_alert_files:
 
 
 rule draw_ztf:
-    """Draw some stamps of one label side by side."""
+    """Draw some stamps of each label side by side."""
     input:
         **made(stamps=paths.ZTF_STAMPS),
         array=ancient(paths.ZTF_STAMPS_ARRAY),
     output:
-        sheet=paths.ZTF_SHEET,
-        manifest=manifest(paths.ZTF_SHEET),
+        sheets=expand(paths.ZTF_SHEET, label=ZTF_LABELS),
+        manifest=expand(manifest(paths.ZTF_SHEET), label=ZTF_LABELS),
     log:
-        f"{LOGS}/draw_ztf/{{label}}.log",
+        f"{LOGS}/draw_ztf.log",
     conda:
         "../../envs/ztf.yaml"
     resources:
         mem_mb=1000,
     params:
         **stage("draw_ztf.py", "seed"),
+        labels=ZTF_LABELS,
     script:
         "../scripts/draw_ztf.py"
 
@@ -280,8 +283,8 @@ rule ztf:
         every(rules.check_night.output, night=NIGHTS),
         every(rules.plan_ztf.output),
         every(rules.gather_ztf.output),
-        every(rules.export_ztf.output, label=ZTF_LABELS),
-        every(rules.draw_ztf.output, label=ZTF_LABELS),
+        every(rules.export_ztf.output),
+        every(rules.draw_ztf.output),
         every(rules.write_alert_files.output) if config["ztf"]["alert_files"] else [],
         every(rules.report_ztf.output),
         every(rules.illustrate_ztf.output),

@@ -1,4 +1,4 @@
-"""Draw a contact sheet of the ZTF stamps of one label."""
+"""Draw a contact sheet of the ZTF stamps of each label."""
 
 from skymill.engine.job import run_job
 
@@ -6,14 +6,10 @@ from skymill.engine.job import run_job
 def main(run):
     from skymill.ztf.pictures import draw_sheet
 
-    files = draw_sheet(
-        run.intact("stamps"),
-        run.intact("array"),
-        run.output.sheet,
-        label=run.wildcards.label,
-        seed=run.settings["seed"],
-    )
-    run.finish(files)
+    stamps, array = run.intact("stamps"), run.intact("array")
+    for label, sheet in zip(run.params.labels, run.output.sheets, strict=True):
+        files = draw_sheet(stamps, array, sheet, label=label, seed=run.settings["seed"])
+        run.finish(files, product=sheet)
 
 
 if __name__ == "__main__":

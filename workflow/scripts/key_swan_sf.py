@@ -1,4 +1,4 @@
-"""Compute keys of a SWAN-SF partition's distinct steps from the shared parameters."""
+"""Compute keys of the distinct steps of SWAN-SF from the parameters shared with other files."""
 
 from skymill.engine.job import run_job
 
@@ -7,8 +7,9 @@ def main(run):
     from skymill.aligned.steps import key_steps
     from skymill.engine.tables import write_table
 
-    table = key_steps(run.input.steps)
-    run.finish([write_table(run.output.table, table)], counts={"steps": table.num_rows})
+    for steps, path in zip(run.input.steps, run.output.tables, strict=True):
+        table = key_steps(steps)
+        run.finish([write_table(path, table)], product=path, counts={"steps": table.num_rows})
 
 
 if __name__ == "__main__":

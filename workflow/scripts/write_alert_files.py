@@ -4,7 +4,7 @@ from skymill.engine.job import run_job
 
 
 def main(run):
-    from skymill.ztf.export import write_alert_files
+    from skymill.ztf.alert_files import write_alert_files
     from skymill.ztf.plan import ALL
 
     files, counts = write_alert_files(

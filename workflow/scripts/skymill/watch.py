@@ -6,6 +6,7 @@ Snakemake itself is not imported here: the rules pass paths, digests and setting
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from skymill import paths
 from skymill.engine.digests import document_digest
@@ -85,6 +86,8 @@ class Watch:
     ) -> Reason | None:
         """Return why a job must run, or None when its products are current.
 
+        The reason names the first product that is not current.
+
         Parameters
         ----------
         output, input
@@ -94,19 +97,26 @@ class Watch:
         also
             See staleness.why.
         """
-        document = output.get("manifest") or output.receipt
-        name = Names.around(document, self.results).name
+        products = _products(output)
+        name = Names.around(products[0][0], self.results).name
         checks = {str(path) for path in input.get(CHECKS, [])}
         described = [path for path in map(str, input) if is_document(path)]
-        job = Job(
-            name(document),
-            tuple(name(path) for path in output if path != document),
-            tuple(name(path) for path in described if path not in checks),
-            tuple(map(name, checks)),
-            code,
-            document_digest(settings),
-        )
-        return why(job, self.folder(document), also)
+        is_made = any(self.document(document) is not None for document, _ in products)
+        for document, outputs in products:
+            job = Job(
+                name(document),
+                tuple(map(name, outputs)),
+                tuple(name(path) for path in described if path not in checks),
+                tuple(map(name, checks)),
+                code,
+                document_digest(settings),
+            )
+            reason = why(job, self.folder(document), also)
+            if reason is None and is_made and self.document(document) is None:
+                reason = Reason("it is missing")
+            if reason:
+                return replace(reason, product=document.removesuffix(MANIFEST))
+        return None
 
     def document(self, path) -> dict | SkymillError | None:
         """Return a document by its path, see Folder.document."""
@@ -208,6 +218,17 @@ class Watch:
                     ):
                         made[name] = document
         return made
+
+
+def _products(output) -> list[tuple[str, list[str]]]:
+    """Return each manifest or receipt among the outputs of a job, with the files of its product.
+
+    A job with several products has a list of manifests. Each of these products is one file.
+    """
+    document = output.get("manifest") or output.receipt
+    if isinstance(document, str):
+        return [(document, [path for path in output if path != document])]
+    return [(one, [one.removesuffix(MANIFEST)]) for one in document]
 
 
 def find_leftovers(

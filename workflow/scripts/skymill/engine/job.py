@@ -22,6 +22,7 @@ from skymill.engine.products import (
     Product,
     describe_file,
     is_document,
+    manifest_path,
     read_document,
     require_content,
     source_of,
@@ -160,14 +161,16 @@ class Run:
         self,
         files: list[dict] = (),
         *,
+        product: Path | None = None,
         raw: dict | None = None,
         source: str | None = None,
         **content,
     ) -> None:
-        """Write the manifest or receipt: the last step of a job.
+        """Write the manifest or receipt: the last step of a job, or of each of its products.
 
         Code, settings, inputs and source follow from the rule. The document also lists the
-        warnings of the package up to now, so that the end of the run can repeat them.
+        warnings of the package since the product before, so that the end of the run can repeat
+        them.
 
         Parameters
         ----------
@@ -175,6 +178,8 @@ class Run:
             Entries (see products.describe_file) of the files whose digests were computed while the
             files were written. An entry has the name of its file, or for a file in an output folder
             the path below that folder. All other outputs of the rule are hashed here.
+        product
+            The output that the manifest describes, if the rule makes several products.
         raw
             Receipt of the raw file that was read: name, bytes, sha256, source.
         source
@@ -182,7 +187,9 @@ class Run:
         content
             Other keys of the document, such as `counts`.
         """
-        document = str(self.output.get("manifest") or self.output.receipt)
+        outputs = [product] if product else self.output.all()
+        manifest = manifest_path(product) if product else self.output.get("manifest")
+        document = str(manifest or self.output.receipt)
         names = Names.around(document, self.config["results"])
         inputs, checks, sources = {}, [], [source] if source else []
         for path in self.input.all():
@@ -196,7 +203,7 @@ class Run:
             raw = {**raw, "name": raw_name(self.input.raw, self.config["results"])}
             sources.append(raw["source"])
             content["raw"] = raw
-        entries = self._describe(files, names)
+        entries = _describe(outputs, files, names)
         described = {
             **content,
             "product": names.name(document).removesuffix(MANIFEST),
@@ -211,7 +218,8 @@ class Run:
             # For instance simulated nights with the user's own list of labels.
             described["sources"] = sorted(set(sources))
         if self._warnings:
-            described["warnings"] = self._warnings
+            described["warnings"] = [*self._warnings]
+            self._warnings.clear()
         if document.endswith(RECEIPT):
             del described["files"]
         members = _members_path(document)
@@ -220,28 +228,29 @@ class Run:
             described |= _in_a_file(members, entries, inputs)
         write_document(Path(document), described)
 
-    def _describe(self, files: Iterable[dict], names: Names) -> list[dict]:
-        """Return the entries of all outputs, with their names below the results folder."""
-        given = {entry["name"]: entry for entry in files}
-        entries = []
-        for path in self.output.all():
-            if is_document(path):
-                continue
-            name = names.name(path)
-            if path.is_dir():
-                entries += [
-                    {**entry, "name": f"{name}/{own}"}
-                    for own, entry in given.items()
-                    if (path / own).is_file()
-                ]
-                given = {own: e for own, e in given.items() if not (path / own).is_file()}
-            elif path.name in given:
-                entries.append({**given.pop(path.name), "name": name})
-            else:
-                entries.append({**describe_file(path, _rows(path)), "name": name})
-        if given:
-            raise AssertionError(f"{sorted(given)} are described, but are not outputs of the rule")
-        return entries
+
+def _describe(outputs: Iterable[Path], files: Iterable[dict], names: Names) -> list[dict]:
+    """Return the entries of outputs, with their names below the results folder."""
+    given = {entry["name"]: entry for entry in files}
+    entries = []
+    for path in outputs:
+        if is_document(path):
+            continue
+        name = names.name(path)
+        if path.is_dir():
+            entries += [
+                {**entry, "name": f"{name}/{own}"}
+                for own, entry in given.items()
+                if (path / own).is_file()
+            ]
+            given = {own: e for own, e in given.items() if not (path / own).is_file()}
+        elif path.name in given:
+            entries.append({**given.pop(path.name), "name": name})
+        else:
+            entries.append({**describe_file(path, _rows(path)), "name": name})
+    if given:
+        raise AssertionError(f"{sorted(given)} are described, but are not outputs of the rule")
+    return entries
 
 
 def _rows(path: Path) -> int:

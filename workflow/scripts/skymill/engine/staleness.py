@@ -150,10 +150,12 @@ class Reason:
     """Why a job must run.
 
     If `damaged`, the products are broken. Else they differ from what the job would make now.
+    `product` is the path of the product, as Snakemake passes it.
     """
 
     text: str
     damaged: bool = field(default=True)
+    product: str = ""
 
 
 def why(

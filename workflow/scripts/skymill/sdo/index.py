@@ -10,9 +10,9 @@ import pandas as pd
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import describe_file, new_file
-from skymill.sdo.goes import QUIET
+from skymill.sdo.goes import LABELS, QUIET
 from skymill.sdo.metadata import format_time
-from skymill.sdo.names import CHANNELS, STEPS, parse_folder
+from skymill.sdo.names import CHANNELS, SPLITS, STEPS, parse_folder
 
 DAY = np.timedelta64(24, "h").astype("m8[ns]")
 PEAK_TOLERANCE = np.timedelta64(2, "s").astype("m8[ns]")
@@ -179,6 +179,21 @@ def overlaps(region: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarr
         begun = np.searchsorted(np.sort(start[members]), end[members], side="left")
         counts[members] = begun - before - 1
     return counts
+
+
+def count_index(index: pd.DataFrame) -> dict:
+    """Return the counts of an index for its manifest."""
+    at_peak = index["window_ends_at_peak"]
+    return {
+        "records_by_label": {name: int((index["label"] == name).sum()) for name in LABELS},
+        "samples_by_split": {name: int((index["split"] == name).sum()) for name in SPLITS},
+        "windows_ending_at_peak": {
+            "true": int(at_peak.sum()),
+            "false": int((~at_peak).sum()),
+            "unknown": int(at_peak.isna().sum()),
+        },
+        "samples_overlapping": int((index["overlapping_samples"] > 0).sum()),
+    }
 
 
 def write_index(path: Path, index: pd.DataFrame) -> dict:

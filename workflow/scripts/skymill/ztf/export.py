@@ -1,11 +1,9 @@
-"""Export stamps in the published layouts: one CSV file per label, and one `.npy` file per alert.
+"""Export stamps in the published layout of one CSV file per label.
 
 Every pixel in a CSV is the shortest decimal that is the same float32 when it is read again.
 """
 
 import csv
-import hashlib
-import io
 import json
 import logging
 import math
@@ -18,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 
 from skymill.engine.errors import SkymillError
-from skymill.engine.products import describe_file, new_directory, new_file
+from skymill.engine.parallel import map_pieces
+from skymill.engine.products import describe_file, new_file
 from skymill.engine.tables import ParquetFile
-from skymill.ztf.object_ids import OBJECT_ID
 from skymill.ztf.schema import CUTOUTS, STAMPS
-from skymill.ztf.write import open_array, ranges
+from skymill.ztf.write import open_array, ranges, require_aligned
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +37,28 @@ TWICE_ROUNDED = np.uint32(0x15AE43FD).view(np.float32)
 """The float32 with the shortest decimal 7.038531e-26. A reader that converts the decimal to float64
 and then to float32 gets the neighbouring float32."""
 
-_OBJECT_ID = re.compile(OBJECT_ID)
+
+def export_labels(
+    table: Path, array: Path, paths: dict[str, Path], *, form: str, workers: int
+) -> Iterator[tuple[Path, list[dict], dict]]:
+    """Write the sampled alerts of each label as CSV, see export_label.
+
+    `paths` has the CSV of each label. Yields path, entry and counts of each CSV, after all were
+    written, and warns of labels without alerts.
+    """
+    pieces = [(table, array, path, label, form) for label, path in paths.items()]
+    made = map_pieces(_export, pieces, workers=workers, what="export")
+    for (label, path), (files, counts) in zip(paths.items(), made, strict=True):
+        if counts["rows"]:
+            logger.info("%d alerts of %s written to %s", counts["rows"], label, path)
+        else:
+            logger.warning("no alert has the label %s: %s has only a header", label, path)
+        yield path, files, counts
+
+
+def _export(piece: tuple[Path, Path, Path, str, str]) -> tuple[list[dict], dict]:
+    table, array, path, label, form = piece
+    return export_label(table, array, path, label=label, form=form)
 
 
 def export_label(
@@ -73,21 +92,7 @@ def export_label(
                 for head, text in zip(heads, pixels, strict=True):
                     stream.write(b"%b,%b\n" % (head, text))
         entry = {**describe_file(temporary, len(rows)), "name": Path(path).name}
-    if len(rows):
-        logger.info("%d alerts of %s written to %s", len(rows), label, path)
-    else:
-        logger.warning("no alert has the label %s: %s has only a header", label, path)
     return [entry], {"rows": len(rows), "records_by_label": {label: len(rows)}}
-
-
-def require_aligned(table: Path, stamps: np.ndarray) -> None:
-    """Raise SkymillError unless the table has a row for each stamp."""
-    rows = ParquetFile(table).metadata.num_rows
-    if rows != len(stamps):
-        raise SkymillError(
-            f"{table} has {rows:,} rows, but the array in the same folder has {len(stamps):,}. "
-            "Delete both and run again."
-        )
 
 
 def sampled_rows(table: Path, label: str) -> tuple[np.ndarray, pa.Table]:
@@ -202,86 +207,3 @@ def read_csv_stamps(path: Path) -> tuple[list[str], np.ndarray]:
         return [], np.empty((0, len(CUTOUTS), 0, 0), np.float32)
     crop = math.isqrt(stamps[0].size // len(CUTOUTS))
     return objects, np.stack(stamps).reshape(-1, len(CUTOUTS), crop, crop)
-
-
-def write_alert_files(
-    table: Path, array: Path, directory: Path, *, by_candid: bool
-) -> tuple[list[dict], dict]:
-    """Write each sampled alert as `alert_{object_id}_stamps_3d.npy`, the published layout.
-
-    Parameters
-    ----------
-    table, array
-        The gathered alerts and their stamps.
-    directory
-        The folder of the files: float32 of shape (3, crop, crop).
-    by_candid
-        Whether the name includes the candid: `alert_{object_id}_{candid}_stamps_3d.npy`. Without
-        the candid, several alerts of an object would overwrite each other.
-
-    Returns
-    -------
-    files
-        The `files` part of the manifest, in the order of the names.
-    counts
-        Files, bytes, and files by label.
-    """
-    from tqdm import tqdm
-
-    stamps = open_array(array)
-    require_aligned(table, stamps)
-    header = _npy_header(stamps.shape[1:])
-    digests, by_label, total = {}, {}, 0
-    with new_directory(Path(directory)) as temporary:
-        progress = tqdm(_keys(table), "alert files", len(stamps), disable=None, leave=False)
-        for row, (object_id, candid, label, sampled) in enumerate(progress):
-            if not sampled:
-                continue
-            name = _alert_name(object_id, candid, by_candid)
-            if name in digests:
-                raise SkymillError(
-                    f"two alerts would be written to {directory}/{name}. Set ztf.representative "
-                    "to a value that keeps one alert per object, or to all."
-                )
-            content = header + stamps[row].tobytes()
-            (temporary / name).write_bytes(content)
-            digests[name] = hashlib.sha256(content).hexdigest()
-            by_label[label] = by_label.get(label, 0) + 1
-            total += len(content)
-        found = sum(1 for _ in temporary.iterdir())
-        if found != len(digests):
-            raise SkymillError(
-                f"{found:,} files were written for {len(digests):,} alerts, because this file "
-                "system ignores letter case in names. Put data/ on a case-sensitive file system."
-            )
-    files = [
-        {"name": name, "bytes": total // len(digests), "sha256": digests[name], "rows": 1}
-        for name in sorted(digests)
-    ]
-    counts = {"files": len(digests), "bytes": total, "records_by_label": by_label}
-    return files, counts
-
-
-def _npy_header(shape: tuple[int, ...]) -> bytes:
-    """Return the header of a `.npy` file of float32."""
-    stream = io.BytesIO()
-    header = {"descr": "<f4", "fortran_order": False, "shape": tuple(shape)}
-    np.lib.format.write_array_header_1_0(stream, header)
-    return stream.getvalue()
-
-
-def _keys(table: Path) -> Iterator[tuple[str, int, str, bool]]:
-    """Yield object_id, candid, label and sampled of each row."""
-    columns = ["object_id", "candid", "label", "sampled"]
-    for batch in ParquetFile(table).iter_batches(columns=columns):
-        yield from zip(*(batch[name].to_pylist() for name in columns), strict=True)
-
-
-def _alert_name(object_id: str, candid: int, by_candid: bool) -> str:
-    """Return the file name of an alert."""
-    if not _OBJECT_ID.fullmatch(object_id):
-        raise SkymillError(
-            f"object id {object_id!r} cannot be in a file name. Set ztf.alert_files: false."
-        )
-    middle = f"{object_id}_{candid}" if by_candid else object_id
-    return f"alert_{middle}_stamps_3d.npy"

@@ -26,7 +26,6 @@ from skymill.report.parts import (
 )
 from skymill.report.pictures import GREYS, MARK_COLOUR, MARKED, NOTHING, marked_png
 from skymill.ztf.check import WITHOUT_STAMPS
-from skymill.ztf.export import require_aligned
 from skymill.ztf.groups import RADIUS_ARCSEC
 from skymill.ztf.nights import spans
 from skymill.ztf.object_hashes import order_by_hash
@@ -34,7 +33,7 @@ from skymill.ztf.pictures import PERCENTILES, sampled_objects, stretch
 from skymill.ztf.plan import PUBLISHED_MATCHED, SPLITS
 from skymill.ztf.report import CAUSES, COLUMNS, matched_rows
 from skymill.ztf.schema import CUTOUTS
-from skymill.ztf.write import open_array
+from skymill.ztf.write import open_array, require_aligned
 
 OBJECTS, OBJECTS_OF_MANY = 10, 6
 """Number of objects shown for each label: with at most MANY labels, and with more labels."""

@@ -10,10 +10,9 @@ import pyarrow as pa
 from skymill.engine.products import describe_file, new_file
 from skymill.engine.randomness import key
 from skymill.engine.tables import read_table
-from skymill.ztf.export import require_aligned
 from skymill.ztf.object_hashes import order_by_hash
 from skymill.ztf.schema import CUTOUTS
-from skymill.ztf.write import open_array
+from skymill.ztf.write import open_array, require_aligned
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFont

@@ -211,6 +211,16 @@ def open_array(path: Path) -> np.ndarray:
     return np.load(path, mmap_mode="r") if math.prod(shape) else np.empty(shape, np.float32)
 
 
+def require_aligned(table: Path, stamps: np.ndarray) -> None:
+    """Raise SkymillError unless the table has a row for each stamp."""
+    rows = ParquetFile(table).metadata.num_rows
+    if rows != len(stamps):
+        raise SkymillError(
+            f"{table} has {rows:,} rows, but the array in the same folder has {len(stamps):,}. "
+            "Delete both and run again."
+        )
+
+
 def take_night(piece: NightPiece) -> pa.Table:
     """Write the stamps of a night to their places; return its other columns, in order of row."""
     # Nearly all row groups have planned stamps, so the check reads bytes that are needed next.
