@@ -122,7 +122,7 @@ rule check_aligned:
 
 
 rule write_aligned:
-    """Write the pairs of one split with their series; images stay in the tensors."""
+    """Write the pairs of each split with their series; images stay in the tensors."""
     input:
         unpack(sdo_tensors),
         **made(
@@ -132,10 +132,10 @@ rule write_aligned:
         ),
         checks=[paths.PAIRS_ACCEPTED],
     output:
-        data=directory(paths.ALIGNED_DATA),
-        manifest=manifest(paths.ALIGNED_DATA),
+        splits=directory(expand(paths.ALIGNED_DATA, aligned_split=ALIGNED_SPLITS)),
+        manifest=expand(manifest(paths.ALIGNED_DATA), aligned_split=ALIGNED_SPLITS),
     log:
-        f"{LOGS}/write_aligned/{{aligned_split}}.log",
+        f"{LOGS}/write_aligned.log",
     conda:
         "../../envs/aligned.yaml"
     resources:
@@ -234,7 +234,7 @@ rule aligned:
         every(rules.locate_records.output) if PARTITIONS_TO_LOCATE else [],
         every(rules.plan_aligned.output),
         every(rules.check_aligned.output),
-        every(rules.write_aligned.output, aligned_split=ALIGNED_SPLITS),
+        every(rules.write_aligned.output),
         every(rules.draw_aligned.output),
         every(rules.report_aligned.output),
         every(rules.illustrate_aligned.output),

@@ -129,7 +129,6 @@ wildcard_constraints:
     collection="|".join(COLLECTIONS),
     split="|".join(MAGNETIC_SPLITS),
     swan_partition="|".join(SWAN_PARTITIONS),
-    aligned_split="|".join(ALIGNED_SPLITS),
     sdo_set="train|test",
     data_set="|".join(DATA_SETS),
     night=NIGHT,

@@ -1,4 +1,4 @@
-"""Write the pairs of one split with their series."""
+"""Write the pairs of each split with their series."""
 
 from skymill.engine.job import run_job
 
@@ -13,21 +13,24 @@ def main(run):
     samples = run.intact("samples")
     identity = {name: ordered_digest(read_set(samples, name)["sample_id"]) for name in SETS}
     require_same_tensors(identity, run.products("tensors") if run.input.get("tensors") else [])
-    pairs = of_split(read_table(run.intact("pairs")), run.wildcards.aligned_split)
-    files = write_pairs(
-        pairs,
-        run.input.steps,
-        run.output.data,
-        features=run.settings["features"],
-        sdo_identity=identity,
-    )
-    labels = pairs["label"].cast("string").to_pylist()
-    run.finish(
-        files,
-        counts={"records_by_label": {name: labels.count(name) for name in "XMCQ"}},
-        identity=ordered_digest(pairs["sample_id"].to_pylist()),
-        sdo_identity=identity,
-    )
+    every_pair = read_table(run.intact("pairs"))
+    for split in run.output.splits:
+        pairs = of_split(every_pair, split.name)
+        files = write_pairs(
+            pairs,
+            run.input.steps,
+            split,
+            features=run.settings["features"],
+            sdo_identity=identity,
+        )
+        labels = pairs["label"].cast("string").to_pylist()
+        run.finish(
+            files,
+            product=split,
+            counts={"records_by_label": {name: labels.count(name) for name in "XMCQ"}},
+            identity=ordered_digest(pairs["sample_id"].to_pylist()),
+            sdo_identity=identity,
+        )
 
 
 if __name__ == "__main__":
