@@ -150,17 +150,22 @@ def query_often() -> None:
 
 
 class WarmSnakemake:
-    """Runs Snakemake's command line in forks of one process that has imported it."""
+    """Runs Snakemake's command line in forks of a process that has imported it.
+
+    Each thread that runs a command at the same time has its own process.
+    """
 
     def __init__(self):
-        self._process = None
+        self._idle: list[subprocess.Popen] = []
 
     def run(
         self, arguments: list[str], folder: Path, environment: dict[str, str]
     ) -> subprocess.CompletedProcess:
         """Run a command as `python -m snakemake ARGUMENTS` would in a folder."""
-        if self._process is None or self._process.poll() is not None:
-            self._process = subprocess.Popen(
+        try:
+            process = self._idle.pop()
+        except IndexError:
+            process = subprocess.Popen(
                 [sys.executable, __file__],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -178,10 +183,11 @@ class WarmSnakemake:
                 "error": str(error),
                 "learned": str(learned),
             }
-            self._process.stdin.write(json.dumps(command) + "\n")
-            self._process.stdin.flush()
-            answer = self._process.stdout.readline()
+            process.stdin.write(json.dumps(command) + "\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
             assert answer, "the process that runs Snakemake has ended"
+            self._idle.append(process)
             texts = [path.read_text(errors="replace") for path in (out, error)]
         return subprocess.CompletedProcess(arguments, int(answer), *texts)
 

@@ -2,8 +2,8 @@
 
 import os
 import signal
-import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -71,14 +71,11 @@ def made(_fresh, slurm, tmp_path_factory) -> tuple[Project, Project]:
     """Return two projects with everything made: by a local run, and through SLURM."""
     folder = tmp_path_factory.mktemp("made")
     local, remote = _fresh.copy(folder / "local"), _fresh.copy(folder / "remote")
-    command = local.command("--cores", "2")
-    output = subprocess.DEVNULL
     # In parallel: one run works while the other waits.
-    with subprocess.Popen(
-        command, cwd=local.folder, env=local.environment(), stdout=output, stderr=output
-    ) as run:
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(local.run, "--cores", "2")
         remote.run(*SLURM_PROFILE)
-    assert run.returncode == 0
+    run.result()
     return local, remote
 
 
