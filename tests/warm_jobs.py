@@ -64,7 +64,7 @@ LIBRARIES = (
 """What jobs import. No module of the project: a job imports the copy of its own folder."""
 
 CLIENT = f"""#!{sys.executable} -ISB
-import os, sys, _socket
+import os, sys, _signal, _socket
 if not sys.argv[1:] or sys.argv[1].startswith("-"):
     os.execv({sys.executable!r}, [{sys.executable!r}, *sys.argv[1:]])
 call = [os.getcwdb(), b"%d" % len(sys.argv[1:]), *map(os.fsencode, sys.argv[1:])]
@@ -74,6 +74,8 @@ server.connect(os.environ[{SOCKET!r}])
 files = b"".join(number.to_bytes(4, sys.byteorder) for number in range(3))
 server.sendmsg([b"%16d" % len(call)], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, files)])
 server.sendall(call)
+# The job gets the signal, and this process waits until the job has cleaned up.
+_signal.signal(_signal.SIGTERM, lambda *_: server.shutdown(_socket.SHUT_WR))
 code = server.recv(16)
 sys.exit(int(code) if code else "the server of jobs has ended")
 """
@@ -137,7 +139,7 @@ def serve(address: str) -> None:
                     jobs[ended] = job, client
                     waiting[client.fileno()] = job
                     events.register(ended, select.POLLIN)
-                    events.register(client, 0)  # tells of its end alone
+                    events.register(client, select.POLLRDHUP)
                 else:
                     client.close()
             elif file in jobs:
@@ -150,7 +152,7 @@ def serve(address: str) -> None:
                 with client, contextlib.suppress(OSError):
                     client.sendall(b"%d" % os.waitstatus_to_exitcode(status))
             else:
-                # Nobody waits for this job any more.
+                # Its client was asked to end, or was killed.
                 events.unregister(file)
                 os.kill(waiting.pop(file), signal.SIGTERM)
 
