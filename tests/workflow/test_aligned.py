@@ -12,6 +12,7 @@ import skymill
 from dictionary import compare
 from loaders import loads_croissant
 from projects import Kept, said
+from skymill.baseline.predictions import score_predictions
 from skymill.engine.errors import SkymillError
 from stale_rules import StaleRules
 
@@ -171,3 +172,25 @@ def test_a_split_without_pairs_is_refused_by_the_check(joined):
     done = joined.run("--cores", "2", "aligned", succeeds=False)
     assert "none is in validation and test" in said(done)
     assert not joined.path("data/preprocessed/aligned/pairs.receipt.json").exists()
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_predictions_of_the_pairs_are_scored(joined, tmp_path, split):
+    folder = joined.path(f"data/processed/aligned/{split}")
+    pairs = pq.read_table(folder, columns=["sample_id", "label", "group"]).to_pandas()
+    pairs["label"] = pairs["label"].astype(str)
+    predictions = tmp_path / "predictions.csv"
+    pairs[["sample_id", "label"]].sample(frac=1, random_state=0).to_csv(predictions, index=False)
+    verdict = score_predictions(
+        predictions, joined.path("data"), data_set="aligned", split=split, positive=("M", "C")
+    )
+    found = verdict.evaluation
+    events = int(pairs["label"].isin(["M", "C"]).sum())
+    assert (found.records, found.groups) == (len(pairs), pairs["group"].nunique())
+    assert found.counts == (events, 0, 0, len(pairs) - events)
+    assert found.f1.value == 1
+    assert verdict.source == "sample"
+    # Predictions of another split are refused by name.
+    other = {"train": "test", "test": "train"}[split]
+    with pytest.raises(SkymillError, match=pairs["sample_id"][0]):
+        score_predictions(predictions, joined.path("data"), data_set="aligned", split=other)
