@@ -111,24 +111,33 @@ def record(text, **fields):
 
 
 class Scheduler:
-    """What is read of Snakemake's scheduler: the running jobs, and the executor's active jobs."""
+    """What is read of Snakemake's scheduler, with jobs by name; the job `local` is a local one."""
 
-    def __init__(self, running, active=()):
-        self.running = [SimpleNamespace(is_local=is_local) for is_local in running]
-        self._executor = SimpleNamespace(active_jobs=[*active])
+    def __init__(self, running, active=(), finished=(), failed=()):
+        jobs = {name: SimpleNamespace(name=name, is_local=name == "local") for name in running}
+        self.running = [*jobs.values()]
+        self._executor = SimpleNamespace(
+            active_jobs=[SimpleNamespace(job=jobs[name]) for name in active]
+        )
+        self._tofinish = [jobs[name] for name in finished]
+        self._toerror = [jobs[name] for name in failed]
 
 
 @pytest.mark.parametrize(
     ("scheduler", "is_asking"),
     [
         (None, False),  # before the first job
-        (Scheduler([]), False),
-        (Scheduler([True, True]), False),
-        (Scheduler([False, True], ["a job"]), False),
-        (Scheduler([False, True]), True),
+        (Scheduler(""), False),
+        (Scheduler(["local"]), False),
+        (Scheduler(["local", "a"], "a"), False),
+        (Scheduler(["local", "a"]), True),
+        # A job may be submitted, and jobs may have ended, in the meantime.
+        (Scheduler("ab", "b"), True),
+        (Scheduler("abc", "b", "a", "c"), False),
+        (SimpleNamespace(_executor=SimpleNamespace()), False),  # another kind of executor
     ],
 )
-def test_an_executor_without_active_jobs_asks_for_the_states_of_running_jobs(scheduler, is_asking):
+def test_jobs_that_are_not_in_the_list_of_active_jobs_are_being_asked_for(scheduler, is_asking):
     assert asks_for_states(scheduler) == is_asking
 
 

@@ -780,6 +780,24 @@ def test_a_partition_may_be_deleted_after_it_was_read(place):
     assert place.raw(branches=["aligned"]).swan_partitions == ["partition1", "partition2"]
 
 
+@pytest.mark.parametrize("content", [None, b"{"])
+def test_a_partition_or_night_counts_as_read_if_only_its_check_is_left(place, content):
+    """`skymill verify --repair` deletes the record of a damaged product."""
+    for file in (SWAN[0], "ztf/ztf_public_20180601.tar.gz"):
+        place.put(file)
+    raw = place.raw(branches=["aligned", "ztf"], nights="20180601..20180603")
+    for file in (SWAN[1], "ztf/ztf_public_20180602.tar.gz"):
+        place.have_read(raw.accepted(file))
+        if content is not None:
+            place.have_read(raw.record(file))
+            (place.root / "trial" / raw.record(file)).write_bytes(content)
+    for file in (SWAN[2], "ztf/ztf_public_20180603.tar.gz"):
+        place.have_read(raw.accepted(file), "sample")
+    again = place.raw(branches=["aligned", "ztf"], nights="20180601..20180603")
+    assert again.swan_partitions == ["partition1", "partition2"]
+    assert again.nights == ["20180601", "20180602"]
+
+
 def test_without_any_partition_all_partitions_are_requested(place):
     said = [f"data/raw/{file} (aligned branch)" for file in SWAN]
     assert missing(place.raw(branches=["aligned"])) == said

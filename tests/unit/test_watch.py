@@ -109,6 +109,8 @@ def test_one_of_several_products_that_is_missing_with_its_manifest_is_named(seve
         several.output, several.input, code="c0de", settings=SETTINGS
     )
     assert (reason.product, reason.text) == (path, "it is missing")
+    # A new label is no damage.
+    assert not reason.damaged
 
 
 @pytest.mark.parametrize(

@@ -168,3 +168,16 @@ def test_a_partition_of_another_size_is_read_again_also_with_an_old_time(own):
     mine.write_bytes(raw.read_bytes() + b"x")
     os.utime(mine, (0, 0))
     assert own.stale(target) == CATALOGUE - {"swan_sf"}
+
+
+def test_a_damaged_partition_whose_raw_file_was_deleted_is_named_and_not_left_out(own):
+    folder = own.path("data/raw/swan_sf")
+    shutil.copytree(own.path(RAW), folder, ignore=shutil.ignore_patterns("*.json"))
+    own.set("{branches: [stealth], source: {swan_sf: local}}")
+    own.run("--cores", "2", "swan_sf")
+    shutil.rmtree(folder)
+    assert own.stale("swan_sf") == set()
+    own.path("data/interim/swan_sf/partition2/steps.parquet.manifest.json").unlink()
+    rules, said_now = own.look("swan_sf")
+    assert "catalogue_swan_sf" in rules
+    assert "partition2/steps.parquet is out of date: its manifest is missing" in said_now

@@ -113,7 +113,7 @@ class Watch:
             )
             reason = why(job, self.folder(document), also)
             if reason is None and is_made and self.document(document) is None:
-                reason = Reason("it is missing")
+                reason = Reason("it is missing", damaged=False)
             if reason:
                 return replace(reason, product=document.removesuffix(MANIFEST))
         return None
@@ -124,7 +124,7 @@ class Watch:
 
     def is_younger(self, output) -> Callable[[float], bool]:
         """Return a function for a job's document, see Folder.is_younger."""
-        document = output.get("manifest") or output.receipt
+        document, _ = _products(output)[0]
         name = Names.around(document, self.results).name(document)
         return lambda moment: self.folder(document).is_younger(name, moment)
 

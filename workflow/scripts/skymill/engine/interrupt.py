@@ -102,12 +102,14 @@ class Interrupt:
 def asks_for_states(scheduler) -> bool:
     """Return whether the executor of Snakemake's scheduler is asking for the states of jobs.
 
-    Meanwhile the executor has removed all jobs from its list of active jobs. So it would cancel no
-    job, and the jobs would stay on the cluster.
+    Meanwhile the jobs are not in the executor's list of active jobs. So it would not cancel them,
+    and they would stay on the cluster. A job that is being submitted is not in the list either.
     """
-    if scheduler is None or all(job.is_local for job in scheduler.running):
+    active = getattr(scheduler and scheduler._executor, "active_jobs", None)
+    if active is None:
         return False
-    return not scheduler._executor.active_jobs
+    known = [info.job for info in active] + scheduler._tofinish + scheduler._toerror
+    return any(not job.is_local and job not in known for job in [*scheduler.running])
 
 
 def _runs_a_script(process) -> bool:

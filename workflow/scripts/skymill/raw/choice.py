@@ -503,13 +503,18 @@ class RawFiles:
         """
         if (self.root / self.path(file)).exists():
             return False
-        known = self._record(file)
+        # If the record is damaged, or deleted to be made again, the receipt of its check is left.
+        known = self._record(file) or self._document(self.accepted(file))
         return known is None or known["source"] == SOURCES[0]
 
     def _record(self, file: str) -> dict | None:
         """Return the document of the job that read a file with this name, if any."""
+        return self._document(self.record(file))
+
+    def _document(self, name: str | None) -> dict | None:
+        """Return a document of the results folder; None if it is missing or damaged."""
         try:
-            return read_json(self.root / self.results / self.record(file))
+            return name and read_json(self.root / self.results / name)
         except (FileNotFoundError, SkymillError):
             return None
 
@@ -526,11 +531,27 @@ class RawFiles:
         return known["source"] == SOURCES[0] or name != raw_name(path, self.results)
 
     def record(self, file: str) -> str:
-        """Return the name of the document of the job that read a file."""
-        night = re.fullmatch(r"ztf/(?:ztf_public_)?([\w-]+?)(\.tar\.gz)?", file)
-        if night:
-            return paths.ZTF_NIGHT.format(night=night[1]) + MANIFEST
-        for partition in SWAN_PARTITIONS:
-            if file == self.swan(partition):
-                return paths.SWAN_STEPS.format(swan_partition=partition) + MANIFEST
+        """Return the name of the document of the job that read and hashed a file."""
+        if night := _night_of(file):
+            return paths.ZTF_NIGHT.format(night=night) + MANIFEST
+        if partition := self._partition_of(file):
+            return paths.SWAN_STEPS.format(swan_partition=partition) + MANIFEST
         return paths.RAW_RECEIPT.format(file=file)
+
+    def accepted(self, file: str) -> str | None:
+        """Return the name of the receipt of the check of the record, if the record has a check."""
+        if night := _night_of(file):
+            return paths.ZTF_ACCEPTED.format(night=night)
+        if partition := self._partition_of(file):
+            return paths.SWAN_ACCEPTED.format(swan_partition=partition)
+        return None
+
+    def _partition_of(self, file: str) -> str | None:
+        """Return the partition of SWAN-SF that a file contains."""
+        return next((name for name in SWAN_PARTITIONS if file == self.swan(name)), None)
+
+
+def _night_of(file: str) -> str | None:
+    """Return the night that a file or folder contains."""
+    night = re.fullmatch(r"ztf/(?:ztf_public_)?([\w-]+?)(\.tar\.gz)?", file)
+    return night and night[1]
