@@ -23,7 +23,7 @@ CONFIGURATIONS = (Path("/etc/slurm/slurm.conf"), Path("/etc/slurm/cgroup.conf"))
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel")
 CPUS = 64
 """CPUs that the node claims to have, so that no job waits for the threads of another one."""
-PATIENCE = 60
+PATIENCE = 120
 """Seconds after which a daemon that does not answer counts as broken."""
 
 SLURM_CONF = """\

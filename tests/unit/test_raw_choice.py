@@ -713,6 +713,32 @@ def test_a_local_file_may_only_be_deleted_after_it_was_read(place):
     place.raw(branches=["stealth"]).require()
 
 
+@pytest.mark.parametrize(
+    "file",
+    [
+        *(MAGNETIC[0], f"{MAGNETIC[1]}.gz", "sdobenchmark.zip", SWAN[0]),
+        *("stealth/data.csv", "stealth/data.csv.gz", NIGHT),
+    ],
+)
+@pytest.mark.parametrize("content", [None, b"{"])
+def test_a_file_counts_as_read_if_a_later_document_names_its_damaged_record(place, file, content):
+    """`skymill verify --repair` deletes damaged records."""
+    raw = place.raw()
+    assert raw._is_missing(file)
+    place.have_read(raw.later(file), inputs={"another": "1"})
+    assert raw._is_missing(file)
+    place.have_read(raw.later(file), "sample", inputs={raw.record(file): "1"})
+    assert raw._is_missing(file)
+    place.have_read(raw.later(file), inputs={raw.record(file): "1"})
+    if content is not None:
+        place.have_read(raw.record(file))
+        (place.root / "trial" / raw.record(file)).write_bytes(content)
+    assert not raw._is_missing(file)
+    other = file.removesuffix(".gz") if file.endswith(".gz") else f"{file}.gz"
+    if file.startswith(("stealth", "solar")):
+        assert raw._is_missing(other)
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"[]"])
 def test_a_damaged_receipt_does_not_count(place, content):
     place.have_read(RECEIPT)
@@ -778,24 +804,6 @@ def test_a_partition_may_be_deleted_after_it_was_read(place):
     place.put(SWAN[0])
     place.have_read(place.raw().record(SWAN[1]))
     assert place.raw(branches=["aligned"]).swan_partitions == ["partition1", "partition2"]
-
-
-@pytest.mark.parametrize("content", [None, b"{"])
-def test_a_partition_or_night_counts_as_read_if_only_its_check_is_left(place, content):
-    """`skymill verify --repair` deletes the record of a damaged product."""
-    for file in (SWAN[0], "ztf/ztf_public_20180601.tar.gz"):
-        place.put(file)
-    raw = place.raw(branches=["aligned", "ztf"], nights="20180601..20180603")
-    for file in (SWAN[1], "ztf/ztf_public_20180602.tar.gz"):
-        place.have_read(raw.accepted(file))
-        if content is not None:
-            place.have_read(raw.record(file))
-            (place.root / "trial" / raw.record(file)).write_bytes(content)
-    for file in (SWAN[2], "ztf/ztf_public_20180603.tar.gz"):
-        place.have_read(raw.accepted(file), "sample")
-    again = place.raw(branches=["aligned", "ztf"], nights="20180601..20180603")
-    assert again.swan_partitions == ["partition1", "partition2"]
-    assert again.nights == ["20180601", "20180602"]
 
 
 def test_without_any_partition_all_partitions_are_requested(place):

@@ -503,18 +503,21 @@ class RawFiles:
         """
         if (self.root / self.path(file)).exists():
             return False
-        # If the record is damaged, or deleted to be made again, the receipt of its check is left.
-        known = self._record(file) or self._document(self.accepted(file))
+        known = self._record(file)
+        if known is None:
+            # The record may be damaged, or deleted to be made again. A later document names it.
+            later = self._document(self.later(file))
+            known = later if later and self.record(file) in later.get("inputs", {}) else None
         return known is None or known["source"] == SOURCES[0]
 
     def _record(self, file: str) -> dict | None:
         """Return the document of the job that read a file with this name, if any."""
         return self._document(self.record(file))
 
-    def _document(self, name: str | None) -> dict | None:
+    def _document(self, name: str) -> dict | None:
         """Return a document of the results folder; None if it is missing or damaged."""
         try:
-            return name and read_json(self.root / self.results / name)
+            return read_json(self.root / self.results / name)
         except (FileNotFoundError, SkymillError):
             return None
 
@@ -538,13 +541,18 @@ class RawFiles:
             return paths.SWAN_STEPS.format(swan_partition=partition) + MANIFEST
         return paths.RAW_RECEIPT.format(file=file)
 
-    def accepted(self, file: str) -> str | None:
-        """Return the name of the receipt of the check of the record, if the record has a check."""
+    def later(self, file: str) -> str:
+        """Return the name of a document whose job had the record of a file as an input."""
         if night := _night_of(file):
             return paths.ZTF_ACCEPTED.format(night=night)
         if partition := self._partition_of(file):
             return paths.SWAN_ACCEPTED.format(swan_partition=partition)
-        return None
+        if file == paths.SDO_FILE:
+            return paths.SDO_RECEIPT
+        name = file.removesuffix(SUFFIX)
+        if name == paths.STEALTH_FILE:
+            return paths.STEALTH_ROWS + MANIFEST
+        return paths.VALUES.format(partition=Path(name).stem) + MANIFEST
 
     def _partition_of(self, file: str) -> str | None:
         """Return the partition of SWAN-SF that a file contains."""
