@@ -184,7 +184,8 @@ def test_switching_to_existing_files_plain_or_gzipped_and_back_loses_nothing(fin
 
 SPREAD = (
     "simulate_magnetic simulate_night simulate_sdo ingest_magnetic write_clean augment_train "
-    "write_features unpack_sdo catalogue_sdo tensors_sdo extract_night gather_ztf"
+    "write_features unpack_sdo catalogue_sdo tensors_sdo extract_night gather_ztf "
+    "export_ztf"
 )
 """The rules that distribute their work over processes or threads."""
 

@@ -101,6 +101,7 @@ class Watch:
         name = Names.around(products[0][0], self.results).name
         checks = {str(path) for path in input.get(CHECKS, [])}
         described = [path for path in map(str, input) if is_document(path)]
+        # If all products are missing, Snakemake runs the job by itself, see staleness.why.
         is_made = any(self.document(document) is not None for document, _ in products)
         for document, outputs in products:
             job = Job(
@@ -223,7 +224,8 @@ class Watch:
 def _products(output) -> list[tuple[str, list[str]]]:
     """Return each manifest or receipt among the outputs of a job, with the files of its product.
 
-    A job with several products has a list of manifests. Each of these products is one file.
+    A job with several products has a list of manifests. Each of these products is a file or a
+    folder.
     """
     document = output.get("manifest") or output.receipt
     if isinstance(document, str):

@@ -75,6 +75,7 @@ class Interrupt:
         ]
         if end_processes(jobs, 0 if again else PATIENCE):
             self.had_to_kill = True
+        # Snakemake would not cancel the jobs whose states it is asking for.
         deadline = time.monotonic() + (0 if again else PATIENCE)
         while self.is_asking() and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -102,8 +103,9 @@ class Interrupt:
 def asks_for_states(scheduler) -> bool:
     """Return whether the executor of Snakemake's scheduler is asking for the states of jobs.
 
-    Meanwhile the jobs are not in the executor's list of active jobs. So it would not cancel them,
-    and they would stay on the cluster. A job that is being submitted is not in the list either.
+    Meanwhile the jobs are not in the executor's list of active jobs. So Ctrl-C would not cancel the
+    jobs, and they would stay on the cluster. A job that is being submitted is not in the list
+    either.
     """
     active = getattr(scheduler and scheduler._executor, "active_jobs", None)
     if active is None:
