@@ -46,7 +46,7 @@ test-power: .venv/.ready-dev ## Cut the power of runs, on a file system in a fil
 	SKYMILL_POWER_CUTS=$(CUTS) $(BIN)/python -m pytest tests/power
 
 # Longer tests with libraries that conflict with the project's environment.
-test-extra: .venv/.ready-dev ## Try aeon, and object storage with all branches (ten minutes)
+test-extra: .venv/.ready-dev ## Try aeon, envs/*.yaml, and object storage with all branches (15 minutes)
 	test -x .venv-aeon/bin/python || $(PYTHON) -m venv .venv-aeon
 	.venv-aeon/bin/python -m pip install --quiet --disable-pip-version-check \
 	  --requirement tests/extra/requirements-aeon.txt

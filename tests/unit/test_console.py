@@ -166,6 +166,7 @@ def test_targets_do_not_count_as_jobs(run):
     [
         "Building DAG of jobs...",
         "Select jobs to execute...",
+        "Activating conda environment: .snakemake/conda/0c95b89e_",
         "Provided cores: 2",
         "RuleException:\nCalledProcessError in file x, line 3:\nCommand failed",
         None,

@@ -5,9 +5,11 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 
 import pytest
 
+import stand_in_conda
 from projects import REPOSITORY, WARM, Project, said
 
 MODULE = """
@@ -146,6 +148,20 @@ def test_what_the_snakefile_imports_needs_only_what_snakemake_needs():
         env={**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow/scripts")},
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_conda_environments_neither_rerun_jobs_nor_fetch_raw_files_again(project, tmp_path):
+    conda = stand_in_conda.install(tmp_path / "conda")
+    project.variables["PATH"] = f"{conda}:{os.environ['PATH']}"
+    project.variables[stand_in_conda.PACKAGES] = sysconfig.get_path("purelib")
+    with_conda = ("stealth", "--software-deployment-method", "conda")
+    project.run(*with_conda, "--cores", "1")
+    environments = list(project.path(".snakemake/conda").glob("*/pyvenv.cfg"))
+    assert len(environments) == len({"stealth", "magnetic", "retrieve"})
+    assert project.stale("stealth") == set()
+    for file in project.path("envs").glob("*.yaml"):
+        file.write_text(file.read_text().replace("tqdm =4", "tqdm =5"))
+    assert project.stale(*with_conda) == set()
 
 
 def cores(done):

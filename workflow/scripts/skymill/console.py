@@ -39,6 +39,7 @@ CHATTER = (
     "Select jobs to execute",
     "Execute ",
     "Elapsed time",
+    "Activating conda environment",
     # A script failed. Snakemake's next message names the job and shows its log.
     "RuleException:\nCalledProcessError",
 )
