@@ -25,19 +25,17 @@ JOB = """
 import sys, time
 from pathlib import Path
 from types import SimpleNamespace
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 from skymill.engine.products import new_file, scratch_directory
-
-def main(run):
-    with new_file(Path("made/product")) as temporary, scratch_directory(Path("made/parts")):
-        temporary.write_text("half")
-        Path("ready").touch()
-        time.sleep(60)
 
 rule = SimpleNamespace(
     log=["log.txt"], threads=1, params={}, config={}, wildcards={}, input={}, output={}
 )
-run_job(main, rule)
+with job(rule), new_file(Path("made/product")) as temporary:
+    with scratch_directory(Path("made/parts")):
+        temporary.write_text("half")
+        Path("ready").touch()
+        time.sleep(60)
 """
 
 

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from records import SCRIPTS
 from rule_jobs import RESULTS, job, write_product
 
+from skymill.engine import job as jobs
 from skymill.engine.digests import document_digest
 from skymill.engine.errors import SkymillError
-from skymill.engine.job import Paths, Run, Warnings, logged_job, require_own_package, run_job
+from skymill.engine.job import Paths, Run, Warnings, logged_job, require_own_package
 from skymill.engine.products import Product, describe_file, read_document, read_json
 from skymill.engine.secrets import keep_secret
 from skymill.engine.staleness import MANY, listing_digest
@@ -643,20 +644,20 @@ def script(monkeypatch):
     monkeypatch.setattr(sys.modules["__main__"], "__file__", SCRIPT, raising=False)
 
 
-def test_the_main_function_of_a_script_gets_its_run(folder, script):
-    seen = []
-    run_job(seen.append, job({"raw": "a"}))
-    assert seen[0].input.raw == Path("a")
+def test_a_script_gets_its_run_and_a_log(folder, script):
+    with jobs.job(job({"raw": "a"})) as run:
+        assert run.input.raw == Path("a")
     assert Path("logs/job.log").exists()
 
 
 def test_a_script_that_fails_leaves_no_manifest(folder, script):
-    def main(run):
-        write_table(run.output.table, table_of(3))
-        raise SkymillError("raise the limit")
+    def fail():
+        with jobs.job(job(outputs=OUTPUTS)) as run:
+            write_table(run.output.table, table_of(3))
+            raise SkymillError("raise the limit")
 
     with pytest.raises(SystemExit):
-        run_job(main, job(outputs=OUTPUTS))
+        fail()
     assert not Path(OUTPUTS["manifest"]).exists()
     assert Path("logs/job.log").read_text().endswith("ERROR: raise the limit\n")
 
@@ -666,12 +667,13 @@ def test_workers_start_before_the_work(folder, script, monkeypatch):
     monkeypatch.setattr(
         "skymill.engine.parallel.start_workers", lambda *arguments: done.append(arguments)
     )
-    run_job(lambda run: done.append("work"), job(), workers="skymill.magnetic.write")
+    with jobs.job(job(), workers="skymill.magnetic.write"):
+        done.append("work")
     assert done == [("skymill.magnetic.write", 1), "work"]
 
 
 def test_warnings_of_a_job_are_in_its_document(folder, script):
-    def main(run):
+    with jobs.job(job(outputs=OUTPUTS)) as run:
         logger = logging.getLogger("skymill.ztf.plan")
         for text in ("b is lost", "a is lost", "b is lost"):
             logger.warning("%s", text)
@@ -679,8 +681,7 @@ def test_warnings_of_a_job_are_in_its_document(folder, script):
         logging.getLogger("another").warning("not ours")
         write_table(run.output.table, table_of(1))
         run.finish(source="local")
-
-    run_job(main, job(outputs=OUTPUTS))
     assert read_document(Path(OUTPUTS["manifest"]))["warnings"] == ["b is lost", "a is lost"]
-    run_job(lambda run: run.finish(source="local"), job(outputs=OUTPUTS))
+    with jobs.job(job(outputs=OUTPUTS)) as run:
+        run.finish(source="local")
     assert "warnings" not in read_document(Path(OUTPUTS["manifest"]))

@@ -2,7 +2,6 @@
 
 import ast
 import importlib.util
-import inspect
 import re
 import subprocess
 import sys
@@ -34,13 +33,16 @@ def test_there_are_scripts_modules_and_rules():
     assert len(RULES) > 10
 
 
-def test_a_script_imports_without_snakemake_and_has_a_main():
+def test_a_script_is_a_job_with_a_docstring_and_imports_inside():
     for path in SCRIPT_FILES:
-        spec = importlib.util.spec_from_file_location(f"script_{path.stem}", path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        assert list(inspect.signature(module.main).parameters) == ["run"], path
-        assert module.__doc__, path
+        docstring, *rest = ast.parse(path.read_text()).body
+        assert isinstance(docstring.value, ast.Constant), path
+        imported, *helpers, job = rest
+        # A job that cannot import the package's modules says so in its log.
+        assert ast.unparse(imported) == "from skymill.engine.job import job", path
+        assert all(isinstance(helper, ast.FunctionDef) for helper in helpers), path
+        assert isinstance(job, ast.With), path
+        assert ast.unparse(job.items[0]).startswith("job(snakemake"), path
 
 
 def test_every_import_in_a_script_exists():
@@ -84,7 +86,7 @@ def test_a_script_starts_workers_for_the_module_that_distributes_its_work():
     for path in SCRIPT_FILES:
         text = path.read_text()
         imported = re.findall(r"^    from (skymill[\w.]+) import", text, re.MULTILINE)
-        started = re.findall(r'run_job\(main, snakemake, workers="(.+?)"\)', text)
+        started = re.findall(r'^with job\(snakemake, workers="(.+?)"\) as run:', text, re.M)
         assert started == [name for name in imported if SPREADS[name]], path
 
 

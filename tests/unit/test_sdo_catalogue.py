@@ -15,7 +15,6 @@ from rule_jobs import job
 from sdo_files import HEADER, OFFSETS, image_name, jpeg, row, write_tree
 
 from skymill.engine.errors import SkymillError
-from skymill.engine.job import Run
 from skymill.engine.products import read_document, write_document
 from skymill.engine.tables import read_frame
 from skymill.sdo.catalogue import catalogue, check_sample
@@ -513,8 +512,8 @@ def test_the_receipt_has_the_source_of_the_zip_or_local_without_one(tmp_path, mo
         write_document(manifest, {"source": source, "counts": counts, "refused": refused})
     inputs = {"folder": "data/raw/sdo", "manifest": [str(manifest)] if source else []}
     receipt = Path("data/interim/sdo/raw.receipt.json")
-    script = runpy.run_path(str(SCRIPTS / "locate_sdo.py"))
-    script["main"](Run(job({**inputs, "receipt": []}, {"receipt": str(receipt)})))
+    snakemake = job({**inputs, "receipt": []}, {"receipt": str(receipt)})
+    runpy.run_path(str(SCRIPTS / "locate_sdo.py"), {"snakemake": snakemake})
     document = read_document(receipt)
     assert document["source"] == (source or "local")
     assert document["root"] == "full"

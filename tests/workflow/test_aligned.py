@@ -16,9 +16,9 @@ from skymill.baseline.predictions import score_predictions
 from skymill.engine.errors import SkymillError
 from stale_rules import StaleRules
 
-DATA = {"write_aligned", "measure_aligned", "write_card"}
+DATA = {"write_aligned", "write_card"}
 SECTION = {"illustrate_aligned"}
-WRITE = {"draw_aligned"} | SECTION | DATA
+WRITE = SECTION | DATA
 PAIRS = {"plan_aligned", "check_aligned", "report_aligned"} | WRITE
 LOCATE = {"locate_records"} | PAIRS
 INGEST = {"verify_raw", "ingest_magnetic", "check_ingest", "assign_ids"}
@@ -84,7 +84,7 @@ def test_a_changed_setting_reruns_the_stages_that_read_it(joined, change, stages
         ("aligned/locate.py", LOCATE),
         ("aligned/join.py", PAIRS),
         ("aligned/agreement.py", {"report_aligned"} | SECTION),
-        ("aligned/pictures.py", {"draw_aligned"} | SECTION),
+        ("aligned/pictures.py", SECTION),
         ("aligned/figures.py", SECTION),
         ("aligned/catalogue.py", {"key_records"} | LOCATE),
         ("aligned/keys.py", {"key_records", "key_swan_sf"} | LOCATE),

@@ -71,7 +71,7 @@ def of_night(night):
 GATHERING = {
     (rule, "")
     for rule in (
-        *("plan_ztf", "gather_ztf", "export_ztf", "draw_ztf", "report_ztf"),
+        *("plan_ztf", "gather_ztf", "export_ztf", "report_ztf"),
         *("measure_ztf", "write_card", "illustrate_ztf"),
     )
 }

@@ -26,7 +26,7 @@ SDO_SECTION = {"illustrate_sdo"}
 INDEX = {"plan_sdo", "index_sdo", "report_sdo", "measure_sdo"} | SDO_SECTION | CARD
 SDO_PLAN = {"tensors_sdo"} | INDEX
 SDO = {"unpack_sdo", "locate_sdo", "catalogue_sdo", "check_sdo"} | SDO_PLAN
-EXPORT = {"export_ztf", "draw_ztf"}
+EXPORT = {"export_ztf"}
 ZTF_SECTION = {"illustrate_ztf"}
 ZTF_PLAN = {"plan_ztf", "gather_ztf", "report_ztf", "measure_ztf"} | ZTF_SECTION | EXPORT | CARD
 NIGHT = {"extract_night", "check_night"} | ZTF_PLAN
@@ -168,7 +168,7 @@ def test_settings_of_the_training_set_do_not_affect_the_test_file(finished):
         ("ztf/label_check.py", CHECK_LABELS),
         ("ztf/matches.py", ZTF_PLAN),
         ("ztf/plan.py", ZTF_PLAN),
-        ("ztf/pictures.py", {"draw_ztf"} | ZTF_SECTION),
+        ("ztf/pictures.py", ZTF_SECTION),
         ("ztf/figures.py", ZTF_SECTION),
         ("simulate/stealth.py", SIMULATE_STEALTH),
         ("stealth/schema.py", SIMULATE_STEALTH),

@@ -93,7 +93,7 @@ snakemake.cli.main()
 def imported_by_the_snakefile():
     """Return the modules of the package that the rules import."""
     text = (REPOSITORY / "workflow/rules/common.smk").read_text()
-    found = re.findall(r"^    (?:from|import) (skymill[\w.]*)(?: import ([\w, ]+))?", text, re.M)
+    found = re.findall(r"^(?:from|import) (skymill[\w.]*)(?: import ([\w, ]+))?", text, re.M)
     modules = set()
     for module, names in found:
         modules.add(module)

@@ -2,18 +2,6 @@
 # Keys of steps, plan (locate records, join samples, splits), materialise (pairs, figure, report).
 
 
-# Too small to wait for a cluster: they run where Snakemake does.
-localrules:
-    key_swan_sf,
-    locate_records,
-    plan_aligned,
-    check_aligned,
-    write_aligned,
-    draw_aligned,
-    report_aligned,
-    illustrate_aligned,
-
-
 rule key_records:
     """Compute keys of the steps of a magnetic file from the parameters shared with SWAN-SF."""
     input:
@@ -46,6 +34,7 @@ rule key_swan_sf:
         manifest=expand(manifest(paths.SWAN_KEYS), swan_partition=RAW.swan_partitions),
     log:
         f"{LOGS}/key_swan_sf.log",
+    localrule: True
     conda:
         "../../envs/aligned.yaml"
     resources:
@@ -59,12 +48,18 @@ rule key_swan_sf:
 rule locate_records:
     """Find the time and HARP of the magnetic records: each step votes by its values."""
     input:
-        unpack(location_inputs),
+        **made(
+            ids=expand(paths.IDS, collection=LOCATED),
+            record_keys=expand(paths.RECORD_KEYS, partition=PARTITIONS_TO_LOCATE),
+            step_keys=expand(paths.SWAN_KEYS, swan_partition=RAW.swan_partitions),
+            **VALUES_TO_LOCATE,
+        ),
     output:
         record_times=paths.RECORD_TIMES,
         manifest=manifest(paths.RECORD_TIMES),
     log:
         f"{LOGS}/locate_records.log",
+    localrule: True
     conda:
         "../../envs/aligned.yaml"
     resources:
@@ -79,7 +74,7 @@ rule locate_records:
 rule plan_aligned:
     """Join image samples with magnetic series; decide groups and splits."""
     input:
-        unpack(located_records),
+        **RECORD_TIMES,
         **made(
             samples=paths.SDO_SAMPLES,
             plan=paths.SDO_PLAN,
@@ -93,6 +88,7 @@ rule plan_aligned:
         manifest=manifest(paths.PAIRS),
     log:
         f"{LOGS}/plan_aligned.log",
+    localrule: True
     conda:
         "../../envs/aligned.yaml"
     resources:
@@ -111,6 +107,7 @@ rule check_aligned:
         receipt=paths.PAIRS_ACCEPTED,
     log:
         f"{LOGS}/check_aligned.log",
+    localrule: True
     conda:
         "../../envs/aligned.yaml"
     resources:
@@ -122,9 +119,9 @@ rule check_aligned:
 
 
 rule write_aligned:
-    """Write the pairs of each split with their series; images stay in the tensors."""
+    """Write the pairs of each split with their series, and measure the training pairs."""
     input:
-        unpack(sdo_tensors),
+        **TENSORS,
         **made(
             pairs=paths.PAIRS,
             samples=paths.SDO_SAMPLES,
@@ -133,9 +130,16 @@ rule write_aligned:
         checks=[paths.PAIRS_ACCEPTED],
     output:
         splits=directory(expand(paths.ALIGNED_DATA, aligned_split=ALIGNED_SPLITS)),
-        manifest=expand(manifest(paths.ALIGNED_DATA), aligned_split=ALIGNED_SPLITS),
+        statistics=paths.ALIGNED_STATISTICS,
+        manifest=manifest(
+            [
+                *expand(paths.ALIGNED_DATA, aligned_split=ALIGNED_SPLITS),
+                paths.ALIGNED_STATISTICS,
+            ]
+        ),
     log:
         f"{LOGS}/write_aligned.log",
+    localrule: True
     conda:
         "../../envs/aligned.yaml"
     resources:
@@ -146,34 +150,10 @@ rule write_aligned:
         "../scripts/write_aligned.py"
 
 
-rule draw_aligned:
-    """Draw one pair: curves and images."""
-    input:
-        unpack(sdo_tensors),
-        **made(
-            pairs=paths.PAIRS,
-            steps=expand(paths.SWAN_STEPS, swan_partition=RAW.swan_partitions),
-        ),
-        checks=[paths.PAIRS_ACCEPTED],
-    output:
-        figure=paths.ALIGNED_FIGURE,
-        manifest=manifest(paths.ALIGNED_FIGURE),
-    log:
-        f"{LOGS}/draw_aligned.log",
-    conda:
-        "../../envs/aligned.yaml"
-    resources:
-        mem_mb=1000,
-    params:
-        **stage("draw_aligned.py"),
-    script:
-        "../scripts/draw_aligned.py"
-
-
 rule report_aligned:
     """Write a page about located records, pairs, and the agreement of the labels."""
     input:
-        unpack(located_records),
+        **RECORD_TIMES,
         **made(pairs=paths.PAIRS),
         catalogued=expand(manifest(paths.SWAN_STEPS), swan_partition=RAW.swan_partitions),
         windows=ancient(expand(paths.SWAN_WINDOWS, swan_partition=RAW.swan_partitions)),
@@ -183,6 +163,7 @@ rule report_aligned:
         manifest=manifest(paths.ALIGNED_REPORT),
     log:
         f"{LOGS}/report_aligned.log",
+    localrule: True
     conda:
         "../../envs/aligned.yaml"
     resources:
@@ -194,10 +175,10 @@ rule report_aligned:
 
 
 rule illustrate_aligned:
-    """Draw the section of the report about the aligned pairs."""
+    """Draw the section of the report about the aligned pairs, and one pair as a figure."""
     input:
-        unpack(located_records),
-        unpack(sdo_tensors),
+        **RECORD_TIMES,
+        **TENSORS,
         **made(
             pairs=paths.PAIRS,
             steps=expand(paths.SWAN_STEPS, swan_partition=RAW.swan_partitions),
@@ -205,16 +186,12 @@ rule illustrate_aligned:
         windows=ancient(expand(paths.SWAN_WINDOWS, swan_partition=RAW.swan_partitions)),
         checks=[paths.PAIRS_ACCEPTED],
     output:
-        section=report(
-            directory(paths.SECTION.format(branch="aligned")),
-            patterns=["{figure}.html"],
-            caption="../report/part.rst",
-            category="Aligned pairs",
-            labels=figure_labels,
-        ),
-        manifest=manifest(paths.SECTION.format(branch="aligned")),
+        section=section("aligned", "Aligned pairs"),
+        figure=paths.ALIGNED_FIGURE,
+        manifest=manifest([paths.SECTION.format(branch="aligned"), paths.ALIGNED_FIGURE]),
     log:
         f"{LOGS}/illustrate_aligned.log",
+    localrule: True
     conda:
         "../../envs/report.yaml"
     resources:
@@ -235,8 +212,6 @@ rule aligned:
         every(rules.plan_aligned.output),
         every(rules.check_aligned.output),
         every(rules.write_aligned.output),
-        every(rules.draw_aligned.output),
         every(rules.report_aligned.output),
         every(rules.illustrate_aligned.output),
-        every(rules.measure_aligned.output),
         every(rules.write_card.output, data_set="aligned"),

@@ -52,7 +52,7 @@ rule describe_stamps:
 rule score_baseline:
     """Fit simple models under splits by region, record and file, and score them."""
     input:
-        unpack(baseline_inputs),
+        **BASELINE_INPUTS,
     output:
         scores=paths.BASELINE_SCORES,
         table=paths.BASELINE_TABLE,

@@ -1,12 +1,6 @@
 # Descriptions of the data sets: statistics of the training data, a card, and Croissant metadata.
 
 
-# Too small to wait for a cluster: they run where Snakemake does.
-localrules:
-    measure_aligned,
-    write_card,
-
-
 rule measure_magnetic:
     """Measure the engineered columns of the original training records, and count their classes."""
     input:
@@ -32,7 +26,7 @@ rule measure_magnetic:
 rule measure_sdo:
     """Measure the good images of the training samples by channel, and count their classes."""
     input:
-        unpack(training_tensors),
+        **TRAINING_TENSORS,
         **made(plan=paths.SDO_PLAN),
     output:
         statistics=paths.SDO_STATISTICS,
@@ -49,25 +43,6 @@ rule measure_sdo:
         **stage("measure_sdo.py"),
     script:
         "../scripts/measure_sdo.py"
-
-
-rule measure_aligned:
-    """Measure parameters and engineered columns of the training pairs, and count their classes."""
-    input:
-        **made(train=paths.ALIGNED_DATA.format(aligned_split="train")),
-    output:
-        statistics=paths.ALIGNED_STATISTICS,
-        manifest=manifest(paths.ALIGNED_STATISTICS),
-    log:
-        f"{LOGS}/measure_aligned.log",
-    conda:
-        "../../envs/aligned.yaml"
-    resources:
-        mem_mb=1500,
-    params:
-        **stage("measure_aligned.py"),
-    script:
-        "../scripts/measure_aligned.py"
 
 
 rule measure_ztf:
@@ -95,13 +70,14 @@ rule measure_ztf:
 rule write_card:
     """Write the card of a data set, and Croissant metadata with the same contents for programs."""
     input:
-        unpack(card_inputs),
+        unpack(lambda wildcards: CARD_INPUTS[DATA_SETS[wildcards.data_set]]),
     output:
         card=paths.CARD,
         croissant=paths.CROISSANT,
         manifest=manifest(paths.CARD),
     log:
         f"{LOGS}/write_card/{{data_set}}.log",
+    localrule: True
     conda:
         "../../envs/magnetic.yaml"
     resources:

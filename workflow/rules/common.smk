@@ -3,7 +3,6 @@
 import functools
 import json
 import os
-import sys
 from collections import Counter
 
 from snakemake.settings.enums import Quietness
@@ -11,47 +10,42 @@ from snakemake.shell import shell as snakemake_shell
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake.utils import available_cpu_count
 
-try:
-    import skymill.paths
-    from skymill import estimate, limits
-    from skymill.command import cite
-    from skymill.console import Console
-    from skymill.engine import digests, parallel
-    from skymill.engine.durable import delete_partial
-    from skymill.engine.environment import shadowed_packages, unsafe_python
-    from skymill.engine.errors import SkymillError
-    from skymill.engine.interrupt import IGNORED, Interrupt, asks_for_states
-    from skymill.engine.listing import changed_folder, list_files
-    from skymill.engine.names import raw_name
-    from skymill.engine.products import MANIFEST, RECEIPT
-    from skymill.engine.run_lock import RunLock
-    from skymill.engine.scratch import take_scratch
-    from skymill.engine.words import SHOWN, counted, listed
-    from skymill.engine.yaml_files import require_schema
-    from skymill.magnetic.inputs import CUP, SWAN, input_of
-    from skymill.magnetic.schema import SPLITS, TRAIN_SPLITS
-    from skymill.made import REPORT
-    from skymill.paths import manifest
-    from skymill.raw.choice import RawFiles
-    from skymill.raw.fetch import is_cached
-    from skymill.raw.files import changed_since, damaged_sidecar
-    from skymill.raw.registry import NIGHT, about_downloads, find_source, load_registry
-    from skymill.resources import gigabytes, memory, minutes
-    from skymill.settings import (
-        check_settings,
-        collection_of_branch,
-        data_set_keys,
-        in_force,
-        magnetic_keys,
-        of_input,
-        plan_keys,
-    )
-    from skymill.swan_sf.schema import PARTITIONS as SWAN_PARTITIONS
-    from skymill.watch import Watch
-    from skymill.ztf.nights import days_since_first_public
-except ModuleNotFoundError as error:
-    without_package(error)
-
+import skymill.paths
+from skymill import estimate, limits
+from skymill.command import cite
+from skymill.console import Console
+from skymill.engine import digests, parallel
+from skymill.engine.durable import delete_partial
+from skymill.engine.environment import shadowed_packages, unsafe_python
+from skymill.engine.interrupt import IGNORED, Interrupt, asks_for_states
+from skymill.engine.listing import changed_folder, list_files
+from skymill.engine.names import raw_name
+from skymill.engine.products import MANIFEST, RECEIPT
+from skymill.engine.run_lock import RunLock
+from skymill.engine.scratch import take_scratch
+from skymill.engine.words import SHOWN, counted, listed
+from skymill.engine.yaml_files import require_schema
+from skymill.magnetic.inputs import CUP, SWAN, input_of
+from skymill.magnetic.schema import SPLITS, TRAIN_SPLITS
+from skymill.made import REPORT
+from skymill.paths import manifest
+from skymill.raw.choice import RawFiles
+from skymill.raw.fetch import is_cached
+from skymill.raw.files import changed_since, damaged_sidecar
+from skymill.raw.registry import NIGHT, about_downloads, find_source, load_registry
+from skymill.resources import gigabytes, memory, minutes
+from skymill.settings import (
+    check_settings,
+    collection_of_branch,
+    data_set_keys,
+    in_force,
+    magnetic_keys,
+    of_input,
+    plan_keys,
+)
+from skymill.swan_sf.schema import PARTITIONS as SWAN_PARTITIONS
+from skymill.watch import Watch
+from skymill.ztf.nights import days_since_first_public
 
 # Rules and jobs see only the settings in force, without entries that a later file has removed.
 config.update(in_force(config))

@@ -17,22 +17,17 @@ def stop(message):
     sys.exit(1)
 
 
-def without_package(error):
-    """Stop with instructions if the package skymill is missing."""
+try:
+    from skymill.engine.errors import SkymillError
+    from skymill.settings import require_bounded, require_bounded_file
+except ModuleNotFoundError as error:
     if error.name != "skymill":
-        raise error
+        raise
     stop(
         "The package skymill cannot be imported. If you load the workflow from a git address, "
         "install the package in the environment of Snakemake: `pip install` a checkout of the same "
         "version. Or run the Snakefile of a checkout by its path."
     )
-
-
-try:
-    from skymill.engine.errors import SkymillError
-    from skymill.settings import require_bounded, require_bounded_file
-except ModuleNotFoundError as error:
-    without_package(error)
 
 # Jobs do not check the configuration again: the run that started them has checked it.
 IS_MAIN = workflow.exec_mode == ExecMode.DEFAULT

@@ -26,23 +26,17 @@ def clean_inputs(wildcards):
     }
 
 
-def region_inputs(wildcards):
-    """Return the inputs of the regions: ids and the fingerprints of steps."""
-    ids = paths.IDS.format(collection="train")
-    names = COLLECTIONS["train"]
-    if INPUT is CUP:
-        return made(ids=ids, values=expand(paths.VALUES, partition=names))
-    return {
-        **made(ids=ids),
-        "fingerprints": ancient(expand(paths.FINGERPRINTS, partition=names)),
-        "ingested": expand(manifest(INGESTED), partition=names),
+# The ids of the training records, and the fingerprints of their steps.
+REGION_INPUTS = made(ids=paths.IDS.format(collection="train"))
+if INPUT is CUP:
+    REGION_INPUTS |= made(values=expand(paths.VALUES, partition=COLLECTIONS["train"]))
+else:
+    REGION_INPUTS |= {
+        "fingerprints": ancient(expand(paths.FINGERPRINTS, partition=COLLECTIONS["train"])),
+        "ingested": expand(manifest(INGESTED), partition=COLLECTIONS["train"]),
     }
-
-
-def leak_inputs(wildcards):
-    """Return the inputs of the leak check: plan, ids, and values if the files of 2020 are read."""
-    values = {"values": expand(paths.VALUES, partition=RAW.partitions)} if INPUT is CUP else {}
-    return made(plan=paths.PLAN, ids=expand(paths.IDS, collection=COLLECTIONS), **values)
+# The values, if the files of 2020 are read.
+VALUES = made(values=expand(paths.VALUES, partition=RAW.partitions)) if INPUT is CUP else {}
 
 
 def feature_inputs(wildcards):
@@ -66,48 +60,29 @@ def feature_settings(wildcards):
     return settings(*keys)
 
 
-def records_to_locate():
-    """Return the collections of magnetic records that the aligned branch locates, if any.
-
-    Windows of SWAN-SF are not located: they have a time and a HARP.
-    """
-    if "magnetic" not in config["branches"] or INPUT is SWAN:
-        return []
-    wanted = ["train", *(["test"] if config["aligned"]["locate_test_file"] else [])]
-    return [collection for collection in wanted if collection in COLLECTIONS]
-
-
-PARTITIONS_TO_LOCATE = [name for one in records_to_locate() for name in COLLECTIONS[one]]
-
-
-def location_inputs(wildcards):
-    """Return the inputs that locate records: keys, and also values for `aligned.nearest_tier`."""
-    inputs = {
-        "ids": expand(paths.IDS, collection=records_to_locate()),
-        "record_keys": expand(paths.RECORD_KEYS, partition=PARTITIONS_TO_LOCATE),
-        "step_keys": expand(paths.SWAN_KEYS, swan_partition=RAW.swan_partitions),
+# The collections of magnetic records that the aligned branch locates. Windows of SWAN-SF are not
+# located: they have a time and a HARP.
+LOCATED = [
+    name
+    for name in COLLECTIONS
+    if "magnetic" in config["branches"] and INPUT is CUP
+    if name == "train" or config["aligned"]["locate_test_file"]
+]
+PARTITIONS_TO_LOCATE = [name for one in LOCATED for name in COLLECTIONS[one]]
+RECORD_TIMES = made(record_times=paths.RECORD_TIMES) if PARTITIONS_TO_LOCATE else {}
+# The values of records and steps, which only `aligned.nearest_tier` compares.
+VALUES_TO_LOCATE = (
+    {
+        "values": expand(paths.VALUES, partition=PARTITIONS_TO_LOCATE),
+        "steps": expand(paths.SWAN_STEPS, swan_partition=RAW.swan_partitions),
     }
-    if config["aligned"]["nearest_tier"]:
-        inputs["values"] = expand(paths.VALUES, partition=PARTITIONS_TO_LOCATE)
-        inputs["steps"] = expand(paths.SWAN_STEPS, swan_partition=RAW.swan_partitions)
-    return made(**inputs)
-
-
-def located_records(wildcards):
-    """Return the times of the magnetic records, if there are records to locate."""
-    return made(record_times=paths.RECORD_TIMES) if PARTITIONS_TO_LOCATE else {}
-
-
-def sdo_tensors(wildcards):
-    """Return the tensors of SDOBenchmark, if they are written."""
-    tensors = config["sdo"]["tensors"]
-    return made(tensors=expand(paths.SDO_TENSORS, sdo_set=SDO_SETS)) if tensors else {}
-
-
-def training_tensors(wildcards):
-    """Return the tensors of SDOBenchmark's official training set, if they are written."""
-    tensors = paths.SDO_TENSORS.format(sdo_set="train")
-    return made(tensors=tensors) if config["sdo"]["tensors"] else {}
+    if config["aligned"]["nearest_tier"]
+    else {}
+)
+# The tensors of these sets of SDOBenchmark are written.
+TENSOR_SETS = SDO_SETS if config["sdo"]["tensors"] else ()
+TENSORS = made(tensors=expand(paths.SDO_TENSORS, sdo_set=TENSOR_SETS)) if TENSOR_SETS else {}
+TRAINING_TENSORS = made(tensors=paths.SDO_TENSORS.format(sdo_set="train")) if TENSOR_SETS else {}
 
 
 def raw_documents(files):
@@ -115,14 +90,8 @@ def raw_documents(files):
     return [f"{RESULTS}/{RAW.record(file)}" for file in files]
 
 
-def card_inputs(wildcards):
-    """Return the documents that the card of a data set is written from."""
-    return CARD_DOCUMENTS[DATA_SETS[wildcards.data_set]]()
-
-
-def magnetic_documents():
-    """Return the documents of the magnetic data set."""
-    return {
+CARD_INPUTS = {
+    "magnetic": {
         "products": manifest(
             [
                 *expand(paths.FEATURES, split=MAGNETIC_SPLITS),
@@ -131,38 +100,19 @@ def magnetic_documents():
         ),
         "receipts": [paths.LEAKS],
         "raw": raw_documents(RAW.files("magnetic")),
-    }
-
-
-def sdo_documents():
-    """Return the documents of SDOBenchmark."""
-    tensors = expand(paths.SDO_TENSORS, sdo_set=SDO_SETS if config["sdo"]["tensors"] else [])
-    return {
+    },
+    "sdo": {
         "products": manifest(
             [
                 *expand(paths.SDO_INDEX, sdo_set=SDO_SETS),
-                *(*tensors, paths.SDO_STATISTICS, paths.SDO_PLAN),
+                *expand(paths.SDO_TENSORS, sdo_set=TENSOR_SETS),
+                *(paths.SDO_STATISTICS, paths.SDO_PLAN),
             ]
         ),
         "receipts": [paths.SDO_RECEIPT, paths.SDO_ACCEPTED],
         "raw": raw_documents(RAW.files("sdo")),
-    }
-
-
-def branches_of(name):
-    """Return the branches whose raw files a data set is made from."""
-    if name != "aligned":
-        return [name]
-    return ["aligned", "sdo", *(["magnetic"] if PARTITIONS_TO_LOCATE else [])]
-
-
-def aligned_documents():
-    """Return the documents of the aligned data set, with the magnetic files that were located."""
-    files = [
-        *(*RAW.files("aligned"), *RAW.files("sdo")),
-        *map(RAW.magnetic, PARTITIONS_TO_LOCATE),
-    ]
-    return {
+    },
+    "aligned": {
         "products": manifest(
             [
                 *expand(paths.ALIGNED_DATA, aligned_split=ALIGNED_SPLITS),
@@ -170,58 +120,69 @@ def aligned_documents():
             ]
         ),
         "receipts": [paths.PAIRS_ACCEPTED, paths.SDO_RECEIPT],
-        "raw": raw_documents(files),
-    }
-
-
-def ztf_documents():
-    """Return the documents of the cross-match. `raw` has the manifests of nights and labels."""
-    return {
+        # With the magnetic files that were located.
+        "raw": raw_documents(
+            [
+                *(*RAW.files("aligned"), *RAW.files("sdo")),
+                *map(RAW.magnetic, PARTITIONS_TO_LOCATE),
+            ]
+        ),
+    },
+    "ztf": {
         "products": manifest([paths.ZTF_STAMPS, paths.ZTF_STATISTICS, paths.ZTF_PLAN]),
         "raw": manifest([paths.ZTF_LABELS, *expand(paths.ZTF_NIGHT, night=NIGHTS)]),
-    }
-
-
-CARD_DOCUMENTS = {
-    "magnetic": magnetic_documents,
-    "sdo": sdo_documents,
-    "aligned": aligned_documents,
-    "ztf": ztf_documents,
+    },
 }
+"""The documents that the card of each data set is written from."""
+
+
+def archives(branches):
+    """Return what is quoted of the archives of some branches."""
+    keys = ("title", "page", "licence", "citation")
+    return {
+        collection: {key: REGISTRY[collection][key] for key in keys}
+        for collection in dict.fromkeys(collection_of_branch(config, name) for name in branches)
+    }
 
 
 def card_settings(wildcards):
     """Return the other inputs of a card: the settings in force and the archives."""
     name = DATA_SETS[wildcards.data_set]
-    collections = [collection_of_branch(config, branch) for branch in branches_of(name)]
-    keys = ("title", "page", "licence", "citation")
+    branches = [name]
+    if name == "aligned":
+        branches += ["sdo", *(["magnetic"] if PARTITIONS_TO_LOCATE else [])]
     return {
         "settings": settings(*data_set_keys(config, name)),
-        "archives": {
-            collection: {key: REGISTRY[collection][key] for key in keys}
-            for collection in collections
-        },
+        "archives": archives(branches),
     }
 
 
-def baseline_inputs(wildcards):
-    """Return the inputs of the baseline: records and stamps of the branches that are switched on."""
-    inputs = {}
-    if "magnetic" in config["branches"]:
-        inputs |= {
-            "records": paths.RECORD_STATISTICS,
-            "ids": paths.IDS.format(collection="train"),
-            "regions": paths.REGIONS,
-        }
-    if "ztf" in config["branches"]:
-        inputs["stamps"] = paths.STAMP_STATISTICS
-    return made(**inputs)
+# The records and stamps of the branches that are switched on.
+BASELINE_INPUTS = {}
+if "magnetic" in config["branches"]:
+    BASELINE_INPUTS |= made(
+        records=paths.RECORD_STATISTICS,
+        ids=paths.IDS.format(collection="train"),
+        regions=paths.REGIONS,
+    )
+if "ztf" in config["branches"]:
+    BASELINE_INPUTS |= made(stamps=paths.STAMP_STATISTICS)
 
 
-def figure_labels(wildcards):
-    """Return the label of a part in Snakemake's report: its number and its name in words."""
-    number, _, name = wildcards.figure.partition("_")
-    return {"figure": f"{number} {name.replace('_', ' ')}"}
+def section(branch, category):
+    """Return the section of a branch in the report as an output, with a page for each part."""
+
+    def labels(wildcards):
+        number, _, name = wildcards.figure.partition("_")
+        return {"figure": f"{number} {name.replace('_', ' ')}"}
+
+    return report(
+        directory(paths.SECTION.format(branch=branch)),
+        patterns=["{figure}.html"],
+        caption="../report/part.rst",
+        category=category,
+        labels=labels,
+    )
 
 
 def report_inputs(wildcards):
@@ -236,24 +197,18 @@ def report_inputs(wildcards):
 
 def report_settings(wildcards):
     """Return the other contents of the report: limits, settings, citations and archives."""
-    keys = ("title", "page", "licence", "citation")
-    collections = [collection_of_branch(config, branch) for branch in config["branches"]]
     return {
         "limits": settings("limits")["limits"],
         "split_unit": config["split"]["unit"],
         "bibtex": cite.entries(config["branches"]),
-        "archives": {
-            collection: {key: REGISTRY[collection][key] for key in keys}
-            for collection in dict.fromkeys(collections)
-        },
+        "archives": archives(config["branches"]),
     }
 
 
-def labels_for_extraction(wildcards):
-    """Return the labels, if only labelled alerts are extracted."""
-    if config["ztf"]["extract"] == "all":
-        return {}
-    return {**made(labels=paths.ZTF_LABELS), "checks": [paths.ZTF_LABELS_ACCEPTED]}
+# The labels, if only labelled alerts are extracted.
+EXTRACTION_LABELS = {}
+if config["ztf"]["extract"] != "all":
+    EXTRACTION_LABELS = {**made(labels=paths.ZTF_LABELS), "checks": [paths.ZTF_LABELS_ACCEPTED]}
 
 
 def simulated(file):

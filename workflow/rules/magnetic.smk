@@ -3,20 +3,6 @@
 # Catalogue (ingest), plan (ids, regions, splits), materialise (clean, augmented, features).
 
 
-# Too small to wait for a cluster: they run where Snakemake does.
-localrules:
-    ingest_windows,
-    check_ingest,
-    assign_ids,
-    find_regions,
-    check_regions,
-    plan_magnetic,
-    check_leaks,
-    check_conservation,
-    diagnose_magnetic,
-    illustrate_magnetic,
-
-
 rule ingest_magnetic:
     """Parse and check every line of a raw file; write values, catalogue and quarantine."""
     input:
@@ -57,6 +43,7 @@ rule ingest_windows:
         f"{LOGS}/ingest_windows/{{partition}}.log",
     wildcard_constraints:
         partition="|".join(SWAN.train),
+    localrule: True
     conda:
         "../../envs/magnetic.yaml"
     resources:
@@ -76,6 +63,7 @@ rule check_ingest:
         receipt=paths.ACCEPTED,
     log:
         f"{LOGS}/check_ingest/{{partition}}.log",
+    localrule: True
     conda:
         "../../envs/magnetic.yaml"
     resources:
@@ -97,6 +85,7 @@ rule assign_ids:
         manifest=manifest(paths.IDS),
     log:
         f"{LOGS}/assign_ids/{{collection}}.log",
+    localrule: True
     conda:
         "../../envs/magnetic.yaml"
     resources:
@@ -131,12 +120,13 @@ rule write_clean:
 rule find_regions:
     """Find the active regions: windows that share a time step, a HARP or a number belong together."""
     input:
-        unpack(region_inputs),
+        **REGION_INPUTS,
     output:
         regions=paths.REGIONS,
         manifest=manifest(paths.REGIONS),
     log:
         f"{LOGS}/find_regions.log",
+    localrule: True
     conda:
         "../../envs/magnetic.yaml"
     resources:
@@ -156,6 +146,7 @@ rule check_regions:
         receipt=paths.REGIONS_ACCEPTED,
     log:
         f"{LOGS}/check_regions.log",
+    localrule: True
     conda:
         "../../envs/magnetic.yaml"
     resources:
@@ -176,6 +167,7 @@ rule plan_magnetic:
         manifest=manifest(paths.PLAN),
     log:
         f"{LOGS}/plan_magnetic.log",
+    localrule: True
     conda:
         "../../envs/magnetic.yaml"
     resources:
@@ -196,11 +188,13 @@ rule plan_magnetic:
 rule check_leaks:
     """Look for leaks between splits, and for overlap with the test file."""
     input:
-        unpack(leak_inputs),
+        **made(plan=paths.PLAN, ids=expand(paths.IDS, collection=COLLECTIONS)),
+        **VALUES,
     output:
         receipt=paths.LEAKS,
     log:
         f"{LOGS}/check_leaks.log",
+    localrule: True
     conda:
         "../../envs/magnetic.yaml"
     resources:
@@ -251,6 +245,7 @@ rule check_conservation:
         receipt=paths.CONSERVATION,
     log:
         f"{LOGS}/check_conservation/{{collection}}.log",
+    localrule: True
     conda:
         "../../envs/magnetic.yaml"
     resources:
@@ -325,6 +320,7 @@ rule diagnose_magnetic:
         manifest=manifest(paths.DIAGNOSTICS),
     log:
         f"{LOGS}/diagnose_magnetic.log",
+    localrule: True
     conda:
         "../../envs/magnetic.yaml"
     resources:
@@ -350,16 +346,11 @@ rule illustrate_magnetic:
         swan_sf=expand(manifest(paths.SWAN_STEPS), swan_partition=SWAN_READ),
         leaks=paths.LEAKS,
     output:
-        section=report(
-            directory(paths.SECTION.format(branch="magnetic")),
-            patterns=["{figure}.html"],
-            caption="../report/part.rst",
-            category="Magnetic records",
-            labels=figure_labels,
-        ),
+        section=section("magnetic", "Magnetic records"),
         manifest=manifest(paths.SECTION.format(branch="magnetic")),
     log:
         f"{LOGS}/illustrate_magnetic.log",
+    localrule: True
     conda:
         "../../envs/report.yaml"
     resources:

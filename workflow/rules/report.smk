@@ -1,11 +1,6 @@
 # The report: one page about all branches that are switched on.
 
 
-# Too small to wait for a cluster: it runs where Snakemake does.
-localrules:
-    write_report,
-
-
 rule write_report:
     """Write the report: the sections of all branches, all checks, sources and citations."""
     input:
@@ -20,6 +15,7 @@ rule write_report:
         manifest=manifest(paths.REPORT),
     log:
         f"{LOGS}/write_report.log",
+    localrule: True
     conda:
         "../../envs/report.yaml"
     resources:

@@ -2,11 +2,6 @@
 # uses the network.
 
 
-# Cluster nodes often have no internet access, so downloads run on the machine of Snakemake.
-localrules:
-    retrieve,
-
-
 rule retrieve:
     """Fetch a raw file from its archive, or from the cache of earlier downloads.
 
@@ -21,6 +16,7 @@ rule retrieve:
     wildcard_constraints:
         # Never a user's own file, because Snakemake deletes outputs before it makes them.
         file=RAW.fetchable(),
+    localrule: True
     conda:
         "../../envs/retrieve.yaml"
     resources:

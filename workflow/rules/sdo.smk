@@ -2,16 +2,6 @@
 # the downloaded zip or from the user's own tree.
 
 
-# Too small to wait for a cluster: they run where Snakemake does.
-localrules:
-    locate_sdo,
-    check_sdo,
-    plan_sdo,
-    index_sdo,
-    report_sdo,
-    illustrate_sdo,
-
-
 if RAW.sdo_from_zip:
 
     rule unpack_sdo:
@@ -52,6 +42,7 @@ rule locate_sdo:
         receipt=paths.SDO_RECEIPT,
     log:
         f"{LOGS}/locate_sdo.log",
+    localrule: True
     conda:
         "../../envs/sdo.yaml"
     resources:
@@ -96,6 +87,7 @@ rule check_sdo:
         receipt=paths.SDO_ACCEPTED,
     log:
         f"{LOGS}/check_sdo.log",
+    localrule: True
     conda:
         "../../envs/sdo.yaml"
     resources:
@@ -116,6 +108,7 @@ rule plan_sdo:
         manifest=manifest(paths.SDO_PLAN),
     log:
         f"{LOGS}/plan_sdo.log",
+    localrule: True
     conda:
         "../../envs/sdo.yaml"
     resources:
@@ -136,6 +129,7 @@ rule index_sdo:
         manifest=expand(manifest(paths.SDO_INDEX), sdo_set=SDO_SETS),
     log:
         f"{LOGS}/index_sdo.log",
+    localrule: True
     conda:
         "../../envs/sdo.yaml"
     resources:
@@ -187,6 +181,7 @@ rule report_sdo:
         manifest=manifest(paths.SDO_REPORT),
     log:
         f"{LOGS}/report_sdo.log",
+    localrule: True
     conda:
         "../../envs/sdo.yaml"
     resources:
@@ -200,21 +195,16 @@ rule report_sdo:
 rule illustrate_sdo:
     """Draw the section of the report about SDOBenchmark."""
     input:
-        unpack(sdo_tensors),
+        **TENSORS,
         **made(samples=paths.SDO_SAMPLES, plan=paths.SDO_PLAN),
         located=paths.SDO_RECEIPT,
         images=ancient(paths.SDO_IMAGES),
     output:
-        section=report(
-            directory(paths.SECTION.format(branch="sdo")),
-            patterns=["{figure}.html"],
-            caption="../report/part.rst",
-            category="SDO images",
-            labels=figure_labels,
-        ),
+        section=section("sdo", "SDO images"),
         manifest=manifest(paths.SECTION.format(branch="sdo")),
     log:
         f"{LOGS}/illustrate_sdo.log",
+    localrule: True
     conda:
         "../../envs/report.yaml"
     resources:
@@ -235,7 +225,7 @@ rule sdo:
         every(rules.check_sdo.output),
         every(rules.plan_sdo.output),
         every(rules.index_sdo.output),
-        every(rules.tensors_sdo.output, sdo_set=SDO_SETS if config["sdo"]["tensors"] else []),
+        every(rules.tensors_sdo.output, sdo_set=TENSOR_SETS),
         every(rules.report_sdo.output),
         every(rules.illustrate_sdo.output),
         every(rules.measure_sdo.output),

@@ -1,12 +1,6 @@
 # `source: sample`: simulated raw files in the formats of the archives, below the results folder.
 
 
-# Too small to wait for a cluster: they run where Snakemake does.
-localrules:
-    simulate_stealth,
-    simulate_ztf_labels,
-
-
 rule simulate_magnetic:
     """Write one raw file of magnetic records in the format of the 2020 data set."""
     output:
@@ -68,6 +62,7 @@ rule simulate_stealth:
         **simulated(skymill.paths.STEALTH_FILE),
     log:
         f"{LOGS}/simulate_stealth.log",
+    localrule: True
     conda:
         "../../envs/stealth.yaml"
     resources:
@@ -104,6 +99,7 @@ rule simulate_ztf_labels:
         **simulated(skymill.paths.ZTF_LABELS_ARCHIVE),
     log:
         f"{LOGS}/simulate_ztf_labels.log",
+    localrule: True
     conda:
         "../../envs/ztf.yaml"
     resources:

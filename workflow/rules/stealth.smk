@@ -1,13 +1,6 @@
 # The auxiliary table: UCI "Solar Flare" (1989), which Kaggle has as a data set on stealth flares.
 
 
-# Too small to wait for a cluster: they run where Snakemake does.
-localrules:
-    ingest_stealth,
-    convert_stealth,
-    illustrate_stealth,
-
-
 rule ingest_stealth:
     """Parse and check every line of the published CSV; write rows and quarantine."""
     input:
@@ -19,6 +12,7 @@ rule ingest_stealth:
         manifest=manifest(paths.STEALTH_ROWS),
     log:
         f"{LOGS}/ingest_stealth.log",
+    localrule: True
     conda:
         "../../envs/stealth.yaml"
     resources:
@@ -39,6 +33,7 @@ rule convert_stealth:
         manifest=manifest(paths.STEALTH_TABLE),
     log:
         f"{LOGS}/convert_stealth.log",
+    localrule: True
     conda:
         "../../envs/stealth.yaml"
     resources:
@@ -55,16 +50,11 @@ rule illustrate_stealth:
         **made(table=paths.STEALTH_TABLE),
         rows=manifest(paths.STEALTH_ROWS),
     output:
-        section=report(
-            directory(paths.SECTION.format(branch="stealth")),
-            patterns=["{figure}.html"],
-            caption="../report/part.rst",
-            category="Stealth flares",
-            labels=figure_labels,
-        ),
+        section=section("stealth", "Stealth flares"),
         manifest=manifest(paths.SECTION.format(branch="stealth")),
     log:
         f"{LOGS}/illustrate_stealth.log",
+    localrule: True
     conda:
         "../../envs/report.yaml"
     resources:

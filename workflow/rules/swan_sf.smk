@@ -1,11 +1,6 @@
 # SWAN-SF: makes tables of windows and distinct steps from the tarballs of the partitions.
 
 
-# Too small to wait for a cluster: they run where Snakemake does.
-localrules:
-    check_swan_sf,
-
-
 rule catalogue_swan_sf:
     """Read and hash a partition as a stream; write its windows, distinct steps and problems."""
     input:
@@ -42,6 +37,7 @@ rule check_swan_sf:
         receipt=paths.SWAN_ACCEPTED,
     log:
         f"{LOGS}/check_swan_sf/{{swan_partition}}.log",
+    localrule: True
     conda:
         "../../envs/magnetic.yaml"
     resources:

@@ -2,16 +2,6 @@
 # Catalogue (labels, nights), plan (which alert represents each object), materialise (stamps, CSV).
 
 
-# Too small to wait for a cluster: they run where Snakemake does.
-localrules:
-    read_labels,
-    check_labels,
-    check_night,
-    draw_ztf,
-    report_ztf,
-    illustrate_ztf,
-
-
 rule read_labels:
     """Read and hash a list of classes, and give every object one label."""
     input:
@@ -23,6 +13,7 @@ rule read_labels:
         manifest=manifest(paths.ZTF_LABELS),
     log:
         f"{LOGS}/read_labels.log",
+    localrule: True
     conda:
         "../../envs/ztf.yaml"
     resources:
@@ -49,6 +40,7 @@ rule check_labels:
         receipt=paths.ZTF_LABELS_ACCEPTED,
     log:
         f"{LOGS}/check_labels.log",
+    localrule: True
     conda:
         "../../envs/ztf.yaml"
     resources:
@@ -62,7 +54,7 @@ rule check_labels:
 rule extract_night:
     """Read and hash a night's alerts as a stream, and write the centres of the stamps."""
     input:
-        unpack(labels_for_extraction),
+        **EXTRACTION_LABELS,
         raw=lambda wildcards: RAW.path(RAW.night(wildcards.night)),
         sidecar=ancient(lambda wildcards: RAW.sidecar(RAW.night(wildcards.night))),
     output:
@@ -96,6 +88,7 @@ rule check_night:
         receipt=paths.ZTF_ACCEPTED,
     log:
         f"{LOGS}/check_night/{{night}}.log",
+    localrule: True
     conda:
         "../../envs/ztf.yaml"
     resources:
@@ -200,27 +193,6 @@ rule write_alert_files:
         "../scripts/write_alert_files.py"
 
 
-rule draw_ztf:
-    """Draw some stamps of each label side by side."""
-    input:
-        **made(stamps=paths.ZTF_STAMPS),
-        array=ancient(paths.ZTF_STAMPS_ARRAY),
-    output:
-        sheets=expand(paths.ZTF_SHEET, label=ZTF_LABELS),
-        manifest=expand(manifest(paths.ZTF_SHEET), label=ZTF_LABELS),
-    log:
-        f"{LOGS}/draw_ztf.log",
-    conda:
-        "../../envs/ztf.yaml"
-    resources:
-        mem_mb=1000,
-    params:
-        **stage("draw_ztf.py", "seed"),
-        labels=ZTF_LABELS,
-    script:
-        "../scripts/draw_ztf.py"
-
-
 rule report_ztf:
     """Write a page about alerts of the nights, lost alerts, and matched objects."""
     input:
@@ -232,6 +204,7 @@ rule report_ztf:
         manifest=manifest(paths.ZTF_REPORT),
     log:
         f"{LOGS}/report_ztf.log",
+    localrule: True
     conda:
         "../../envs/ztf.yaml"
     resources:
@@ -243,7 +216,7 @@ rule report_ztf:
 
 
 rule illustrate_ztf:
-    """Draw the section of the report about ZTF."""
+    """Draw the section of the report about ZTF, and a sheet of stamps of each label."""
     input:
         **made(stamps=paths.ZTF_STAMPS),
         array=ancient(paths.ZTF_STAMPS_ARRAY),
@@ -251,16 +224,14 @@ rule illustrate_ztf:
         labels=manifest(paths.ZTF_LABELS),
         plan=manifest(paths.ZTF_PLAN),
     output:
-        section=report(
-            directory(paths.SECTION.format(branch="ztf")),
-            patterns=["{figure}.html"],
-            caption="../report/part.rst",
-            category="ZTF stamps",
-            labels=figure_labels,
+        section=section("ztf", "ZTF stamps"),
+        sheets=expand(paths.ZTF_SHEET, label=ZTF_LABELS),
+        manifest=manifest(
+            [paths.SECTION.format(branch="ztf"), *expand(paths.ZTF_SHEET, label=ZTF_LABELS)]
         ),
-        manifest=manifest(paths.SECTION.format(branch="ztf")),
     log:
         f"{LOGS}/illustrate_ztf.log",
+    localrule: True
     conda:
         "../../envs/report.yaml"
     resources:
@@ -270,6 +241,7 @@ rule illustrate_ztf:
             "illustrate_ztf.py",
             settings_of=lambda wildcards: {**settings("seed"), "absent": RAW.absent_nights},
         ),
+        labels=ZTF_LABELS,
     script:
         "../scripts/illustrate_ztf.py"
 
@@ -284,7 +256,6 @@ rule ztf:
         every(rules.plan_ztf.output),
         every(rules.gather_ztf.output),
         every(rules.export_ztf.output),
-        every(rules.draw_ztf.output),
         every(rules.write_alert_files.output) if config["ztf"]["alert_files"] else [],
         every(rules.report_ztf.output),
         every(rules.illustrate_ztf.output),

@@ -1,9 +1,8 @@
 """Assign the record ids of one collection."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.engine.tables import read_table, write_table
     from skymill.magnetic.ids import assign_ids, warn_of_contradictions
 
@@ -11,7 +10,3 @@ def main(run):
     ids, counts = assign_ids(catalogues, collisions=run.settings["collisions"])
     warn_of_contradictions(run.wildcards.collection, counts)
     run.finish([write_table(run.output.ids, ids)], counts=counts)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

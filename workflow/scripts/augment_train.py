@@ -1,9 +1,8 @@
 """Write the augmented training set that the plan lists."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake, workers="skymill.magnetic.augment") as run:
     from skymill.magnetic.augment import write_augmented
     from skymill.magnetic.inputs import INPUTS
 
@@ -18,7 +17,3 @@ def main(run):
         workers=run.threads,
     )
     run.finish(files, counts=counts)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake, workers="skymill.magnetic.augment")

@@ -1,9 +1,8 @@
 """Catalogue the samples and images of SDOBenchmark."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake, workers="skymill.sdo.catalogue") as run:
     from skymill.sdo.catalogue import catalogue
 
     content = catalogue(
@@ -15,7 +14,3 @@ def main(run):
         workers=run.threads,
     )
     run.finish(**content)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake, workers="skymill.sdo.catalogue")

@@ -1,9 +1,8 @@
 """Catalogue the windows and steps of one partition of SWAN-SF."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.raw.files import HashedRaw, fetched_from
     from skymill.raw.registry import kind_and_checksum
     from skymill.swan_sf.catalogue import catalogue
@@ -22,7 +21,3 @@ def main(run):
         workers=run.threads,
     )
     run.finish(**content, raw=raw.receipt())
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

@@ -1,9 +1,8 @@
 """Fail when a group of regions is in two splits, or a split is empty."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.aligned.check import require_sound
 
     counts = run.product("pairs").counts
@@ -13,7 +12,3 @@ def main(run):
         fractions=run.settings["aligned.split"],
     )
     run.finish(counts=counts)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

@@ -1,9 +1,8 @@
 """Reconcile the counts of one collection."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.magnetic.check import conserve, require_few_dropped
 
     counts = conserve(
@@ -15,7 +14,3 @@ def main(run):
     allowed = run.config["limits"]["max_dropped_fraction"]
     require_few_dropped(run.wildcards.collection, counts, allowed)
     run.finish(counts=counts)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

@@ -1,9 +1,8 @@
 """Check the plan for leaks between splits and overlap with the test file."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.engine.tables import read_table
     from skymill.magnetic.ids import read_ids, steps_of_records
     from skymill.magnetic.inputs import INPUTS
@@ -26,7 +25,3 @@ def main(run):
         )
     require_no_leak(leaks, run.settings["split.unit"])
     run.finish(leaks=leaks, **STATEMENTS[one.name], overlap_with_test_file=overlap)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

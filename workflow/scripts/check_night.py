@@ -1,9 +1,8 @@
 """Check the losses of one night, that it has stamps, and that its archive is complete."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.ztf.check import require_sound
 
     night = run.wildcards.night
@@ -16,7 +15,3 @@ def main(run):
         accept_truncated=run.config["ztf"]["accept_truncated"],
     )
     run.finish(night=night, counts=extracted.counts, truncated=extracted.document["truncated"])
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

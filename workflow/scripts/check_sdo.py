@@ -1,9 +1,8 @@
 """Check how much of SDOBenchmark is damaged or lost."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.sdo.check import require_intact
 
     # The receipt of the tree says which files of the zip were not unpacked.
@@ -13,7 +12,3 @@ def main(run):
         counts, run.input.problems, run.config["limits"], ignored=located.document["ignored"]
     )
     run.finish(counts=counts)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

@@ -1,9 +1,8 @@
 """Check how much of one partition of SWAN-SF was lost."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.swan_sf.check import require_accepted
 
     steps = run.product("steps")
@@ -16,7 +15,3 @@ def main(run):
         run.config["limits"],
     )
     run.finish(counts=counts, broken_off=broken_off)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

@@ -1,9 +1,8 @@
 """Check the rows of the auxiliary table and write the final one."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.stealth.write import convert
 
     ingested = run.product("rows")
@@ -16,7 +15,3 @@ def main(run):
         simulated=ingested.source == "sample",
     )
     run.finish(**content)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

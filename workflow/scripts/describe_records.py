@@ -1,9 +1,8 @@
 """Describe the training records, and their copies, by statistics."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake, workers="skymill.baseline.records") as run:
     from skymill.baseline.records import describe_records
     from skymill.engine.tables import write_table
     from skymill.magnetic.ids import read_ids
@@ -18,7 +17,3 @@ def main(run):
         workers=run.threads,
     )
     run.finish([write_table(run.output.statistics, table)], counts={"rows": table.num_rows})
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake, workers="skymill.baseline.records")

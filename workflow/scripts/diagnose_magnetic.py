@@ -1,9 +1,8 @@
 """Write the diagnostics page of the magnetic records."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.engine.products import write_page
     from skymill.magnetic.inputs import INPUTS
     from skymill.magnetic.report import diagnose
@@ -22,7 +21,3 @@ def main(run):
     )
     write_page(run.output.page, text)
     run.finish()
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

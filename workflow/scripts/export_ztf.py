@@ -1,9 +1,8 @@
 """Write the sampled ZTF alerts of each label as CSV."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake, workers="skymill.ztf.export") as run:
     from skymill.ztf.export import export_labels
 
     made = export_labels(
@@ -15,7 +14,3 @@ def main(run):
     )
     for path, files, counts in made:
         run.finish(files, product=path, counts=counts)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake, workers="skymill.ztf.export")

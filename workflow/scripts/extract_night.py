@@ -1,9 +1,8 @@
 """Cut the stamps out of one night's alerts."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.raw.files import HashedRaw, fetched_from
     from skymill.raw.registry import kind_and_checksum
     from skymill.ztf.catalogue import extract_night
@@ -29,7 +28,3 @@ def main(run):
         workers=run.threads,
     )
     run.finish(**content, raw=raw.receipt())
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

@@ -1,17 +1,6 @@
 """Recover the active regions of the training records."""
 
-from skymill.engine.job import run_job
-
-
-def main(run):
-    from skymill.engine.tables import write_table
-    from skymill.magnetic.inputs import INPUTS
-    from skymill.magnetic.regions import describe_regions, regions_table
-
-    find = by_place if INPUTS[run.settings["magnetic.input"]].has_places else by_value
-    record_id, region = find(run)
-    file = write_table(run.output.regions, regions_table(record_id, region))
-    run.finish([file], counts=describe_regions(region))
+from skymill.engine.job import job
 
 
 def by_value(run):
@@ -49,5 +38,12 @@ def by_place(run):
     return record_id, region
 
 
-if __name__ == "__main__":
-    run_job(main, snakemake)
+with job(snakemake) as run:
+    from skymill.engine.tables import write_table
+    from skymill.magnetic.inputs import INPUTS
+    from skymill.magnetic.regions import describe_regions, regions_table
+
+    find = by_place if INPUTS[run.settings["magnetic.input"]].has_places else by_value
+    record_id, region = find(run)
+    file = write_table(run.output.regions, regions_table(record_id, region))
+    run.finish([file], counts=describe_regions(region))

@@ -1,9 +1,8 @@
 """Gather the stamps of the cross-matched ZTF alerts."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake, workers="skymill.ztf.write") as run:
     from skymill.ztf.write import gather
 
     files, counts, identity = gather(
@@ -15,7 +14,3 @@ def main(run):
         workers=run.threads,
     )
     run.finish(files, counts=counts, identity=identity)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake, workers="skymill.ztf.write")

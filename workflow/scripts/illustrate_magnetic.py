@@ -1,9 +1,8 @@
 """Draw the section of the report about the magnetic records."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.magnetic.figures import Sources, draw_section
     from skymill.magnetic.inputs import INPUTS
     from skymill.report.folder import write_section
@@ -26,7 +25,3 @@ def main(run):
         )
     )
     run.finish(write_section(section, run.output.section))
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

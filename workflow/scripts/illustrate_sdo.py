@@ -1,54 +1,42 @@
 """Draw the section of the report about SDOBenchmark."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.engine.tables import read_frame
     from skymill.report.folder import write_section
-    from skymill.sdo.figures import draw_section
+    from skymill.sdo.figures import SampleSheet, choose_sample, count_filled, draw_section, flags_of
+    from skymill.sdo.sample_images import read_intact_images
 
     catalogue = run.product("samples")
     plan = read_frame(run.intact("plan"))
     samples = read_frame(run.intact("samples"))
-    columns = ["set", "row", "channel", "step", "status", "flagged"]
-    images = read_frame(run.intact("images"), columns)
+    images = read_frame(
+        run.intact("images"), ["set", "row", "channel", "step", "status", "flagged"]
+    )
+
+    sheet = None
+    good = images[(images["status"] == "ok").to_numpy()]
+    filled = count_filled(good, catalogue.counts["samples"])
+    chosen = choose_sample(plan, filled, run.settings["seed"])
+    tensors = run.input.get("tensors")
+    if tensors and chosen is not None:
+        sample = plan.iloc[chosen]
+        place = (sample["set"], int(sample["row"]))
+        sheet = SampleSheet(
+            *sample[["sample_id", "goes_class", "split"]],
+            *read_intact_images(tensors, *place, run.digest),
+            flags_of(good, *place),
+        )
+
     section = draw_section(
         samples=samples.merge(plan[["set", "row", "goes_class"]], on=["set", "row"]),
         images=images,
         located=run.product("located").document,
         catalogue=catalogue.document,
         plan=run.product("plan").document,
-        sample=_sample(run, images, plan, catalogue.counts["samples"]),
+        sample=sheet,
         flux_scale=run.settings["sdo.flux_scale"],
         split=run.settings["sdo.split"],
     )
     run.finish(write_section(section, run.output.section))
-
-
-def _sample(run, images, plan, samples):
-    """Return the sample whose images are shown, or None."""
-    from skymill.engine.products import require_content
-    from skymill.sdo.figures import SampleSheet, choose_sample, count_filled, flags_of
-    from skymill.sdo.sample_images import files_of_sample, read_images
-
-    tensors = {path.stem: path for path in run.input.get("tensors") or []}
-    good = images[(images["status"] == "ok").to_numpy()]
-    chosen = choose_sample(plan, count_filled(good, samples), run.settings["seed"])
-    if chosen is None or not tensors:
-        return None
-    planned = plan.iloc[chosen]
-    group, row = tensors[planned["set"]], int(planned["row"])
-    for path in files_of_sample(group, row):
-        require_content(path, run.digest(path))
-    return SampleSheet(
-        planned["sample_id"],
-        planned["goes_class"],
-        planned["split"],
-        *read_images(group, row),
-        flags_of(good, planned["set"], row),
-    )
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

@@ -1,23 +1,23 @@
-"""Draw the section of the report about ZTF."""
+"""Draw the section of the report about ZTF, and a sheet of the stamps of each label."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.report.folder import write_section
     from skymill.ztf.figures import draw_section
+    from skymill.ztf.pictures import draw_sheet
+
+    stamps, array, seed = run.intact("stamps"), run.intact("array"), run.settings["seed"]
+    for label, sheet in zip(run.params.labels, run.output.sheets, strict=True):
+        run.finish(draw_sheet(stamps, array, sheet, label=label, seed=seed), product=sheet)
 
     section = draw_section(
         nights=[night.document for night in run.products("nights")],
         labels=run.product("labels").document,
         plan=run.product("plan").document,
         absent=run.settings["absent"],
-        stamps=run.intact("stamps"),
-        array=run.intact("array"),
-        seed=run.settings["seed"],
+        stamps=stamps,
+        array=array,
+        seed=seed,
     )
-    run.finish(write_section(section, run.output.section))
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)
+    run.finish(write_section(section, run.output.section), product=run.output.section)

@@ -1,9 +1,8 @@
 """Write the index of each SDOBenchmark set."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.engine.digests import ordered_digest
     from skymill.sdo.index import count_index, make_index, write_index
     from skymill.sdo.tables import read_set
@@ -18,7 +17,3 @@ def main(run):
             counts=count_index(index),
             identity=ordered_digest(samples["sample_id"]),
         )
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

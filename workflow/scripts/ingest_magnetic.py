@@ -1,9 +1,8 @@
 """Ingest one raw magnetic file."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake, workers="skymill.magnetic.catalogue") as run:
     from skymill.magnetic.catalogue import ingest
 
     content = ingest(
@@ -16,7 +15,3 @@ def main(run):
         workers=run.threads,
     )
     run.finish(**content)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake, workers="skymill.magnetic.catalogue")

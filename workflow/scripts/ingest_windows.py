@@ -1,9 +1,8 @@
 """Make magnetic records of the windows of one partition of SWAN-SF."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.magnetic.windows import ingest_windows
 
     counts = ingest_windows(
@@ -15,7 +14,3 @@ def main(run):
         quarantine=run.output.quarantine,
     )
     run.finish(counts=counts)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

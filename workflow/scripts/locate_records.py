@@ -1,9 +1,8 @@
 """Locate the records of 2020 in SWAN-SF by the values of their steps."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     import pandas as pd
 
     from skymill.aligned.locate import locate
@@ -22,7 +21,3 @@ def main(run):
         nearest = Values(values_of_ids(ids, stores), values_of_steps(steps, run.input.steps))
     table, counts = locate(ids, exact, rounded, steps, clock_for(steps.time), nearest)
     run.finish([write_table(run.output.record_times, table)], counts=counts)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

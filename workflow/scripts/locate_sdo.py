@@ -1,9 +1,8 @@
 """Find the root of the unpacked SDOBenchmark tree and write its receipt."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.engine.products import read_document
     from skymill.sdo.tree import locate
 
@@ -13,7 +12,3 @@ def main(run):
         run.finish(**locate(run.input.folder, read_document(manifest)))
     else:
         run.finish(**locate(run.input.folder), source="local")
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

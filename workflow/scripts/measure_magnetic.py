@@ -1,9 +1,8 @@
 """Measure the original training records of the magnetic data set."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake, workers="skymill.magnetic.statistics") as run:
     import pyarrow.parquet as pq
 
     from skymill.engine.products import write_json
@@ -16,7 +15,3 @@ def main(run):
     run.finish(
         tables={name: describe_columns(pq.read_schema(path)) for name, path in files.items()}
     )
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake, workers="skymill.magnetic.statistics")

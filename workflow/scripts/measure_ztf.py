@@ -1,9 +1,8 @@
 """Measure the training alerts of the cross-match."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake, workers="skymill.ztf.statistics") as run:
     from skymill.engine.products import write_json
     from skymill.ztf.statistics import count_splits, describe_alerts, measure
 
@@ -13,7 +12,3 @@ def main(run):
         counts={"by_split": count_splits(stamps)},
         tables={"alerts": describe_alerts(stamps, array)},
     )
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake, workers="skymill.ztf.statistics")

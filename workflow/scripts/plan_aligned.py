@@ -1,9 +1,8 @@
 """Join image samples with magnetic series, and decide groups and splits."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     import pandas as pd
 
     from skymill.aligned.join import read_windows
@@ -31,7 +30,3 @@ def main(run):
         write_table(run.output.without_partner, others),
     ]
     run.finish(files, counts=counts)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

@@ -1,9 +1,8 @@
 """Plan the splits and the augmentation of the training records."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.engine.tables import read_table, write_table
     from skymill.magnetic.ids import read_ids
     from skymill.magnetic.inputs import INPUTS
@@ -30,7 +29,3 @@ def main(run):
         plan = with_places(plan, read_table(run.input.ids))
     warn_of_doubts(counts)
     run.finish([write_table(run.output.plan, plan)], counts=counts)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

@@ -1,9 +1,8 @@
 """Decide label, class and split of every SDOBenchmark sample."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.engine.tables import read_frame, write_table
     from skymill.sdo.plan import make_plan
 
@@ -15,7 +14,3 @@ def main(run):
         seed=run.settings["seed"],
     )
     run.finish([write_table(run.output.plan, plan)], counts=counts)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

@@ -1,9 +1,8 @@
 """Plan the cross-match: alerts, labels, sample and splits of all objects."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.engine.tables import write_table
     from skymill.ztf.check import require_some
     from skymill.ztf.matches import require_matches
@@ -21,7 +20,3 @@ def main(run):
     nights = [night.counts for night in run.products("stamps")]
     require_matches(counts, nights, run.input.labels)
     run.finish([write_table(run.output.plan, plan)], counts=counts)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

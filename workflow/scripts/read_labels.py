@@ -1,9 +1,8 @@
 """Read the list of labelled objects."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.raw.files import fetched_from, verify_raw
     from skymill.raw.registry import kind_and_checksum
     from skymill.ztf.labels import Rules, read_labels
@@ -31,7 +30,3 @@ def main(run):
         ),
     )
     run.finish(**content, raw=raw)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

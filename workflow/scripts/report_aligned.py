@@ -1,9 +1,8 @@
 """Write the report of the aligned branch."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.aligned.join import read_windows
     from skymill.aligned.report import describe
     from skymill.engine.products import write_page
@@ -23,7 +22,3 @@ def main(run):
     )
     write_page(run.output.page, text)
     run.finish()
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

@@ -1,9 +1,8 @@
 """Write the integrity report of SDOBenchmark."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.engine.products import write_page
     from skymill.sdo.report import describe
 
@@ -19,7 +18,3 @@ def main(run):
     )
     write_page(run.output.page, text)
     run.finish()
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

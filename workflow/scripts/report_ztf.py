@@ -1,9 +1,8 @@
 """Write the report of the ZTF branch."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.engine.products import write_page
     from skymill.ztf.report import describe
 
@@ -15,7 +14,3 @@ def main(run):
     )
     write_page(run.output.page, text)
     run.finish()
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

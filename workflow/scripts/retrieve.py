@@ -1,9 +1,8 @@
 """Fetch one raw file."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill import paths
     from skymill.raw.fetch import fetch
     from skymill.raw.http import Patience
@@ -23,7 +22,3 @@ def main(run):
     maybe = {paths.ZTF_NIGHT_FILE.format(night=night) for night in days}
     source = find_source(load_registry(), file)
     fetch(source, run.output.raw, patience=patience, may_be_absent=file in maybe)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

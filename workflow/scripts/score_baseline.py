@@ -1,9 +1,8 @@
 """Score simple models for the splits of each unit of split.unit."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake, workers="skymill.baseline.trials") as run:
     from skymill.baseline.report import csv_text, described, page
     from skymill.baseline.samples import magnetic_sample, stamps_sample
     from skymill.baseline.trials import run_trials
@@ -33,7 +32,3 @@ def main(run):
     write_page(run.output.table, csv_text(content))
     write_page(run.output.page, page(content))
     run.finish(counts={name: {"scores": len(one["scores"])} for name, one in data_sets.items()})
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake, workers="skymill.baseline.trials")

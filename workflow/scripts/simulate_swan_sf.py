@@ -1,9 +1,8 @@
 """Simulate one partition of SWAN-SF."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake, workers="skymill.simulate.swan_sf") as run:
     from skymill.simulate.swan_sf import write_partition
 
     settings = run.settings
@@ -15,7 +14,3 @@ def main(run):
         **settings["simulate.swan_sf"],
         workers=run.threads,
     )
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake, workers="skymill.simulate.swan_sf")

@@ -1,9 +1,8 @@
 """Write the tensors of one SDOBenchmark set."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake, workers="skymill.sdo.tensors") as run:
     from skymill.engine.digests import ordered_digest
     from skymill.sdo.tables import read_set
     from skymill.sdo.tensors import write_tensors
@@ -15,7 +14,3 @@ def main(run):
         run.input.folder, samples, images, run.output.tensors, workers=run.threads
     )
     run.finish(files, counts=counts, identity=ordered_digest(samples["sample_id"]))
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake, workers="skymill.sdo.tensors")

@@ -1,9 +1,8 @@
 """Verify one raw file and write its receipt."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.raw.files import fetched_from, verify_raw
     from skymill.raw.registry import kind_and_checksum
 
@@ -12,7 +11,3 @@ def main(run):
         run.wildcards.file, fetched_from(raw), is_enforced=run.params.enforced
     )
     run.finish(raw=verify_raw(raw, kind, checksum=checksum))
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

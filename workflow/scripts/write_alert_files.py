@@ -1,9 +1,8 @@
 """Write each sampled ZTF alert to a separate file."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.ztf.alert_files import write_alert_files
     from skymill.ztf.plan import ALL
 
@@ -14,7 +13,3 @@ def main(run):
         by_candid=run.settings["ztf.representative"] == ALL,
     )
     run.finish(files, counts=counts)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

@@ -1,12 +1,15 @@
-"""Write the pairs of each split with their series."""
+"""Write the pairs of each split with their series, and measure the training pairs."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
+with job(snakemake) as run:
+    import pyarrow.parquet as pq
 
-def main(run):
+    from skymill.aligned.statistics import TRAIN, measure
     from skymill.aligned.write import of_split, require_same_tensors, write_pairs
     from skymill.engine.digests import ordered_digest
-    from skymill.engine.tables import read_table
+    from skymill.engine.products import write_json
+    from skymill.engine.tables import describe_columns, read_table
     from skymill.sdo.names import SETS
     from skymill.sdo.tables import read_set
 
@@ -32,6 +35,8 @@ def main(run):
             sdo_identity=identity,
         )
 
-
-if __name__ == "__main__":
-    run_job(main, snakemake)
+    (folder,) = (split for split in run.output.splits if split.name == TRAIN)
+    train = sorted(folder.iterdir())
+    write_json(run.output.statistics, measure(train))
+    tables = {"pairs": describe_columns(pq.read_schema(train[0]))}
+    run.finish(product=run.output.statistics, tables=tables)

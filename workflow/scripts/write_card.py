@@ -1,9 +1,8 @@
 """Write the card of a data set, for people and for programs."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.cards.croissant import describe
     from skymill.cards.datasheet import write_datasheet
     from skymill.cards.facts import gather
@@ -21,7 +20,3 @@ def main(run):
     write_page(run.output.card, write_datasheet(facts))
     write_json(run.output.croissant, describe(facts))
     run.finish()
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

@@ -1,9 +1,8 @@
 """Write the clean records of one collection."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake, workers="skymill.magnetic.write") as run:
     from skymill.magnetic.inputs import INPUTS
     from skymill.magnetic.store import RecordStore
     from skymill.magnetic.write import write_clean
@@ -25,7 +24,3 @@ def main(run):
         workers=run.threads,
     )
     run.finish(files, counts={"records_by_label": run.product("ids").counts["kept_by_label"]})
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake, workers="skymill.magnetic.write")

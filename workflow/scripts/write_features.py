@@ -1,9 +1,8 @@
 """Write one engineered split."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake, workers="skymill.magnetic.features") as run:
     from skymill.magnetic.features import (
         promised_counts,
         records_of_split,
@@ -30,7 +29,3 @@ def main(run):
         "records_never_measured": never_measured,
     }
     run.finish(files, counts=counts)
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake, workers="skymill.magnetic.features")

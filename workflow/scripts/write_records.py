@@ -1,9 +1,8 @@
 """Write one row for each record of the data set. Users join the rows to the steps of the splits."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake, workers="skymill.magnetic.records") as run:
     from skymill.engine.tables import read_table, write_table
     from skymill.magnetic.ids import read_ids
     from skymill.magnetic.inputs import INPUTS
@@ -26,7 +25,3 @@ def main(run):
         places=read_table(run.input.plan) if one.has_places else None,
     )
     run.finish([write_table(run.output.records, table)], counts=count_records(table))
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake, workers="skymill.magnetic.records")

@@ -1,9 +1,8 @@
 """Write the report about all branches."""
 
-from skymill.engine.job import run_job
+from skymill.engine.job import job
 
-
-def main(run):
+with job(snakemake) as run:
     from skymill.engine.products import Product, write_page
     from skymill.report.folder import read_section
     from skymill.report.whole import write_whole
@@ -13,7 +12,3 @@ def main(run):
     page = write_whole(sections, documents, run.settings)
     write_page(run.output.page, page)
     run.finish()
-
-
-if __name__ == "__main__":
-    run_job(main, snakemake)

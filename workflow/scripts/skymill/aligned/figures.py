@@ -84,7 +84,7 @@ def draw_section(
     catalogues: Mapping[str, Mapping],
     windows: Windows,
     located: Mapping | None,
-    shown: Pair | None,
+    shown: Pair,
     seed: int,
 ) -> Section:
     """Return the section about the aligned pairs.
@@ -102,7 +102,7 @@ def draw_section(
     located
         Counts of the records of 2020; None if there are no records to locate.
     shown
-        The pair whose curves and images are drawn; None if there is no pair.
+        The pair whose curves and images are drawn.
     seed
         The seed of the permutation of regions.
     """
@@ -180,10 +180,8 @@ def _rejected(catalogues: Mapping[str, Mapping]) -> dict[str, int]:
     return dict(sorted(reasons.items()))
 
 
-def _pair(shown: Pair | None) -> Part:
+def _pair(shown: Pair) -> Part:
     title = "A pair: magnetic series and images"
-    if shown is None:
-        return Part("pair", title, "There is no pair to show.", "")
     facts, end = shown.facts, shown.facts["offset_min"] / 60
     hours = (np.arange(STEPS) - (STEPS - 1)) * STEP_SECONDS / 3600 - end
     # A step of exact zeros was not measured.

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import skymill
@@ -35,8 +35,9 @@ from skymill.engine.system_errors import OUT_OF_MEMORY, advice
 logger = logging.getLogger(__name__)
 
 
-def run_job(main: Callable[["Run"], None], snakemake, *, workers: str | None = None) -> None:
-    """Run the work of a script: call `main` with the Run.
+@contextlib.contextmanager
+def job(snakemake, *, workers: str | None = None) -> Iterator["Run"]:
+    """Run the work of a script, a `with` block, with its log; yield the Run.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def run_job(main: Callable[["Run"], None], snakemake, *, workers: str | None = N
             from skymill.engine.parallel import start_workers
 
             start_workers(workers, snakemake.threads)
-        main(Run(snakemake, warnings))
+        yield Run(snakemake, warnings)
 
 
 class Warnings(logging.Handler):

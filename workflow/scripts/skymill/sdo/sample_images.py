@@ -1,9 +1,11 @@
 """The images of one sample, out of the tensors."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from skymill.engine.products import require_content
 from skymill.sdo.tensors import SAMPLES_PER_SHARD
 
 
@@ -21,3 +23,23 @@ def read_images(tensors: Path, row: int) -> tuple[np.ndarray, np.ndarray]:
 
     group = zarr.open_group(tensors, mode="r")
     return np.asarray(group["images"][row]), np.asarray(group["available"][row])
+
+
+def read_intact_images(
+    tensors: list[Path], name: str, row: int, digest: Callable[[Path], str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images of a sample, see read_images, whose files have the content of the manifest.
+
+    Parameters
+    ----------
+    tensors
+        The tensors of each set: `train.zarr` and `test.zarr`.
+    name
+        The set of the sample.
+    digest
+        Returns the digest of a file in its manifest.
+    """
+    group = next(path for path in tensors if path.stem == name)
+    for path in files_of_sample(group, row):
+        require_content(path, digest(path))
+    return read_images(group, row)
