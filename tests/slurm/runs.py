@@ -27,9 +27,9 @@ COMMAND_LINE = [
 AUGMENTED = "data/preprocessed/solar_flare_2020/train_augmented"
 SCRIPT = "workflow/scripts/augment_train.py"
 """Tests change the augmentation, because it is one job with few jobs after it."""
-MAIN = "def main(run):\n"
-FAIL = MAIN + '    raise RuntimeError("a fault")\n'
-WAIT = MAIN + "    import time\n    time.sleep(600)\n"
+BEGIN = " as run:\n"
+FAIL = BEGIN + '    raise RuntimeError("a fault")\n'
+WAIT = BEGIN + "    import time\n    time.sleep(600)\n"
 
 
 def jobs_of(slurm: Cluster, project: Project, rule: str = "") -> list[dict[str, str]]:
@@ -73,7 +73,7 @@ def wait_for_augmentation(slurm: Cluster, project: Project, run: subprocess.Pope
 
 def make_augmentation_wait(project: Project) -> None:
     """Make the augmentation wait, so that a run can be ended in the middle."""
-    project.edit(SCRIPT, MAIN, WAIT)
+    project.edit(SCRIPT, BEGIN, WAIT)
     project.path("logs/augment_train.log").unlink()
 
 

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from runs import (
     AUGMENTED,
+    BEGIN,
     FAIL,
-    MAIN,
     SCRIPT,
     SLURM_PROFILE,
     WAIT,
@@ -75,8 +75,8 @@ def troubled(made, tmp_path_factory):
     """
     folder = tmp_path_factory.mktemp("troubled")
     failing, greedy = made[0].copy(folder / "failing"), made[0].copy(folder / "greedy")
-    failing.edit(SCRIPT, MAIN, FAIL)
-    greedy.edit(SCRIPT, MAIN, MAIN + HOG)
+    failing.edit(SCRIPT, BEGIN, FAIL)
+    greedy.edit(SCRIPT, BEGIN, BEGIN + HOG)
     with ThreadPoolExecutor(2) as pool:
         fails = pool.submit(
             failing.run, *SLURM_PROFILE, "--retries", "0", AUGMENTED, succeeds=False
@@ -138,7 +138,7 @@ def test_a_run_that_is_cancelled_and_then_killed_resumes_and_has_the_same_bytes(
     slurm.ask("scancel", orphaned["id"])
     slurm.wait_until_idle()
 
-    finished.edit(SCRIPT, WAIT, MAIN)
+    finished.edit(SCRIPT, WAIT, BEGIN)
     done = finished.run(*SLURM_PROFILE, AUGMENTED)
     assert "An earlier run was killed" in said(done)
     assert finished.stale() == set()

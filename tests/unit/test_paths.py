@@ -53,12 +53,6 @@ def test_a_manifest_is_next_to_its_product():
     assert paths.manifest([]) == []
 
 
-def test_the_manifests_of_a_list_of_paths_belong_to_its_products():
-    of = paths.manifest(lambda wildcards: [f"a/{wildcards}", "b"])
-    assert of("x") == ["a/x.manifest.json", "b.manifest.json"]
-    assert paths.manifest(lambda wildcards: wildcards)("x") == "x.manifest.json"
-
-
 @pytest.mark.parametrize(
     ("results", "folder"), [("data", "logs"), ("trial", "trial/logs"), ("/a/b", "/a/b/logs")]
 )

@@ -1,21 +1,18 @@
 # Messages of a run: its jobs, damaged products, downloads and progress.
-def say_more_damage(record):
-    """Add the number of damaged products that were not named. A filter of Snakemake's logger."""
-    if getattr(record, "event", None) == LogEvent.RUN_INFO and len(DAMAGED) > SHOWN:
-        record.msg += f"\n{len(DAMAGED) - SHOWN:,} more products are out of date.\n"
-    return True
+def say_more(record):
+    """Add damaged products that were not named, and downloads, to Snakemake's table of jobs.
 
-
-def say_downloads(record):
-    """Add the size of the downloads to Snakemake's table of jobs. A filter of its logger."""
+    A filter of Snakemake's logger.
+    """
     if getattr(record, "event", None) == LogEvent.RUN_INFO:
+        if len(DAMAGED) > SHOWN:
+            record.msg += f"\n{len(DAMAGED) - SHOWN:,} more products are out of date.\n"
         files = [
             job.wildcards.file
             for job in workflow.dag.jobs
             if job.rule is rules.retrieve.rule and workflow.dag.needrun(job)
         ]
-        missing = [find_source(REGISTRY, file) for file in files if not is_cached(file)]
-        if missing:
+        if missing := [find_source(REGISTRY, file) for file in files if not is_cached(file)]:
             record.msg += f"\n{about_downloads(missing)}\n"
     return True
 
@@ -107,6 +104,5 @@ def change_handlers(is_run):
 
 
 if IS_MAIN:
-    logger.addFilter(say_more_damage)
-    logger.addFilter(say_downloads)
+    logger.addFilter(say_more)
     logger.addFilter(take_console)

@@ -76,7 +76,7 @@ def stage(script, *keys, settings_of=None, also=None):
 
 
 DAMAGED = []
-"""Damaged products that this run has found. The first are named, see say_more_damage."""
+"""Damaged products that this run has found. The first are named, see say_more."""
 
 
 def make_again(output, damage, product):

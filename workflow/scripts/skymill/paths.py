@@ -4,7 +4,6 @@ Paths of products are relative to the results folder (`results` in the configura
 function `below`. Paths of raw files are relative to the folder of their source, see raw_folder.
 """
 
-from collections.abc import Callable
 from types import SimpleNamespace
 
 from skymill.engine.names import SHARED_RAW
@@ -35,10 +34,8 @@ def below(results: str) -> SimpleNamespace:
     )
 
 
-def manifest(product: str | list[str] | Callable) -> str | list[str] | Callable:
-    """Return the manifest of a product pattern, a list of patterns, or an input function."""
-    if callable(product):
-        return lambda wildcards: manifest(product(wildcards))
+def manifest(product: str | list[str]) -> str | list[str]:
+    """Return the manifest of a product pattern, or the manifests of a list of patterns."""
     if isinstance(product, str):
         return product + MANIFEST
     return [manifest(one) for one in product]
