@@ -104,7 +104,7 @@ clean: ## Delete .venv; results stay
 .venv/.ready: envs/requirements.txt pyproject.toml envs/relative_path.py | .venv/bin/pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-compile \
 	  --requirement envs/requirements.txt
-	@$(BIN)/python -m compileall -q --workers 0 .venv/lib >/dev/null || true
+	@$(BIN)/python -m compileall -q --workers 0 -x '/tests/' .venv/lib >/dev/null || true
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	  --no-build-isolation --editable .
 	$(BIN)/python envs/relative_path.py
