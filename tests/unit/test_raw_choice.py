@@ -405,6 +405,41 @@ def test_a_tree_is_unpacked_from_its_zip_unless_the_user_put_it_there(
     assert raw.files("sdo") == (["sdobenchmark.zip"] if from_zip else [])
 
 
+def test_an_unpacked_tree_stays_the_tree_of_its_zip_when_the_zip_is_deleted(place):
+    tree(place, "data/raw", manifest=True)
+    place.have_read("interim/raw/sdobenchmark.zip.receipt.json")
+    assert place.raw("local").sdo_from_zip
+
+
+@pytest.mark.parametrize(
+    ("source", "file", "gone"),
+    [
+        ("local", NIGHT, True),
+        ("local", "ztf/my_alerts", True),
+        ("archive", NIGHT, False),
+        ("archive", "ztf/labels/mine.csv", True),
+        ("local", "sdobenchmark.zip", True),
+        ({"default": "local", "ztf": "archive"}, NIGHT, False),
+    ],
+)
+def test_a_missing_file_that_no_rule_makes_is_gone(place, source, file, gone):
+    path = f"data/raw/{file}"
+    assert not place.raw("sample").is_gone(f"trial/sample/raw/{file}")
+    assert place.raw(source).is_gone(path) == gone
+    place.put(file)
+    assert not place.raw(source).is_gone(path)
+    assert place.raw(source).is_gone("/elsewhere/list.csv")
+
+
+def test_a_deleted_list_of_labels_keeps_the_name_under_which_it_was_read(place):
+    for name in (TARBALL, f"{PREDICTIONS}.gz", PREDICTIONS):
+        place.have_read(f"{paths.ZTF_LABELS}.manifest.json", raw={"name": f"raw:{name}"})
+        raw = labelled(place, "local")
+        assert raw.labels == name
+        place.put(NIGHT)
+        raw.require()
+
+
 @pytest.mark.parametrize(
     ("source", "folder"), [("sample", "trial/sample/raw/sdo"), ("local", "data/raw/sdo")]
 )

@@ -178,6 +178,6 @@ def test_a_damaged_partition_whose_raw_file_was_deleted_is_named_and_not_left_ou
     shutil.rmtree(folder)
     assert own.stale("swan_sf") == set()
     own.path("data/interim/swan_sf/partition2/steps.parquet.manifest.json").unlink()
-    rules, said_now = own.look("swan_sf")
-    assert "catalogue_swan_sf" in rules
+    said_now = said(own.run("-n", "swan_sf", succeeds=False))
     assert "partition2/steps.parquet is out of date: its manifest is missing" in said_now
+    assert "Deleted: data/raw/swan_sf/partition2_instances.tar.gz" in said_now

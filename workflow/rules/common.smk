@@ -23,6 +23,7 @@ from skymill.engine.names import raw_name
 from skymill.engine.products import MANIFEST, RECEIPT
 from skymill.engine.run_lock import RunLock
 from skymill.engine.scratch import take_scratch
+from skymill.engine.staleness import Reason
 from skymill.engine.words import SHOWN, counted, listed
 from skymill.engine.yaml_files import require_schema
 from skymill.magnetic.inputs import CUP, SWAN, input_of

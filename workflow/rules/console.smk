@@ -2,9 +2,11 @@
 def say_more(record):
     """Add damaged products that were not named, and downloads, to Snakemake's table of jobs.
 
-    A filter of Snakemake's logger.
+    A filter of Snakemake's logger. The table comes before the first job, so this is also the place
+    to stop a run.
     """
     if getattr(record, "event", None) == LogEvent.RUN_INFO:
+        require_raw()
         if len(DAMAGED) > SHOWN:
             record.msg += f"\n{len(DAMAGED) - SHOWN:,} more products are out of date.\n"
         files = [

@@ -4,6 +4,41 @@ def of_collection(pattern):
     return lambda wildcards: expand(pattern, partition=COLLECTIONS[wildcards.collection])
 
 
+def raw_file(wildcards):
+    """Return the path of a raw file by its name."""
+    return RAW.path(wildcards.file)
+
+
+def magnetic_file(wildcards):
+    """Return the path of a magnetic file of 2020."""
+    return RAW.path(RAW.magnetic(wildcards.partition))
+
+
+def swan_file(wildcards):
+    """Return the path of a partition of SWAN-SF."""
+    return RAW.path(RAW.swan(wildcards.swan_partition))
+
+
+def sdo_zip(wildcards):
+    """Return the path of the zip of SDOBenchmark."""
+    return RAW.path(skymill.paths.SDO_FILE)
+
+
+def stealth_file(wildcards):
+    """Return the path of the auxiliary table."""
+    return RAW.path(RAW.stealth)
+
+
+def label_list(wildcards):
+    """Return the path of the list of labels."""
+    return RAW.labels_path
+
+
+def night_file(wildcards):
+    """Return the path of a night: a tarball or a folder."""
+    return RAW.path(RAW.night(wildcards.night))
+
+
 def window_inputs(wildcards):
     """Return the products of SWAN-SF's catalogue for a partition."""
     steps, windows, check = (
@@ -223,7 +258,7 @@ def simulation(script, *keys):
 
     def check(wildcards, output):
         if is_judged(output) and (damage := damaged_sidecar(Path(output.raw))):
-            make_again(output, damage, output[0])
+            make_again(output, Reason(damage, damaged=True, product=output[0]))
         return ""
 
     return {**given, "check": check}

@@ -6,7 +6,7 @@
 rule ingest_magnetic:
     """Parse and check every line of a raw file; write values, catalogue and quarantine."""
     input:
-        raw=lambda wildcards: RAW.path(RAW.magnetic(wildcards.partition)),
+        raw=given(magnetic_file),
         receipt=lambda wildcards: paths.RAW_RECEIPT.format(file=RAW.magnetic(wildcards.partition)),
     output:
         values=directory(paths.VALUES),
@@ -24,7 +24,7 @@ rule ingest_magnetic:
         mem_mb=memory(1000, each=500),
         runtime=minutes(15, per_gb=5, of="raw"),
     params:
-        **stage("ingest_magnetic.py"),
+        **stage("ingest_magnetic.py", raw=magnetic_file),
         labelled=lambda wildcards: wildcards.partition in CUP.train,
     script:
         "../scripts/ingest_magnetic.py"

@@ -31,7 +31,7 @@ rule retrieve:
 rule verify_raw:
     """Check and hash a raw file, and record its source."""
     input:
-        raw=lambda wildcards: RAW.path(wildcards.file),
+        raw=given(raw_file),
         sidecar=ancient(lambda wildcards: RAW.sidecar(wildcards.file)),
     output:
         receipt=paths.RAW_RECEIPT,
@@ -45,7 +45,7 @@ rule verify_raw:
         mem_mb=memory(1000),
         runtime=minutes(10, per_gb=1, of="raw"),
     params:
-        **stage("verify_raw.py", also=same_raw),
+        **stage("verify_raw.py", raw=raw_file),
         enforced=lambda wildcards: RAW.is_enforced(wildcards.file),
     script:
         "../scripts/verify_raw.py"

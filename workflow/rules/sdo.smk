@@ -12,7 +12,7 @@ if RAW.sdo_from_zip:
         before it makes them.
         """
         input:
-            archive=RAW.path(skymill.paths.SDO_FILE),
+            raw=given(sdo_zip),
             sidecar=ancient(RAW.sidecar(skymill.paths.SDO_FILE)),
         output:
             folder=directory(RAW.sdo_folder),
@@ -25,7 +25,7 @@ if RAW.sdo_from_zip:
         resources:
             # The names and targets of 1.2 million members.
             mem_mb=memory(2000, each=150),
-            runtime=minutes(30, per_gb=10, of="archive"),
+            runtime=minutes(30, per_gb=10, of="raw"),
         params:
             check=damaged_alone,
         script:
@@ -219,7 +219,8 @@ rule sdo:
     """Every product of the SDOBenchmark branch."""
     input:
         every(rules.verify_raw.output, file=RAW.files("sdo")),
-        every(rules.unpack_sdo.output) if RAW.sdo_from_zip else [],
+        # The products stay after the user deleted zip and tree.
+        every(rules.unpack_sdo.output) if RAW.sdo_from_zip and not RAW.is_gone(sdo_zip({})) else [],
         every(rules.locate_sdo.output),
         every(rules.catalogue_sdo.output),
         every(rules.check_sdo.output),

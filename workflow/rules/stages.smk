@@ -43,14 +43,15 @@ def code_digest(script):
     return digests.code_digest(own, Path(skymill.__file__).parents[1])
 
 
-def stage(script, *keys, settings_of=None, also=None):
+def stage(script, *keys, settings_of=None, also=None, raw=None):
     """Return the parameters of a rule: its code, the settings that it reads, and its check.
 
     While Snakemake builds its graph, it calls the check of each job before it decides which jobs
     run. If a check fails, its products are added to the files that Snakemake is forced to make.
     `settings_of` returns settings that depend on wildcards. `also` checks the document that the job
     wrote before, see staleness.why: (document, input, whether a file is younger than a time) ->
-    reason, or None.
+    reason, or None. `raw` returns the path of the raw file that the job reads, see given: the file
+    is compared with the document.
     """
 
     def code(wildcards):
@@ -60,16 +61,20 @@ def stage(script, *keys, settings_of=None, also=None):
         return settings_of(wildcards) if settings_of else settings(*keys)
 
     def check(wildcards, input, output):
+        def last(document):
+            is_younger = WATCH.is_younger(output)
+            if raw and (changed := changed_raw(document, raw(wildcards), is_younger)):
+                return changed
+            return also and also(document, input, is_younger)
+
+        if raw:
+            note_gone(raw(wildcards), input, output)
         if is_judged(output):
             reason = WATCH.why(
-                output,
-                input,
-                code=code_digest(script),
-                settings=chosen(wildcards),
-                also=also and (lambda document: also(document, input, WATCH.is_younger(output))),
+                output, input, code=code_digest(script), settings=chosen(wildcards), also=last
             )
             if reason:
-                make_again(output, reason.text if reason.damaged else None, reason.product)
+                make_again(output, reason)
         return ""
 
     return {"code": code, "settings": chosen, "check": check}
@@ -79,13 +84,60 @@ DAMAGED = []
 """Damaged products that this run has found. The first are named, see say_more."""
 
 
-def make_again(output, damage, product):
+REASONS = {}
+"""Why the check of a job failed, by the job's first output."""
+
+
+def make_again(output, reason):
     """Force Snakemake to make the outputs of a job again. Warn about damage of a product."""
     workflow.dag.forcefiles.update(output)
-    if damage:
-        DAMAGED.append(product)
+    REASONS[str(output[0])] = reason.text
+    if reason.damaged:
+        DAMAGED.append(reason.product)
         if len(DAMAGED) <= SHOWN:
-            logger.warning(f"{DAMAGED[-1]} is out of date: {damage}.")
+            logger.warning(f"{DAMAGED[-1]} is out of date: {reason.text}.")
+
+
+def given(raw):
+    """Return an input function for a raw file, which gives nothing if the user deleted the file.
+
+    The user may delete a raw file after it was read. Without an input, its job is current until its
+    check fails, and then require_raw stops the run. With a missing input, Snakemake would take the
+    job out of its graph, and nothing would check the products. `raw` returns the path of the file.
+    """
+
+    def path(wildcards):
+        found = raw(wildcards)
+        return [] if IS_MAIN and RAW.is_gone(found) else found
+
+    return path
+
+
+GONE = {}
+"""The path of a raw file that its user deleted, by the first output of the job that reads it."""
+
+
+def note_gone(path, input, output):
+    """Remember the raw file of a job if its user deleted the file."""
+    if not input.raw:
+        GONE[str(output[0])] = path
+
+
+def require_raw():
+    """Stop if a product must be made again, but its user deleted the raw file.
+
+    Else the job would delete the product before it fails.
+    """
+    needed = {str(job.output[0]) for job in workflow.dag.needrun_jobs() if job.output}
+    lost = [
+        f"{name}: {REASONS.get(name, 'it was made from other products')}. Deleted: {GONE[name]}"
+        for name in sorted(needed & {*GONE})
+    ]
+    if lost and not workflow.touch:
+        stop(
+            "These products must be made again from raw files that you deleted. Put the files back, "
+            f"or undo the change that makes the products out of date.{listed(lost)}"
+        )
 
 
 def limit(exceeded):
@@ -93,9 +145,11 @@ def limit(exceeded):
     return lambda document, input, is_younger: exceeded(document, config)
 
 
-def same_raw(document, input, is_younger):
-    """Return why a raw file differs from the file that was read, or None."""
-    return changed_since(document, Path(input.raw), raw_name(input.raw, RESULTS), is_younger)
+def changed_raw(document, path, is_younger):
+    """Return why a raw file differs from the file that a document describes, or None."""
+    if "raw" not in document:
+        return None
+    return changed_since(document, Path(path), raw_name(path, RESULTS), is_younger)
 
 
 files_in = functools.cache(list_files)
@@ -115,10 +169,11 @@ def same_tree(document, input, is_younger):
     return changed_folder(tree, files_in(tree), document["listing_sha256"], is_younger)
 
 
-def damaged_alone(wildcards, output):
-    """Make a product again only if its manifest cannot be read."""
+def damaged_alone(wildcards, input, output):
+    """Make the tree of SDOBenchmark again only if its manifest cannot be read."""
+    note_gone(sdo_zip(wildcards), input, output)
     if is_judged(output) and (damage := WATCH.damage(output.manifest)):
-        make_again(output, damage, output[0])
+        make_again(output, Reason(damage, damaged=True, product=output[0]))
     return ""
 
 

@@ -4,7 +4,7 @@
 rule ingest_stealth:
     """Parse and check every line of the published CSV; write rows and quarantine."""
     input:
-        raw=RAW.path(RAW.stealth),
+        raw=given(stealth_file),
         receipt=paths.RAW_RECEIPT.format(file=RAW.stealth),
     output:
         rows=paths.STEALTH_ROWS,
@@ -18,7 +18,7 @@ rule ingest_stealth:
     resources:
         mem_mb=500,
     params:
-        **stage("ingest_stealth.py"),
+        **stage("ingest_stealth.py", raw=stealth_file),
     script:
         "../scripts/ingest_stealth.py"
 

@@ -4,7 +4,7 @@
 rule catalogue_swan_sf:
     """Read and hash a partition as a stream; write its windows, distinct steps and problems."""
     input:
-        raw=lambda wildcards: RAW.path(RAW.swan(wildcards.swan_partition)),
+        raw=given(swan_file),
         sidecar=ancient(lambda wildcards: RAW.sidecar(RAW.swan(wildcards.swan_partition))),
     output:
         steps=paths.SWAN_STEPS,
@@ -21,7 +21,7 @@ rule catalogue_swan_sf:
         mem_mb=memory(2000, each=200),
         runtime=minutes(15, per_gb=10, of="raw"),
     params:
-        **stage("catalogue_swan_sf.py", also=same_raw),
+        **stage("catalogue_swan_sf.py", raw=swan_file),
         file=lambda wildcards: RAW.swan(wildcards.swan_partition),
         enforced=lambda wildcards: RAW.is_enforced(RAW.swan(wildcards.swan_partition)),
     script:

@@ -5,7 +5,7 @@
 rule read_labels:
     """Read and hash a list of classes, and give every object one label."""
     input:
-        raw=lambda wildcards: RAW.labels_path,
+        raw=given(label_list),
         sidecar=ancient(lambda wildcards: RAW.labels_sidecar),
     output:
         labels=paths.ZTF_LABELS,
@@ -23,7 +23,7 @@ rule read_labels:
         **stage(
             "read_labels.py",
             *(f"labels.{key}" for key in config["labels"] if key != "file"),
-            also=same_raw,
+            raw=label_list,
         ),
         file=lambda wildcards: RAW.labels,
         enforced=lambda wildcards: RAW.enforces_labels,
@@ -55,7 +55,7 @@ rule extract_night:
     """Read and hash a night's alerts as a stream, and write the centres of the stamps."""
     input:
         **EXTRACTION_LABELS,
-        raw=lambda wildcards: RAW.path(RAW.night(wildcards.night)),
+        raw=given(night_file),
         sidecar=ancient(lambda wildcards: RAW.sidecar(RAW.night(wildcards.night))),
     output:
         stamps=paths.ZTF_NIGHT,
@@ -71,7 +71,12 @@ rule extract_night:
         runtime=minutes(30, per_gb=2, of="raw"),
     params:
         **stage(
-            "extract_night.py", "ztf.extract", "ztf.crop", "ztf.edge", "ztf.no_data", also=same_raw
+            "extract_night.py",
+            "ztf.extract",
+            "ztf.crop",
+            "ztf.edge",
+            "ztf.no_data",
+            raw=night_file,
         ),
         file=lambda wildcards: RAW.night(wildcards.night),
         enforced=lambda wildcards: RAW.is_enforced(RAW.night(wildcards.night)),

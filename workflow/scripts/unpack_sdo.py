@@ -5,4 +5,4 @@ from skymill.engine.job import job
 with job(snakemake, workers="skymill.sdo.unpack") as run:
     from skymill.sdo.unpack import unpack
 
-    unpack(run.input.archive, run.output.folder, workers=run.threads)
+    unpack(run.input.raw, run.output.folder, workers=run.threads)

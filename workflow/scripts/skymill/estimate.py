@@ -5,8 +5,8 @@ from collections.abc import Mapping
 START = 0.7
 """Seconds of one core that a job takes for any data: for Python, libraries and the manifest.
 
-Measured with the demo's 104 jobs on two cores: 0.5 s on one machine. On another one, half as fast, a
-job took twice as long. An estimate in between is wrong by a third on both.
+Measured with the 104 jobs of the demo on two cores: 0.5 s, and 1 s on a machine that is half as
+fast. An estimate in between is wrong by a third on both.
 """
 
 RATES = {

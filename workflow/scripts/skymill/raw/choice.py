@@ -95,6 +95,24 @@ class RawFiles:
             return []
         return [str(sidecar_path(Path(path)))]
 
+    def is_gone(self, path: str) -> bool:
+        """Return whether a raw file is missing and no rule makes it.
+
+        Its user deleted it after it was read: without any record of it, `require` refuses it.
+        """
+        if (self.root / path).exists() or path.startswith(
+            f"{paths.raw_folder('sample', self.results)}/"
+        ):
+            return False
+        file = path.removeprefix(f"{paths.SHARED_RAW}/")
+        is_fetchable = file != path and re.fullmatch(self._fetchable, file)
+        return not is_fetchable or self.source(self.branch(file)) == "local"
+
+    @functools.cached_property
+    def _fetchable(self) -> str:
+        """A regular expression of the files that the registry can fetch."""
+        return one_of(fetchable_patterns(self.registry))
+
     def is_enforced(self, file: str) -> bool:
         """Return whether a file must have the checksum that is in the registry."""
         return self.source(self.branch(file)) == "archive"
@@ -106,7 +124,6 @@ class RawFiles:
     def fetchable(self) -> str:
         """Return a regular expression of the files that may be fetched, without the user's own."""
         folder = self.root / paths.SHARED_RAW
-        fetchable = one_of(fetchable_patterns(self.registry))
         files = {
             path.relative_to(folder).as_posix(): path
             for parent in {Path(name).parent for name in file_patterns(self.registry)}
@@ -115,9 +132,9 @@ class RawFiles:
         by_hand = [
             re.escape(name)
             for name, path in files.items()
-            if re.fullmatch(fetchable, name) and path.is_file() and put_by_hand(path)
+            if re.fullmatch(self._fetchable, name) and path.is_file() and put_by_hand(path)
         ]
-        return f"(?!(?:{one_of(by_hand)})$)(?:{fetchable})"
+        return f"(?!(?:{one_of(by_hand)})$)(?:{self._fetchable})"
 
     # The magnetic branch and the auxiliary table
 
@@ -231,15 +248,14 @@ class RawFiles:
     def sdo_from_zip(self) -> bool:
         """Whether the SDOBenchmark tree is made from its zip, and was not put there by hand.
 
-        A tree without a manifest is the user's own. A tree whose zip was deleted after unpacking
-        stays as it is.
+        A tree without a manifest is the user's own. So is a tree whose zip is neither there nor was
+        read: it came from another place.
         """
         if self.source("sdo") == "sample" or not (self.root / self.sdo_folder).is_dir():
             return True
-        zip_gone = (
-            self.source("sdo") == "local" and not (self.root / self.path(paths.SDO_FILE)).exists()
-        )
-        return (self.root / f"{self.sdo_folder}.manifest.json").exists() and not zip_gone
+        if not (self.root / f"{self.sdo_folder}.manifest.json").exists():
+            return False
+        return self.source("sdo") == "archive" or not self._is_missing(paths.SDO_FILE)
 
     def sdo_location(self, storage: str | None) -> dict[str, str]:
         """Return the location of the tree for the index of SDOBenchmark.
@@ -320,7 +336,9 @@ class RawFiles:
         # The night was read, and the user deleted its file to free the space.
         known = self._record(names[0]) if self.source("ztf") == "local" else None
         read = known["raw"]["name"] if known else None
-        return next((n for n in names if raw_name(self.path(n), self.results) == read), names[0])
+        # Without a readable record, the published name, or the user's own name.
+        likely = names[0] if is_archive_night(night) else names[2]
+        return next((n for n in names if raw_name(self.path(n), self.results) == read), likely)
 
     @functools.cached_property
     def nights(self) -> list[str]:
@@ -378,7 +396,13 @@ class RawFiles:
             refuse_two(what, [f"{base}/{file}" for file in there])
         if there:
             return there[0]
-        return tarball if self.source("ztf") == "archive" else member
+        if self.source("ztf") == "archive":
+            return tarball
+        # The list was read, and the user deleted its file.
+        known = self._document(f"{paths.ZTF_LABELS}{MANIFEST}") or {}
+        read = known.get("raw", {}).get("name")
+        names = (member, f"{member}.gz", tarball)
+        return next((n for n in names if raw_name(f"{base}/{n}", self.results) == read), member)
 
     @property
     def labels_path(self) -> str:
