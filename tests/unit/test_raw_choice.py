@@ -9,7 +9,7 @@ from records import REPOSITORY, load_config
 from skymill import paths
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import write_document
-from skymill.raw.choice import RawFiles, one_of, refuse_two
+from skymill.raw.choice import RawFiles, deleted_raw, one_of, refuse_two
 from skymill.raw.files import sidecar_path, write_sidecar
 from skymill.raw.registry import load_registry
 
@@ -429,6 +429,16 @@ def test_a_missing_file_that_no_rule_makes_is_gone(place, source, file, gone):
     place.put(file)
     assert not place.raw(source).is_gone(path)
     assert place.raw(source).is_gone("/elsewhere/list.csv")
+
+
+def test_products_of_deleted_raw_files_are_named_with_reason_and_file():
+    deleted = {"a": "data/raw/a", "b": "data/raw/b", "c": "data/raw/c"}
+    message = deleted_raw({"c", "a", "other"}, deleted, {"a": "it was made with other settings"})
+    assert message.splitlines()[1:] == [
+        "  a: it was made with other settings. Deleted: data/raw/a",
+        "  c: other products have changed. Deleted: data/raw/c",
+    ]
+    assert deleted_raw({"other"}, deleted, {}) is None
 
 
 def test_a_deleted_list_of_labels_keeps_the_name_under_which_it_was_read(place):

@@ -30,7 +30,7 @@ from skymill.magnetic.inputs import CUP, SWAN, input_of
 from skymill.magnetic.schema import SPLITS, TRAIN_SPLITS
 from skymill.made import REPORT
 from skymill.paths import manifest
-from skymill.raw.choice import RawFiles
+from skymill.raw.choice import RawFiles, deleted_raw
 from skymill.raw.fetch import is_cached
 from skymill.raw.files import changed_since, damaged_sidecar
 from skymill.raw.registry import NIGHT, about_downloads, find_source, load_registry

@@ -129,15 +129,8 @@ def require_raw():
     Else the job would delete the product before it fails.
     """
     needed = {str(job.output[0]) for job in workflow.dag.needrun_jobs() if job.output}
-    lost = [
-        f"{name}: {REASONS.get(name, 'it was made from other products')}. Deleted: {GONE[name]}"
-        for name in sorted(needed & {*GONE})
-    ]
-    if lost and not workflow.touch:
-        stop(
-            "These products must be made again from raw files that you deleted. Put the files back, "
-            f"or undo the change that makes the products out of date.{listed(lost)}"
-        )
+    if not workflow.touch and (message := deleted_raw(needed, GONE, REASONS)):
+        stop(message)
 
 
 def limit(exceeded):

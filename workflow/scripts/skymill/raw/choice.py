@@ -36,6 +36,30 @@ def refuse_two(what: str, found: list[str]) -> None:
         )
 
 
+def deleted_raw(needed: set[str], deleted: dict[str, str], reasons: dict[str, str]) -> str | None:
+    """Return a message about products that must be made again from deleted raw files, or None.
+
+    Parameters
+    ----------
+    needed
+        The products that the run would make.
+    deleted
+        The path of the raw file that its user deleted, by product.
+    reasons
+        Why a product is out of date, where this is known.
+    """
+    lost = [
+        f"{name}: {reasons.get(name, 'other products have changed')}. Deleted: {deleted[name]}"
+        for name in sorted({*needed} & {*deleted})
+    ]
+    if not lost:
+        return None
+    return (
+        "These products must be made again from raw files that you deleted. Put the files back, or "
+        f"undo the change that makes the products out of date.{listed(lost)}"
+    )
+
+
 SMALL = {"records": 10_000, "training_samples": 200, "alerts": 2_000, "rows": 10_000}
 """The largest sizes of simulated raw files, by setting, for which one process is enough."""
 
