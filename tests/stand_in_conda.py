@@ -36,7 +36,8 @@ def install(prefix: Path) -> Path:
 def requirements(text: str) -> list[str]:
     """Return the packages of an environment file as pip names them, without Python."""
     found = []
-    for name, version in re.findall(r"^  - ([\w-]+) +(\S+)$", text, re.MULTILINE):
+    for package in re.findall(r"^  - (.+)$", text.partition("dependencies:")[2], re.MULTILINE):
+        name, version = package.split()
         if name != "python":
             exact = re.sub(r"^=(.*)$", r"==\1.*", version)
             found.append(ON_PYPI.get(name, name) + exact)

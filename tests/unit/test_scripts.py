@@ -35,14 +35,14 @@ def test_there_are_scripts_modules_and_rules():
 
 def test_a_script_is_a_job_with_a_docstring_and_imports_inside():
     for path in SCRIPT_FILES:
-        docstring, *rest = ast.parse(path.read_text()).body
-        assert isinstance(docstring.value, ast.Constant), path
-        imported, *helpers, job = rest
+        tree = ast.parse(path.read_text())
+        assert ast.get_docstring(tree), path
+        _, imported, *helpers, job = tree.body
         # A job that cannot import the package's modules says so in its log.
         assert ast.unparse(imported) == "from skymill.engine.job import job", path
         assert all(isinstance(helper, ast.FunctionDef) for helper in helpers), path
         assert isinstance(job, ast.With), path
-        assert ast.unparse(job.items[0]).startswith("job(snakemake"), path
+        assert re.fullmatch(r"job\(snakemake.*\) as run", ast.unparse(job.items[0])), path
 
 
 def test_every_import_in_a_script_exists():

@@ -16,7 +16,7 @@ from skymill.baseline.predictions import score_predictions
 from skymill.engine.errors import SkymillError
 from stale_rules import StaleRules
 
-DATA = {"write_aligned", "write_card"}
+DATA = {"write_aligned", "measure_aligned", "write_card"}
 SECTION = {"illustrate_aligned"}
 WRITE = SECTION | DATA
 PAIRS = {"plan_aligned", "check_aligned", "report_aligned"} | WRITE

@@ -186,3 +186,14 @@ def test_an_unpacked_tree_stays_without_its_zip_and_its_products_stay_without_th
     assert "  data/raw/sdo: " in text
     assert "Deleted: data/raw/sdobenchmark.zip" in text
     assert "retrieve" not in text
+
+
+def test_files_that_only_a_branch_that_is_off_would_lack_end_no_command(project):
+    for number in (2, 3):
+        project.path(f"data/raw/solar_flare_2020/train_partition{number}_data.json").unlink()
+    project.set(
+        "{branches: [stealth], split: {unit: partition, partitions: {train_partition1_data: null}}}"
+    )
+    shutil.rmtree(project.path("data/interim/solar_flare_2020"))
+    shutil.rmtree(project.path("data/interim/raw/solar_flare_2020"))
+    assert project.stale("stealth") == set()

@@ -64,3 +64,10 @@ def test_the_default_profile_overrides_nothing_of_a_cluster_profile(name):
 @pytest.mark.parametrize("name", ["profiles/slurm", "profiles/generic"])
 def test_a_dry_run_needs_no_cluster(project, name):
     assert {"simulate_magnetic", "write_features"} <= project.stale("--profile", name)
+
+
+def test_the_catalogue_of_workflows_has_the_triggers_of_the_default_profile():
+    catalogue = yaml.safe_load((REPOSITORY / ".snakemake-workflow-catalog.yml").read_text())
+    flags = catalogue["usage"]["mandatory-flags"]["flags"]
+    triggers = profile("workflow/profiles/default")["rerun-triggers"]
+    assert f"--rerun-triggers {' '.join(triggers)} " in flags

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ module skymill:
     snakefile: "{snakefile}"
     config: config
 use rule * from skymill as sky_*
+assert "sky_retrieve" in workflow._localrules
 """
 
 
@@ -92,8 +94,9 @@ snakemake.cli.main()
 
 def imported_by_the_snakefile():
     """Return the modules of the package that the rules import."""
-    text = (REPOSITORY / "workflow/rules/common.smk").read_text()
-    found = re.findall(r"^(?:from|import) (skymill[\w.]*)(?: import ([\w, ]+))?", text, re.M)
+    files = ("configuration", "common")
+    text = "".join((REPOSITORY / f"workflow/rules/{name}.smk").read_text() for name in files)
+    found = re.findall(r"^ *(?:from|import) (skymill[\w.]*)(?: import ([\w, ]+))?", text, re.M)
     modules = set()
     for module, names in found:
         modules.add(module)
@@ -156,8 +159,10 @@ def test_conda_environments_neither_rerun_jobs_nor_fetch_raw_files_again(project
     project.variables[stand_in_conda.PACKAGES] = sysconfig.get_path("purelib")
     with_conda = ("stealth", "--software-deployment-method", "conda")
     project.run(*with_conda, "--cores", "1")
-    environments = list(project.path(".snakemake/conda").glob("*/pyvenv.cfg"))
-    assert len(environments) == len({"stealth", "magnetic", "retrieve"})
+    files = [*project.path(".snakemake/conda").glob("*.yaml")]
+    assert all(file.with_suffix("").joinpath("pyvenv.cfg").exists() for file in files)
+    expected = [project.path(f"envs/{name}.yaml") for name in ("report", "retrieve", "stealth")]
+    assert sorted(map(Path.read_bytes, files)) == sorted(map(Path.read_bytes, expected))
     assert project.stale("stealth") == set()
     for file in project.path("envs").glob("*.yaml"):
         file.write_text(file.read_text().replace("tqdm =4", "tqdm =5"))

@@ -49,7 +49,7 @@ rule locate_records:
     """Find the time and HARP of the magnetic records: each step votes by its values."""
     input:
         **made(
-            ids=expand(paths.IDS, collection=LOCATED),
+            ids=expand(paths.IDS, collection=TO_LOCATE),
             record_keys=expand(paths.RECORD_KEYS, partition=PARTITIONS_TO_LOCATE),
             step_keys=expand(paths.SWAN_KEYS, swan_partition=RAW.swan_partitions),
             **VALUES_TO_LOCATE,
@@ -74,7 +74,7 @@ rule locate_records:
 rule plan_aligned:
     """Join image samples with magnetic series; decide groups and splits."""
     input:
-        **RECORD_TIMES,
+        **RECORD_TIME_INPUTS,
         **made(
             samples=paths.SDO_SAMPLES,
             plan=paths.SDO_PLAN,
@@ -119,9 +119,9 @@ rule check_aligned:
 
 
 rule write_aligned:
-    """Write the pairs of each split with their series, and measure the training pairs."""
+    """Write the pairs of each split with their series; images stay in the tensors."""
     input:
-        **TENSORS,
+        **TENSOR_INPUTS,
         **made(
             pairs=paths.PAIRS,
             samples=paths.SDO_SAMPLES,
@@ -130,13 +130,7 @@ rule write_aligned:
         checks=[paths.PAIRS_ACCEPTED],
     output:
         splits=directory(expand(paths.ALIGNED_DATA, aligned_split=ALIGNED_SPLITS)),
-        statistics=paths.ALIGNED_STATISTICS,
-        manifest=manifest(
-            [
-                *expand(paths.ALIGNED_DATA, aligned_split=ALIGNED_SPLITS),
-                paths.ALIGNED_STATISTICS,
-            ]
-        ),
+        manifest=expand(manifest(paths.ALIGNED_DATA), aligned_split=ALIGNED_SPLITS),
     log:
         f"{LOGS}/write_aligned.log",
     localrule: True
@@ -153,7 +147,7 @@ rule write_aligned:
 rule report_aligned:
     """Write a page about located records, pairs, and the agreement of the labels."""
     input:
-        **RECORD_TIMES,
+        **RECORD_TIME_INPUTS,
         **made(pairs=paths.PAIRS),
         catalogued=expand(manifest(paths.SWAN_STEPS), swan_partition=RAW.swan_partitions),
         windows=ancient(expand(paths.SWAN_WINDOWS, swan_partition=RAW.swan_partitions)),
@@ -177,8 +171,8 @@ rule report_aligned:
 rule illustrate_aligned:
     """Draw the section of the report about the aligned pairs, and one pair as a figure."""
     input:
-        **RECORD_TIMES,
-        **TENSORS,
+        **RECORD_TIME_INPUTS,
+        **TENSOR_INPUTS,
         **made(
             pairs=paths.PAIRS,
             steps=expand(paths.SWAN_STEPS, swan_partition=RAW.swan_partitions),
@@ -214,4 +208,5 @@ rule aligned:
         every(rules.write_aligned.output),
         every(rules.report_aligned.output),
         every(rules.illustrate_aligned.output),
+        every(rules.measure_aligned.output),
         every(rules.write_card.output, data_set="aligned"),

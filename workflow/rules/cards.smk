@@ -26,7 +26,7 @@ rule measure_magnetic:
 rule measure_sdo:
     """Measure the good images of the training samples by channel, and count their classes."""
     input:
-        **TRAINING_TENSORS,
+        **TRAINING_TENSOR_INPUTS,
         **made(plan=paths.SDO_PLAN),
     output:
         statistics=paths.SDO_STATISTICS,
@@ -43,6 +43,26 @@ rule measure_sdo:
         **stage("measure_sdo.py"),
     script:
         "../scripts/measure_sdo.py"
+
+
+rule measure_aligned:
+    """Measure parameters and engineered columns of the training pairs, and count their classes."""
+    input:
+        **made(train=paths.ALIGNED_DATA.format(aligned_split="train")),
+    output:
+        statistics=paths.ALIGNED_STATISTICS,
+        manifest=manifest(paths.ALIGNED_STATISTICS),
+    log:
+        f"{LOGS}/measure_aligned.log",
+    localrule: True
+    conda:
+        "../../envs/aligned.yaml"
+    resources:
+        mem_mb=1500,
+    params:
+        **stage("measure_aligned.py"),
+    script:
+        "../scripts/measure_aligned.py"
 
 
 rule measure_ztf:

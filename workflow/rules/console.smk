@@ -1,6 +1,6 @@
 # Messages of a run: its jobs, damaged products, downloads and progress.
-def say_more(record):
-    """Add damaged products that were not named, and downloads, to Snakemake's table of jobs.
+def complete_table(record):
+    """Add the number of damaged products that were not named, and downloads, to the table of jobs.
 
     A filter of Snakemake's logger. The table comes before the first job, so this is also the place
     to stop a run.
@@ -106,5 +106,5 @@ def change_handlers(is_run):
 
 
 if IS_MAIN:
-    logger.addFilter(say_more)
+    logger.addFilter(complete_table)
     logger.addFilter(take_console)

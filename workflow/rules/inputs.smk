@@ -1,4 +1,4 @@
-# Inputs and settings of rules that depend on wildcards, or on features that are switched on.
+# Inputs, outputs and settings of rules that depend on wildcards, or on what is switched on.
 def of_collection(pattern):
     """Return an input function for the products of all raw files of a collection."""
     return lambda wildcards: expand(pattern, partition=COLLECTIONS[wildcards.collection])
@@ -61,17 +61,23 @@ def clean_inputs(wildcards):
     }
 
 
-# The ids of the training records, and the fingerprints of their steps.
-REGION_INPUTS = made(ids=paths.IDS.format(collection="train"))
-if INPUT is CUP:
-    REGION_INPUTS |= made(values=expand(paths.VALUES, partition=COLLECTIONS["train"]))
-else:
-    REGION_INPUTS |= {
-        "fingerprints": ancient(expand(paths.FINGERPRINTS, partition=COLLECTIONS["train"])),
-        "ingested": expand(manifest(INGESTED), partition=COLLECTIONS["train"]),
+def region_inputs(wildcards):
+    """Return the inputs of the regions: ids and the fingerprints of steps."""
+    ids = paths.IDS.format(collection="train")
+    names = COLLECTIONS["train"]
+    if INPUT is CUP:
+        return made(ids=ids, values=expand(paths.VALUES, partition=names))
+    return {
+        **made(ids=ids),
+        "fingerprints": ancient(expand(paths.FINGERPRINTS, partition=names)),
+        "ingested": expand(manifest(INGESTED), partition=names),
     }
-# The values, if the files of 2020 are read.
-VALUES = made(values=expand(paths.VALUES, partition=RAW.partitions)) if INPUT is CUP else {}
+
+
+def leak_inputs(wildcards):
+    """Return the inputs of the leak check: plan, ids, and values if the files of 2020 are read."""
+    values = {"values": expand(paths.VALUES, partition=RAW.partitions)} if INPUT is CUP else {}
+    return made(plan=paths.PLAN, ids=expand(paths.IDS, collection=COLLECTIONS), **values)
 
 
 def feature_inputs(wildcards):
@@ -97,14 +103,12 @@ def feature_settings(wildcards):
 
 # The collections of magnetic records that the aligned branch locates. Windows of SWAN-SF are not
 # located: they have a time and a HARP.
-LOCATED = [
-    name
-    for name in COLLECTIONS
-    if "magnetic" in config["branches"] and INPUT is CUP
-    if name == "train" or config["aligned"]["locate_test_file"]
-]
-PARTITIONS_TO_LOCATE = [name for one in LOCATED for name in COLLECTIONS[one]]
-RECORD_TIMES = made(record_times=paths.RECORD_TIMES) if PARTITIONS_TO_LOCATE else {}
+TO_LOCATE = []
+if "magnetic" in config["branches"] and INPUT is CUP:
+    TO_LOCATE = ["train", *(["test"] if config["aligned"]["locate_test_file"] else [])]
+    TO_LOCATE = [collection for collection in TO_LOCATE if collection in COLLECTIONS]
+PARTITIONS_TO_LOCATE = [name for one in TO_LOCATE for name in COLLECTIONS[one]]
+RECORD_TIME_INPUTS = made(record_times=paths.RECORD_TIMES) if PARTITIONS_TO_LOCATE else {}
 # The values of records and steps, which only `aligned.nearest_tier` compares.
 VALUES_TO_LOCATE = (
     {
@@ -116,8 +120,10 @@ VALUES_TO_LOCATE = (
 )
 # The tensors of these sets of SDOBenchmark are written.
 TENSOR_SETS = SDO_SETS if config["sdo"]["tensors"] else ()
-TENSORS = made(tensors=expand(paths.SDO_TENSORS, sdo_set=TENSOR_SETS)) if TENSOR_SETS else {}
-TRAINING_TENSORS = made(tensors=paths.SDO_TENSORS.format(sdo_set="train")) if TENSOR_SETS else {}
+TENSOR_INPUTS = made(tensors=expand(paths.SDO_TENSORS, sdo_set=TENSOR_SETS)) if TENSOR_SETS else {}
+TRAINING_TENSOR_INPUTS = (
+    made(tensors=paths.SDO_TENSORS.format(sdo_set="train")) if TENSOR_SETS else {}
+)
 
 
 def raw_documents(files):
@@ -125,6 +131,7 @@ def raw_documents(files):
     return [f"{RESULTS}/{RAW.record(file)}" for file in files]
 
 
+# The documents that the card of each data set is written from.
 CARD_INPUTS = {
     "magnetic": {
         "products": manifest(
@@ -168,7 +175,6 @@ CARD_INPUTS = {
         "raw": manifest([paths.ZTF_LABELS, *expand(paths.ZTF_NIGHT, night=NIGHTS)]),
     },
 }
-"""The documents that the card of each data set is written from."""
 
 
 def archives(branches):

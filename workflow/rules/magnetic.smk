@@ -120,7 +120,7 @@ rule write_clean:
 rule find_regions:
     """Find the active regions: windows that share a time step, a HARP or a number belong together."""
     input:
-        **REGION_INPUTS,
+        unpack(region_inputs),
     output:
         regions=paths.REGIONS,
         manifest=manifest(paths.REGIONS),
@@ -188,8 +188,7 @@ rule plan_magnetic:
 rule check_leaks:
     """Look for leaks between splits, and for overlap with the test file."""
     input:
-        **made(plan=paths.PLAN, ids=expand(paths.IDS, collection=COLLECTIONS)),
-        **VALUES,
+        unpack(leak_inputs),
     output:
         receipt=paths.LEAKS,
     log:

@@ -195,7 +195,7 @@ rule report_sdo:
 rule illustrate_sdo:
     """Draw the section of the report about SDOBenchmark."""
     input:
-        **TENSORS,
+        **TENSOR_INPUTS,
         **made(samples=paths.SDO_SAMPLES, plan=paths.SDO_PLAN),
         located=paths.SDO_RECEIPT,
         images=ancient(paths.SDO_IMAGES),

@@ -81,7 +81,7 @@ def stage(script, *keys, settings_of=None, also=None, raw=None):
 
 
 DAMAGED = []
-"""Damaged products that this run has found. The first are named, see say_more."""
+"""Damaged products that this run has found. The first are named; complete_table counts the others."""
 
 
 REASONS = {}

@@ -1,15 +1,11 @@
-"""Write the pairs of each split with their series, and measure the training pairs."""
+"""Write the pairs of each split with their series."""
 
 from skymill.engine.job import job
 
 with job(snakemake) as run:
-    import pyarrow.parquet as pq
-
-    from skymill.aligned.statistics import TRAIN, measure
     from skymill.aligned.write import of_split, require_same_tensors, write_pairs
     from skymill.engine.digests import ordered_digest
-    from skymill.engine.products import write_json
-    from skymill.engine.tables import describe_columns, read_table
+    from skymill.engine.tables import read_table
     from skymill.sdo.names import SETS
     from skymill.sdo.tables import read_set
 
@@ -34,9 +30,3 @@ with job(snakemake) as run:
             identity=ordered_digest(pairs["sample_id"].to_pylist()),
             sdo_identity=identity,
         )
-
-    (folder,) = (split for split in run.output.splits if split.name == TRAIN)
-    train = sorted(folder.iterdir())
-    write_json(run.output.statistics, measure(train))
-    tables = {"pairs": describe_columns(pq.read_schema(train[0]))}
-    run.finish(product=run.output.statistics, tables=tables)

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def job(snakemake, *, workers: str | None = None) -> Iterator["Run"]:
-    """Run the work of a script, a `with` block, with its log; yield the Run.
+    """Run the `with` block of a script with a log, and turn errors into messages; yield the Run.
 
     Parameters
     ----------

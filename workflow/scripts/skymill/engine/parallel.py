@@ -100,7 +100,7 @@ def _map_in_processes(
 
     _start_server(function.__module__)
     main = vars(sys.modules["__main__"])
-    # Workers would run the main script again, with all its imports, to find functions in it. Our
+    # To find functions, workers would run the main script again, and with it the whole job. Our
     # functions are never in the main script.
     path = main.pop("__file__", None)
     context = multiprocessing.get_context("forkserver")

@@ -28,7 +28,7 @@ def read_images(tensors: Path, row: int) -> tuple[np.ndarray, np.ndarray]:
 def read_intact_images(
     tensors: list[Path], name: str, row: int, digest: Callable[[Path], str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the images of a sample, see read_images, whose files have the content of the manifest.
+    """Compare the files of a sample with the manifest, and return its images, see read_images.
 
     Parameters
     ----------
@@ -38,6 +38,11 @@ def read_intact_images(
         The set of the sample.
     digest
         Returns the digest of a file in its manifest.
+
+    Raises
+    ------
+    SkymillError
+        When a file has other content than its manifest says.
     """
     group = next(path for path in tensors if path.stem == name)
     for path in files_of_sample(group, row):
