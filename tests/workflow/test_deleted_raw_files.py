@@ -58,6 +58,13 @@ def delete(project, name):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def test_a_file_that_comes_and_goes_in_a_folder_of_alerts_changes_nothing(project):
+    note = project.path(f"{NIGHT}/note")
+    note.touch()
+    note.unlink()
+    assert project.stale(*TARGETS) == set()
+
+
 def test_without_a_change_nothing_runs(project):
     for raw in (NIGHT, LIST, MAGNETIC, STEALTH):
         delete(project, raw)
@@ -175,6 +182,10 @@ def test_an_unpacked_tree_stays_without_its_zip_and_its_products_stay_without_th
     project.path("data/raw/sdo.manifest.json").unlink()
     project.set("branches: [sdo]")
     project.run("--cores", "2", *ONE_THREAD)
+    assert project.stale() == set()
+    # A file that comes and goes changes the time of the folder.
+    (tree / "note").touch()
+    (tree / "note").unlink()
     assert project.stale() == set()
     archive.unlink()
     assert project.stale() == set()

@@ -35,7 +35,7 @@ if RAW.sdo_from_zip:
 rule locate_sdo:
     """Find the root of the unpacked tree, and record its contents and source."""
     input:
-        folder=RAW.sdo_folder,
+        folder=ancient(RAW.sdo_folder),
         manifest=branch(RAW.sdo_from_zip, then=[manifest(RAW.sdo_folder)], otherwise=[]),
         receipt=[paths.RAW_RECEIPT.format(file=file) for file in RAW.files("sdo")],
     output:

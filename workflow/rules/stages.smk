@@ -108,7 +108,10 @@ def given(raw):
 
     def path(wildcards):
         found = raw(wildcards)
-        return [] if IS_MAIN and RAW.is_gone(found) else found
+        if IS_MAIN and RAW.is_gone(found):
+            return []
+        # The time of a folder changes with each file that comes and goes. The check lists the files.
+        return ancient(found) if Path(found).is_dir() else found
 
     return path
 
