@@ -1,5 +1,6 @@
 """One run at a time in a folder; a killed run is no obstacle unless its jobs still run."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -8,9 +9,11 @@ import psutil
 import pytest
 from records import SCRIPTS
 
+from skymill.engine import run_lock
 from skymill.engine.errors import SkymillError
+from skymill.engine.process_start import process_start
 from skymill.engine.products import read_json, write_json
-from skymill.engine.run_lock import LOCAL, LOCK, SLURM, RunLock
+from skymill.engine.run_lock import LOCAL, LOCK, SLURM, NotWritable, RunLock
 
 
 @pytest.fixture(autouse=True)
@@ -31,9 +34,9 @@ def note(tmp_path):
 def kill_in_note(note, **otherwise):
     """Change the note to a process that has ended, and to other values in `otherwise`."""
     ended = subprocess.Popen([sys.executable, "-c", ""])
-    created = psutil.Process(ended.pid).create_time()
+    start = process_start(ended.pid)
     ended.wait()
-    write_json(note, {**read_json(note), "pid": ended.pid, "created": created, **otherwise})
+    write_json(note, {**read_json(note), "pid": ended.pid, "start": start, **otherwise})
 
 
 def take(note):
@@ -179,7 +182,46 @@ def test_the_note_of_a_dead_run_is_taken_over(note):
 
 
 def test_a_new_process_with_the_number_of_the_dead_one_does_not_count(note):
-    write_json(note, {**read_json(note), "created": read_json(note)["created"] - 1000})
+    start = read_json(note)["start"]
+    # With another time after the boot, or of another boot.
+    for other in (f"{start[:-1]}x", f"x{start[1:]}"):
+        write_json(note, {**read_json(note), "start": other})
+        assert take(note)
+
+
+def test_a_changed_clock_makes_no_live_run_dead(note, monkeypatch):
+    # On Linux, psutil adds the time after the boot to the time of the boot, which then is another.
+    boot_time = psutil.boot_time()
+    for module in (psutil, psutil._psplatform):
+        monkeypatch.setattr(module, "boot_time", lambda: boot_time - 37.5)
+    refused(note, f"kill -INT {os.getpid()}")
+
+
+def test_a_run_that_waits_for_its_parent_is_dead(note):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    start = process_start(ended.pid)
+    while psutil.Process(ended.pid).status() != psutil.STATUS_ZOMBIE:
+        pass
+    write_json(note, {**read_json(note), "pid": ended.pid, "start": start})
+    assert take(note)
+    ended.wait()
+
+
+def without_start(note, **otherwise):
+    """Change the note to one of an earlier version."""
+    told = {**read_json(note), **otherwise}
+    del told["start"]
+    write_json(note, told)
+
+
+def test_an_earlier_versions_note_counts_while_a_process_has_its_number(note):
+    without_start(note, created=1.5)
+    refused(note, f"Wait until the run ends. If this run no longer exists, delete {note}")
+
+
+def test_an_earlier_versions_note_is_taken_over_if_no_process_has_its_number(note):
+    kill_in_note(note)
+    without_start(note)
     assert take(note)
 
 
@@ -260,6 +302,116 @@ def test_a_note_that_was_lost_with_the_machine_is_taken_over(note, content):
     assert take(note)
 
 
-def test_a_damaged_note_younger_than_the_start_of_the_machine_counts(note):
-    note.write_bytes(b"")
+@pytest.mark.parametrize("content", [b'{"pid": 12', b"{}", b"\0"])
+def test_a_damaged_note_younger_than_the_start_of_the_machine_counts(note, content):
+    note.write_bytes(content)
     refused(note, f"delete {note}")
+
+
+def test_a_note_that_stays_empty_is_taken_over(note, monkeypatch):
+    monkeypatch.setattr(run_lock, "PATIENCE", 0.1)
+    note.write_bytes(b"")
+    assert not is_held(note)
+    assert take(note)
+    assert read_json(note)["pid"] == os.getpid()
+
+
+def test_a_note_that_is_being_written_counts(note, monkeypatch):
+    content = note.read_bytes()
+    note.write_bytes(b"")
+    monkeypatch.setattr(run_lock.time, "sleep", lambda _: note.write_bytes(content))
+    with pytest.raises(SkymillError, match="another run works"):
+        take(note)
+    assert note.read_bytes() == content
+
+
+# --- Folders that cannot be written --------------------------------------------------------------
+
+
+def full_disk(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_named_and_nothing_stays_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_lock, "flush", full_disk)
+    with pytest.raises(NotWritable, match=r"runs/a/ cannot be written: No space left .* Free"):
+        RunLock(["runs/a"], tmp_path).take(LOCAL)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_without_hard_links_gets_no_empty_note(tmp_path, monkeypatch, no_links):
+    (tmp_path / "data").mkdir()
+    flushed = iter([lambda _: None, full_disk])
+    monkeypatch.setattr(run_lock, "flush", lambda path: next(flushed)(path))
+    with pytest.raises(NotWritable):
+        RunLock(["data"], tmp_path).take(LOCAL)
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_on_a_full_disk_the_note_of_a_killed_run_stays(note, monkeypatch):
+    kill_in_note(note)
+    before = note.read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(run_lock, "flush", full_disk)
+        with pytest.raises(NotWritable):
+            take(note)
+    assert note.read_bytes() == before
+    assert list(note.parent.iterdir()) == [note]
+    assert take(note)
+
+
+def test_if_one_folder_is_in_use_no_other_folder_is_locked(note):
+    with pytest.raises(SkymillError, match="another run works in"):
+        RunLock(["runs/demo", "data"], note.parents[1]).take(LOCAL)
+    assert list(note.parents[1].iterdir()) == [note.parent]
+
+
+@pytest.fixture
+def no_links(monkeypatch):
+    """A disk without hard links, such as exFAT."""
+
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+
+
+def test_a_disk_without_hard_links_is_locked_too(no_links, tmp_path):
+    assert not RunLock(["data"], tmp_path).take(LOCAL)
+    note = tmp_path / "data" / LOCK
+    refused(note, "another run works")
+    kill_in_note(note)
+    assert take(note)
+    assert list(note.parent.iterdir()) == [note]
+
+
+def test_a_broken_link_a_file_or_a_folder_in_the_way_is_named(tmp_path):
+    (tmp_path / "link").symlink_to("/nowhere/disk")
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "odd" / LOCK).mkdir(parents=True)
+    for name, said in {
+        "link": "link is a link to /nowhere/disk, which does not exist. Mount",
+        "file": "file is a file, but a folder is needed",
+        "file/below": "file is a file, but a folder is needed",
+        "odd": r"delete .*odd/\.lock and run again",
+    }.items():
+        with pytest.raises(SkymillError, match=said):
+            RunLock([name], tmp_path).take(LOCAL)
+
+
+def test_a_run_that_found_the_note_of_a_killed_run_too_late_keeps_that_of_the_faster_run(note):
+    kill_in_note(note)
+    dead = note.read_bytes()
+    assert take(note)
+    live = note.read_bytes()
+    assert not run_lock._remove(note, dead)
+    assert note.read_bytes() == live
+    assert list(note.parent.iterdir()) == [note]
+
+
+def test_a_run_deletes_only_its_own_note(note, exits):
+    other = note.read_bytes() + b" "
+    note.write_bytes(other)
+    for at_exit in exits:
+        at_exit()
+    assert note.read_bytes() == other

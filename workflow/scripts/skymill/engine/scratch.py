@@ -11,12 +11,26 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from skymill.engine.errors import SkymillError
+
 PREFIX = "skymill-"
 
 
 def take_scratch() -> Path:
-    """Make the folder for this process and its children; it is deleted when this process ends."""
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    """Make the folder for this process and its children; it is deleted when this process ends.
+
+    Raises
+    ------
+    SkymillError
+        When the system's temporary folder cannot be written.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    except OSError as error:
+        raise SkymillError(
+            f"there is no place for temporary files: {error.strerror}. Free some space there, or "
+            "set TMPDIR to another folder. Then run again."
+        ) from None
     tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
