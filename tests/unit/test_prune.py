@@ -1,12 +1,15 @@
 """Pruning lists and deletes the products of an earlier configuration with all their files."""
 
+import errno
 from pathlib import Path
 
 import pytest
 from rule_jobs import job, write_product
 
+from skymill.engine.errors import SkymillError
 from skymill.engine.job import Run
 from skymill.engine.products import write_json
+from skymill.engine.run_lock import LOCAL, RunLock
 from skymill.engine.staleness import MANY
 from skymill.prune import delete_leftover, files_of, prune
 
@@ -181,12 +184,46 @@ def test_products_of_a_branch_that_is_off_are_kept(left):
     assert Path("data/processed/sdo/integrity.md").exists()
 
 
-def test_without_a_run_there_are_no_leftovers():
+def test_without_a_list_of_products_nothing_is_said_about_leftovers():
     make("processed/ztf/old.csv")
-    assert prune("data") == "data/ contains only the products of its configuration."
-    assert (
-        prune("nowhere", delete=True) == "nowhere/ contains only the products of its configuration."
-    )
+    for delete in (False, True):
+        with pytest.raises(SkymillError, match=r"data/ has no products\.json: .* Run Snakemake"):
+            prune("data", delete=delete)
+        with pytest.raises(SkymillError, match="There is no folder nowhere"):
+            prune("nowhere", delete=delete)
+    assert "processed/ztf/old.csv" in below()
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", '{"products": {}, "branches": 1}', None])
+def test_a_damaged_list_of_products_is_named(content):
+    make("processed/ztf/old.csv")
+    path = DATA / "products.json"
+    path.mkdir() if content is None else path.write_text(content)
+    with pytest.raises(SkymillError, match=r"products\.json .* Delete it and run again"):
+        prune("data", delete=True)
+    assert "processed/ztf/old.csv" in below()
+
+
+def test_nothing_is_deleted_during_a_run(left, folder):
+    lock = RunLock(["data"], folder)
+    lock.take(LOCAL)
+    before = below()
+    assert "old.csv" in prune("data")
+    with pytest.raises(SkymillError, match="another run works in"):
+        prune("data", delete=True)
+    assert below() == before
+    lock.release()
+    prune("data", delete=True)
+    assert below() < before
+
+
+def test_a_read_only_disk_is_named(left, monkeypatch):
+    def fail(path, missing_ok=False):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "unlink", fail)
+    with pytest.raises(SkymillError, match="cannot be written: Read-only file system"):
+        prune("data", delete=True)
 
 
 def test_another_results_folder_can_be_named():

@@ -57,7 +57,7 @@ def test_a_dry_run_of_a_colleague_with_other_settings_changes_nothing_for_the_ow
 
 
 def test_a_dry_run_does_not_take_over_the_note_of_a_killed_run(finished):
-    note = {"pid": 1, "created": 0, "host": socket.gethostname(), "slurm_job": None}
+    note = {"pid": 1, "start": "before", "host": socket.gethostname(), "slurm_job": None}
     where = {"executor": "local", "folder": str(finished.folder), "started": "yesterday"}
     note_path = finished.path("data/.lock")
     note_path.write_text(json.dumps(note | where))

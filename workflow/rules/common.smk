@@ -1,5 +1,6 @@
 # Definitions that all rules share: the package, the configuration, raw files and names. This file
 # writes no files.
+import errno
 import functools
 import json
 import os
@@ -21,7 +22,7 @@ from skymill.engine.interrupt import IGNORED, Interrupt, asks_for_states
 from skymill.engine.listing import changed_folder, list_files
 from skymill.engine.names import raw_name
 from skymill.engine.products import MANIFEST, RECEIPT
-from skymill.engine.run_lock import RunLock
+from skymill.engine.run_lock import LOCAL, NotWritable, RunLock, require_folder
 from skymill.engine.scratch import take_scratch
 from skymill.engine.staleness import Reason
 from skymill.engine.words import SHOWN, counted, listed

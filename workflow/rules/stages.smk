@@ -183,35 +183,89 @@ def is_judged(output):
     return IS_MAIN and begin(WATCH.folder(output[0]))
 
 
-@functools.cache
 def take_lock():
-    """Lock the folders that the run writes to, and clean up after a killed run."""
-    INTERRUPT.is_local = workflow.local_exec
-    if not workflow.local_exec:
-        INTERRUPT.is_asking = lambda: asks_for_states(workflow.scheduler)
+    """Lock the folders that the run writes to, or stop with a message."""
+    if problem := try_lock():
+        stop(str(problem))
+
+
+@functools.cache
+def try_lock():
+    """Lock the folders that the run writes to, and clean up after a killed run.
+
+    Return an error if a folder cannot be written. Stop if another run works there.
+    """
+    is_run = workflow.executor_plugin and not workflow.touch
+    if is_run:
+        INTERRUPT.is_local = workflow.local_exec
+        if not workflow.local_exec:
+            INTERRUPT.is_asking = lambda: asks_for_states(workflow.scheduler)
     try:
         # Jobs on a cluster use the temporary folder of their own machine.
-        scratch = take_scratch() if workflow.local_exec else None
-        if LOCK.take(workflow.executor_plugin.name, scratch):
+        scratch = take_scratch() if is_run and workflow.local_exec else None
+        if LOCK.take(workflow.executor_plugin.name if is_run else LOCAL, scratch):
             logger.warning("An earlier run was killed: this run continues it.")
             for folder in WRITTEN:
                 # Another run may be using the folder that all results folders share: see WRITTEN.
                 delete_partial(folder, leave=skymill.paths.SHARED_RAW)
+    except NotWritable as error:
+        return error
+    except OSError as error:
+        stop(str(NotWritable(f"{RESULTS}/", error)))
     except SkymillError as error:
         stop(str(error))
+
+
+def deletes_outputs():
+    """Return whether this process is about to delete outputs (`--delete-all-output`).
+
+    Snakemake has no attribute for this, so the calling functions are compared.
+    """
+    frame = sys._getframe()
+    while frame := frame.f_back:
+        if frame.f_code is workflow.delete_output.__func__.__code__:
+            return not frame.f_locals["dryrun"]
+    return False
+
+
+def may_only_look(problem):
+    """Return whether a run goes on although it cannot write, because nothing may be to be done.
+
+    If there is a job, `onstart` stops the run. Snakemake itself writes to .snakemake.
+    """
+    return (
+        problem.cause.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
+        and not workflow.execution_settings.no_hooks
+    )
 
 
 @functools.cache
 def begin(folder):
     """Warn the user once, while the graph is built. Return whether to check products."""
+    if Path(".snakemake").is_dir() and not os.access(".snakemake", os.W_OK):
+        stop(
+            f"{Path('.snakemake').absolute()}/ cannot be written. Snakemake needs this folder, also "
+            "in a dry run. Correct the permissions, or work in a copy of the project."
+        )
     is_run = workflow.executor_plugin and not workflow.dryrun and not workflow.touch
-    if is_run:
-        take_lock()
-    elif holder := LOCK.holder():
+    is_locked = is_run
+    if is_run or workflow.touch or deletes_outputs():
+        if problem := try_lock():
+            if not is_run or not may_only_look(problem):
+                stop(str(problem))
+            logger.warning(
+                f"{problem.place} cannot be written ({problem.cause.strerror}), so this run can "
+                "only check what is there."
+            )
+            is_locked = False
+    if not is_locked and (holder := LOCK.holder()):
         logger.warning(f"Products are not checked, because {holder}.")
         return False
-    if is_run:
-        WATCH.write_products(folder, settings(*config))
+    if is_locked:
+        try:
+            WATCH.write_products(folder, settings(*config))
+        except OSError as error:
+            stop(str(NotWritable(f"{RESULTS}/{skymill.paths.PRODUCTS}", error)))
     for absence in RAW.absences():
         logger.warning(absence)
     if left := WATCH.leftovers(folder):
@@ -220,3 +274,12 @@ def begin(folder):
             f"`skymill prune {RESULTS} --delete` to delete them.{listed(left)}"
         )
     return True
+
+
+if IS_MAIN:
+    # Snakemake lists the results folder before it asks for the parameters of jobs.
+    try:
+        for folder in WRITTEN:
+            require_folder(folder)
+    except SkymillError as error:
+        stop(str(error))

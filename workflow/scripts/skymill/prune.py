@@ -7,8 +7,10 @@ Every other product in the folder is a leftover, except products of branches tha
 import shutil
 from pathlib import Path
 
+from skymill import paths
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import document_path, read_document
+from skymill.engine.run_lock import NotWritable, RunLock
 from skymill.watch import leftovers_of, open_results
 
 
@@ -50,11 +52,22 @@ def prune(results: str, *, delete: bool = False) -> str:
     Raises
     ------
     SkymillError
-        When the results are in object storage.
+        When the results are in object storage, when there is no list of the configuration's
+        products, or when products are to be deleted and a run works in the folder or the disk
+        cannot be written.
     """
     if "://" in results:
         raise SkymillError("prune works on a folder of this machine, not on object storage.")
     folder = Path(results)
+    if not folder.is_dir():
+        raise SkymillError(f"There is no folder {results}, so there are no products to delete.")
+    if not (folder / paths.PRODUCTS).exists():
+        raise SkymillError(
+            f"{folder}/ has no {paths.PRODUCTS}: no run has listed the products of its "
+            "configuration yet, so it is unknown which products are no longer needed. Run "
+            "Snakemake with this results folder, then prune again. If there is nothing to do, "
+            "Snakemake only writes the list."
+        )
     names = leftovers_of(open_results(results))
     if not names:
         return f"{folder}/ contains only the products of its configuration."
@@ -63,6 +76,10 @@ def prune(results: str, *, delete: bool = False) -> str:
         return "\n".join(
             ["Leftovers of an earlier configuration (--delete deletes them):", *listed]
         )
+    RunLock([folder], Path.cwd()).require_free()
     for name in names:
-        delete_leftover(folder, name)
+        try:
+            delete_leftover(folder, name)
+        except OSError as error:
+            raise NotWritable(error.filename or str(folder / name), error) from None
     return "\n".join(["Deleted:", *listed])

@@ -264,8 +264,18 @@ def leftovers_of(folder: Folder) -> list[str]:
     """Return the leftovers in a results folder, from its products.json; see find_leftovers.
 
     Without products.json, the result is an empty list.
+
+    Raises
+    ------
+    SkymillError
+        When products.json is damaged.
     """
     known = folder.read(paths.PRODUCTS)
     if known is None:
         return []
+    if not isinstance(known.get("products"), dict) or not isinstance(known.get("branches"), list):
+        raise SkymillError(
+            f"{paths.PRODUCTS} has no list of products: something damaged it. Delete it and run "
+            "again."
+        )
     return find_leftovers(folder.documents(), known["products"], known["branches"])

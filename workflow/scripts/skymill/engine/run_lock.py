@@ -44,7 +44,7 @@ _KEYS = {"pid", "host", "slurm_job", "executor", "folder", "started"}
 
 
 class NotWritable(SkymillError):
-    """A folder or file cannot be written: the disk is full or read-only, or a permission is missing.
+    """A folder or file cannot be written: a full or read-only disk, or a missing permission.
 
     Attributes
     ----------
