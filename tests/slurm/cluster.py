@@ -19,6 +19,8 @@ from pathlib import Path
 
 import psutil
 
+from skymill.engine.process_start import is_alive, process_start
+
 CONFIGURATIONS = (Path("/etc/slurm/slurm.conf"), Path("/etc/slurm/cgroup.conf"))
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel")
 CPUS = 64
@@ -164,7 +166,7 @@ def _configure(cluster: Cluster) -> None:
     )
     (folder / "slurm.conf").write_text(text)
     (folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\n")
-    (folder / "owner").write_text(f"{os.getpid()} {psutil.Process().create_time()}")
+    (folder / "owner").write_text(f"{os.getpid()} {process_start(os.getpid())}")
     for link in CONFIGURATIONS:
         link.parent.mkdir(exist_ok=True)
         link.symlink_to(folder / link.name)
@@ -248,11 +250,9 @@ def _delete_leftovers() -> None:
         return
     folder = link.readlink().parent
     if (folder / "owner").exists():
-        pid, created = (folder / "owner").read_text().split()
-        with contextlib.suppress(psutil.NoSuchProcess):
-            owner = psutil.Process(int(pid))
-            if owner.create_time() == float(created) and not _is_dead(owner):
-                raise Refused(f"another run of these tests is active (process {pid}).")
+        pid, start = (folder / "owner").read_text().split(maxsplit=1)
+        if is_alive(int(pid), start):
+            raise Refused(f"another run of these tests is active (process {pid}).")
         name = re.search(r"^ClusterName=(\w+)", (folder / "slurm.conf").read_text(), re.M)[1]
         left = [*_jobs_of(name), *_daemons_in(folder)]
         for process in left:

@@ -104,7 +104,9 @@ def test_a_missing_folder_for_temporary_files_is_named(stealth):
 @pytest.fixture
 def other_run(made):
     """A process that holds the results folder of a finished project."""
-    process = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
+    )
     note = {
         "pid": process.pid,
         "start": process_start(process.pid),
