@@ -290,10 +290,17 @@ def test_several_sources_are_all_named_and_the_least_trustworthy_counts(folder):
     assert later["sources"] == ["local", "sample"]
 
 
-def test_a_raw_file_elsewhere_is_named_without_its_folder(folder, tmp_path):
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        ("lists/own.csv", "file:lists/own.csv"),
+        ("/other/data/raw/own.csv", "file:/other/data/raw/own.csv"),
+        ("data/raw/own.csv", "raw:own.csv"),
+    ],
+)
+def test_a_raw_file_elsewhere_has_its_path_as_the_name(folder, raw, name):
     receipt = {"name": "own.csv", "bytes": 3, "sha256": "0", "source": "local"}
-    inputs = {"raw": str(tmp_path / "own.csv")}
-    assert finish(inputs, content={"raw": receipt})["raw"]["name"] == "file:own.csv"
+    assert finish({"raw": raw}, content={"raw": receipt})["raw"]["name"] == name
 
 
 def test_a_product_can_be_opened_with_the_manifest_of_its_job(folder):

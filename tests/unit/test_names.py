@@ -95,14 +95,64 @@ def test_names_convert_back_to_paths(base, results, area, parts):
     assert names.path(name) == Path(path)
 
 
+@pytest.mark.parametrize("above", ["data/raw/", "data/raw/old/", "/x/data/raw/"])
+@pytest.mark.parametrize(
+    ("below", "name"),
+    [("trial/interim/x", "interim/x"), ("data/raw/sdo.manifest.json", "raw:sdo.manifest.json")],
+)
+def test_a_storage_may_be_below_a_folder_of_raw_files(above, below, name):
+    path = f"{above}.snakemake/storage/{below}"
+    names = Names.around(path, "trial")
+    assert names.name(path) == name
+    assert names.path(name) == Path(path)
+
+
 @pytest.mark.parametrize(
     ("path", "name"),
     [
         ("data/raw/ztf/labels/x.csv", "raw:ztf/labels/x.csv"),
         ("trial/sample/raw/ztf/x.csv", "sample/raw/ztf/x.csv"),
-        ("lists/x.csv", "file:x.csv"),
-        ("/home/somebody/x.csv", "file:x.csv"),
+        ("lists/x.csv", "file:lists/x.csv"),
+        ("../lists/x.csv", "file:../lists/x.csv"),
+        ("/home/somebody/x.csv", "file:/home/somebody/x.csv"),
+        ("../other/data/raw/x.csv", "file:../other/data/raw/x.csv"),
+        ("/other/data/raw/x.csv", "file:/other/data/raw/x.csv"),
+        ("/other/trial/sample/raw/x.csv", "file:/other/trial/sample/raw/x.csv"),
+        ("lists/data/raw/x.csv", "file:lists/data/raw/x.csv"),
+        ("data/raw/../x.csv", "file:data/raw/../x.csv"),
+        ("data/rawest/x.csv", "file:data/rawest/x.csv"),
     ],
 )
-def test_a_raw_file_elsewhere_is_named_without_its_folder(path, name):
+def test_only_files_in_the_projects_own_folders_are_named_without_their_folder(path, name):
     assert raw_name(path, "trial") == raw_name(Path(path), "trial") == name
+
+
+@pytest.mark.parametrize("project", ["project", "other/data/raw/project"])
+def test_an_absolute_path_of_a_file_in_the_project_has_the_name_of_the_relative_path(
+    tmp_path, monkeypatch, project
+):
+    here = tmp_path / project
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    assert raw_name(here / "data/raw/x.csv", "trial") == "raw:x.csv"
+    assert raw_name(here / "trial/sample/raw/x.csv", "trial") == "sample/raw/x.csv"
+    results = str(here / "trial")
+    assert raw_name(f"{results}/sample/raw/x.csv", results) == "sample/raw/x.csv"
+    assert raw_name("data/raw/x.csv", results) == "raw:x.csv"
+    assert raw_name(here.parent / "data/raw/x.csv", "trial") == f"file:{here.parent}/data/raw/x.csv"
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize(
+    ("below", "name"),
+    [("data/raw/x.csv", "raw:x.csv"), ("lists/x.csv", "file:lists/x.csv")],
+)
+def test_a_storage_does_not_change_the_name_of_a_raw_file(base, below, name):
+    assert raw_name(base + below, "trial", base) == name
+
+
+@given(st.lists(PARTS, min_size=1, max_size=4), st.lists(PARTS, min_size=1, max_size=4))
+def test_lists_in_other_folders_have_other_names(one, other):
+    assert (raw_name("/".join(one), "trial") == raw_name("/".join(other), "trial")) == (
+        one == other
+    )

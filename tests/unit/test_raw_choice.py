@@ -651,9 +651,9 @@ def test_a_users_list_may_be_in_any_folder(place, tmp_path):
 def test_a_users_list_may_be_deleted_after_it_was_read(place):
     place.put(NIGHT)
     manifest = "preprocessed/ztf/labels.parquet.manifest.json"
-    place.have_read(manifest, raw={"name": "file:own.csv"})
+    place.have_read(manifest, raw={"name": "file:/elsewhere/own.csv"})
     labelled(place, file="/elsewhere/own.csv").require()
-    for file in ("/elsewhere/other.csv", "data/raw/own.csv"):
+    for file in ("/elsewhere/other.csv", "/other/own.csv", "own.csv", "data/raw/own.csv"):
         with pytest.raises(SkymillError, match=r"labels\.file"):
             labelled(place, file=file).require()
 

@@ -1,7 +1,10 @@
 """Lists of labels: a user's list, lists without matches, bad lists, two lists in one place."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -58,7 +61,7 @@ def test_a_users_list_is_read_in_any_folder_and_null_removes_an_entry_of_the_map
     assert after["candid"].tolist() == before["candid"].tolist()
     labels, plan = document(made, LABELS), document(made, "data/preprocessed/ztf/plan.parquet")
     assert labels["labels"].keys() == {"Otro", "QSO", "YSO"}
-    assert (labels["source"], labels["raw"]["name"]) == ("local", "file:own list.csv.gz")
+    assert (labels["source"], labels["raw"]["name"]) == ("local", "file:lists/own list.csv.gz")
     assert (plan["source"], plan["sources"]) == ("sample", ["local", "sample"])
     assert "Source: local, sample" in made.path("data/processed/ztf/report.md").read_text()
     assert made.stale() == set()
@@ -67,6 +70,30 @@ def test_a_users_list_is_read_in_any_folder_and_null_removes_an_entry_of_the_map
     assert made.stale() == set()
     path.write_bytes(path.with_name("away").read_bytes() + b"\n")
     assert made.stale(LABELS) >= {"read_labels"}
+
+
+def test_a_list_of_the_same_name_and_size_in_another_folder_is_another_list(made, tmp_path):
+    path = own_list(made, "own.csv")
+    made.run("--cores", "2", LABELS)
+    other = tmp_path / "other/data/raw/own.csv"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(path.read_bytes())
+    os.utime(other, (10**9, 10**9))
+    shutil.rmtree(made.path(".snakemake"))
+    assert made.stale(LABELS) == set()
+    made.set(f"labels: {{file: {other}}}")
+    assert made.stale(LABELS) == {"read_labels"}
+    made.run("--cores", "2", LABELS)
+    assert document(made, LABELS)["raw"]["name"] == f"file:{other}"
+    done = subprocess.run(
+        [sys.executable, "-m", "skymill", "verify", "data"],
+        cwd=made.folder,
+        env=made.environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert f"Not compared:\n  {other}" in said(done)
+    assert "Deleted since they were read" not in said(done)
 
 
 def test_a_list_without_matches_stops_the_run_and_suggests_a_spelling(made):

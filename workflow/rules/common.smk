@@ -11,6 +11,7 @@ from snakemake.shell import shell as snakemake_shell
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake.utils import available_cpu_count
 
+import skymill.engine.names
 import skymill.paths
 from skymill import estimate, limits
 from skymill.command import cite
@@ -20,7 +21,6 @@ from skymill.engine.durable import delete_partial
 from skymill.engine.environment import shadowed_packages, unsafe_python
 from skymill.engine.interrupt import IGNORED, Interrupt, asks_for_states
 from skymill.engine.listing import changed_folder, list_files
-from skymill.engine.names import raw_name
 from skymill.engine.products import MANIFEST, RECEIPT
 from skymill.engine.run_lock import LOCAL, NotWritable, RunLock, require_folder
 from skymill.engine.scratch import take_scratch
@@ -117,6 +117,13 @@ if workflow.resource_settings.cores is None and workflow.resource_settings.nodes
     workflow.global_resources["_cores"] = available_cpu_count()
 if "downloads" not in workflow.global_resources:
     workflow.register_resource("downloads", config["retrieve"]["downloads"])
+
+
+def raw_name(path, results):
+    """Return the name of a raw file as the job that reads it writes the name."""
+    # A storage provider, or a module with a prefix, changes paths of inputs and outputs alike.
+    base = skymill.engine.names.Names.around(rules.read_labels.output.manifest, results).base
+    return skymill.engine.names.raw_name(path, results, base)
 
 
 wildcard_constraints:

@@ -201,7 +201,7 @@ class Run:
                 inputs[names.name(path)] = known["digest"]
                 sources += known.get("sources", [known["source"]])
         if raw:
-            raw = {**raw, "name": raw_name(self.input.raw, self.config["results"])}
+            raw = {**raw, "name": raw_name(self.input.raw, names.results, names.base)}
             sources.append(raw["source"])
             content["raw"] = raw
         entries = _describe(outputs, files, names)

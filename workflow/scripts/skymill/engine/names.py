@@ -2,8 +2,8 @@
 
 The name of a file in a results folder is its path below that folder. The name of a raw file that
 all results folders share is `raw:` and its path below the folder of raw files. The name of a raw
-file elsewhere is `file:` and the file's own name, because documents contain no path of a single
-machine.
+file elsewhere, the user's own list of labels, is `file:` and its path as the user wrote it. So
+another path is another file, and a project may be moved if this path is relative.
 """
 
 from dataclasses import dataclass
@@ -20,20 +20,41 @@ AREAS = (*PRODUCT_AREAS, "sample")
 """The folders in a results folder: for products, and for simulated raw files."""
 
 
-def raw_name(path: str | Path, results: str) -> str:
-    """Return the name of a raw file in any folder."""
-    if _place(path, results) is None:
-        return f"{ELSEWHERE}{Path(path).name}"
-    return Names.around(path, results).name(path)
+def raw_name(path: str | Path, results: str, base: str = "") -> str:
+    """Return the name of a raw file in any folder.
+
+    `base` is that of the Names of the job that reads the file. The user's own file may be in the
+    folder of raw files of another project: this is a file elsewhere.
+    """
+    below = str(path).removeprefix(base)
+    # The user may also write the path of a file in this project as an absolute path.
+    own = below.removeprefix(f"{Path.cwd()}/")
+    if ".." not in Path(own).parts:
+        for one in (own, below):
+            if one.startswith(_raw_folders(results)):
+                return Names(results).name(one)
+    return f"{ELSEWHERE}{below}"
+
+
+def _raw_folders(results: str) -> tuple[str, ...]:
+    """Return the beginnings of the paths of raw files that Skymill itself may write."""
+    return (f"{SHARED_RAW}/", *_areas(results))
+
+
+def _areas(results: str) -> tuple[str, ...]:
+    return tuple(f"{results}/{area}/" for area in AREAS)
 
 
 def _place(path: str | Path, results: str) -> int | None:
-    """Return where in a path the results folder or the raw folder begins, or None."""
-    text = str(path)
-    folders = [f"{SHARED_RAW}/", *(f"{results}/{area}/" for area in AREAS)]
-    places = [text.find(folder) for folder in folders]
-    found = [place for place in places if place == 0 or (place > 0 and text[place - 1] == "/")]
-    return min(found, default=None)
+    """Return where in a path the results folder or the raw folder begins, or None.
+
+    A storage provider may keep its copies in any folder, also below a folder `data/raw`. So the
+    results folder counts first, and the last `data/raw`.
+    """
+    text = f"/{path}"
+    found = [text.find(f"/{area}") for area in _areas(results)]
+    found = [place for place in found if place >= 0] or [text.rfind(f"/{SHARED_RAW}/")]
+    return min(found) if min(found) >= 0 else None
 
 
 @dataclass(frozen=True)
