@@ -1,10 +1,17 @@
 """Settings that the schema allows, but that do not fit together."""
 
+import copy
+import functools
+
 import numpy as np
 import pytest
-from records import load_config
+from hypothesis import given
+from hypothesis import strategies as st
+from records import REPOSITORY, load_config
 
+from skymill.engine.digests import document_digest
 from skymill.engine.errors import SkymillError
+from skymill.engine.yaml_files import require_schema
 from skymill.magnetic.features import FUNCTIONS
 from skymill.magnetic.inputs import INPUTS, SWAN
 from skymill.magnetic.schema import PARAMETERS, STEPS
@@ -18,6 +25,8 @@ from skymill.settings import (
     source_of_branch,
     without_nulls,
 )
+
+SCHEMA_FILE = REPOSITORY / "workflow/schemas/config.schema.yaml"
 
 
 @pytest.fixture(name="problems")
@@ -414,6 +423,73 @@ def test_a_product_cannot_be_the_list_of_labels(default_config, problems, tmp_pa
     for file in ("data/preprocessed/ztf/labels.parquet", f"{tmp_path}/data/interim/own.csv"):
         default_config["labels"]["file"] = file
         assert "Copy the list to another folder" in problems(default_config)[0]
+
+
+# --- Numbers -------------------------------------------------------------------------------------
+
+
+def numbers_in(value, where=()):
+    """Yield the places of all numbers in a configuration."""
+    if isinstance(value, dict | list):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from numbers_in(part, (*where, key))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield where
+
+
+DEFAULT = load_config("config.yaml")
+NUMBERS = list(numbers_in(DEFAULT))
+
+
+def with_number(where, number):
+    """Return the default configuration with another number at a place."""
+    config = copy.deepcopy(DEFAULT)
+    *sections, last = where
+    functools.reduce(lambda section, key: section[key], sections, config)[last] = number
+    return config
+
+
+def number_at(config, where):
+    return functools.reduce(lambda section, key: section[key], where, config)
+
+
+@given(st.sampled_from(NUMBERS), st.integers(0, 2**53))
+def test_equal_numbers_are_equal_settings(where, number):
+    one, other = (in_force(with_number(where, kind(number))) for kind in (int, float))
+    assert type(number_at(one, where)) is type(number_at(other, where)) is int
+    assert document_digest(one) == document_digest(other)
+
+
+@given(st.sampled_from(NUMBERS), st.floats(0, 1, exclude_min=True, exclude_max=True))
+def test_other_numbers_are_other_settings(where, number):
+    found = in_force(with_number(where, number))
+    assert number_at(found, where) == number
+    assert document_digest(found) != document_digest(in_force(with_number(where, 0)))
+
+
+def test_many_kinds_of_settings_have_numbers():
+    named = {".".join(map(str, where)) for where in NUMBERS}
+    assert {"seed", "limits.max_corrupt_fraction", "ztf.nights.0", "ztf.crop"} < named
+    assert {"features.derived.0.window", "augmentation.X.duplicate.times"} < named
+
+
+@pytest.mark.parametrize("text", ["010", "1:30", "2018-13-45"])
+def test_a_number_that_yaml_reads_differently_is_refused_before_the_file_is_read(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    path.write_text(f"seed: {text}")
+    with pytest.raises(SkymillError, match=rf"config\.yaml: line 1: seed: YAML reads {text} as"):
+        require_bounded_file(path)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 10**30, True])
+@pytest.mark.parametrize("where", NUMBERS, ids=lambda where: ".".join(map(str, where)))
+def test_no_setting_may_be_without_bounds(where, number):
+    name = ".".join(map(str, where)).partition(".nights")[0]
+    # A number that is no night is refused where nights are read.
+    if name == "ztf" and number == 10**30:
+        return
+    with pytest.raises(SkymillError, match=f"config: {name}"):
+        require_schema(in_force(with_number(where, number)), SCHEMA_FILE, "config")
 
 
 # --- What the magnetic branch reads --------------------------------------------------------------

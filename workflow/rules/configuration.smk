@@ -1,5 +1,5 @@
 # Steps before the configuration is read: find the package, and check that the configuration is not
-# endless.
+# endless and that YAML reads its numbers as people do.
 import sys
 
 SCRIPTS = Path(str(workflow.current_basedir)).parent / "scripts"
@@ -34,7 +34,7 @@ IS_MAIN = workflow.exec_mode == ExecMode.DEFAULT
 if IS_MAIN:
     try:
         require_bounded(config, "the configuration of the command line")
-        if CONFIG.is_file():
-            require_bounded_file(CONFIG)
+        for file in filter(Path.is_file, [CONFIG, *map(Path, workflow.configfiles)]):
+            require_bounded_file(file)
     except SkymillError as error:
         stop(str(error))

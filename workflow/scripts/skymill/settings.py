@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from skymill.engine.errors import SkymillError
 from skymill.engine.names import AREAS, PRODUCT_AREAS, SHARED_RAW
-from skymill.engine.yaml_files import MOST_DEPTH, read_yaml_nodes
+from skymill.engine.yaml_files import MOST_DEPTH, read_yaml_nodes, require_plain, with_integers
 from skymill.magnetic.columns import Columns
 from skymill.magnetic.inputs import SWAN, Input, input_of
 from skymill.magnetic.schema import LABELS, STEPS
@@ -44,7 +44,7 @@ def require_bounded(config: object, name: str) -> None:
 
 
 def require_bounded_file(path: Path) -> None:
-    """Apply `require_bounded` to a configuration file, before its values are made.
+    """Apply `require_bounded` and `require_plain` to a configuration file, before it is read.
 
     A file that is not YAML passes: the code that reads the file reports the error.
     """
@@ -55,6 +55,7 @@ def require_bounded_file(path: Path) -> None:
     except (yaml.YAMLError, UnicodeDecodeError):
         return
     require_bounded(nodes, str(path))
+    require_plain(nodes, str(path))
 
 
 def _expanded_values(value: object, known: dict[int, int], depth: int) -> int:
@@ -105,10 +106,12 @@ OPEN_SECTIONS = ("augmentation", "labels.map", "split.partitions", "ztf.sample")
 def in_force(config: dict) -> dict:
     """Return the effective configuration, without the entries that are null.
 
+    Numbers without a fraction become integers: `seed: 7.0` is the setting `seed: 7`.
+
     Snakemake merges configuration files entry by entry, so a later file cannot delete an entry of
     `OPEN_SECTIONS`. Instead the file sets the entry, or the whole section, to null.
     """
-    return functools.reduce(_without_nulls_in, OPEN_SECTIONS, config)
+    return functools.reduce(_without_nulls_in, OPEN_SECTIONS, with_integers(config))
 
 
 def of_input(config: dict) -> dict:
