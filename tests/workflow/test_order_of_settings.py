@@ -34,3 +34,18 @@ def test_settings_changed_in_any_order_end_in_the_bytes_of_a_fresh_run(finished,
     after = finished.products()
     fresh = project.products()
     assert {name: after[name] for name in fresh} == fresh
+
+
+def test_equal_numbers_make_nothing_stale(finished):
+    finished.set(EQUAL)
+    assert finished.stale() == set()
+    assert finished.stale("--config", "seed=2020.0") == set()
+
+
+EQUAL = """
+seed: 2020.0
+augmentation: {X: {warp: 8.0, duplicate: {fraction: 1, times: 4.0}}}
+sdo: {flux_scale: 0.850}
+labels: {min_probability: 0.0}
+ztf: {crop: 21.0, sample: {Otro: 12000.0}}
+"""
