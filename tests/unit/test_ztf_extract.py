@@ -226,6 +226,41 @@ def test_a_folder_of_files_gives_the_same_products(tmp_path):
     assert found.stamps.read_bytes() == same.stamps.read_bytes()
 
 
+def test_links_in_a_folder_are_followed(tmp_path):
+    (one, first), (two, second), (three, third) = members([1, 2, 3])
+    for place in ("night", "big/20180602", "files"):
+        (tmp_path / place).mkdir(parents=True)
+    write(tmp_path / "night" / one, first)
+    write(tmp_path / "big/20180602" / two, second)
+    write(tmp_path / "files/alert", third)
+    (tmp_path / "night/second").symlink_to(tmp_path / "big/20180602")
+    (tmp_path / "night" / three).symlink_to(tmp_path / "files/alert")
+    found = Extracted(tmp_path / "a", tmp_path / "night")
+    assert found.numbers == [1, 2, 3]
+    assert found.stamps.read_bytes() == extract(tmp_path, members([1, 2, 3])).stamps.read_bytes()
+
+
+def test_a_link_to_a_missing_file_is_a_lost_alert_or_an_ignored_file_with_its_name(tmp_path):
+    (tmp_path / "night/deep").mkdir(parents=True)
+    for name, content in members([1]):
+        write(tmp_path / "night" / name, content)
+    (tmp_path / "night/deep/gone.avro").symlink_to(tmp_path / "missing.avro")
+    (tmp_path / "night/notes").symlink_to("missing")
+    found = Extracted(tmp_path / "out", tmp_path / "night")
+    assert found.numbers == [1]
+    assert (found.counts["members"], found.counts["records"]) == (2, 2)
+    assert found.causes == [("deep/gone.avro", 1, "tar")]
+    assert "does not exist" in found.manifest["offenders"][0]["detail"]
+    assert found.manifest["ignored"] == ["notes"]
+
+
+def test_a_loop_of_links_in_a_folder_is_refused_by_name(tmp_path):
+    (tmp_path / "night").mkdir()
+    (tmp_path / "night/loop").symlink_to(tmp_path)
+    with pytest.raises(SkymillError, match="night/loop is a link to itself or to a folder"):
+        Extracted(tmp_path / "out", tmp_path / "night")
+
+
 @pytest.mark.parametrize("codec", ["null", "deflate", "snappy"])
 @pytest.mark.parametrize("interval", [1, 200_000])
 def test_a_long_file_is_read_in_parts(tmp_path, monkeypatch, codec, interval):

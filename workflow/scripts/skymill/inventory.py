@@ -3,6 +3,7 @@
 Only documents, sidecars and lists are read here. skymill.verify compares the files.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -347,7 +348,7 @@ class _Collector:
         catalogue = manifest_path(tables[0])
         for image in images.select(["set", "row", "name", "bytes", "content"]).to_pylist():
             path = tree / homes[image["set"], image["row"]] / image["name"]
-            if not path.is_file():
+            if not path.is_file() and (image["bytes"] or not os.path.lexists(path)):
                 self.found.damaged.append(Damage(path, GONE, OWN, catalogue))
             elif image["bytes"]:
                 digest = f"blake2b64:{image['content'].to_bytes(8, 'little').hex()}"

@@ -29,6 +29,7 @@ from skymill.alerts.avro import (
 from skymill.alerts.fits import GZIP_MAGIC
 from skymill.alerts.members import BLOCK, KIND, find_members, is_header
 from skymill.engine.gzipped import TOO_MUCH, most_bytes, open_file
+from skymill.engine.listing import DANGLING, in_order, list_files, require_no_loops
 from skymill.engine.tar import (
     EXTENSIONS,
     LONGEST_EXTENSION,
@@ -184,11 +185,18 @@ def _base(name: str) -> str:
 
 
 def _folder_parts(folder: Path, night: Night, opener: Callable[[Path], BinaryIO]) -> Iterator[Part]:
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file():
+    """Yield the Avro files of a folder, by name. Links to files and to folders are followed."""
+    listing, _ = list_files(folder)
+    require_no_loops(folder, listing)
+    for name in in_order(listing):
+        if listing[name] == DANGLING:
+            if is_alert_file(name, b""):
+                night.members += 1
+                yield Part(name, b"", damage="it is a link to a file that does not exist")
+            else:
+                night.ignore(name)
             continue
-        name = path.relative_to(folder).as_posix()
-        with opener(path) as file:
+        with opener(folder / name) as file:
             source = _Source(_chunks(file))
             head = source.peek(HEAD_BYTES)
             if is_alert_file(name, head):

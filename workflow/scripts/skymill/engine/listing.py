@@ -1,43 +1,113 @@
 """The listing of a folder (names, sizes, latest change), if no document lists its files."""
 
+import errno
 import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+
+from skymill.engine.errors import SkymillError
 
 _OWN = ".snakemake"
 """How the names of Snakemake's own files in output directories begin."""
 
+DANGLING, LOOP = -1, -2
+"""The sizes of links that lead to no file: to a missing file, and to a folder that contains the
+link."""
 
-def list_files(folder: Path) -> tuple[dict[str, int], float]:
-    """Return all files below a folder, and the latest time at which one of them changed.
 
-    Only the folders are read, not the files. Links to other folders are not followed.
+def walk(folder: Path) -> Iterator[tuple[str, int, int]]:
+    """Yield path, size and time of each file below a folder, in any order.
 
-    Returns
-    -------
-    Bytes by path below the folder, with slashes, and seconds since 1970. Times in the future do
-    not count: they come from a wrong clock.
+    Links to files and to folders are followed. Only the folders are read, not the files.
+
+    Yields
+    ------
+    The path below the folder, with slashes; bytes, or DANGLING or LOOP; and the time of the last
+    change in ns since 1970, 0 for links that lead to no file.
     """
-    listing: dict[str, int] = {}
-    latest, now = 0.0, time.time()
-    waiting = [(str(folder), "")]
+    # The last part: the folders in which the links on the way are.
+    waiting: list[tuple[str, str, tuple[str, ...]]] = [(str(folder), "", ())]
     while waiting:
-        place, below = waiting.pop()
+        place, below, linked_in = waiting.pop()
+        here: tuple[str, ...] = ()
         with os.scandir(place) as entries:
             for entry in entries:
                 if entry.name.startswith(_OWN):
                     continue
                 name = below + entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append((entry.path, f"{name}/"))
+                is_link = entry.is_symlink()
+                if not is_link and entry.is_dir(follow_symlinks=False):
+                    waiting.append((entry.path, f"{name}/", linked_in))
+                    continue
+                if is_link and (size := _leads_nowhere(entry)):
+                    yield name, size, 0
+                elif is_link and entry.is_dir():
+                    here = here or (*linked_in, os.path.realpath(place))
+                    if _contains(os.path.realpath(entry.path), here):
+                        yield name, LOOP, 0
+                    else:
+                        waiting.append((entry.path, f"{name}/", here))
                 elif entry.is_file():
                     status = entry.stat()
-                    listing[name] = status.st_size
-                    if latest < status.st_mtime <= now:
-                        latest = status.st_mtime
-    return listing, latest
+                    yield name, status.st_size, status.st_mtime_ns
+
+
+def _leads_nowhere(link: os.DirEntry) -> int:
+    """Return DANGLING for a link to a missing file, LOOP for a link to itself, 0 for others."""
+    try:
+        link.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return DANGLING
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return LOOP
+    return 0
+
+
+def _contains(target: str, folders: Iterable[str]) -> bool:
+    """Return whether a folder is one of some folders, or contains one of them."""
+    inside = target.rstrip("/") + "/"
+    return any(f"{folder}/".startswith(inside) for folder in folders)
+
+
+def list_files(folder: Path) -> tuple[dict[str, int], float]:
+    """Return all files below a folder, and the latest time at which one of them changed.
+
+    Returns
+    -------
+    Sizes by path, see walk, and seconds since 1970. Times in the future do not count: they come
+    from a wrong clock.
+    """
+    listing: dict[str, int] = {}
+    latest, now = 0, time.time_ns()
+    for name, size, changed in walk(folder):
+        listing[name] = size
+        if latest < changed <= now:
+            latest = changed
+    return listing, latest / 1e9
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return paths sorted by their folders, then by their names."""
+    return sorted(names, key=lambda name: name.split("/"))
+
+
+def total_bytes(sizes: Iterable[int]) -> int:
+    """Return the sum of the sizes of files; links that lead to no file do not count."""
+    return sum(size for size in sizes if size > 0)
+
+
+def require_no_loops(folder: Path, listing: dict[str, int]) -> None:
+    """Raise SkymillError when a link in a folder leads to a folder that contains the link."""
+    loops = in_order(name for name, size in listing.items() if size == LOOP)
+    if loops:
+        raise SkymillError(
+            f"{folder / loops[0]} is a link to itself or to a folder that contains it, so the "
+            "files below it have no end. Delete the link."
+        )
 
 
 def listing_digest(listing: dict[str, int]) -> str:
