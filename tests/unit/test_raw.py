@@ -19,6 +19,7 @@ from records import ABSENT, document, record, write_raw
 
 from skymill.engine.digests import file_sha256
 from skymill.engine.errors import SkymillError
+from skymill.raw import files
 from skymill.raw.files import (
     HEAD_BYTES,
     HashedRaw,
@@ -437,6 +438,34 @@ def test_the_receipt_of_a_folder_does_not_depend_on_the_reads(unpacked, opened, 
     assert (expected["bytes"], expected["source"]) == (3000, "local")
 
 
+def test_links_in_a_folder_are_hashed_like_the_files_that_they_lead_to(unpacked, tmp_path):
+    expected = verify_raw(unpacked, "folder")
+    (unpacked / "deep").rename(tmp_path / "deep")
+    (unpacked / "deep").symlink_to(tmp_path / "deep")
+    (unpacked / "a.avro").rename(tmp_path / "elsewhere")
+    (unpacked / "a.avro").symlink_to(tmp_path / "elsewhere")
+    assert verify_raw(unpacked, "folder") == expected
+    (tmp_path / "deep/d.avro").write_bytes(b"one more")
+    assert "have changed" in changed_since(
+        {"raw": {**expected, "name": "raw:night"}}, unpacked, "raw:night", later
+    )
+
+
+def test_a_dangling_link_in_a_folder_changes_the_receipt_and_the_bytes_do_not_count(unpacked):
+    before = verify_raw(unpacked, "folder")
+    (unpacked / "gone.avro").symlink_to("nowhere")
+    after = verify_raw(unpacked, "folder")
+    assert after["bytes"] == before["bytes"]
+    assert after["sha256"] != before["sha256"]
+    assert after["listing_sha256"] != before["listing_sha256"]
+
+
+def test_a_loop_of_links_in_a_folder_is_refused_by_name(unpacked):
+    (unpacked / "deep/loop").symlink_to(unpacked)
+    with pytest.raises(SkymillError, match=r"deep/loop is a link to itself or to a folder"):
+        HashedRaw(unpacked, "folder")
+
+
 def test_a_changed_file_in_a_folder_changes_the_receipt(unpacked):
     before = verify_raw(unpacked, "folder")["sha256"]
     (unpacked / "deep" / "c.avro").write_bytes(b"x" * 2000)
@@ -447,3 +476,74 @@ def test_an_empty_folder_is_refused(tmp_path):
     (tmp_path / "night" / "deep").mkdir(parents=True)
     with pytest.raises(SkymillError, match="contains no files"):
         HashedRaw(tmp_path / "night", "folder")
+
+
+# --- Files that change while they are read -------------------------------------------------------
+
+
+def replaced(raw):
+    new = raw.with_name("new")
+    new.write_bytes(CONTENT + b"tail")
+    new.replace(raw)
+
+
+def appended(raw):
+    with open(raw, "ab") as stream:
+        stream.write(b"tail")
+
+
+@pytest.mark.parametrize("change", [replaced, appended])
+@pytest.mark.parametrize("read", [read_nothing, read_some, read_all])
+@pytest.mark.parametrize("checksum", [None, f"sha256:{'0' * 64}"])
+def test_a_file_that_changes_while_it_is_read_has_no_receipt(night, change, read, checksum):
+    raw = HashedRaw(night, "gzip", checksum=checksum)
+    with raw.open(night) as stream:
+        read(stream)
+        change(night)
+    with pytest.raises(SkymillError, match=r"night\.tar\.gz changed while it was read"):
+        raw.receipt()
+    # The checksum of neither content says that the download was replaced by hand.
+    assert sidecar_path(night).exists()
+
+
+@pytest.mark.parametrize("change", [replaced, appended])
+def test_a_file_that_changes_while_it_is_verified_has_no_receipt(night, monkeypatch, change):
+    def hashing(path, algorithm):
+        change(path)
+        return "0" * 64
+
+    monkeypatch.setattr(files, "large_file_digest", hashing)
+    with pytest.raises(SkymillError, match=r"night\.tar\.gz changed while it was read"):
+        verify_raw(night, "gzip")
+    assert sidecar_path(night).exists()
+
+
+def test_an_error_of_a_reader_that_a_change_causes_names_the_change(night):
+    with (
+        pytest.raises(SkymillError, match="changed while it was read"),
+        HashedRaw(night, "gzip") as raw,
+        raw.open(night),
+    ):
+        fail_after(replaced, night)
+
+
+def fail_after(change, raw):
+    """Fail like a reader that comes to the end of a file too early."""
+    change(raw)
+    raise SkymillError("the archive is cut short")
+
+
+def test_an_error_of_a_reader_without_a_change_stays(night):
+    with pytest.raises(SkymillError, match="cut short"), HashedRaw(night, "gzip"):
+        raise SkymillError("the archive is cut short")
+
+
+@pytest.mark.parametrize("name", ["new.avro", "deep/new.avro", "0.avro"])
+def test_a_folder_that_gets_more_files_while_it_is_read_has_no_receipt(unpacked, name):
+    raw = HashedRaw(unpacked, "folder")
+    with raw.open(unpacked / "b.avro") as stream:
+        stream.read()
+    # As by `cp -p`: the new file is old.
+    shutil.copy2(unpacked / "b.avro", unpacked / name)
+    with pytest.raises(SkymillError, match=rf"{name} changed while it was read"):
+        raw.receipt()

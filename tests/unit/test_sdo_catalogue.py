@@ -3,6 +3,7 @@
 import json
 import os
 import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from sdo_files import HEADER, OFFSETS, image_name, jpeg, row, write_tree
 from skymill.engine.errors import SkymillError
 from skymill.engine.products import read_document, write_document
 from skymill.engine.tables import read_frame
+from skymill.sdo import tree
 from skymill.sdo.catalogue import catalogue, check_sample
 from skymill.sdo.check import describe_shift, exceeded, require_intact
 from skymill.sdo.images import (
@@ -504,6 +506,8 @@ def test_the_receipt_has_root_and_size_and_changes_with_the_listing(tmp_path):
 @pytest.mark.parametrize("source", ["sample", "archive", None])
 def test_the_receipt_has_the_source_of_the_zip_or_local_without_one(tmp_path, monkeypatch, source):
     monkeypatch.chdir(tmp_path)
+    script = str(SCRIPTS / "locate_sdo.py")
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", script, raising=False)
     write_tree(Path("data/raw/sdo/full"), TRAIN, TEST)
     manifest = Path("data/raw/sdo.manifest.json")
     if source:
@@ -513,7 +517,7 @@ def test_the_receipt_has_the_source_of_the_zip_or_local_without_one(tmp_path, mo
     inputs = {"folder": "data/raw/sdo", "manifest": [str(manifest)] if source else []}
     receipt = Path("data/interim/sdo/raw.receipt.json")
     snakemake = job({**inputs, "receipt": []}, {"receipt": str(receipt)})
-    runpy.run_path(str(SCRIPTS / "locate_sdo.py"), {"snakemake": snakemake})
+    runpy.run_path(script, {"snakemake": snakemake})
     document = read_document(receipt)
     assert document["source"] == (source or "local")
     assert document["root"] == "full"
@@ -528,6 +532,63 @@ def test_a_file_that_snakemake_left_is_not_in_the_listing(tmp_path):
     before = locate(folder)
     (folder / "full" / ".snakemake_timestamp").write_bytes(b"")
     assert locate(folder) == before
+
+
+@pytest.mark.parametrize("linked", ["training", "test", "training/11390", "training/meta_data.csv"])
+def test_links_in_a_tree_are_followed_by_listing_and_catalogue(tmp_path, linked):
+    counts, *_ = run(tmp_path)
+    folder = tmp_path / "sdo"
+    before = locate(folder)
+    (tmp_path / "big").mkdir()
+    (folder / "full" / linked).rename(tmp_path / "big/moved")
+    (folder / "full" / linked).symlink_to(tmp_path / "big/moved")
+    assert locate(folder) == before
+    again = catalogue(folder, "full", **outputs_in(tmp_path / "again"))
+    assert again["counts"] == counts
+    if (tmp_path / "big/moved").is_dir():
+        (tmp_path / "big/moved/extra").write_bytes(b"x")
+        assert locate(folder)["listing_sha256"] != before["listing_sha256"]
+
+
+def test_a_dangling_link_in_the_folder_of_a_sample_is_counted_and_named(tmp_path):
+    folder = tmp_path / "sdo"
+    write_tree(folder, TRAIN, TEST)
+    before = locate(folder)["counts"]
+    region, _, time = TRAIN[0][0].partition("_")
+    name = f"training/{region}/{time}/{image_name(START, 0, '131')}"
+    (folder / name).symlink_to("missing.jpg")
+    assert locate(folder)["counts"] == {**before, "files": before["files"] + 1}
+    found = catalogue(folder, ".", **outputs_in(tmp_path / "out"))
+    assert found["counts"]["images_by_status"]["unparsable_name"] == 1
+    assert name in (tmp_path / "out/problems").read_text()
+
+
+def outputs_in(folder):
+    """Return the outputs of a catalogue."""
+    folder.mkdir()
+    return {name: folder / name for name in ("samples", "images", "problems")}
+
+
+def test_a_loop_of_links_in_a_tree_is_refused_by_name(tmp_path):
+    write_tree(tmp_path / "sdo", TRAIN, TEST)
+    (tmp_path / "sdo/training/loop").symlink_to(tmp_path / "sdo")
+    with pytest.raises(SkymillError, match="training/loop is a link to itself or to a folder"):
+        locate(tmp_path / "sdo")
+
+
+@pytest.mark.parametrize("name", ["training/meta_data.csv", "training/new", "test/11500/new"])
+def test_a_tree_that_changes_while_it_is_located_has_no_receipt(tmp_path, monkeypatch, name):
+    folder = tmp_path / "sdo"
+    write_tree(folder, TRAIN, TEST)
+
+    def digest(path):
+        with open(folder / name, "a") as stream:
+            stream.write("more")
+        return "0" * 64
+
+    monkeypatch.setattr(tree, "file_sha256", digest)
+    with pytest.raises(SkymillError, match=f"{name} changed while it was read"):
+        locate(folder)
 
 
 def test_the_check_names_the_first_offenders(tmp_path):

@@ -369,6 +369,25 @@ def test_a_killed_run_is_resumed(tmp_path, monkeypatch):
     assert not partial.exists()
 
 
+def test_a_zip_that_changes_while_it_is_unpacked_gives_no_tree(tmp_path, monkeypatch):
+    archive = write_zip(tmp_path / "x.zip", four_times(FILES))
+    other = write_zip(tmp_path / "other.zip", four_times({**FILES, "test/c.jpg": b"ccc"}))
+    extract = unpack_module.extract_member
+
+    def replacing(*member):
+        if other.exists():
+            other.replace(archive)
+        return extract(*member)
+
+    monkeypatch.setattr(unpack_module, "extract_member", replacing)
+    with pytest.raises(SkymillError, match=r"x\.zip changed while it was read"):
+        unpack(archive, tmp_path / "sdo")
+    assert not (tmp_path / "sdo").exists()
+    assert not (tmp_path / "sdo.manifest.json").exists()
+    assert unpack(archive, tmp_path / "sdo")["counts"]["extracted"] == 4
+    assert tree(tmp_path / "sdo")["full/test/c.jpg"] == b"ccc"
+
+
 def test_another_zip_starts_from_the_beginning(tmp_path):
     archive = write_zip(tmp_path / "x.zip", [("r/new", b"new")])
     stale = tmp_path / ".sdo.partial" / "tree" / "r"

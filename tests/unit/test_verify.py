@@ -382,6 +382,35 @@ def test_a_folder_of_alerts_is_only_named():
     assert verdict.deleted == []
 
 
+def test_a_folder_of_links_is_compared_like_a_folder_of_files(tmp_path):
+    night = RAW / "ztf/ztf_public_20180601"
+    night.mkdir(parents=True)
+    (tmp_path / "big").mkdir()
+    (tmp_path / "big/b.avro").write_bytes(b"alert")
+    (night / "linked").symlink_to(tmp_path / "big")
+    (night / "gone.avro").symlink_to("missing")
+    raw = {**HashedRaw(night, "folder").receipt(), "name": "raw:ztf/ztf_public_20180601"}
+    write_product("data/preprocessed/ztf/stamps/20180601.parquet", raw=raw)
+    assert verify().is_sound
+    flip(tmp_path / "big/b.avro")
+    assert damaged() == [str(night)]
+
+
+def test_a_link_that_was_dangling_when_a_tree_was_catalogued_is_not_missing():
+    image = RAW / "sdo" / "full" / "sample" / "a.jpg"
+    image.parent.mkdir(parents=True)
+    image.symlink_to("missing")
+    samples = {"set": ["train"], "row": [0], "folder": ["full/sample"]}
+    images = {"set": ["train"], "row": [0], "name": ["a.jpg"], "bytes": [0]}
+    content = pa.array([0], pa.uint64())
+    write_table(DATA / paths.SDO_SAMPLES, pa.table(samples))
+    write_table(DATA / paths.SDO_IMAGES, pa.table({**images, "content": content}))
+    write_document(DATA / paths.SDO_RECEIPT, {"source": "local", "tables": {}, "root": "full"})
+    assert verify().is_sound
+    image.unlink()
+    assert damaged() == [str(image)]
+
+
 def test_a_simulated_file_is_deleted_with_its_sidecar_and_the_manifest_of_its_reader():
     raw = DATA / "sample/raw/ztf/x.tar.gz"
     raw.parent.mkdir(parents=True)

@@ -10,14 +10,15 @@ with job(snakemake) as run:
     kind, checksum = kind_and_checksum(
         run.params.file, fetched_from(run.input.raw), is_enforced=run.params.enforced
     )
-    raw = HashedRaw(run.input.raw, kind, checksum=checksum)
-    content = catalogue(
-        run.input.raw,
-        run.wildcards.swan_partition,
-        steps=run.output.steps,
-        windows=run.output.windows,
-        quarantine=run.output.quarantine,
-        opener=raw.open,
-        workers=run.threads,
-    )
-    run.finish(**content, raw=raw.receipt())
+    with HashedRaw(run.input.raw, kind, checksum=checksum) as raw:
+        content = catalogue(
+            run.input.raw,
+            run.wildcards.swan_partition,
+            steps=run.output.steps,
+            windows=run.output.windows,
+            quarantine=run.output.quarantine,
+            opener=raw.open,
+            workers=run.threads,
+        )
+        receipt = raw.receipt()
+    run.finish(**content, raw=receipt)

@@ -12,19 +12,20 @@ with job(snakemake) as run:
     kind, checksum = kind_and_checksum(
         run.params.file, fetched_from(run.input.raw), is_enforced=run.params.enforced
     )
-    raw = HashedRaw(run.input.raw, kind, checksum=checksum)
-    content = extract_night(
-        run.input.raw,
-        night,
-        stamps=run.output.stamps,
-        quarantine=run.output.quarantine,
-        choice=Choice(
-            crop=settings["ztf.crop"],
-            edge=settings["ztf.edge"],
-            no_data=settings["ztf.no_data"],
-            labels=run.input.get("labels"),
-        ),
-        opener=raw.open,
-        workers=run.threads,
-    )
-    run.finish(**content, raw=raw.receipt())
+    with HashedRaw(run.input.raw, kind, checksum=checksum) as raw:
+        content = extract_night(
+            run.input.raw,
+            night,
+            stamps=run.output.stamps,
+            quarantine=run.output.quarantine,
+            choice=Choice(
+                crop=settings["ztf.crop"],
+                edge=settings["ztf.edge"],
+                no_data=settings["ztf.no_data"],
+                labels=run.input.get("labels"),
+            ),
+            opener=raw.open,
+            workers=run.threads,
+        )
+        receipt = raw.receipt()
+    run.finish(**content, raw=receipt)

@@ -3,15 +3,18 @@
 from skymill.engine.job import job
 
 with job(snakemake, workers="skymill.magnetic.catalogue") as run:
+    from skymill.engine.unchanged import Unchanged
     from skymill.magnetic.catalogue import ingest
 
-    content = ingest(
-        run.input.raw,
-        run.wildcards.partition,
-        labelled=run.params.labelled,
-        values=run.output.values,
-        catalogue=run.output.catalogue,
-        quarantine=run.output.quarantine,
-        workers=run.threads,
-    )
+    with Unchanged(run.input.raw) as raw:
+        raw.require_size(run.product("receipt").document["raw"]["bytes"])
+        content = ingest(
+            run.input.raw,
+            run.wildcards.partition,
+            labelled=run.params.labelled,
+            values=run.output.values,
+            catalogue=run.output.catalogue,
+            quarantine=run.output.quarantine,
+            workers=run.threads,
+        )
     run.finish(**content)

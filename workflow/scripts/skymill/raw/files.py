@@ -12,8 +12,17 @@ from pathlib import Path
 from skymill.engine.digests import large_file_digest
 from skymill.engine.errors import SkymillError
 from skymill.engine.gzipped import beginning
-from skymill.engine.listing import changed_folder, list_files, listing_digest
+from skymill.engine.listing import (
+    DANGLING,
+    changed_folder,
+    in_order,
+    list_files,
+    listing_digest,
+    require_no_loops,
+    total_bytes,
+)
 from skymill.engine.products import DIGEST, SOURCES, check_document, read_json, write_document
+from skymill.engine.unchanged import Unchanged
 from skymill.raw.file_types import TEXTS, require_kind
 
 logger = logging.getLogger(__name__)
@@ -170,25 +179,31 @@ def verify_raw(raw: Path, kind: str | None, *, checksum: str | None = None) -> d
     Raises
     ------
     SkymillError
-        When the file is empty, an error page, of another kind, or has another checksum.
+        When the file is empty, an error page, of another kind, has another checksum, or changes
+        while it is read.
     """
     if kind == "folder":
-        return HashedRaw(raw, kind).receipt()
-    if kind in TEXTS:
-        head = beginning(raw, HEAD_BYTES)
-    else:
-        with open(raw, "rb") as stream:
-            head = stream.read(HEAD_BYTES)
-    if kind == "json_lines":
-        _require_magnetic(raw, head)
-    elif kind is not None:
-        require_kind(head, kind, str(raw))
-    digests = {name: large_file_digest(raw, name) for name in _algorithms(raw, checksum)}
+        with HashedRaw(raw, kind) as folder:
+            return folder.receipt()
+    with Unchanged(raw):
+        if kind in TEXTS:
+            head = beginning(raw, HEAD_BYTES)
+        else:
+            with open(raw, "rb") as stream:
+                head = stream.read(HEAD_BYTES)
+        if kind == "json_lines":
+            _require_magnetic(raw, head)
+        elif kind is not None:
+            require_kind(head, kind, str(raw))
+        digests = {name: large_file_digest(raw, name) for name in _algorithms(raw, checksum)}
     return _receipt(raw, digests, checksum)
 
 
 class HashedRaw:
     """A raw file, or a folder of them, that is hashed while it is read.
+
+    Used as a context, an error in the block becomes the error of a changed file if the file or the
+    folder has changed, see Unchanged.
 
     Parameters
     ----------
@@ -198,22 +213,33 @@ class HashedRaw:
     Raises
     ------
     SkymillError
-        As for verify_raw.
+        As for verify_raw, and when a link in a folder leads to a folder that contains it.
     """
 
     def __init__(self, raw: Path, kind: str, *, checksum: str | None = None):
         self._raw, self._kind, self._checksum = raw, kind, checksum
         self._files: dict[Path, _ReadFile] = {}
+        self._unchanged = Unchanged(raw)
+        self._listing = self._unchanged.listing
         if kind == "folder":
-            if not any(path.is_file() for path in raw.rglob("*")):
+            if not self._listing:
                 raise SkymillError(
                     f"{raw} contains no files. Put the night's files there, or delete this folder."
                 )
+            require_no_loops(raw, self._listing)
             self._algorithms = ["sha256"]
         else:
             with open(raw, "rb") as stream:
                 require_kind(stream.read(HEAD_BYTES), kind, str(raw))
             self._algorithms = _algorithms(raw, checksum)
+
+    def __enter__(self) -> "HashedRaw":
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        # Without an error, `receipt` has compared.
+        if kind is not None:
+            self._unchanged.__exit__(kind, error, trace)
 
     def open(self, path: Path) -> io.BufferedReader:
         """Open the raw file, or a file of the folder."""
@@ -224,20 +250,29 @@ class HashedRaw:
         """Hash all bytes that were not read; return the receipt, see verify_raw."""
         if self._kind != "folder":
             file = self._files.get(self._raw) or _ReadFile(self._raw, self._algorithms)
-            return _receipt(self._raw, file.digests(), self._checksum)
-        digest, size = hashlib.sha256(), 0
-        for path in sorted(path for path in self._raw.rglob("*") if path.is_file()):
-            file = self._files.get(path) or _ReadFile(path, self._algorithms)
-            line = f"{path.relative_to(self._raw)}\0{file.digests()['sha256']}\n"
+            digests = file.digests()
+            self._unchanged.require()
+            return _receipt(self._raw, digests, self._checksum)
+        digest = hashlib.sha256()
+        for name in in_order(self._listing):
+            line = f"{name}\0{self._sha256(name)}\n"
             digest.update(line.encode(errors="surrogateescape"))
-            size += path.stat().st_size
+        self._unchanged.require()
         return {
             "name": self._raw.name,
-            "bytes": size,
+            "bytes": total_bytes(self._listing.values()),
             "sha256": digest.hexdigest(),
-            "listing_sha256": listing_digest(list_files(self._raw)[0]),
+            "listing_sha256": listing_digest(self._listing),
             "source": "local",
         }
+
+    def _sha256(self, name: str) -> str:
+        """Return the SHA-256 of a file of the folder; an empty text for a dangling link."""
+        if self._listing[name] == DANGLING:
+            return ""
+        path = self._raw / name
+        file = self._files.get(path) or _ReadFile(path, self._algorithms)
+        return file.digests()["sha256"]
 
 
 class _ReadFile(io.FileIO):

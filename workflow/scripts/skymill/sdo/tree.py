@@ -4,7 +4,8 @@ from pathlib import Path
 
 from skymill.engine.digests import file_sha256
 from skymill.engine.errors import SkymillError
-from skymill.engine.listing import list_files, listing_digest
+from skymill.engine.listing import listing_digest, require_no_loops, total_bytes
+from skymill.engine.unchanged import Unchanged
 from skymill.sdo.check import describe_ignored
 from skymill.sdo.metadata import MetaRow, read_metadata
 from skymill.sdo.names import METADATA, SETS
@@ -99,7 +100,8 @@ def locate(folder: Path, unpacked: dict | None = None) -> dict:
     """Return the root of a tree, its size, and digests of its tables and of its listing.
 
     The listing has path and size of each file of the tree, sorted. It includes files outside the
-    root.
+    root. Links to files and to folders are followed. A link that leads to no file counts as a file
+    without bytes.
 
     Parameters
     ----------
@@ -117,34 +119,38 @@ def locate(folder: Path, unpacked: dict | None = None) -> dict:
     ------
     SkymillError
         When there is no root, or more than one, see `find_root`. The error lists ignored members.
+        Also when a link leads to a folder that contains it, or the tree changes meanwhile.
     """
-    ignored = unpacked["refused"] if unpacked else {}
-    try:
-        root, roots = find_root(folder)
-    except SkymillError as error:
-        if not ignored:
-            raise
-        raise SkymillError(
-            f"{error} These members of the zip were not unpacked:\n{describe_ignored(ignored)}"
-        ) from None
-    listing, _ = list_files(folder)
-    below = "" if root == folder else f"{root.relative_to(folder).as_posix()}/"
-    sizes = [size for name, size in listing.items() if name.startswith(below)]
-    counted = unpacked["counts"] if unpacked else {}
-    return {
-        "root": root.relative_to(folder).as_posix(),
-        "roots": {
-            place.relative_to(folder).as_posix(): count for place, count in sorted(roots.items())
-        },
-        "ignored": ignored,
-        "counts": {
-            "files": len(sizes),
-            "bytes": sum(sizes),
-            "members": counted.get("members", 0) - counted.get("folders", 0),
-            "members_ignored": counted.get("refused", 0),
-        },
-        "tables": {
-            f"{part}/{METADATA}": file_sha256(root / part / METADATA) for part in SETS.values()
-        },
-        "listing_sha256": listing_digest(listing),
-    }
+    with Unchanged(folder) as tree:
+        listing = tree.listing
+        require_no_loops(folder, listing)
+        ignored = unpacked["refused"] if unpacked else {}
+        try:
+            root, roots = find_root(folder)
+        except SkymillError as error:
+            if not ignored:
+                raise
+            raise SkymillError(
+                f"{error} These members of the zip were not unpacked:\n{describe_ignored(ignored)}"
+            ) from None
+        below = "" if root == folder else f"{root.relative_to(folder).as_posix()}/"
+        sizes = [size for name, size in listing.items() if name.startswith(below)]
+        counted = unpacked["counts"] if unpacked else {}
+        return {
+            "root": root.relative_to(folder).as_posix(),
+            "roots": {
+                place.relative_to(folder).as_posix(): count
+                for place, count in sorted(roots.items())
+            },
+            "ignored": ignored,
+            "counts": {
+                "files": len(sizes),
+                "bytes": total_bytes(sizes),
+                "members": counted.get("members", 0) - counted.get("folders", 0),
+                "members_ignored": counted.get("refused", 0),
+            },
+            "tables": {
+                f"{part}/{METADATA}": file_sha256(root / part / METADATA) for part in SETS.values()
+            },
+            "listing_sha256": listing_digest(listing),
+        }

@@ -20,6 +20,7 @@ from skymill.engine.errors import SkymillError
 from skymill.engine.parallel import map_pieces
 from skymill.engine.products import manifest_path, read_json, write_document, write_json
 from skymill.engine.space import require_space
+from skymill.engine.unchanged import Unchanged
 from skymill.raw.files import origin
 from skymill.sdo.archive import (
     METHODS,
@@ -260,9 +261,25 @@ def unpack(archive: Path, folder: Path, *, workers: int = 1) -> dict:
     Raises
     ------
     SkymillError
-        When the zip is damaged, contains no file that can be extracted, or does not fit on the
-        disk.
+        When the zip is damaged, contains no file that can be extracted, does not fit on the disk,
+        or changes meanwhile.
     """
+    with Unchanged(archive):
+        contents, chosen, partial = _unpack_into_partial(archive, folder, workers)
+        manifest = _describe(archive, contents, chosen)
+    manifest["members_list"] = _write_members(folder, contents, chosen)
+    write_document(manifest_path(folder), manifest)
+    shutil.rmtree(folder, ignore_errors=True)
+    (partial / "tree").replace(folder)
+    flush_names(folder.parent)
+    shutil.rmtree(partial, ignore_errors=True)
+    return manifest
+
+
+def _unpack_into_partial(
+    archive: Path, folder: Path, workers: int
+) -> tuple[Contents, Selection, Path]:
+    """Extract the chosen members into the partial folder next to the target."""
     contents = read_contents(archive)
     chosen = select(contents)
     if not chosen.paths:
@@ -292,15 +309,7 @@ def unpack(archive: Path, folder: Path, *, workers: int = 1) -> dict:
         mark = marks / f"{first:08d}"
         work.append(UnpackPiece(archive, names[part], members, chosen.paths[part], tree, mark))
     map_pieces(_unpack_piece, work, workers=workers, what=f"unpack {archive.name}")
-
-    manifest = _describe(archive, contents, chosen)
-    manifest["members_list"] = _write_members(folder, contents, chosen)
-    write_document(manifest_path(folder), manifest)
-    shutil.rmtree(folder, ignore_errors=True)
-    tree.replace(folder)
-    flush_names(folder.parent)
-    shutil.rmtree(partial, ignore_errors=True)
-    return manifest
+    return contents, chosen, partial
 
 
 def _require_ratio(archive: Path, members: np.ndarray) -> None:
