@@ -38,7 +38,7 @@ from skymill.sdo.names import (
     parse_image_name,
     parse_sample_id,
 )
-from skymill.sdo.tree import find_root, locate
+from skymill.sdo.tree import find_root, locate, require_same_zip
 from skymill.simulate.active_regions import encode
 
 TRAIN = [row(11390, "2012-01-05 17:06:01"), row(11390, "2012-01-06 17:06:01", "8e-07")]
@@ -574,6 +574,13 @@ def test_a_loop_of_links_in_a_tree_is_refused_by_name(tmp_path):
     (tmp_path / "sdo/training/loop").symlink_to(tmp_path / "sdo")
     with pytest.raises(SkymillError, match="training/loop is a link to itself or to a folder"):
         locate(tmp_path / "sdo")
+
+
+def test_a_tree_that_was_unpacked_from_another_zip_is_refused_with_what_to_do(tmp_path):
+    unpacked = {"archive": {"name": "sdobenchmark.zip", "bytes": 1000}}
+    require_same_zip(tmp_path, unpacked, {"raw": {"bytes": 1000}})
+    with pytest.raises(SkymillError, match=rf"zip has 2,000 bytes\. Delete {tmp_path}, then run"):
+        require_same_zip(tmp_path, unpacked, {"raw": {"bytes": 2000}})
 
 
 @pytest.mark.parametrize("name", ["training/meta_data.csv", "training/new", "test/11500/new"])

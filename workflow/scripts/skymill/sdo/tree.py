@@ -96,6 +96,24 @@ def _folders(root: Path) -> int:
     )
 
 
+def require_same_zip(folder: Path, unpacked: dict, receipt: dict) -> None:
+    """Raise SkymillError when a tree was not unpacked from the zip of which there is a receipt.
+
+    Snakemake notices another zip by its time, but copied files often keep old times.
+
+    Parameters
+    ----------
+    unpacked, receipt
+        The manifest of the unpacked tree, and the receipt of the zip.
+    """
+    was, now = unpacked["archive"]["bytes"], receipt["raw"]["bytes"]
+    if was != now:
+        raise SkymillError(
+            f"{folder} was unpacked from a zip of {was:,} bytes, but {unpacked['archive']['name']} "
+            f"has {now:,} bytes. Delete {folder}, then run again to unpack this zip."
+        )
+
+
 def locate(folder: Path, unpacked: dict | None = None) -> dict:
     """Return the root of a tree, its size, and digests of its tables and of its listing.
 
