@@ -396,6 +396,19 @@ def test_a_folder_of_links_is_compared_like_a_folder_of_files(tmp_path):
     assert damaged() == [str(night)]
 
 
+def test_downloads_in_a_linked_folder_are_compared_with_their_sidecars(tmp_path):
+    raw = RAW / "ztf/x.tar.gz"
+    (tmp_path / "big").mkdir()
+    RAW.mkdir(parents=True)
+    (RAW / "ztf").symlink_to(tmp_path / "big")
+    raw.write_bytes(b"alerts")
+    checksum = f"sha256:{file_sha256(raw)}"
+    write_sidecar(raw, "archive", checksum=checksum, bytes=6, version=None)
+    assert verify().is_sound
+    flip(raw)
+    assert damaged() == [str(raw)]
+
+
 def test_a_link_that_was_dangling_when_a_tree_was_catalogued_is_not_missing():
     image = RAW / "sdo" / "full" / "sample" / "a.jpg"
     image.parent.mkdir(parents=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from skymill import paths
 from skymill.engine.digests import file_sha256
 from skymill.engine.errors import SkymillError
+from skymill.engine.listing import in_order, list_files
 from skymill.engine.names import ELSEWHERE, PRODUCT_AREAS, RAW, SHARED_RAW, Names
 from skymill.engine.products import (
     MANIFEST,
@@ -282,7 +283,9 @@ class _Collector:
 
     def _add_sidecars(self, folder: Path) -> None:
         """Add raw files with sidecars, also those in the cache."""
-        for sidecar in sorted(folder.rglob(f"*{SIDECAR}")):
+        listing = list_files(folder)[0] if folder.is_dir() else {}
+        names = (name for name, size in listing.items() if name.endswith(SIDECAR) and size >= 0)
+        for sidecar in map(folder.joinpath, in_order(names)):
             if sidecar.name.startswith("."):
                 continue
             raw = Path(str(sidecar).removesuffix(SIDECAR))
