@@ -165,3 +165,14 @@ def test_a_folder_has_changed_if_names_sizes_or_times_differ(folder, edit, said)
     edit(folder)
     found = changed_folder(folder, list_files(folder), digest, lambda moment: moment <= THEN)
     assert found is None if said is None else said in found
+
+
+def test_a_note_of_macos_does_not_change_a_folder(folder):
+    listing, latest = list_files(folder)
+    before = listing_digest(listing)
+    (folder / ".DS_Store").write_bytes(b"x")
+    (folder / "._a").write_bytes(b"x")
+    later, now_latest = list_files(folder)
+    assert later.keys() - listing.keys() == {".DS_Store", "._a"}
+    assert (listing_digest(later), now_latest) == (before, latest)
+    assert listing_digest({"a.DS_Store": 1}) != listing_digest({})

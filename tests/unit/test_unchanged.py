@@ -81,6 +81,16 @@ def test_a_file_of_another_size_than_its_receipt_says_is_refused(raw):
             unchanged.require_size(10)
 
 
+def test_notes_of_macos_may_come_and_go(tmp_path):
+    folder = tmp_path / "night"
+    folder.mkdir()
+    for name in ("a", "._gone"):
+        (folder / name).touch()
+    with Unchanged(folder):
+        (folder / ".DS_Store").touch()
+        (folder / "._gone").unlink()
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Two files, a linked folder with a third, and one dangling link; all times are old."""

@@ -29,7 +29,7 @@ from skymill.alerts.avro import (
 from skymill.alerts.fits import GZIP_MAGIC
 from skymill.alerts.members import BLOCK, KIND, find_members, is_header
 from skymill.engine.gzipped import TOO_MUCH, most_bytes, open_file
-from skymill.engine.listing import DANGLING, in_order, list_files, require_no_loops
+from skymill.engine.listing import DANGLING, in_order, is_note, list_files, require_no_loops
 from skymill.engine.tar import (
     EXTENSIONS,
     LONGEST_EXTENSION,
@@ -141,7 +141,7 @@ class Night:
     def ignore(self, name: str) -> None:
         """Count a member that is not an alert file; keep the names of the first ten."""
         self.ignored += 1
-        if _base(name).startswith("._") or _base(name) == ".DS_Store":
+        if is_note(name):
             self.notes += 1
         elif len(self.ignored_names) < 10:
             self.ignored_names.append(name)

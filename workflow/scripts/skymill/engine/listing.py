@@ -17,6 +17,12 @@ DANGLING, LOOP = -1, -2
 link."""
 
 
+def is_note(name: str) -> bool:
+    """Return whether a file is a note of macOS, which comes when a person looks into the folder."""
+    own = name.rpartition("/")[2]
+    return own == ".DS_Store" or own.startswith("._")
+
+
 def walk(folder: Path) -> Iterator[tuple[str, int, int]]:
     """Yield path, size and time of each file below a folder, in any order.
 
@@ -78,14 +84,14 @@ def list_files(folder: Path) -> tuple[dict[str, int], float]:
 
     Returns
     -------
-    Sizes by path, see walk, and seconds since 1970. Times in the future do not count: they come
-    from a wrong clock.
+    Sizes by path, see walk, and seconds since 1970. Times of notes do not count, see is_note, nor
+    do times in the future: they come from a wrong clock.
     """
     listing: dict[str, int] = {}
     latest, now = 0, time.time_ns()
     for name, size, changed in walk(folder):
         listing[name] = size
-        if latest < changed <= now:
+        if latest < changed <= now and not is_note(name):
             latest = changed
     return listing, latest / 1e9
 
@@ -111,9 +117,9 @@ def require_no_loops(folder: Path, listing: dict[str, int]) -> None:
 
 
 def listing_digest(listing: dict[str, int]) -> str:
-    """Return the SHA-256 over the names and sizes of files."""
+    """Return the SHA-256 over the names and sizes of files, without notes, see is_note."""
     digest = hashlib.sha256()
-    for name in sorted(listing):
+    for name in sorted(name for name in listing if not is_note(name)):
         # On Linux, names are bytes, and not always UTF-8.
         digest.update(f"{name}\0{listing[name]}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()

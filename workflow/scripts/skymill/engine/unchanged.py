@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from skymill.engine.errors import SkymillError
-from skymill.engine.listing import walk
+from skymill.engine.listing import is_note, walk
 
 
 class Unchanged:
@@ -58,8 +58,10 @@ class Unchanged:
         try:
             if not self._is_folder:
                 return None if _status(self._path) == self._status else self._path
-            left = {*self._files}
+            left = {name for name in self._files if not is_note(name)}
             for name, size, time in walk(self._path):
+                if is_note(name):
+                    continue
                 if self._files.get(name) != (size, time):
                     return self._path / name
                 left.remove(name)
