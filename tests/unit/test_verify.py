@@ -349,6 +349,20 @@ def test_a_damaged_file_of_the_user_is_only_named():
     assert "your own" in verdict.text()
 
 
+@pytest.mark.parametrize("place", ["lists/mine.csv", "{}/mine.csv"])
+def test_a_users_list_in_another_folder_is_compared(tmp_path, place):
+    raw = Path(place.format(tmp_path / "elsewhere"))
+    raw.parent.mkdir()
+    raw.write_text("oid,class\n")
+    receipt(raw, "local", f"file:{raw}", document="preprocessed/x.receipt.json")
+    assert damaged() == []
+    flip(raw)
+    assert damaged(repair=True) == [str(raw)]
+    assert raw.exists()
+    raw.unlink()
+    assert f"Deleted since they were read, and not compared:\n  {raw}" in verify().text()
+
+
 def test_a_missing_image_of_the_user_is_not_announced_to_be_made_again():
     image = RAW / "sdo" / "full" / "sample" / "a.jpg"
     image.parent.mkdir(parents=True)

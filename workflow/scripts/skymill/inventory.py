@@ -12,7 +12,7 @@ from skymill import paths
 from skymill.engine.digests import file_sha256
 from skymill.engine.errors import SkymillError
 from skymill.engine.listing import in_order, list_files
-from skymill.engine.names import ELSEWHERE, PRODUCT_AREAS, RAW, SHARED_RAW, Names
+from skymill.engine.names import PRODUCT_AREAS, RAW, SHARED_RAW, Names
 from skymill.engine.products import (
     MANIFEST,
     check_document,
@@ -91,7 +91,7 @@ class Inventory:
     absent
         Raw files that were deleted after they were read, which users may do.
     elsewhere
-        Raw files whose folders are in no document.
+        Files with no checksum to compare with, and why.
     undescribed
         Files among the products that no document describes.
     """
@@ -269,9 +269,6 @@ class _Collector:
         raw = document.get("raw")
         if raw is None:
             return
-        if raw["name"].startswith(ELSEWHERE):
-            self.found.elsewhere.append(raw["name"].removeprefix(ELSEWHERE))
-            return
         path, by = self.names.path(raw["name"]), self.root / name
         if not path.exists():
             self.found.absent.append(path)
@@ -393,9 +390,7 @@ def documents_of(raw: Path, inventory: Inventory) -> list[str]:
     return sorted(
         name
         for name, document in inventory.documents.items()
-        if "raw" in document
-        and not document["raw"]["name"].startswith(ELSEWHERE)
-        and names.path(document["raw"]["name"]) == raw
+        if "raw" in document and names.path(document["raw"]["name"]) == raw
     )
 
 

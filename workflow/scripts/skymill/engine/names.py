@@ -94,4 +94,6 @@ class Names:
         """Return the path of a file."""
         if name.startswith(RAW):
             return Path(f"{self.base}{SHARED_RAW}/{name.removeprefix(RAW)}")
+        if name.startswith(ELSEWHERE):
+            return Path(self.base + name.removeprefix(ELSEWHERE))
         return Path(f"{self.base}{self.results}/{name}")
