@@ -35,6 +35,7 @@ ELSEWHERE = {
     "cd skymill": "this is the clone",
     "make demo": ".ci/run has already run it",
     "make docs": ".ci/run runs it later",
+    "make test-extra": "takes a quarter of an hour, and installs other environments",
     "make clean": "would delete the environment of the commands below",
     "make baseline": "has its own tests",
     "skymill score predictions.csv": "needs predictions: has its own tests",

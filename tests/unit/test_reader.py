@@ -1,6 +1,7 @@
 """The loading functions return the values of the files, and refuse changed files."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from records import described
+from records import SCRIPTS, described
 
 import skymill
 from skymill.engine.errors import SkymillError
@@ -258,3 +259,26 @@ def test_statistics_are_read_after_a_check(tmp_path):
     path.write_text(json.dumps({"records": 4}))
     with pytest.raises(SkymillError, match=r"statistics\.json is missing or is not the file"):
         skymill.statistics("sdo", tmp_path)
+
+
+IMPORT = """
+import importlib.abc, sys
+
+class Missing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {packages}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Missing())
+import skymill
+skymill.load, skymill.Dataset
+"""
+
+
+def test_readers_need_no_package_for_images_or_alerts_until_they_read_them():
+    packages = ("astropy", "fastavro", "google_crc32c", "numba", "simplejpeg", "zarr", "zstandard")
+    subprocess.run(
+        [sys.executable, "-c", IMPORT.format(packages=packages)],
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+        check=True,
+    )

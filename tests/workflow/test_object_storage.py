@@ -15,8 +15,8 @@ BRANCHES = (
     ("magnetic", "sdo", "stealth", "ztf") if os.environ.get("SKYMILL_EXTRA") else ("stealth",)
 )
 """A branch; `make test-extra` has all branches. Each document is a separate request."""
-LOCATED = r"sdo/(train|test)_metadata\.csv"
-"""Products with the locations of images. They therefore differ."""
+LOCATED = r"sdo/((train|test)_metadata\.csv|croissant\.json|README\.md\.manifest\.json)"
+"""Products with the locations of images, or with the checksums of these. They therefore differ."""
 WHERE = (
     "--default-storage-provider",
     "s3",

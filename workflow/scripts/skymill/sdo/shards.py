@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-import google_crc32c
 import numpy as np
 
 from skymill.engine.durable import begin_flush, partial_path
@@ -46,6 +45,8 @@ def write_shard(
     grid
         Number of chunks of a whole shard along each axis.
     """
+    # Readers of other data import this module, in environments without packages for images.
+    import google_crc32c
     import zstandard
 
     # One packer for all chunks of a shard: numcodecs makes a new one for each chunk, which takes a
