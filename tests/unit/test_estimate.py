@@ -20,6 +20,10 @@ def test_small_jobs_take_their_start_up_time():
     assert seconds(needed, needed, {"stealth": 0}, 4) == 5 * START
 
 
+def test_rules_of_another_workflow_only_have_a_start_up_time():
+    assert seconds({"Snakefile": 2}, {"Snakefile": 2}, {"ztf": 9.0}, 1) == 2 * START
+
+
 def test_larger_data_take_more_time():
     jobs = {"magnetic": 10}
     full = seconds(jobs, jobs, {"magnetic": 17.0}, 1)

@@ -436,7 +436,7 @@ def test_products_of_deleted_raw_files_are_named_with_reason_and_file():
     message = deleted_raw({"c", "a", "other"}, deleted, {"a": "it was made with other settings"})
     assert message.splitlines()[1:] == [
         "  a: it was made with other settings. Deleted: data/raw/a",
-        "  c: other products have changed. Deleted: data/raw/c",
+        "  c: forced, missing, or made from products that change. Deleted: data/raw/c",
     ]
     assert deleted_raw({"other"}, deleted, {}) is None
 

@@ -162,7 +162,9 @@ def test_a_changed_list_needs_the_nights_that_only_have_labelled_alerts(project)
     path.unlink()
     path.write_bytes(half)
     text = said(project.run("-n", "ztf", succeeds=False))
-    assert f"  {STAMPS}: other products have changed. Deleted: {NIGHT}" in text
+    assert (
+        f"  {STAMPS}: forced, missing, or made from products that change. Deleted: {NIGHT}" in text
+    )
 
 
 def test_the_receipt_of_a_deleted_file_is_not_made_by_a_download(project):

@@ -152,8 +152,28 @@ def test_a_partition_is_fetched_with_the_answer_of_its_dataverse(own):
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
         "source": "archive",
+        "enforced": True,
     }
     assert not own.path("data/interim/raw").exists()
+    # Afterwards the user works with the local file, and deletes it.
+    target = "data/interim/swan_sf/partition3/accepted.receipt.json"
+    own.set("source: {swan_sf: local}")
+    assert own.stale(target) == set()
+    own.path(f"data/raw/{name}").unlink()
+    assert own.stale(target) == set()
+
+
+def test_a_local_partition_is_compared_with_the_registry_when_the_source_becomes_the_archive(own):
+    raw = own.path(f"{RAW}/partition1_instances.tar.gz")
+    own.set("{branches: [stealth], source: {swan_sf: local}}")
+    mine = own.path(f"data/raw/swan_sf/{raw.name}")
+    mine.parent.mkdir(parents=True)
+    shutil.copy2(raw, mine)
+    target = "data/interim/swan_sf/partition1/accepted.receipt.json"
+    own.run("--cores", "1", target)
+    own.set("source: {swan_sf: archive}")
+    shutil.rmtree(own.path(".snakemake"))
+    assert "catalogue_swan_sf" in own.stale(target)
 
 
 def test_a_partition_of_another_size_is_read_again_also_with_an_old_time(own):

@@ -31,7 +31,7 @@ def branch_of_job(job):
     file = Path(str(job.rule.snakefile)).name
     if file == "cards.smk":
         folder = getattr(job.wildcards, "data_set", None)
-        return DATA_SETS[folder] if folder else job.rule.name.removeprefix("measure_")
+        return DATA_SETS[folder] if folder else job.rule.name.rpartition("measure_")[2]
     return "raw files" if file in RAW_RULES else RULES_OF_BRANCH.get(file, Path(file).stem)
 
 

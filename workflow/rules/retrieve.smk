@@ -46,7 +46,10 @@ rule verify_raw:
         mem_mb=memory(1000),
         runtime=minutes(10, per_gb=1, of="raw"),
     params:
-        **stage("verify_raw.py", raw=raw_file),
-        enforced=lambda wildcards: RAW.is_enforced(wildcards.file),
+        **stage(
+            "verify_raw.py",
+            raw=raw_file,
+            enforced=lambda wildcards: RAW.is_enforced(wildcards.file),
+        ),
     script:
         "../scripts/verify_raw.py"

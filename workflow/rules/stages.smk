@@ -43,7 +43,7 @@ def code_digest(script):
     return digests.code_digest(own, Path(skymill.__file__).parents[1])
 
 
-def stage(script, *keys, settings_of=None, also=None, raw=None):
+def stage(script, *keys, settings_of=None, also=None, raw=None, enforced=None):
     """Return the parameters of a rule: its code, the settings that it reads, and its check.
 
     While Snakemake builds its graph, it calls the check of each job before it decides which jobs
@@ -51,7 +51,7 @@ def stage(script, *keys, settings_of=None, also=None, raw=None):
     `settings_of` returns settings that depend on wildcards. `also` checks the document that the job
     wrote before, see staleness.why: (document, input, whether a file is younger than a time) ->
     reason, or None. `raw` returns the path of the raw file that the job reads, see given: the file
-    is compared with the document.
+    is compared with the document. `enforced` returns whether the file must have a checksum.
     """
 
     def code(wildcards):
@@ -65,6 +65,8 @@ def stage(script, *keys, settings_of=None, also=None, raw=None):
             is_younger = WATCH.is_younger(output)
             if raw and (changed := changed_raw(document, raw(wildcards), is_younger)):
                 return changed
+            if enforced and enforced(wildcards) and not document["raw"].get("enforced"):
+                return "its raw file was not compared with the checksum of the registry"
             return also and also(document, input, is_younger)
 
         if raw:
@@ -77,7 +79,11 @@ def stage(script, *keys, settings_of=None, also=None, raw=None):
                 make_again(output, reason)
         return ""
 
-    return {"code": code, "settings": chosen, "check": check}
+    found = {"code": code, "settings": chosen, "check": check}
+    if enforced:
+        # Parameters that depend on inputs make nothing stale: a file that was compared once stays so.
+        found["enforced"] = lambda wildcards, input: enforced(wildcards)
+    return found
 
 
 DAMAGED = []

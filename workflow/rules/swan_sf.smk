@@ -21,9 +21,12 @@ rule catalogue_swan_sf:
         mem_mb=memory(2000, each=200),
         runtime=minutes(15, per_gb=10, of="raw"),
     params:
-        **stage("catalogue_swan_sf.py", raw=swan_file),
+        **stage(
+            "catalogue_swan_sf.py",
+            raw=swan_file,
+            enforced=lambda wildcards: RAW.is_enforced(RAW.swan(wildcards.swan_partition)),
+        ),
         file=lambda wildcards: RAW.swan(wildcards.swan_partition),
-        enforced=lambda wildcards: RAW.is_enforced(RAW.swan(wildcards.swan_partition)),
     script:
         "../scripts/catalogue_swan_sf.py"
 

@@ -24,9 +24,9 @@ rule read_labels:
             "read_labels.py",
             *(f"labels.{key}" for key in config["labels"] if key != "file"),
             raw=label_list,
+            enforced=lambda wildcards: RAW.enforces_labels,
         ),
         file=lambda wildcards: RAW.labels,
-        enforced=lambda wildcards: RAW.enforces_labels,
     script:
         "../scripts/read_labels.py"
 
@@ -77,9 +77,9 @@ rule extract_night:
             "ztf.edge",
             "ztf.no_data",
             raw=night_file,
+            enforced=lambda wildcards: RAW.is_enforced(RAW.night(wildcards.night)),
         ),
         file=lambda wildcards: RAW.night(wildcards.night),
-        enforced=lambda wildcards: RAW.is_enforced(RAW.night(wildcards.night)),
     script:
         "../scripts/extract_night.py"
 

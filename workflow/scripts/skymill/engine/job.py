@@ -202,6 +202,8 @@ class Run:
                 sources += known.get("sources", [known["source"]])
         if raw:
             raw = {**raw, "name": raw_name(self.input.raw, names.results, names.base)}
+            if self.params.get("enforced"):
+                raw["enforced"] = True
             sources.append(raw["source"])
             content["raw"] = raw
         entries = _describe(outputs, files, names)

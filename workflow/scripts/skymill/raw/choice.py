@@ -48,8 +48,9 @@ def deleted_raw(needed: set[str], deleted: dict[str, str], reasons: dict[str, st
     reasons
         Why a product is out of date, where this is known.
     """
+    other = "forced, missing, or made from products that change"
     lost = [
-        f"{name}: {reasons.get(name, 'other products have changed')}. Deleted: {deleted[name]}"
+        f"{name}: {reasons.get(name, other)}. Deleted: {deleted[name]}"
         for name in sorted({*needed} & {*deleted})
     ]
     if not lost:
