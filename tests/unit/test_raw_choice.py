@@ -202,6 +202,13 @@ def test_a_file_with_a_damaged_sidecar_may_belong_to_the_user(place):
     assert not is_fetchable(place, NIGHT)
 
 
+def test_files_of_a_local_branch_are_never_fetched_nor_deleted_to_be_fetched(place):
+    source = {"default": "archive", "ztf": "local"}
+    place.put(NIGHT, "archive")
+    for file, is_fetched in ((NIGHT, False), (TARBALL, False), (MAGNETIC[0], True)):
+        assert bool(re.fullmatch(place.raw(source).fetchable(), file)) == is_fetched
+
+
 def test_a_folder_is_never_fetched(place):
     assert not is_fetchable(place, "ztf/ztf_public_20180601")
     place.put_folder("ztf/ztf_public_20180601")

@@ -130,13 +130,17 @@ class RawFiles:
         ):
             return False
         file = path.removeprefix(f"{paths.SHARED_RAW}/")
-        is_fetchable = file != path and re.fullmatch(self._fetchable, file)
-        return not is_fetchable or self.source(self.branch(file)) == "local"
+        return file == path or not re.fullmatch(self._fetchable, file)
 
     @functools.cached_property
     def _fetchable(self) -> str:
-        """A regular expression of the files that the registry can fetch."""
-        return one_of(fetchable_patterns(self.registry))
+        """A regular expression of the files that can be fetched: of branches that are not local."""
+        fetched = {
+            branch: files
+            for branch, files in self.registry.items()
+            if self.source(branch) != "local"
+        }
+        return one_of(fetchable_patterns(fetched))
 
     def is_enforced(self, file: str) -> bool:
         """Return whether a file must have the checksum that is in the registry."""
