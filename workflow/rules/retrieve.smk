@@ -13,10 +13,10 @@ rule retrieve:
         sidecar=f"{skymill.paths.SHARED_RAW}/{{file}}.source.json",
     log:
         f"{LOGS}/retrieve/{{file}}.log",
-    # Nodes of a cluster often have no internet.
     wildcard_constraints:
         # Never a user's own file, because Snakemake deletes outputs before it makes them.
         file=RAW.fetchable(),
+    # Nodes of a cluster often have no internet.
     localrule: True
     conda:
         "../../envs/retrieve.yaml"

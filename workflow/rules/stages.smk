@@ -89,7 +89,6 @@ def stage(script, *keys, settings_of=None, also=None, raw=None, enforced=None):
 DAMAGED = []
 """Damaged products that this run has found. The first are named; complete_table counts the others."""
 
-
 REASONS = {}
 """Why the check of a job failed, by the job's first output."""
 

@@ -19,7 +19,7 @@ rule read_labels:
     resources:
         mem_mb=2000,
     params:
-        # The name of the list, which contains its location, is compared by same_raw.
+        # `raw` compares the name of the list, which contains its location.
         **stage(
             "read_labels.py",
             *(f"labels.{key}" for key in config["labels"] if key != "file"),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 START = 0.7
 """Seconds of one core that a job takes for any data: for Python, libraries and the manifest.
 
-Measured with the 104 jobs of the demo on two cores: 0.5 s, and 1 s on a machine that is half as
+Measured with the 105 jobs of the demo on two cores: 0.5 s, and 1 s on a machine that is half as
 fast. An estimate in between is wrong by a third on both.
 """
 
